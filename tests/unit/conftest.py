@@ -1,0 +1,21 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shared by all unit tests: no test may reach an AWS account or read the caller's AWS configuration."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_AWS_PREFIXES = ("AWS_", "BOTO_", "EC2_")
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove what would let a test find real credentials, an endpoint, or the machine's CA bundle."""
+    for name in [name for name in os.environ if name.startswith(_AWS_PREFIXES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
