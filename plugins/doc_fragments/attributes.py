@@ -1,0 +1,24 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wording of the attributes; each module adds its own C(support) and C(details)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Whether C(--check) says truthfully what a run would change, and changes nothing itself.
+  diff_mode:
+    description: Whether C(--diff) shows the state before and after, in check mode the predicted one.
+  idempotent:
+    description:
+      - Whether a second run with the same arguments reports no change, as long as nobody else touched the resource.
+"""
+
+    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.
+    MODULES = DOCUMENTATION
+    PLUGINS = DOCUMENTATION
