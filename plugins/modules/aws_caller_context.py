@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: aws_caller_context
+short_description: Tell the account, partition and region that the AWS modules work in
+version_added: 0.1.0
+description:
+  - Resolves credentials and region in the same way as every module of C(amazon.aws), asks AWS STS whose they are, and returns
+    what names and ARNs are made of.
+  - Missing region, missing credentials, wrong credentials and expired credentials each end in one sentence that says so.
+author:
+  - The mlops.mlflow_aws maintainers
+seealso:
+  - module: amazon.aws.aws_caller_info
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - mlops.mlflow_aws.boto3
+  - mlops.mlflow_aws.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Where am I?
+  mlops.mlflow_aws.aws_caller_context:
+  register: aws_context
+
+- name: Name a bucket after the account and region
+  ansible.builtin.debug:
+    msg: "mlflow-artifacts-{{ aws_context.account_id }}-{{ aws_context.region }}"
+"""
+
+RETURN = r"""
+account_id:
+  description: The account that the credentials belong to.
+  returned: success
+  type: str
+  sample: "123456789012"
+arn:
+  description: The principal that the credentials belong to.
+  returned: success
+  type: str
+  sample: arn:aws:iam::123456789012:user/deployer
+partition:
+  description: The partition of the region, the second part of every ARN.
+  returned: success
+  type: str
+  sample: aws
+region:
+  description: The region that the modules work in.
+  returned: success
+  type: str
+  sample: eu-central-1
+dns_suffix:
+  description: The suffix of the partition's DNS names.
+  returned: success
+  type: str
+  sample: amazonaws.com
+"""
+
+try:
+    import botocore.exceptions
+    from botocore.session import Session
+except ImportError:
+    pass  # Handled by AnsibleAWSModule
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+# Error codes of STS (and of every signed call) that are about the credentials themselves.
+# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+_CREDENTIAL_ERRORS = {
+    "InvalidClientTokenId": "AWS does not know this access key: check AWS_ACCESS_KEY_ID, or the profile named by AWS_PROFILE",
+    "UnrecognizedClientException": "AWS does not know this access key or session token: check AWS_ACCESS_KEY_ID and "
+    "AWS_SESSION_TOKEN, or the profile named by AWS_PROFILE",
+    "SignatureDoesNotMatch": "the secret access key does not belong to this access key: check AWS_SECRET_ACCESS_KEY, or the profile "
+    "named by AWS_PROFILE",
+    "InvalidToken": "the session token does not belong to this access key: check AWS_SESSION_TOKEN",
+    "ExpiredToken": "the temporary credentials have expired: get new ones and run again, it continues where it stopped",
+    "ExpiredTokenException": "the temporary credentials have expired: get new ones and run again, it continues where it stopped",
+}
+
+
+def _explain(error: Exception) -> str:
+    """Say in one sentence why STS did not tell who the caller is."""
+    if isinstance(error, botocore.exceptions.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _CREDENTIAL_ERRORS:
+            return f"AWS refused the credentials ({code}): {_CREDENTIAL_ERRORS[code]}."
+        return f"AWS STS refused GetCallerIdentity ({code}): {error.response.get('Error', {}).get('Message', error)}"
+    if isinstance(error, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
+        return (
+            "No AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or the options access_key and "
+            "secret_key through module_defaults for group/mlops.mlflow_aws.all."
+        )
+    if isinstance(error, botocore.exceptions.ProfileNotFound):
+        return f"{error}: set AWS_PROFILE to a profile that the AWS configuration files hold."
+    if isinstance(error, botocore.exceptions.EndpointConnectionError):
+        return f"AWS STS cannot be reached: {error}. Is the region right, and is there a way out to the internet?"
+    return f"AWS STS did not say who the caller is: {error}"
+
+
+def _partition(region: str) -> tuple[str, str]:
+    """Return the partition of a region and its DNS suffix, from botocore's own endpoint data."""
+    session = Session()
+    partition = session.get_partition_for_region(region)
+    data = session.get_component("endpoint_resolver")
+    return partition, data.get_partition_dns_suffix(partition)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(argument_spec={}, supports_check_mode=True)
+    if not module.region:
+        module.fail_json(
+            msg="No AWS region: set AWS_REGION (or AWS_DEFAULT_REGION, or a region in the profile), or the option region through "
+            "module_defaults for group/mlops.mlflow_aws.all."
+        )
+    try:
+        identity = module.client("sts").get_caller_identity()
+        partition, dns_suffix = _partition(module.region)
+    except botocore.exceptions.UnknownRegionError:
+        module.fail_json(msg=f"AWS has no region called '{module.region}': check AWS_REGION (like eu-central-1).")
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        module.fail_json(msg=_explain(error))
+    module.exit_json(
+        changed=False,
+        account_id=identity["Account"],
+        arn=identity["Arn"],
+        partition=partition,
+        region=module.region,
+        dns_suffix=dns_suffix,
+    )
+
+
+if __name__ == "__main__":
+    main()
