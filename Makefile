@@ -1,0 +1,75 @@
+# Everything that is needed besides Python 3.11 and make is brought into .venv and .cache below this folder.
+PYTHON ?= python3.11
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ROOT := $(CURDIR)
+VENV := $(ROOT)/.venv
+CACHE := $(ROOT)/.cache
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+COLLECTION := $(VENV)/lib/python3.11/site-packages/ansible_collections/mlops/mlflow_aws
+LOCAL_AWS_HOME := $(CACHE)/local_aws
+LOCAL_AWS_PYTHON := $(LOCAL_AWS_HOME)/venv/bin/python
+
+export PATH := $(BIN):$(PATH)
+export UV_CACHE_DIR ?= $(CACHE)/uv
+export PIP_CACHE_DIR ?= $(CACHE)/pip
+export ANSIBLE_HOME := $(CACHE)/ansible
+export ANSIBLE_CONFIG := $(ROOT)/ansible.cfg
+export ANSIBLE_LOCAL_TEMP := $(CACHE)/ansible/tmp
+export PYTHONDONTWRITEBYTECODE := 1
+
+PLAYBOOK = $(BIN)/ansible-playbook
+# ARGS="-e mlflow_version=3.10.0" and the like go to ansible-playbook as they are.
+ARGS ?=
+REHEARSAL = -e local_aws_home=$(LOCAL_AWS_HOME) -e local_aws_stop_hint="make rehearse-down" $(ARGS)
+
+.PHONY: help
+help: ## List the targets
+	@echo 'mlops.mlflow_aws: MLflow on AWS, and a local AWS to rehearse it on'
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@echo
+	@echo '  ARGS="-e mlflow_version=3.10.0" hands arguments to ansible-playbook.'
+
+# ---- set-up -------------------------------------------------------------------------------------------------------
+.PHONY: setup
+setup: $(READY) ## Bring the development tools into .venv
+
+$(READY): requirements-dev.txt
+	@echo '==> Setting up .venv: Ansible and the development tools (the first time, about 150 MB are downloaded)'
+	@mkdir -p $(CACHE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo 'Python 3.11 is needed: make PYTHON=/path/to/python3.11 …'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@mkdir -p $(dir $(COLLECTION))
+	@ln -sfn $(ROOT) $(COLLECTION)
+	@touch $@
+
+# ---- rehearsal ------------------------------------------------------------------------------------------------------
+.PHONY: rehearse
+rehearse: $(READY) ## Local AWS up, MLflow deployed on it and validated; again: a converge
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse $(REHEARSAL)
+
+.PHONY: rehearse-up
+rehearse-up: $(READY) ## Only start the local AWS
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_up $(REHEARSAL)
+
+.PHONY: rehearse-check
+rehearse-check: $(READY) ## Say what make rehearse would change (ansible-playbook --check --diff)
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse $(REHEARSAL) --check --diff
+
+.PHONY: rehearse-destroy
+rehearse-destroy: $(READY) ## Destroy the rehearsed deployment, as the destroy playbook does at AWS
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_destroy $(REHEARSAL)
+
+.PHONY: rehearse-down
+rehearse-down: $(READY) ## Stop the local AWS and all that runs on it (its data stay in .cache)
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_down $(REHEARSAL)
+
+.PHONY: rehearse-wipe
+rehearse-wipe: $(READY) ## Stop the local AWS and delete its data
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_down $(REHEARSAL) -e local_aws_wipe=true
