@@ -1,0 +1,336 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mlflow_health
+short_description: Wait until an MLflow tracking server is ready, and say why it is not
+version_added: 0.1.0
+description:
+  - Asks a tracking server until it answers or O(wait_timeout) is over, and tells the possible causes apart, RV(reason).
+  - MLflow's C(/health) answers 200 while the database is down, while every host name is refused, and while the artifact store
+    does not exist. So the module also asks the API, the database and, if wanted, the artifact store.
+  - A name that does not resolve, a refused connection, a missing certificate, and a balancer without a healthy server are waited
+    for, as AWS needs minutes for each. A wrong login, a refused host name, an untrusted authority, and a service that is not
+    MLflow are not waited for longer than O(patience).
+options:
+  check_database:
+    description:
+      - Whether the server must be able to read its database.
+      - It is also what proves the login, so leave it on where O(username) or O(token) is given.
+    type: bool
+    default: true
+  check_artifacts:
+    description:
+      - Whether the server must be able to store, read, list and delete an artifact. One small artifact with a random name below
+        C(_probe/) is used and always deleted again.
+      - In check mode artifacts are only listed.
+    type: bool
+    default: false
+  artifact_bucket:
+    description:
+      - S3 bucket that the stored artifact must be seen in before it is deleted again. Needs O(check_artifacts=true), C(boto3), and
+        the permission C(s3:GetObject) on the bucket.
+      - The AWS options of this module serve this one request only. They have nothing to do with O(tracking_uri).
+    type: str
+  artifact_prefix:
+    description:
+      - Prefix of the artifacts in O(artifact_bucket), the path in the server's C(--artifacts-destination).
+    type: str
+    default: ""
+  expected_version:
+    description:
+      - MLflow version that must answer, for example V(3.17.2). Another one is waited for, as it may be the previous version on its
+        way out.
+    type: str
+  wait_timeout:
+    description:
+      - Seconds to wait. With V(0) the server is asked once.
+    type: int
+    default: 600
+  delay:
+    description:
+      - Seconds between two attempts.
+    type: int
+    default: 5
+  patience:
+    description:
+      - Seconds for which causes are tolerated that waiting hardly ever heals.
+    type: int
+    default: 15
+author:
+  - The mlops.mlflow_aws maintainers
+seealso:
+  - module: mlops.mlflow_aws.mlflow_demo
+extends_documentation_fragment:
+  - mlops.mlflow_aws.mlflow_connection
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.actiongroup
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is stored in check mode.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - python >= 3.11
+  - boto3 and botocore, with O(artifact_bucket) only
+"""
+
+EXAMPLES = r"""
+- name: Wait until the server and its database answer
+  mlops.mlflow_aws.mlflow_health:
+    tracking_uri: https://mlflow.example.org
+
+- name: Wait until a new deployment can be used, artifacts included
+  mlops.mlflow_aws.mlflow_health:
+    tracking_uri: "{{ ecs_express_url }}"
+    username: admin
+    password: "{{ mlflow_admin_password }}"
+    check_artifacts: true
+    artifact_bucket: mlflow-artifacts-123456789012-eu-central-1
+    expected_version: 3.17.2
+    wait_timeout: 1800
+  register: mlflow
+
+- name: Show what it was waiting for
+  ansible.builtin.debug:
+    msg: "MLflow {{ mlflow.version }} after {{ mlflow.elapsed }} s: {{ mlflow.history | map(attribute='reason') | join(', ') }}"
+"""
+
+RETURN = r"""
+reason:
+  description:
+    - V(ready), or in a failure the last cause.
+    - "Waited for: V(dns) (name does not resolve), V(connection_refused), V(connection_closed), V(timeout), V(unreachable),
+      V(proxy), V(tls_failed) (no handshake), V(tls_wrong_host) and V(tls_expired) (certificate of another host, or out of date),
+      V(balancer_unavailable) (502, 503, 504), V(unhealthy) (C(/health) is not 200), V(database_unavailable), V(artifacts_write),
+      V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete), V(unexpected_version), V(bucket_forbidden),
+      V(bucket_error)."
+    - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required), V(login_rejected),
+      V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled), V(unexpected_answer),
+      V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
+    - "Not tried at all: V(bad_uri), V(bad_ca)."
+  returned: always
+  type: str
+  sample: ready
+version:
+  description: MLflow version of the server. Empty when the server does not tell it.
+  returned: success
+  type: str
+  sample: 3.17.2
+latency_ms:
+  description: Milliseconds that C(/health) took, connection included.
+  returned: success
+  type: float
+  sample: 23.4
+elapsed:
+  description: Seconds waited.
+  returned: always
+  type: float
+  sample: 71.3
+attempts:
+  description: Number of attempts.
+  returned: always
+  type: int
+  sample: 8
+history:
+  description: Every cause met on the way, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    after:
+      description: Seconds from the start.
+      type: float
+    reason:
+      description: As RV(reason).
+      type: str
+    message:
+      description: The cause as a sentence.
+      type: str
+  sample: [{"after": 0.1, "reason": "dns", "message": "The name mlflow.example.org does not resolve (yet): Name or service not known."}]
+database_ok:
+  description: V(true) when the database was asked and answered, V(none) when it was not asked.
+  returned: success
+  type: bool
+  sample: true
+artifacts_ok:
+  description: V(true) when the artifact store was asked and answered, V(none) when it was not asked.
+  returned: success
+  type: bool
+  sample: true
+probe:
+  description: Name that the probe artifact had. V(none) when none was stored.
+  returned: success
+  type: str
+  sample: _probe/0f3f1f1e6f0a4a7a8e8d6d6b0e3d5b0c.txt
+store_type:
+  description: Kind of the server's metadata store, V(none) when the server does not tell it.
+  returned: success
+  type: str
+  sample: SqlStore
+workspaces_enabled:
+  description: Whether the server runs with workspaces, V(none) when it does not tell.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+import time
+import typing
+
+try:
+    import botocore.exceptions
+except ImportError:
+    pass  # Handled by check_sdk_version_supported, where S3 is asked.
+
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_server
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import wait_until_ready
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> None:
+    """Raise MlflowError unless the artifact is an object of the bucket."""
+    key = "/".join(part for part in (prefix.strip("/"), name) if part)
+    try:
+        client.head_object(Bucket=bucket, Key=key, aws_retry=True)
+    except botocore.exceptions.ClientError as error:
+        # HeadObject has no body, so S3 gives the bare status as code.
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == 404:
+            raise MlflowError(
+                "artifacts_elsewhere",
+                f"MLflow stored an artifact, but not as s3://{bucket}/{key}: its --artifacts-destination differs from"
+                " artifact_bucket and artifact_prefix.",
+            ) from error
+        if status == 403:
+            raise MlflowError(
+                "bucket_forbidden",
+                f"These AWS credentials may not look at s3://{bucket}/{key} (s3:GetObject, s3:ListBucket).",
+                waiting_helps=True,
+            ) from error
+        raise MlflowError("bucket_error", f"S3 does not show s3://{bucket}/{key}: {error}.", True) from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise MlflowError("bucket_error", f"S3 cannot be asked for s3://{bucket}/{key}: {error}.", True) from error
+
+
+def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
+    """The question whether an artifact is in the caller's bucket; None when nobody wants to know."""
+    bucket = module.params["artifact_bucket"]
+    if not bucket or module.check_mode:
+        return None
+    try:
+        check_sdk_version_supported(warn=module.warn)
+    except AnsibleBotocoreError as error:
+        module.fail_json(msg=f"artifact_bucket needs boto3: {error}")
+    client = module.client(
+        "s3", retry_decorator=AWSRetry.jittered_backoff(retries=4, catch_extra_error_codes=["ThrottlingException"])
+    )
+    prefix = module.params["artifact_prefix"] or ""
+    return lambda name: find_in_bucket(client, bucket, prefix, name)
+
+
+def check_numbers(params: dict[str, typing.Any]) -> str:
+    """A sentence about the first number that makes no sense, or nothing."""
+    for name, least in (("wait_timeout", 0), ("delay", 1), ("patience", 0), ("request_timeout", 1)):
+        if params[name] < least:
+            return f"{name} must be at least {least}, not {params[name]}."
+    return ""
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            **connection_argument_spec(),
+            "check_database": {"type": "bool", "default": True},
+            "check_artifacts": {"type": "bool", "default": False},
+            "artifact_bucket": {"type": "str"},
+            "artifact_prefix": {"type": "str", "default": ""},
+            "expected_version": {"type": "str"},
+            "wait_timeout": {"type": "int", "default": 600},
+            "delay": {"type": "int", "default": 5},
+            "patience": {"type": "int", "default": 15},
+        },
+        supports_check_mode=True,
+        check_boto3=False,
+        **CONNECTION_RULES,
+    )
+    params = module.params
+    problem = check_numbers(params)
+    if problem:
+        module.fail_json(msg=problem)
+    if params["artifact_bucket"] and not params["check_artifacts"]:
+        module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
+
+    waiting = Waiting()
+    uri = params["tracking_uri"]
+    try:
+        client = Client(parse_connection(params))
+        uri = client.connection.tracking_uri
+        questions = Questions(
+            database=params["check_database"],
+            artifacts=params["check_artifacts"],
+            read_only=module.check_mode,
+            expected_version=(params["expected_version"] or "").removeprefix("v") or None,
+            find_object=bucket_lookup(module),
+        )
+        if params["wait_timeout"]:
+            client.deadline = time.monotonic() + params["wait_timeout"]
+        result = wait_until_ready(
+            lambda: check_server(client, questions),
+            waiting,
+            wait_timeout=params["wait_timeout"],
+            delay=params["delay"],
+            patience=params["patience"],
+        )
+    except MlflowError as error:
+        module.fail_json(
+            msg=describe_failure(uri, waiting, error),
+            reason=error.reason,
+            elapsed=round(waiting.elapsed, 1),
+            attempts=waiting.attempts,
+            history=waiting.history,
+        )
+    module.exit_json(
+        changed=False,
+        reason="ready",
+        elapsed=round(waiting.elapsed, 1),
+        attempts=waiting.attempts,
+        history=waiting.history,
+        **result,
+    )
+
+
+def describe_failure(uri: str, waiting: Waiting, error: MlflowError) -> str:
+    if not waiting.attempts:
+        return error.message
+    tries = "1 attempt" if waiting.attempts == 1 else f"{waiting.attempts} attempts"
+    text = f"MLflow at {uri} is not ready after {waiting.elapsed:.0f} s ({tries}). {error.message}"
+    return text if error.waiting_helps else f"{text} Waiting longer does not help."
+
+
+if __name__ == "__main__":
+    main()
