@@ -12,11 +12,11 @@ short_description: Wait until an MLflow tracking server is ready, and say why it
 version_added: 0.1.0
 description:
   - Asks a tracking server until it answers or O(wait_timeout) is over, and tells the possible causes apart, RV(reason).
-  - MLflow's C(/health) answers 200 while the database is down, while every host name is refused, and while the artifact store
-    does not exist. So the module also asks the API, the database and, if wanted, the artifact store.
-  - A name that does not resolve, a refused connection, a missing certificate, and a balancer without a healthy server are waited
-    for, as AWS needs minutes for each. A wrong login, a refused host name, an untrusted authority, and a service that is not
-    MLflow are not waited for longer than O(patience).
+  - MLflow's C(/health) answers 200 while the database is down, while every host name is refused, and while the
+    artifact store does not exist. So the module also asks the API, the database and, if wanted, the artifact store.
+  - A name that does not resolve, a refused connection, a missing certificate, and a balancer without a healthy server
+    are waited for, as AWS needs minutes for each. A wrong login, a refused host name, an untrusted authority, and a
+    service that is not MLflow are not waited for longer than O(patience).
 options:
   check_database:
     description:
@@ -26,15 +26,15 @@ options:
     default: true
   check_artifacts:
     description:
-      - Whether the server must be able to store, read, list and delete an artifact. One small artifact with a random name below
-        C(_probe/) is used and always deleted again.
+      - Whether the server must be able to store, read, list and delete an artifact. One small artifact with a random
+        name below C(_probe/) is used and always deleted again.
       - In check mode artifacts are only listed.
     type: bool
     default: false
   artifact_bucket:
     description:
-      - S3 bucket that the stored artifact must be seen in before it is deleted again. Needs O(check_artifacts=true), C(boto3), and
-        the permission C(s3:GetObject) on the bucket.
+      - S3 bucket that the stored artifact must be seen in before it is deleted again. Needs O(check_artifacts=true),
+        C(boto3), and the permission C(s3:GetObject) on the bucket.
       - The AWS options of this module serve this one request only. They have nothing to do with O(tracking_uri).
     type: str
   artifact_prefix:
@@ -44,8 +44,8 @@ options:
     default: ""
   expected_version:
     description:
-      - MLflow version that must answer, for example V(3.17.2). Another one is waited for, as it may be the previous version on its
-        way out.
+      - MLflow version that must answer, for example V(3.17.2). Another one is waited for, as it may be the previous
+        version on its way out.
     type: str
   wait_timeout:
     description:
@@ -104,21 +104,21 @@ EXAMPLES = r"""
 
 - name: Show what it was waiting for
   ansible.builtin.debug:
-    msg: "MLflow {{ mlflow.version }} after {{ mlflow.elapsed }} s: {{ mlflow.history | map(attribute='reason') | join(', ') }}"
+    msg: "Ready after {{ mlflow.elapsed }} s of {{ mlflow.history | map(attribute='reason') | join(', ') }}"
 """
 
 RETURN = r"""
 reason:
   description:
     - V(ready), or in a failure the last cause.
-    - "Waited for: V(dns) (name does not resolve), V(connection_refused), V(connection_closed), V(timeout), V(unreachable),
-      V(proxy), V(tls_failed) (no handshake), V(tls_wrong_host) and V(tls_expired) (certificate of another host, or out of date),
-      V(balancer_unavailable) (502, 503, 504), V(unhealthy) (C(/health) is not 200), V(database_unavailable), V(artifacts_write),
-      V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete), V(unexpected_version), V(bucket_forbidden),
-      V(bucket_error)."
-    - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required), V(login_rejected),
-      V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled), V(unexpected_answer),
-      V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
+    - "Waited for: V(dns) (name does not resolve), V(connection_refused), V(connection_closed), V(timeout),
+      V(unreachable), V(proxy), V(tls_failed) (no handshake), V(tls_wrong_host) and V(tls_expired) (certificate of
+      another host, or out of date), V(balancer_unavailable) (502, 503, 504), V(unhealthy) (C(/health) is not 200),
+      V(database_unavailable), V(artifacts_write), V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete),
+      V(unexpected_version), V(bucket_forbidden), V(bucket_error)."
+    - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),
+      V(login_rejected), V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled),
+      V(unexpected_answer), V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
     - "Not tried at all: V(bad_uri), V(bad_ca)."
   returned: always
   type: str
@@ -158,7 +158,10 @@ history:
     message:
       description: The cause as a sentence.
       type: str
-  sample: [{"after": 0.1, "reason": "dns", "message": "The name mlflow.example.org does not resolve (yet): Name or service not known."}]
+  sample:
+    - after: 0.1
+      reason: dns
+      message: "The name mlflow.example.org does not resolve (yet): Name or service not known."
 database_ok:
   description: V(true) when the database was asked and answered, V(none) when it was not asked.
   returned: success
@@ -186,13 +189,12 @@ workspaces_enabled:
   sample: false
 """
 
+import contextlib
 import time
 import typing
 
-try:
+with contextlib.suppress(ImportError):  # Told by check_sdk_version_supported, where S3 is asked.
     import botocore.exceptions
-except ImportError:
-    pass  # Handled by check_sdk_version_supported, where S3 is asked.
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
