@@ -73,3 +73,68 @@ rehearse-down: $(READY) ## Stop the local AWS and all that runs on it (its data 
 .PHONY: rehearse-wipe
 rehearse-wipe: $(READY) ## Stop the local AWS and delete its data
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_down $(REHEARSAL) -e local_aws_wipe=true
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+# ansible-test wants the collection inside a tree called ansible_collections, with its dependencies beside it, and lists its
+# files with git. Its caches go below .cache, as everything does.
+TREE_ROOT := $(CACHE)/tree
+TREE := $(TREE_ROOT)/ansible_collections
+ANSIBLE_TEST_HOME := $(CACHE)/ansible-test
+ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME=$(ANSIBLE_TEST_HOME) $(BIN)/ansible-test
+
+.PHONY: test
+test: lint types units sanity ansible-test-units local-aws-units molecule ## Every check there is
+	@echo '==> All checks passed'
+
+.PHONY: check
+check: lint types units ## The quick checks, for use while editing
+
+.PHONY: lint
+lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
+	@echo '==> ruff'
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@echo '==> yamllint'
+	@$(BIN)/yamllint --strict .
+	@echo '==> antsibull-changelog'
+	@$(BIN)/antsibull-changelog lint
+	@echo '==> ansible-lint'
+	@$(BIN)/ansible-lint --offline --profile production -q
+
+.PHONY: types
+types: tree ## mypy
+	@echo '==> mypy'
+	@cd $(TREE_ROOT) && $(BIN)/mypy --config-file $(ROOT)/pyproject.toml --cache-dir $(CACHE)/mypy --namespace-packages --explicit-package-bases \
+		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/filter
+	@cd roles/local_aws/files && $(BIN)/mypy --config-file $(ROOT)/pyproject.toml --cache-dir $(CACHE)/mypy local_aws
+
+.PHONY: units
+units: $(READY) ## Unit tests of the plugins (pytest)
+	@echo '==> Unit tests of the plugins'
+	@$(BIN)/python -m pytest -q tests/unit --ignore tests/unit/local_aws
+
+.PHONY: local-aws-units
+local-aws-units: $(LOCAL_AWS_PYTHON) ## Tests of the local AWS through boto3 (pytest, in its own environment)
+	@echo '==> Tests of the local AWS'
+	@$(LOCAL_AWS_PYTHON) -m pytest -q tests/unit/local_aws
+
+.PHONY: tree
+tree: $(READY)
+	@rm -rf $(TREE)
+	@mkdir -p $(TREE)/mlops/mlflow_aws $(TREE)/amazon $(ANSIBLE_TEST_HOME)/.ansible/test/cache
+	@git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do if [ -e "$$f" ]; then printf '%s\0' "$$f"; fi; done \
+		| xargs -0 cp --parents -t $(TREE)/mlops/mlflow_aws
+	@ln -s $(VENV)/lib/python3.11/site-packages/ansible_collections/amazon/aws $(TREE)/amazon/aws
+	@git -C $(TREE)/mlops/mlflow_aws init --quiet
+	@git -C $(TREE)/mlops/mlflow_aws add --all
+	@cp tests/tools/get_pip.py $(ANSIBLE_TEST_HOME)/.ansible/test/cache/get_pip_24_2.py
+
+.PHONY: sanity
+sanity: tree ## ansible-test sanity
+	@echo '==> ansible-test sanity (the first time, its tools are brought from PyPI)'
+	@$(ANSIBLE_TEST) sanity --venv --python 3.11 --color no
+
+.PHONY: ansible-test-units
+ansible-test-units: tree ## ansible-test units
+	@echo '==> ansible-test units'
+	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no

@@ -16,7 +16,7 @@ description:
     what names and ARNs are made of.
   - Missing region, missing credentials, wrong credentials and expired credentials each end in one sentence that says so.
 author:
-  - The mlops.mlflow_aws maintainers
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.aws_caller_info
 extends_documentation_fragment:
