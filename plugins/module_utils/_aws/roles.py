@@ -1,0 +1,362 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IAM roles that AWS services assume. Private to the collection.
+
+Facts: botocore's model of IAM; IAM User Guide, "Changes that I make are not always immediately visible".
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+
+from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+
+CONSISTENT_READS = 3
+"""So many identical reads in a row count as propagated within IAM."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for; None leaves a setting alone."""
+
+    name: str
+    path: str | None = None
+    description: str | None = None
+    max_session_duration: int | None = None
+    permissions_boundary: str | None = None
+    trust: dict | None = None
+    managed_policies: list[str] | None = None
+    purge_managed_policies: bool = False
+    inline_policies: dict[str, dict] | None = None
+    purge_inline_policies: bool = False
+    tags: dict | None = None
+    purge_tags: bool = True
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How propagation is awaited; all in seconds."""
+
+    wait: bool = True
+    timeout: float = 60
+    delay: float = 1
+    settle: float = 10
+    simulate_actions: list[str] = field(default_factory=list)
+    simulate_resources: list[str] = field(default_factory=list)
+
+
+def trust_policy(service: str, condition: dict | None = None) -> dict:
+    """Return the trust policy that lets an AWS service assume the role."""
+    statement: dict[str, typing.Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    if condition:
+        statement["Condition"] = condition
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def read(iam: Client, name: str) -> dict | None:
+    """Return role, policies and tags in the module's shape, or None if there is no such role."""
+    try:
+        role = iam.get_role(RoleName=name)["Role"]
+        attached = iam.pages("list_attached_role_policies", "AttachedPolicies", RoleName=name)
+        inline = {}
+        for policy in iam.pages("list_role_policies", "PolicyNames", RoleName=name):
+            inline[policy] = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    except ClientError as e:
+        if error_code(e) == "NoSuchEntity":
+            return None
+        raise
+    return {
+        "arn": role["Arn"],
+        "role_id": role["RoleId"],
+        "name": role["RoleName"],
+        "role_name": role["RoleName"],
+        "create_date": role["CreateDate"],
+        "path": role["Path"],
+        "description": role.get("Description") or "",
+        "max_session_duration": role.get("MaxSessionDuration") or 3600,
+        "permissions_boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") or "",
+        # botocore decodes policies; an API that answers with text is understood too.
+        "assume_role_policy_document": _decoded(role.get("AssumeRolePolicyDocument")),
+        "managed_policies": sorted(policy["PolicyArn"] for policy in attached),
+        "inline_policies": {key: _decoded(inline[key]) for key in sorted(inline)},
+        "tags": tags_from_aws(role.get("Tags")),
+    }
+
+
+def _decoded(document: typing.Any) -> dict:
+    return json.loads(document) if isinstance(document, str) else (document or {})
+
+
+_COMPARED = (
+    "path",
+    "description",
+    "max_session_duration",
+    "permissions_boundary",
+    "assume_role_policy_document",
+    "managed_policies",
+    "inline_policies",
+    "tags",
+)
+
+
+def compared(role: dict | None) -> dict:
+    """Return the part of a role that a diff shows."""
+    return {key: role[key] for key in _COMPARED} if role else {}
+
+
+def predict(current: dict | None, wanted: Wanted, who: Identity) -> dict:
+    """Return the role as it will be.
+
+    Raises:
+        Problem: the path of an existing role cannot be changed; or there is no trust policy for a new one.
+    """
+    if current is None:
+        if wanted.trust is None:
+            raise Problem(
+                f"IAM role {wanted.name} does not exist yet and needs a trust policy: set service, such as"
+                " ecs-tasks.amazonaws.com, or assume_role_policy_document."
+            )
+        path = wanted.path or "/"
+        current = {
+            "arn": f"arn:{who.partition}:iam::{who.account_id}:role{path}{wanted.name}",
+            "name": wanted.name,
+            "role_name": wanted.name,
+            "path": path,
+            "description": "",
+            "max_session_duration": 3600,
+            "permissions_boundary": "",
+            "assume_role_policy_document": {},
+            "managed_policies": [],
+            "inline_policies": {},
+            "tags": {},
+        }
+    elif wanted.path is not None and wanted.path != current["path"]:
+        raise Problem(
+            f"IAM role {wanted.name} exists with the path {current['path']}, and path asks for {wanted.path}: AWS"
+            " cannot move a role. Delete the role first, ask for its present path, or choose another name."
+        )
+    after = dict(current)
+    for setting in ("description", "max_session_duration", "permissions_boundary"):
+        if getattr(wanted, setting) is not None:
+            after[setting] = getattr(wanted, setting)
+    if wanted.trust is not None and compare_policies(current["assume_role_policy_document"], wanted.trust):
+        after["assume_role_policy_document"] = wanted.trust
+    if wanted.managed_policies is not None:
+        kept = set() if wanted.purge_managed_policies else set(current["managed_policies"])
+        after["managed_policies"] = sorted(kept | set(wanted.managed_policies))
+    if wanted.inline_policies is not None:
+        after["inline_policies"] = _predict_inline(current["inline_policies"], wanted)
+    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+    return after
+
+
+def _predict_inline(current: dict[str, dict], wanted: Wanted) -> dict[str, dict]:
+    after = {} if wanted.purge_inline_policies else dict(current)
+    for name, document in (wanted.inline_policies or {}).items():
+        same = name in current and not compare_policies(current[name], document)
+        after[name] = current[name] if same else document
+    return {name: after[name] for name in sorted(after)}
+
+
+def _create(iam: Client, after: dict) -> dict:
+    params: dict[str, typing.Any] = {
+        "RoleName": after["name"],
+        "Path": after["path"],
+        "AssumeRolePolicyDocument": json.dumps(after["assume_role_policy_document"]),
+        "MaxSessionDuration": after["max_session_duration"],
+    }
+    if after["description"]:
+        params["Description"] = after["description"]
+    if after["permissions_boundary"]:
+        params["PermissionsBoundary"] = after["permissions_boundary"]
+    if after["tags"]:
+        params["Tags"] = tags_to_aws(after["tags"])
+    return iam.create_role(**params)["Role"]
+
+
+def _update(iam: Client, current: dict, after: dict) -> None:
+    name = after["name"]
+    changes: dict[str, typing.Any] = {}
+    if after["description"] != current["description"]:
+        changes["Description"] = after["description"]
+    if after["max_session_duration"] != current["max_session_duration"]:
+        changes["MaxSessionDuration"] = after["max_session_duration"]
+    if changes:
+        iam.update_role(RoleName=name, **changes)
+    if after["permissions_boundary"] != current["permissions_boundary"]:
+        if after["permissions_boundary"]:
+            iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=after["permissions_boundary"])
+        else:
+            iam.delete_role_permissions_boundary(RoleName=name)
+    if after["assume_role_policy_document"] != current["assume_role_policy_document"]:
+        document = json.dumps(after["assume_role_policy_document"])
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+    gone = [key for key in current["tags"] if key not in after["tags"]]
+    fresh = {key: value for key, value in after["tags"].items() if current["tags"].get(key) != value}
+    if gone:
+        iam.untag_role(RoleName=name, TagKeys=gone)
+    if fresh:
+        iam.tag_role(RoleName=name, Tags=tags_to_aws(fresh))
+
+
+def _update_policies(iam: Client, current: dict, after: dict) -> None:
+    # Added before removed: a role that is in use never has less than it is meant to have.
+    name = after["name"]
+    for arn in after["managed_policies"]:
+        if arn not in current["managed_policies"]:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    for policy, document in after["inline_policies"].items():
+        if document != current["inline_policies"].get(policy):
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+    for arn in current["managed_policies"]:
+        if arn not in after["managed_policies"]:
+            _gone(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
+    for policy in current["inline_policies"]:
+        if policy not in after["inline_policies"]:
+            _gone(iam.delete_role_policy, RoleName=name, PolicyName=policy)
+
+
+def _gone(call: typing.Callable, **params: str) -> None:
+    """Delete something that may be gone already."""
+    try:
+        call(**params)
+    except ClientError as e:
+        if error_code(e) != "NoSuchEntity":
+            raise
+
+
+def _identity(sts: Client, current: dict | None) -> Identity:
+    if current is None:
+        return who_am_i(sts)
+    parts = current["arn"].split(":")
+    return Identity(account_id=parts[4], partition=parts[1])
+
+
+def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome:
+    """Make the role and its policies as asked for, and wait until IAM shows them.
+
+    Raises:
+        Problem: what is asked for is impossible, or the changes are not visible in time.
+    """
+    current = read(iam, wanted.name)
+    who = _identity(sts, current)
+    after = predict(current, wanted, who)
+    changed = compared(current) != compared(after)
+    if check_mode:
+        return Outcome(changed, compared(current), compared(after), {"iam_role": after}, [])
+    if changed:
+        after = _apply(iam, wanted, who, current, after)
+    role = _await(iam, wanted, who, after, patience=patience, changed=changed) if patience.wait else after
+    return Outcome(changed, compared(current), compared(role), {"iam_role": role}, [])
+
+
+def _apply(iam: Client, wanted: Wanted, who: Identity, current: dict | None, after: dict) -> dict:
+    base = current
+    if base is None:
+        try:
+            created = _create(iam, after)
+        except ClientError as e:
+            # Made meanwhile by somebody else, or by an attempt whose answer was lost: go on from what is there.
+            base = read(iam, wanted.name) if error_code(e) == "EntityAlreadyExists" else None
+            if base is None:
+                raise
+            after = predict(base, wanted, who)
+        else:
+            after = {**after, "arn": created["Arn"], "role_id": created["RoleId"], "create_date": created["CreateDate"]}
+            base = {**after, "managed_policies": [], "inline_policies": {}}
+    _update(iam, base, after)
+    # A role that was just made may not be visible to the next call for a moment.
+    _update_policies(iam.patient("NoSuchEntity") if current is None else iam, base, after)
+    return after
+
+
+def _await(iam: Client, wanted: Wanted, who: Identity, after: dict, *, patience: Patience, changed: bool) -> dict:
+    age = (datetime.now(UTC) - after["create_date"]).total_seconds()
+    pause = patience.settle if changed else min(patience.settle, patience.settle - age)
+    if pause <= 0 and not changed:
+        return after
+    started = time.monotonic()
+    role = _await_reads(iam, wanted, who, patience)
+    if patience.simulate_actions:
+        _await_simulation(iam, role["arn"], patience)
+    left = pause - (time.monotonic() - started)
+    if left > 0:
+        time.sleep(left)
+    return role
+
+
+def _await_reads(iam: Client, wanted: Wanted, who: Identity, patience: Patience) -> dict:
+    in_a_row = 0
+    role = None
+    for last in polls(patience.timeout, patience.delay):
+        role = read(iam, wanted.name)
+        as_wanted = role is not None and compared(predict(role, wanted, who)) == compared(role)
+        in_a_row = in_a_row + 1 if as_wanted else 0
+        if role is not None and in_a_row >= CONSISTENT_READS:
+            return role
+        if last:
+            break
+    raise Problem(
+        f"IAM role {wanted.name} was changed, but IAM does not show the change consistently after"
+        f" {patience.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
+        " role at the same time."
+    )
+
+
+def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
+    params: dict[str, typing.Any] = {"PolicySourceArn": arn, "ActionNames": patience.simulate_actions}
+    if patience.simulate_resources:
+        params["ResourceArns"] = patience.simulate_resources
+    denied: list[str] = []
+    for last in polls(patience.timeout, patience.delay):
+        results = iam.simulate_principal_policy(**params)["EvaluationResults"]
+        denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
+        if not denied:
+            return
+        if last:
+            break
+    raise Problem(
+        f"IAM role {arn} is still not allowed {', '.join(denied)} after {patience.timeout:g} seconds, says IAM's policy"
+        " simulator: correct simulate_actions, simulate_resources, or the role's policies and permissions boundary."
+    )
+
+
+def ensure_absent(iam: Client, name: str, check_mode: bool) -> Outcome:
+    """Detach and delete all policies of the role, take it out of instance profiles, delete it."""
+    current = read(iam, name)
+    outcome = Outcome(current is not None, compared(current), {}, {}, [])
+    if current is None or check_mode:
+        return outcome
+    if current["path"].startswith("/aws-service-role/"):
+        raise Problem(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
+    for arn in current["managed_policies"]:
+        _gone(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
+    for policy in current["inline_policies"]:
+        _gone(iam.delete_role_policy, RoleName=name, PolicyName=policy)
+    for profile in iam.pages("list_instance_profiles_for_role", "InstanceProfiles", RoleName=name):
+        profile_name = profile["InstanceProfileName"]
+        _gone(iam.remove_role_from_instance_profile, InstanceProfileName=profile_name, RoleName=name)
+    _gone(iam.delete_role, RoleName=name)
+    return outcome
