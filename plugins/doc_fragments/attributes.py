@@ -20,5 +20,3 @@ attributes:
 """
 
     # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.
-    MODULES = DOCUMENTATION
-    PLUGINS = DOCUMENTATION

@@ -16,5 +16,3 @@ notes:
 """
 
     # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.
-    MODULES = DOCUMENTATION
-    PLUGINS = DOCUMENTATION

@@ -42,5 +42,3 @@ notes:
 """
 
     # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.
-    MODULES = DOCUMENTATION
-    PLUGINS = DOCUMENTATION
