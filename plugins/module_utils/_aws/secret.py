@@ -1,0 +1,322 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets of AWS Secrets Manager, of which the value never leaves the module. Private to the collection.
+
+Facts: botocore's model of Secrets Manager; API Reference, CreateSecret, DeleteSecret, RestoreSecret.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+import typing
+from dataclasses import dataclass
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+
+CLASSES = (string.ascii_uppercase, string.ascii_lowercase, string.digits, string.punctuation)
+"""Printable ASCII without the space."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a value is generated: a JSON object with one random member."""
+
+    template: dict
+    key: str
+    length: int
+    exclude_characters: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for; None leaves a setting alone."""
+
+    name: str
+    description: str | None = None
+    kms_key_id: str | None = None
+    tags: dict | None = None
+    purge_tags: bool = True
+    recipe: Recipe | None = None
+    value: str | None = None
+    rotate: bool = False
+
+
+def password(length: int, exclude: str) -> str:
+    """Return a random password with at least one capital, small letter, digit and sign, as far as these are allowed.
+
+    Raises:
+        Problem: what is left of the alphabet is too small to be a secret.
+    """
+    classes = ["".join(c for c in letters if c not in exclude) for letters in CLASSES]
+    classes = [letters for letters in classes if letters]
+    alphabet = "".join(classes)
+    if len(alphabet) < 16:
+        raise Problem(
+            f"generate.exclude_characters leaves {len(alphabet)} characters to choose from: leave at least 16."
+        )
+    if length < 12:
+        raise Problem(f"generate.length is {length}: a password needs at least 12 characters.")
+    while True:
+        candidate = "".join(secrets.choice(alphabet) for _ in range(length))
+        if all(any(c in letters for c in candidate) for letters in classes):
+            return candidate
+
+
+def generate(recipe: Recipe, base: dict | None = None) -> str:
+    """Return the JSON text of a new value; members of *base* are kept."""
+    fresh = {recipe.key: password(recipe.length, recipe.exclude_characters)}
+    return json.dumps({**recipe.template, **(base or {}), **fresh})
+
+
+def describe(client: Client, name: str) -> dict | None:
+    """Return what Secrets Manager knows about a secret, without its value, or None."""
+    try:
+        return client.describe_secret(SecretId=name)
+    except ClientError as e:
+        if error_code(e) == "ResourceNotFoundException":
+            return None
+        raise
+
+
+def read_value(client: Client, name: str) -> str | None:
+    """Return the current value, or None if the secret has none yet.
+
+    Raises:
+        Problem: the value is binary.
+    """
+    try:
+        answer = client.get_secret_value(SecretId=name)
+    except ClientError as e:
+        if error_code(e) == "ResourceNotFoundException":
+            return None
+        raise
+    if "SecretString" not in answer:
+        raise Problem(f"The secret {name} holds binary data; a JSON text was expected.")
+    return answer["SecretString"]
+
+
+def read_members(client: Client, name: str) -> dict | None:
+    """Return the members of a secret that holds a JSON object, or None if it has no value yet.
+
+    Raises:
+        Problem: the value is something else. The sentence does not show it.
+    """
+    text = read_value(client, name)
+    if text is None:
+        return None
+    try:
+        members = json.loads(text)
+    except ValueError:
+        members = None
+    if not isinstance(members, dict):
+        raise Problem(f'The secret {name} does not hold a JSON object such as {{"username": …, "password": …}}.')
+    return members
+
+
+def _shape(secret: dict | None) -> dict:
+    if not secret:
+        return {}
+    current = [version for version, stages in secret.get("VersionIdsToStages", {}).items() if "AWSCURRENT" in stages]
+    shape = {
+        "arn": secret["ARN"],
+        "name": secret["Name"],
+        "description": secret.get("Description") or "",
+        "kms_key_id": secret.get("KmsKeyId") or "",
+        "version_id": current[0] if current else "",
+        "tags": tags_from_aws(secret.get("Tags")),
+        "created_date": secret.get("CreatedDate"),
+    }
+    if secret.get("DeletedDate"):
+        shape["deleted_date"] = secret["DeletedDate"]
+    return shape
+
+
+def _compared(shape: dict, scheduled: bool) -> dict:
+    if not shape:
+        return {}
+    kept = {key: shape[key] for key in ("description", "kms_key_id", "tags")}
+    # Versions say that the value changes, without showing it.
+    return {**kept, "version_id": shape["version_id"], "scheduled_for_deletion": scheduled}
+
+
+def _predict(shape: dict, wanted: Wanted) -> dict:
+    after = dict(shape)
+    if wanted.description is not None:
+        after["description"] = wanted.description
+    if wanted.kms_key_id is not None and not same_kms_key(wanted.kms_key_id, after["kms_key_id"]):
+        after["kms_key_id"] = wanted.kms_key_id
+    after["tags"] = merge_tags(after["tags"], wanted.tags, wanted.purge_tags)[0]
+    return after
+
+
+NEW_VERSION = "(a new version)"
+
+
+def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome:
+    """Make the secret, once; restore it if it is scheduled for deletion; never touch a value without being asked.
+
+    Raises:
+        Problem: the existing value lacks the wanted member, or is no JSON object.
+    """
+    secret = describe(client, wanted.name)
+    if secret is None:
+        made = _create(client, sts, wanted, check_mode)
+        if made:
+            return made
+        # Made meanwhile, by somebody else or by an attempt whose answer was lost.
+        secret = describe(client, wanted.name)
+    return _converge(client, wanted, secret or {}, check_mode)
+
+
+def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome | None:
+    value = wanted.value if wanted.recipe is None else generate(wanted.recipe)
+    if value is None:
+        raise Problem(f"The secret {wanted.name} does not exist yet and needs a value: set generate or value.")
+    shape: dict[str, typing.Any] = {
+        "name": wanted.name,
+        "description": wanted.description or "",
+        "kms_key_id": wanted.kms_key_id or "",
+        "version_id": NEW_VERSION,
+        "tags": {key: str(item) for key, item in (wanted.tags or {}).items()},
+    }
+    if check_mode:
+        who = who_am_i(sts)
+        region = client.meta.region_name
+        # Secrets Manager ends the ARN with six random characters; this is how IAM policies write them.
+        shape["arn"] = f"arn:{who.partition}:secretsmanager:{region}:{who.account_id}:secret:{wanted.name}-??????"
+        return _outcome(True, {}, shape, generated=wanted.recipe is not None)
+    params: dict[str, typing.Any] = {"Name": wanted.name, "SecretString": value, "Tags": tags_to_aws(shape["tags"])}
+    if shape["description"]:
+        params["Description"] = shape["description"]
+    if shape["kms_key_id"]:
+        params["KmsKeyId"] = shape["kms_key_id"]
+    try:
+        answer = client.create_secret(**params)
+    except ClientError as e:
+        if error_code(e) == "ResourceExistsException":
+            return None
+        raise
+    shape["arn"] = answer["ARN"]
+    shape["version_id"] = answer.get("VersionId", "")
+    return _outcome(True, {}, shape, generated=wanted.recipe is not None)
+
+
+def _outcome(changed: bool, before: dict, after: dict, **flags: bool) -> Outcome:
+    values = {"secret": after, "generated": False, "restored": False, "rotated": False, **flags}
+    scheduled = "deleted_date" in before
+    shown = {key: value for key, value in after.items() if key != "deleted_date"}
+    values["secret"] = shown
+    return Outcome(changed, _compared(before, scheduled), _compared(shown, False), values, [])
+
+
+def _converge(client: Client, wanted: Wanted, secret: dict, check_mode: bool) -> Outcome:
+    before = _shape(secret)
+    after = _predict(before, wanted)
+    restored = "deleted_date" in before
+    if restored and not check_mode:
+        client.restore_secret(SecretId=wanted.name)
+    # While it is scheduled for deletion nobody can read the value, so check mode cannot look at it.
+    readable = not (restored and check_mode)
+    value, rotated, warnings = (
+        _next_value(client, wanted, bool(before["version_id"])) if readable else (None, wanted.rotate, [])
+    )
+    if value is not None or (rotated and not readable):
+        after["version_id"] = NEW_VERSION
+    changed = restored or after != before
+    if changed and not check_mode:
+        _apply(client, wanted, before, after)
+        if value is not None:
+            after["version_id"] = client.put_secret_value(SecretId=wanted.name, SecretString=value).get("VersionId", "")
+    generated = value is not None and wanted.recipe is not None
+    outcome = _outcome(changed, before, after, restored=restored, rotated=rotated, generated=generated)
+    outcome.warnings.extend(warnings)
+    return outcome
+
+
+def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | None, bool, list[str]]:
+    """Return the value to write or None, whether that replaces another one, and warnings."""
+    if wanted.recipe is None:
+        if wanted.value is None:
+            return None, False, []
+        if not has_value:
+            return wanted.value, False, []
+        # Without rotate the value is not even read, so no permission to read is needed.
+        differs = wanted.rotate and read_value(client, wanted.name) != wanted.value
+        return (wanted.value, True, []) if differs else (None, False, [])
+    members = read_members(client, wanted.name)
+    if members is None:
+        return generate(wanted.recipe), False, []
+    if wanted.rotate:
+        return generate(wanted.recipe, members), True, []
+    missing = [key for key in (*wanted.recipe.template, wanted.recipe.key) if not members.get(key)]
+    if missing:
+        raise Problem(
+            f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as what"
+            " uses the secret would break: add what is missing to the secret, choose another name, or set rotate to true"
+            " for a new value."
+        )
+    other = [key for key, item in wanted.recipe.template.items() if members[key] != item]
+    warnings = []
+    if other:
+        warnings.append(
+            f"The secret {wanted.name} exists with another {', '.join(other)} than asked for; its value was left alone."
+        )
+    return None, False, warnings
+
+
+def _apply(client: Client, wanted: Wanted, before: dict, after: dict) -> None:
+    changes: dict[str, str] = {}
+    if after["description"] != before["description"]:
+        changes["Description"] = after["description"]
+    if after["kms_key_id"] != before["kms_key_id"]:
+        changes["KmsKeyId"] = after["kms_key_id"]
+    if changes:
+        client.update_secret(SecretId=wanted.name, **changes)
+    gone = [key for key in before["tags"] if key not in after["tags"]]
+    fresh = {key: value for key, value in after["tags"].items() if before["tags"].get(key) != value}
+    if gone:
+        client.untag_resource(SecretId=wanted.name, TagKeys=gone)
+    if fresh:
+        client.tag_resource(SecretId=wanted.name, Tags=tags_to_aws(fresh))
+
+
+def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool, check_mode: bool) -> Outcome:
+    """Schedule the secret for deletion, or delete it at once.
+
+    Raises:
+        Problem: a secret that was to be gone at once is still there after a minute.
+    """
+    secret = describe(client, name)
+    before = _shape(secret)
+    scheduled = "deleted_date" in before
+    changed = bool(before) and (force or not scheduled)
+    outcome = Outcome(changed, _compared(before, scheduled), {}, {}, [])
+    if before and not force:
+        outcome.after = _compared(before, True)
+    if not changed or check_mode:
+        return outcome
+    how: dict[str, typing.Any] = (
+        {"ForceDeleteWithoutRecovery": True} if force else {"RecoveryWindowInDays": recovery_days}
+    )
+    client.delete_secret(SecretId=name, **how)
+    if force:
+        # The name is free only when the secret is really gone.
+        for last in polls(60, 1):
+            if describe(client, name) is None:
+                break
+            if last:
+                raise Problem(f"The secret {name} is still there a minute after its deletion: run this again.")
+    return outcome

@@ -1,0 +1,109 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Service-linked roles. Private to the collection.
+
+Facts: IAM API Reference, CreateServiceLinkedRole and ListRoles; the path /aws-service-role/<service>/ is in each
+service's documentation of its role.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+
+# Names do not follow from the service's name. For others the existing role is found by its path, and only the name
+# that check mode predicts is unknown.
+KNOWN_NAMES = {
+    "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
+    "ecs.amazonaws.com": "AWSServiceRoleForECS",
+    "ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
+    "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
+    "rds.amazonaws.com": "AWSServiceRoleForRDS",
+}
+
+
+def _shape(role: dict, service: str) -> dict:
+    return {
+        "arn": role["Arn"],
+        "name": role["RoleName"],
+        "path": role["Path"],
+        "role_id": role["RoleId"],
+        "create_date": role["CreateDate"],
+        "aws_service_name": service,
+    }
+
+
+def find(iam: Client, service: str) -> dict | None:
+    """Return the role of a service, or None."""
+    path = f"/aws-service-role/{service}/"
+    try:
+        found = iam.pages("list_roles", "Roles", PathPrefix=path)
+    except ClientError as e:
+        # Whoever may not list roles may still be allowed to look at one.
+        if error_code(e) != "AccessDenied" or service not in KNOWN_NAMES:
+            raise
+        found = _get(iam, KNOWN_NAMES[service])
+    of_service = [role for role in found if role["Path"] == path]
+    return _shape(of_service[0], service) if of_service else None
+
+
+def _get(iam: Client, name: str) -> list[dict]:
+    try:
+        return [iam.get_role(RoleName=name)["Role"]]
+    except ClientError as e:
+        if error_code(e) == "NoSuchEntity":
+            return []
+        raise
+
+
+def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, check_mode: bool) -> Outcome:
+    """Make the role of a service unless it exists, and wait until IAM shows it.
+
+    Raises:
+        Problem: the role is not visible in time.
+    """
+    current = find(iam, service)
+    if current:
+        return Outcome(False, _brief(current), _brief(current), {"iam_role": current}, [])
+    if check_mode:
+        predicted = _predict(sts, service)
+        return Outcome(True, {}, _brief(predicted), {"iam_role": predicted}, [])
+    changed = True
+    try:
+        iam.create_service_linked_role(AWSServiceName=service)
+    except ClientError as e:
+        # "Service role name … has been taken in this account": made meanwhile, often by the service itself.
+        if error_code(e) != "InvalidInput" or "has been taken" not in str(e):
+            raise
+        changed = False
+    role = None
+    for last in polls(timeout, 1):
+        role = find(iam, service)
+        if role or last:
+            break
+    if role is None:
+        raise Problem(
+            f"The service-linked role of {service} was asked for, but IAM does not list it after {timeout:g} seconds"
+            " (wait_timeout). Run this again."
+        )
+    return Outcome(changed, {}, _brief(role), {"iam_role": role}, [])
+
+
+def _brief(role: dict) -> dict:
+    return {key: role[key] for key in ("arn", "aws_service_name") if key in role}
+
+
+def _predict(sts: Client, service: str) -> dict:
+    predicted = {"path": f"/aws-service-role/{service}/", "aws_service_name": service}
+    if service in KNOWN_NAMES:
+        who = who_am_i(sts)
+        name = KNOWN_NAMES[service]
+        predicted["name"] = name
+        predicted["arn"] = f"arn:{who.partition}:iam::{who.account_id}:role{predicted['path']}{name}"
+    return predicted

@@ -1,0 +1,252 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: secretsmanager_secret
+short_description: Manage a secret of which nobody needs to see the value
+description:
+  - Creates a secret in AWS Secrets Manager, with a value that the module generates itself or that is given.
+  - The value of an existing secret is never changed, unless O(rotate=true) asks for it.
+  - A secret that is scheduled for deletion is restored with its value.
+  - The value is never returned. There is no option that would.
+options:
+  name:
+    description:
+      - Name of the secret.
+    type: str
+    required: true
+  state:
+    description:
+      - V(absent) schedules the secret for deletion, or with O(force=true) deletes it at once.
+    type: str
+    choices: [present, absent]
+    default: present
+  description:
+    description:
+      - Description of the secret.
+    type: str
+  kms_key_id:
+    description:
+      - ARN, id or alias of the KMS key that encrypts the secret. Without it, a new secret uses the account's
+        C(aws/secretsmanager) key.
+    type: str
+  generate:
+    description:
+      - Makes the value inside the module, a JSON object with one random member.
+      - One of O(generate) and O(value) is needed for a new secret.
+      - An existing secret must have all members of O(generate.template) and O(generate.key); it is an error if one is
+        missing.
+    type: dict
+    suboptions:
+      template:
+        description:
+          - The other members.
+        type: dict
+        default: {}
+      key:
+        description:
+          - Name of the random member.
+        type: str
+        default: password
+      length:
+        description:
+          - Number of characters of the random member, at least 12.
+        type: int
+        default: 32
+      exclude_characters:
+        description:
+          - Characters that it must not contain. All other printable ASCII characters but the space may appear.
+          - The default leaves out what RDS refuses in a master password, which is the slash, the quotation mark, the at
+            sign and the space, and the single quote, which its console refuses too.
+        type: str
+        default: "/\"@' "
+  value:
+    description:
+      - The value of a new secret, as text or as a dictionary that becomes JSON.
+      - Ansible hides each member of a dictionary from all output, short ones like a user name included, wherever they
+        appear. Convert it with C(to_json) to hide only the whole.
+    type: json
+  rotate:
+    description:
+      - Whether to give an existing secret a new value. With O(generate), the random member is replaced on every run and
+        all other members stay. With O(value), it is written if it differs.
+      - What uses the old value, such as a database, has to be told by the caller.
+    type: bool
+    default: false
+  recovery_window_in_days:
+    description:
+      - With O(state=absent), for how long the secret can be restored, 7 to 30 days. Its name is taken until then.
+    type: int
+    default: 7
+  force:
+    description:
+      - With O(state=absent), whether to delete at once, without any way back.
+    type: bool
+    default: false
+author:
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
+seealso:
+  - module: mlops.mlflow_aws.rds_postgresql_instance
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: partial
+    details: The value is never shown; a new version stands for a new value.
+  idempotent:
+    support: partial
+    details: Not with O(generate) and O(rotate=true), which makes a new value on every run.
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags
+  - mlops.mlflow_aws.actiongroup
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+"""
+
+EXAMPLES = r"""
+- name: Master password of the database, made once
+  mlops.mlflow_aws.secretsmanager_secret:
+    name: mlflow/database
+    generate:
+      template:
+        username: mlflow
+        engine: postgres
+        dbname: mlflow
+      key: password
+  register: database_secret
+
+- name: Schedule the secret for deletion
+  mlops.mlflow_aws.secretsmanager_secret:
+    name: mlflow/database
+    state: absent
+"""
+
+RETURN = r"""
+secret:
+  description: The secret without its value.
+  returned: when state is V(present)
+  type: dict
+  contains:
+    arn:
+      description: ARN of the secret. For a new one in check mode it ends with C(-??????).
+      type: str
+      returned: always
+      sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/database-a1B2c3
+    name:
+      description: Name of the secret.
+      type: str
+      returned: always
+      sample: mlflow/database
+    version_id:
+      description: Id of the current version.
+      type: str
+      returned: always
+      sample: 11111111-2222-3333-4444-555555555555
+    description:
+      description: Description.
+      type: str
+      returned: always
+      sample: Master user of the database
+    kms_key_id:
+      description: The KMS key, empty for the account's default.
+      type: str
+      returned: always
+      sample: ""
+    tags:
+      description: Tags.
+      type: dict
+      returned: always
+      sample: {Project: mlflow}
+    created_date:
+      description: When the secret was created.
+      type: str
+      returned: when it existed before
+      sample: "2026-03-01T12:00:00+00:00"
+generated:
+  description: Whether a value was generated.
+  returned: when state is V(present)
+  type: bool
+  sample: true
+restored:
+  description: Whether the secret was scheduled for deletion and is no longer.
+  returned: when state is V(present)
+  type: bool
+  sample: false
+rotated:
+  description: Whether an existing value was replaced.
+  returned: when state is V(present)
+  type: bool
+  sample: false
+"""
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+
+
+def _work(module: AnsibleAWSModule) -> common.Outcome:
+    params = module.params
+    client = common.make_client(module, "secretsmanager")
+    if params["state"] == "absent":
+        return secret.ensure_absent(
+            client,
+            params["name"],
+            recovery_days=params["recovery_window_in_days"],
+            force=params["force"],
+            check_mode=module.check_mode,
+        )
+    recipe = secret.Recipe(**params["generate"]) if params["generate"] else None
+    wanted = secret.Wanted(
+        name=params["name"],
+        description=params["description"],
+        kms_key_id=params["kms_key_id"],
+        tags=params["tags"],
+        purge_tags=params["purge_tags"],
+        recipe=recipe,
+        value=params["value"],
+        rotate=params["rotate"],
+    )
+    return secret.ensure_present(client, common.make_client(module, "sts"), wanted, module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "description": {"type": "str"},
+            "kms_key_id": {"type": "str"},
+            "generate": {
+                "type": "dict",
+                # The template holds user and database names, which must stay readable in other output.
+                "no_log": False,
+                "options": {
+                    "template": {"type": "dict", "default": {}},
+                    "key": {"type": "str", "default": "password", "no_log": False},
+                    "length": {"type": "int", "default": 32},
+                    "exclude_characters": {"type": "str", "default": "/\"@' "},
+                },
+            },
+            "value": {"type": "json", "no_log": True},
+            "rotate": {"type": "bool", "default": False},
+            "recovery_window_in_days": {"type": "int", "default": 7},
+            "force": {"type": "bool", "default": False},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+        },
+        mutually_exclusive=[("generate", "value")],
+        supports_check_mode=True,
+    )
+    common.run(module, f"Secret {module.params['name']}", lambda: _work(module))
+
+
+if __name__ == "__main__":
+    main()
