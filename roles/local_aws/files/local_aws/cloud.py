@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections import deque
@@ -13,25 +14,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
+import botocore.session
+from botocore import xform_name
+from botocore.config import Config
+
+from . import iam
 from .authority import Authority
 from .clock import Clock
+from .faults import Faults
 from .processes import Processes
 from .room import ApiError
 from .room import Call
+from .room import TrustError
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .balancer import Balancer
     from .database import Databases
     from .express import Express
-    from .faults import Faults
     from .tasks import TaskRunner
 
 __all__ = ["ApiError", "Authority", "Clock", "Cloud", "RecordedCall", "Settings", "TrustError"]
 
-
-class TrustError(Exception):
-    """A role cannot be assumed: it does not exist, or its trust policy does not name the principal."""
+# How long before the end of its session a role's client is made anew; seconds.
+_RENEW_SECONDS = 600
+_MAX_CALLS = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,14 @@ class Cloud:
         self.clock = Clock(settings.scale)
         self.authority = authority
         self.processes = processes
+        self.faults = Faults()
         self.endpoint_url = f"http://127.0.0.1:{settings.port}"
-        self.calls: deque[RecordedCall] = deque(maxlen=10_000)
+        self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
-        self._on_change: list[Callable[[], None]] = []
+        self.on_change: Callable[[float], None] = lambda delay: None
+        self._lock = threading.Lock()
+        self._session: botocore.session.Session | None = None
+        self._clients: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
     def client(self, service: str, *, role_arn: str | None = None, principal: str = "") -> Any:
         """A botocore client on our own endpoint, so that IAM is enforced. Blocking and thread-safe: use it in a thread.
@@ -76,7 +87,43 @@ class Cloud:
         :arg principal: the service principal that assumes the role, e.g. ``ecs-tasks.amazonaws.com``.
         :raises TrustError: the role does not exist or does not trust the principal.
         """
-        raise NotImplementedError
+        key = (service, role_arn or "", principal)
+        if role_arn is not None:
+            # Asked each time: a service notices at once when a role is gone or trusts it no more.
+            iam.check_trust(self.settings, role_arn, principal)
+        with self._lock:
+            expires, client = self._clients.get(key, (0.0, None))
+            if client is None or expires < time.time():
+                client = self._new_client(service, role_arn, principal)
+                self._clients[key] = (time.time() + 3600 - _RENEW_SECONDS, client)
+            return client
+
+    def _new_client(self, service: str, role_arn: str | None, principal: str) -> Any:
+        if self._session is None:
+            self._session = botocore.session.Session()
+        token: str | None
+        if role_arn is None:
+            key, secret, token = self.settings.access_key_id, self.settings.secret_access_key, None
+        else:
+            fresh = self.role_credentials(role_arn, principal)
+            key, secret, token = fresh["AccessKeyId"], fresh["SecretAccessKey"], fresh["Token"]
+        return self._session.create_client(
+            service,
+            region_name=self.settings.region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            # No proxy from the environment: the endpoint is on this machine.
+            config=Config(
+                proxies={},
+                retries={"mode": "standard", "total_max_attempts": 3},
+                s3={"addressing_style": "path"},
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=32,
+            ),
+        )
 
     def role_credentials(self, role_arn: str, principal: str, seconds: int = 3600) -> dict[str, str]:
         """Fresh credentials of a role as a service gets them.
@@ -85,7 +132,7 @@ class Cloud:
         :returns: AccessKeyId, SecretAccessKey, Token, Expiration (ISO 8601, UTC).
         :raises TrustError: the role does not exist or does not trust the principal.
         """
-        raise NotImplementedError
+        return iam.role_session(self.settings, role_arn, principal, seconds)
 
     async def aws(
         self,
@@ -97,12 +144,20 @@ class Cloud:
         principal: str = "",
         **params: Any,
     ) -> dict[str, Any]:
-        """One API call in a thread; operation and params as boto3 has them (``create_target_group`` or ``CreateTargetGroup``).
+        """One API call in a thread.
 
+        :arg operation: as boto3 has it or as AWS has it: ``create_target_group``, ``CreateTargetGroup``.
         :raises botocore.exceptions.ClientError: AWS's refusal.
         :raises TrustError: see client().
         """
-        raise NotImplementedError
+
+        def call() -> dict[str, Any]:
+            client = self.client(service, role_arn=role_arn, principal=principal)
+            output = getattr(client, xform_name(operation))(**params)
+            output.pop("ResponseMetadata", None)
+            return output
+
+        return await asyncio.to_thread(call)
 
     def allow(
         self,
@@ -114,16 +169,18 @@ class Cloud:
         """Enforces the caller's IAM policies for one action on one resource.
 
         Operations that only we know are not authorised by anybody else: each room asks here for its own, and for
-        ``iam:PassRole`` on every role that a call hands to a service (context: {"iam:PassedToService": "ecs.amazonaws.com"}).
+        ``iam:PassRole`` on every role that a call hands to a service (context: ``{"iam:PassedToService":
+        "ecs.amazonaws.com"}``). Not needed for what goes to ministack by passthrough().
 
+        :arg action: with its namespace, ``ecs:CreateExpressGatewayService``.
+        :arg context: the request's condition keys, e.g. ``aws:RequestTag/Name``.
         :raises ApiError: AccessDeniedException (JSON services) or AccessDenied (Query), worded as AWS words it.
         """
-        raise NotImplementedError
+        iam.enforce(call, action, resource, context)
 
-    def changed(self) -> None:
-        """Some state changed: it is saved within about a second. Callable from any thread."""
-        for listener in self._on_change:
-            listener()
+    def changed(self, delay: float = 1.0) -> None:
+        """Some state changed: it is saved within so many real seconds. Callable from any thread."""
+        self.on_change(delay)
 
     def record(self, api: str, principal: str, outcome: str) -> None:
         """Keeps one call for ``GET /_local_aws/calls``."""

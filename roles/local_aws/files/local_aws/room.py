@@ -57,6 +57,10 @@ class Call:
         return await self._passthrough()
 
 
+class TrustError(Exception):
+    """A role cannot be assumed: it does not exist, or its trust policy does not name the principal."""
+
+
 class ApiError(Exception):
     """AWS's own refusal, rendered by the app in the protocol of the service.
 
@@ -106,7 +110,7 @@ class Room(Protocol):
 
 
 def aws_response(output: dict[str, Any], service: str, operation: str) -> Response:
-    """Serialises an operation's output in the service's own protocol (JSON or Query XML), checked against botocore's model.
+    """Serialises an operation's output in the service's own protocol (JSON, Query), checked against botocore's model.
 
     :arg output: the output as boto3 would return it, without ResponseMetadata; datetimes, lists, dicts.
     :raises TypeError: a member is unknown to the model or has the wrong type: a mistake in a room, never a client's.

@@ -1,0 +1,372 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API on one port: our rooms answer first, ministack's app (mounted in this process) everything else.
+
+Imports ministack: environment.prepare() must have been called before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import MutableMapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qs
+from urllib.parse import quote
+
+import botocore.exceptions
+from ministack import app as ministack_app
+from ministack.core import router as ministack_router
+
+from . import iam
+from . import wire
+from .cloud import Cloud
+from .faults import Fault
+from .room import ApiError
+from .room import Call
+from .room import Response
+from .room import Room
+from .room import TrustError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: The rooms: the name by which Cloud knows them, module, class. In the order in which they are started.
+ROOMS = {
+    "databases": ("database", "Databases"),
+    "tasks": ("tasks", "TaskRunner"),
+    "balancer": ("balancer", "Balancer"),
+    "express": ("express", "Express"),
+}
+
+_log = logging.getLogger("local_aws.app")
+_READS = ("Describe", "List", "Get", "Head", "BatchGet", "Filter", "Lookup", "Search", "Simulate", "Test")
+# Log events come often and are worth less than a deployment's state.
+_LOG_EVENTS_DELAY = 5.0
+_ERROR_HEAD = 4096
+
+
+def wire_rooms(cloud: Cloud, names: list[str]) -> list[Room]:
+    """Makes the rooms and introduces them to each other."""
+    rooms = []
+    for name in names:
+        module, class_name = ROOMS[name]
+        room = getattr(importlib.import_module(f"local_aws.{module}"), class_name)(cloud)
+        setattr(cloud, name, room)
+        rooms.append(room)
+    return rooms
+
+
+def _is_read(operation: str) -> bool:
+    return operation.startswith(_READS)
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, cloud: Cloud, rooms: list[Room]) -> None:
+        self.cloud = cloud
+        self.rooms = rooms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's event stream."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(_Exchange(scope, receive, send))
+
+    async def _http(self, exchange: _Exchange) -> None:
+        path = exchange.path
+        if path.startswith("/_local_aws/"):
+            await exchange.answer(await self._admin(exchange))
+        elif path.startswith(("/_ministack", "/_localstack")):
+            # ministack's own switches are open to everybody, and reset among them: AWS has none of these.
+            await exchange.answer(Response(404, {"content-type": "text/plain"}, b"Not Found\n"))
+        elif exchange.is_rpc:
+            await self._rpc(exchange)
+        else:
+            await self._rest(exchange)
+
+    # --- JSON and Query services -------------------------------------------------------------------------------------
+
+    async def _rpc(self, exchange: _Exchange) -> None:
+        body = await exchange.read()
+        request = wire.identify(exchange.headers, exchange.flat_query, body)
+        api = f"{request.service}:{request.operation}"
+        principal = iam.principal_arn(request.access_key_id)
+        call = Call(
+            service=request.service,
+            operation=request.operation,
+            params=request.params,
+            headers=exchange.headers,
+            body=body,
+            region=request.region or self.cloud.settings.region,
+            account_id=self.cloud.settings.account_id,
+            principal_arn=principal,
+            access_key_id=request.access_key_id,
+            _passthrough=exchange.collect,
+        )
+        fault = await self._fault(api, principal)
+        room = next((room for room in self.rooms if room.owns(call)), None)
+        if fault is not None:
+            error = ApiError(fault.code, fault.message, fault.status)
+            response = _error(error, request.service)
+        elif room is None:
+            outcome = await exchange.forward()
+            self._done(api, principal, outcome)
+            return
+        else:
+            response = await self._own(room, call, request, exchange)
+        await exchange.answer(response)
+        self._done(api, principal, wire.error_code(response.status, response.headers, response.body))
+
+    async def _own(self, room: Room, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
+        """One of our operations, from the signature to the answer."""
+        try:
+            iam.authenticate(
+                service=call.service,
+                method=exchange.method,
+                raw_path=exchange.raw_path,
+                query=exchange.query,
+                raw_headers=exchange.raw_headers,
+                body=call.body,
+            )
+            _refuse_problems(request)
+            return await room.handle(call)
+        except ApiError as error:
+            return _error(error, call.service)
+        except TrustError as error:
+            return _error(ApiError("AccessDeniedException", str(error), 403), call.service)
+        except botocore.exceptions.ClientError as error:
+            details = error.response["Error"]
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            return _error(ApiError(details["Code"], details["Message"], status), call.service)
+        except Exception:
+            _log.exception("%s:%s failed inside the local AWS.", call.service, call.operation)
+            message = f"The local AWS failed in {call.service}:{call.operation}; see daemon.log in its home folder."
+            return _error(ApiError("InternalFailure", message, 500), call.service)
+
+    async def _fault(self, api: str, principal: str) -> Fault | None:
+        fault = self.cloud.faults.take(api, principal)
+        if fault is None:
+            return None
+        await self.cloud.clock.sleep(fault.delay)
+        return fault if fault.code else None
+
+    # --- REST services (S3) ------------------------------------------------------------------------------------------
+
+    async def _rest(self, exchange: _Exchange) -> None:
+        """Not read into memory here: ministack gets the stream."""
+        headers, query = exchange.headers, exchange.query
+        access_key_id, _, signing_name = wire.credential_scope(headers, exchange.flat_query)
+        service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
+        operation = ministack_app._ct_event_name(service, exchange.method, exchange.path, headers, query)
+        api = f"{service}:{operation}"
+        principal = iam.principal_arn(access_key_id)
+        fault = await self._fault(api, principal)
+        if fault is not None:
+            await exchange.answer(_error(ApiError(fault.code, fault.message, fault.status), service))
+            outcome = fault.code
+        elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
+            # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
+            await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
+            outcome = "AccessDenied"
+        else:
+            outcome = await exchange.forward()
+        self._done(api, principal, outcome, reads=exchange.method in ("GET", "HEAD", "OPTIONS"))
+
+    def _done(self, api: str, principal: str, outcome: str, *, reads: bool | None = None) -> None:
+        self.cloud.record(api, principal, outcome)
+        operation = api.partition(":")[2]
+        if reads is None:
+            reads = _is_read(operation)
+        if not reads and outcome.startswith("2"):
+            self.cloud.changed(_LOG_EVENTS_DELAY if operation == "PutLogEvents" else 1.0)
+
+    # --- the local AWS's own pages -----------------------------------------------------------------------------------
+
+    async def _admin(self, exchange: _Exchange) -> Response:
+        if "origin" in exchange.headers:
+            return _json({"error": "Not for web pages."}, 403)
+        page, _, rest = exchange.path.removeprefix("/_local_aws/").partition("/")
+        if page == "status" and exchange.method == "GET":
+            return _json(self.status())
+        if page == "calls":
+            return self._calls(exchange)
+        if page == "faults":
+            return await self._faults(exchange, rest)
+        return _json({"error": f"The local AWS has no page {exchange.path} for {exchange.method}."}, 404)
+
+    def status(self) -> dict[str, Any]:
+        """What runs here; each room adds what its status() says, if it has one."""
+        document: dict[str, Any] = {
+            "endpoint_url": self.cloud.endpoint_url,
+            "region": self.cloud.settings.region,
+            "account_id": self.cloud.settings.account_id,
+            "scale": self.cloud.settings.scale,
+            "processes": {name: process.pid for name, process in self.cloud.processes.running.items()},
+            "rooms": [room.name for room in self.rooms],
+        }
+        for room in self.rooms:
+            describe = getattr(room, "status", None)
+            if describe is not None:
+                document[room.name] = describe()
+        return document
+
+    def _calls(self, exchange: _Exchange) -> Response:
+        if exchange.method == "DELETE":
+            self.cloud.calls.clear()
+            self.cloud.counts.clear()
+        calls = [asdict(call) for call in self.cloud.calls]
+        return _json({"counts": dict(self.cloud.counts), "calls": calls})
+
+    async def _faults(self, exchange: _Exchange, fault_id: str) -> Response:
+        if exchange.method == "DELETE":
+            self.cloud.faults.clear(fault_id)
+        elif exchange.method == "POST":
+            try:
+                self.cloud.faults.add(Fault.parse(json.loads(await exchange.read())))
+            except (TypeError, ValueError) as error:
+                return _json({"error": str(error)}, 400)
+        return _json({"faults": self.cloud.faults.list()})
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(status, {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+def _error(error: ApiError, service: str) -> Response:
+    status, headers, body = wire.serialize_error(error.code, error.message, error.status, service, error.fields)
+    return Response(status, headers, body)
+
+
+def _refuse_problems(request: wire.Request) -> None:
+    """AWS's error for input that does not fit the model."""
+    if not request.problems:
+        return
+    kinds = [kind for kind, _ in request.problems]
+    message = " ".join(text for _, text in request.problems)
+    if request.service == "ecs":
+        code = "InvalidParameterException"
+    elif wire.protocol(request.service) in ("query", "ec2"):
+        code = "MissingParameter" if kinds[0] == "missing" else "InvalidParameterValue"
+    else:
+        code = "ValidationException"
+    raise ApiError(code, message)
+
+
+def _is_signed_v2(exchange: _Exchange) -> bool:
+    return exchange.headers.get("authorization", "").startswith("AWS ") or "AWSAccessKeyId" in exchange.query
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """ministack's own start-up is left out: it runs scripts found on the machine and looks for Docker."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+class _Exchange:
+    """One HTTP request and the way to answer it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.raw_headers}
+        self.query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        self.flat_query = {name: values[0] for name, values in self.query.items()}
+        self._receive = receive
+        self._send = send
+        self._body: bytes | None = None
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was signed."""
+        raw: bytes = self.scope.get("raw_path") or quote(self.path).encode()
+        return raw.decode("latin-1")
+
+    @property
+    def is_rpc(self) -> bool:
+        """Whether the request itself names its operation: JSON and Query protocols."""
+        is_form = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        return "x-amz-target" in self.headers or "Action" in self.query or (is_form and self.path == "/")
+
+    async def read(self) -> bytes:
+        """The whole body; kept."""
+        if self._body is None:
+            chunks = []
+            more = True
+            while more:
+                message = await self._receive()
+                chunks.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._body = b"".join(chunks)
+        return self._body
+
+    def _replay(self) -> Receive:
+        """The body again, for ministack."""
+        if self._body is None:
+            return self._receive
+        messages = [{"type": "http.request", "body": self._body, "more_body": False}]
+
+        async def receive() -> Message:
+            return messages.pop() if messages else await self._receive()
+
+        return receive
+
+    async def answer(self, response: Response) -> None:
+        """Sends a response."""
+        headers = {**response.headers, "content-length": str(len(response.body))}
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        body = b"" if self.method == "HEAD" else response.body
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def forward(self) -> str:
+        """Lets ministack answer; the HTTP status or AWS's error code of its answer."""
+        start: dict[str, Any] = {"status": 500, "headers": {}}
+        head = b""
+
+        async def send(message: Message) -> None:
+            nonlocal head
+            if message["type"] == "http.response.start":
+                start["status"] = message["status"]
+                start["headers"] = _decode(message.get("headers", []))
+            elif start["status"] >= 400 and len(head) < _ERROR_HEAD:
+                head += message.get("body", b"")
+            await self._send(message)
+
+        await ministack_app.app(self.scope, self._replay(), send)
+        return wire.error_code(start["status"], start["headers"], head)
+
+    async def collect(self) -> Response:
+        """What ministack answers, without sending it."""
+        response = Response(500, {}, b"")
+        chunks = []
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                response.status = message["status"]
+                response.headers = _decode(message.get("headers", []))
+            else:
+                chunks.append(message.get("body", b""))
+
+        # A task of its own: ministack keeps the caller in context variables, which must not leak into the room.
+        await asyncio.create_task(ministack_app.app(self.scope, self._replay(), send))
+        response.body = b"".join(chunks)
+        return response
+
+
+def _decode(headers: Any) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

@@ -1,0 +1,109 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon: one process, one loop, from the restored state to a clean stop. Imports ministack, see launch.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+
+import hypercorn.asyncio
+import hypercorn.config
+from ministack import app as ministack_app
+
+from . import __version__
+from . import account
+from . import app
+from . import iam
+from .authority import Authority
+from .cloud import Cloud
+from .persistence import Saver
+from .persistence import write_atomically
+from .processes import Processes
+from .settings import Settings
+
+_log = logging.getLogger("local_aws.daemon")
+_KEEP_ALIVE = 65
+
+
+async def run(settings: Settings, listener: socket.socket, room_names: list[str]) -> None:
+    """Everything between the environment and the end.
+
+    :arg listener: the bound and listening socket of the API.
+    """
+    iam.prepare()
+    account.prepare()
+    # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
+    ministack_app._MAIN_LOOP = asyncio.get_running_loop()
+    processes = Processes(settings.home)
+    cloud = Cloud(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
+    rooms = app.wire_rooms(cloud, room_names)
+    saver = Saver(settings.home / "state", rooms)
+    saver.restore()
+    cloud.on_change = saver.changed
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    closing = asyncio.Event()
+    server = asyncio.create_task(_serve_http(app.App(cloud, rooms), listener, closing))
+    saving = asyncio.create_task(saver.run())
+    started = []
+    try:
+        for room in rooms:
+            await room.start()
+            started.append(room)
+        _announce(settings, cloud.endpoint_url)
+        await _first(stopping, server)
+    finally:
+        _log.info("Stopping.")
+        for room in reversed(started):
+            try:
+                await room.stop()
+            except Exception:
+                _log.exception("The room %s did not stop cleanly.", room.name)
+        await processes.stop_all()
+        saving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await saving
+        await saver.save()
+        closing.set()
+        await server
+
+
+async def _first(stopping: asyncio.Event, server: asyncio.Task[None]) -> None:
+    """Until somebody wants us to stop, or the server has died (its error is raised)."""
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({waiting, server}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if server.done():
+        server.result()
+
+
+async def _serve_http(application: object, listener: socket.socket, closing: asyncio.Event) -> None:
+    config = hypercorn.config.Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = _KEEP_ALIVE
+    config.graceful_timeout = 1.0
+    config.shutdown_timeout = 2.0
+    config.accesslog = None
+    config.errorlog = logging.getLogger("local_aws.http")
+    await hypercorn.asyncio.serve(application, config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
+
+
+def _announce(settings: Settings, endpoint_url: str) -> None:
+    """Tells ``up`` that everything is ready."""
+    document = {
+        "pid": os.getpid(),
+        "endpoint_url": endpoint_url,
+        "region": settings.region,
+        "account_id": settings.account_id,
+        "version": __version__,
+    }
+    write_atomically(settings.home / "daemon.json", json.dumps(document).encode(), 0o644)
+    _log.info("Ready on %s.", endpoint_url)

@@ -1,0 +1,227 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IAM on top of ministack's: credentials really checked, service principals, policies for our own operations."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core import responses
+from ministack.services import iam as iam_service
+from ministack.services import sts as sts_service
+
+from . import wire
+from .room import ApiError
+from .room import Call
+from .room import TrustError
+from .settings import Settings
+
+_POLICIES = Path(__file__).with_name("managed_policies.json")
+
+
+def prepare() -> None:
+    """Closes what ministack leaves open, adds the managed policies that it does not have. Called once, at start."""
+    _close_root()
+    for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
+        name = arn.removeprefix("arn:aws:iam::aws:policy/")
+        record = iam_service._make_aws_managed_record(name, json.dumps(document), f"AWS managed policy {name}.")
+        iam_service._aws_managed_policies[arn] = record
+
+
+def _close_root() -> None:
+    """Root is one key with one secret.
+
+    ministack also takes the key "test", any twelve digits and an empty key for root, and never checks a root key's
+    signature (core/iam_evaluator.py: is_root_access_key, pin_signed_request). A deployment with wrong credentials
+    would then work here and fail on AWS.
+    """
+
+    def is_root(access_key_id: str) -> bool:
+        return bool(access_key_id) and access_key_id == os.environ["AWS_ACCESS_KEY_ID"]
+
+    iam_evaluator.is_root_access_key = is_root
+    sts_service.is_root_access_key = is_root
+    # Asked by the signature check alone whether it may be skipped.
+    iam_evaluator._is_root_key = lambda access_key_id: False
+
+
+def authenticate(
+    *,
+    service: str,
+    method: str,
+    raw_path: str,
+    query: Mapping[str, list[str]],
+    raw_headers: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> tuple[str, str]:
+    """Checks a request's signature, as ministack does for its own operations.
+
+    Leaves the account and region of the caller in this task's context.
+
+    :returns: the access key id and the principal's ARN.
+    :raises ApiError: the credentials are missing, unknown, expired, or the signature does not match.
+    """
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers}
+    flat = {name: values[0] for name, values in query.items()}
+    access_key_id, region, _ = wire.credential_scope(headers, flat)
+    account = iam_evaluator.find_iam_access_key_account(access_key_id) if access_key_id else None
+    responses.set_request_account_id(account or access_key_id)
+    responses.set_request_region(region)
+    iam_evaluator.pin_signed_request(method, raw_path, dict(query), raw_headers)
+    iam_evaluator.pin_signed_body(body)
+    if not access_key_id:
+        raise ApiError("MissingAuthenticationToken", "Missing Authentication Token", 403)
+    failure = iam_evaluator.check_credentials(access_key_id, service)
+    if failure is not None:
+        code, message = failure.code, failure.message
+        # Query services call an unknown key InvalidClientTokenId, JSON services UnrecognizedClientException.
+        if code in ("UnrecognizedClientException", "InvalidClientTokenId"):
+            is_query = wire.protocol(service) in ("query", "ec2")
+            code = "InvalidClientTokenId" if is_query else "UnrecognizedClientException"
+        raise ApiError(code, message, 403)
+    principal = iam_evaluator.resolve_principal(access_key_id, responses.get_account_id())
+    return access_key_id, getattr(principal, "arn", "")
+
+
+def principal_arn(access_key_id: str) -> str:
+    """Whose key it is; empty where nobody's."""
+    if not access_key_id:
+        return ""
+    try:
+        account = iam_evaluator.find_iam_access_key_account(access_key_id)
+    except iam_evaluator.AmbiguousAccessKeyError:
+        return ""
+    account = account or responses._account_from_sts_session(access_key_id) or os.environ["MINISTACK_ACCOUNT_ID"]
+    credential = iam_evaluator.resolve_credential(access_key_id, account)
+    return getattr(credential, "principal_arn", "")
+
+
+def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
+    """See Cloud.allow()."""
+    responses.set_request_account_id(call.account_id)
+    # The signature has been checked; only policies are asked here.
+    anonymous = iam_evaluator._anonymous.set(False)
+    try:
+        denied = iam_evaluator.enforce(
+            call.access_key_id,
+            action,
+            action.partition(":")[0],
+            call.region,
+            resource_arn=resource,
+            service_context=context,
+        )
+    finally:
+        iam_evaluator._anonymous.reset(anonymous)
+    if denied is None:
+        return
+    code = "AccessDenied" if wire.protocol(call.service) in ("query", "ec2", "rest-xml") else "AccessDeniedException"
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise ApiError(denied.code, denied.message, 403)
+    if denied.decision == "Deny":
+        reason = "with an explicit deny in an identity-based policy"
+    else:
+        reason = f"because no identity-based policy allows the {action} action"
+    message = f"User: {call.principal_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
+    raise ApiError(code, message, 403)
+
+
+def _role(role_arn: str) -> dict[str, Any]:
+    parts = role_arn.split(":", 5)
+    if len(parts) != 6 or parts[2] != "iam" or not parts[5].startswith("role/"):
+        raise TrustError(f"{role_arn} is not the ARN of an IAM role.")
+    role = iam_service._roles.get_scoped(parts[4], None, parts[5].rsplit("/", 1)[-1])
+    if role is None or role["Arn"] != role_arn:
+        raise TrustError(f"The role with ARN {role_arn} does not exist.")
+    return role
+
+
+def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
+    """Whether a service may assume a role.
+
+    ministack's own evaluation lets root stand for every service; here the statement must name this service.
+
+    :raises TrustError: it may not.
+    """
+    document = _role(role_arn).get("AssumeRolePolicyDocument") or {}
+    if isinstance(document, str):
+        document = json.loads(document)
+    context = iam_evaluator.EvalContext(
+        principal_arn=principal,
+        principal_type="Service",
+        principal_account=settings.account_id,
+        action="sts:AssumeRole",
+        resource_arn=role_arn,
+        region=settings.region,
+        service_context={"aws:sourceaccount": settings.account_id},
+    )
+    statements = document.get("Statement", [])
+    allowed = False
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        if not _trusts(statement, principal, context):
+            continue
+        if statement.get("Effect") == "Deny":
+            allowed = False
+            break
+        allowed = allowed or statement.get("Effect") == "Allow"
+    if not allowed:
+        raise TrustError(
+            f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn} "
+            f"(the role's trust policy does not name this service)"
+        )
+
+
+def _trusts(statement: dict[str, Any], principal: str, context: iam_evaluator.EvalContext) -> bool:
+    actions = _as_list(statement.get("Action"))
+    if not iam_evaluator._action_matches(context.action, actions, _as_list(statement.get("NotAction"))):
+        return False
+    named = statement.get("Principal", {})
+    services = _as_list(named.get("Service")) if isinstance(named, dict) else []
+    if named != "*" and principal not in services:
+        return False
+    return iam_evaluator._conditions_met(statement.get("Condition", {}), context)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def role_session(settings: Settings, role_arn: str, principal: str, seconds: int) -> dict[str, str]:
+    """See Cloud.role_credentials()."""
+    check_trust(settings, role_arn, principal)
+    name = f"{principal.partition('.')[0]}-{uuid.uuid4().hex[:16]}"
+    assumed, error = sts_service._assumed_role_arn(role_arn, name)
+    if error:
+        raise TrustError(f"{role_arn} cannot be assumed.")
+    access_key_id = sts_service._gen_session_access_key()
+    secret, token = sts_service._gen_secret(), sts_service._gen_session_token()
+    expires = time.time() + seconds
+    sts_service.register_session(
+        access_key_id,
+        {
+            "Arn": assumed,
+            "UserId": f"{_role(role_arn)['RoleId']}:{name}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": expires,
+            "AccountId": role_arn.split(":")[4],
+            "PrincipalType": "AssumedRole",
+            "SourcePrincipalArn": principal,
+            "SessionTags": [],
+            "SessionPolicies": None,
+        },
+    )
+    return {
+        "AccessKeyId": access_key_id,
+        "SecretAccessKey": secret,
+        "Token": token,
+        "Expiration": datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

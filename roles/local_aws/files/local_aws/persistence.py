@@ -1,0 +1,123 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State on disk: saved shortly after each change, so that nothing depends on a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ministack import app as ministack_app
+from ministack.core import persistence as ministack_persistence
+
+from .room import Room
+
+_log = logging.getLogger("local_aws.persistence")
+
+
+class Saver:
+    """Saves ministack's services and our rooms; what did not change is not written again.
+
+    :arg folder: ``home/state``; ministack's files are in ``ministack/`` (its STATE_DIR), ours in ``rooms/``.
+    """
+
+    def __init__(self, folder: Path, rooms: list[Room]) -> None:
+        self._folder = folder
+        self._rooms = rooms
+        self._written: dict[Path, bytes] = {}
+        self._loop = asyncio.get_running_loop()
+        self._due: float | None = None
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        (folder / "rooms").mkdir(parents=True, exist_ok=True)
+        (folder / "ministack").mkdir(parents=True, exist_ok=True)
+
+    def restore(self) -> None:
+        """Gives ministack and the rooms what they had."""
+        ministack_app._load_persisted_state()
+        for room in self._rooms:
+            path = self._room_file(room)
+            if path.exists():
+                room.restore(json.loads(path.read_text(encoding="utf-8")))
+
+    def changed(self, delay: float) -> None:
+        """Orders a save within so many seconds. Callable from any thread."""
+        self._loop.call_soon_threadsafe(self._order, delay)
+
+    def _order(self, delay: float) -> None:
+        due = self._loop.time() + delay
+        if self._due is None or due < self._due:
+            self._due = due
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Saves whenever a save is due; until cancelled."""
+        while True:
+            timeout = None if self._due is None else max(0.0, self._due - self._loop.time())
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout)
+                self._wake.clear()
+                continue
+            except TimeoutError:
+                self._due = None
+            try:
+                await self.save()
+            except Exception:
+                _log.exception("Saving the state failed; it is tried again with the next change.")
+
+    async def save(self) -> None:
+        """Saves what changed since the last time. The state is copied here, encoded and written in a thread."""
+        async with self._lock:
+            encoders: list[tuple[Path, Callable[[], bytes]]] = []
+            for name, get_state in ministack_app._build_persistence_save_dict().items():
+                state = get_state()
+                if state is not None:
+                    encoders.append((self._folder / "ministack" / f"{name}.json", _ministack_encoder(name, state)))
+            for room in self._rooms:
+                content = json.dumps(room.state()).encode()
+                encoders.append((self._room_file(room), functools.partial(bytes, content)))
+            await asyncio.to_thread(self._write_changed, encoders)
+
+    def _room_file(self, room: Room) -> Path:
+        return self._folder / "rooms" / f"{room.name}.json"
+
+    def _write_changed(self, encoders: list[tuple[Path, Callable[[], bytes]]]) -> None:
+        for path, encode in encoders:
+            content = encode()
+            digest = hashlib.sha256(content).digest()
+            if self._written.get(path) != digest:
+                write_atomically(path, content)
+                self._written[path] = digest
+
+
+def _ministack_encoder(name: str, state: Any) -> Callable[[], bytes]:
+    """ministack's own file format (core/persistence.py, save_state), whose errors are not swallowed here."""
+
+    def encode() -> bytes:
+        document = {"__ministack_format__": ministack_persistence._state_format_version(name), "payload": state}
+        return json.dumps(document, default=ministack_persistence._json_default).encode()
+
+    return encode
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """The whole file or the old one, also after a power cut."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
