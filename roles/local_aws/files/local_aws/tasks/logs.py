@@ -1,0 +1,136 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The awslogs driver: a container's output to CloudWatch Logs, as the execution role.
+
+Express services log in the driver's non-blocking mode with a buffer of 25 MiB: what does not fit is dropped, the
+container never waits.
+Limits of PutLogEvents (CloudWatch Logs API reference): 10 000 events, 1 048 576 bytes with 26 bytes added per event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
+
+_log = logging.getLogger(__name__)
+
+_MAX_EVENTS = 10_000
+_MAX_BYTES = 1_048_576
+_OVERHEAD = 26
+_MAX_LINE = 262_144 - _OVERHEAD
+_BUFFER = 25 * 1024 * 1024
+_PERIOD = 0.5
+
+# (operation, parameters) → output, as the execution role
+Caller = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class LogsError(Exception):
+    """The log stream cannot be made."""
+
+
+class LogDriver:
+    """Sends the output of one container.
+
+    :arg caller: makes one call of CloudWatch Logs as the execution role.
+    """
+
+    def __init__(self, caller: Caller, group: str, stream: str) -> None:
+        self._caller = caller
+        self._group = group
+        self._stream = stream
+        self._events: deque[tuple[int, str]] = deque()
+        self._buffered = 0
+        self._dropped = 0
+        self._closed = asyncio.Event()
+
+    async def open(self) -> None:
+        """Makes the stream.
+
+        :raises LogsError: it cannot be made; the message is that of the API.
+        """
+        try:
+            await self._caller("create_log_stream", {"logGroupName": self._group, "logStreamName": self._stream})
+        except ClientError as error:
+            details = error.response.get("Error", {})
+            if details.get("Code") == "ResourceAlreadyExistsException":
+                return
+            raise LogsError(f"{details.get('Code')}: {details.get('Message')}") from error
+        except BotoCoreError as error:
+            raise LogsError(str(error)) from error
+
+    def write(self, line: bytes) -> None:
+        """Takes one line of output; never waits."""
+        text = line.decode(errors="replace").rstrip("\r\n")
+        if not text:
+            return
+        now = int(time.time() * 1000)
+        for start in range(0, len(text), _MAX_LINE // 4):
+            part = text[start : start + _MAX_LINE // 4]
+            size = len(part.encode()) + _OVERHEAD
+            if self._buffered + size > _BUFFER:
+                self._dropped += 1
+                continue
+            self._events.append((now, part))
+            self._buffered += size
+
+    async def follow(self, output: asyncio.StreamReader) -> None:
+        """Reads the container's output to its end, sending on the way."""
+        sender = asyncio.create_task(self._send_forever())
+        try:
+            while True:
+                try:
+                    line = await output.readuntil(b"\n")
+                except asyncio.IncompleteReadError as end:
+                    self.write(end.partial)
+                    break
+                except asyncio.LimitOverrunError as overrun:
+                    line = await output.readexactly(overrun.consumed)
+                self.write(line)
+        finally:
+            self._closed.set()
+            await sender
+
+    async def _send_forever(self) -> None:
+        while not self._closed.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), _PERIOD)
+            while self._events:
+                if not await self._send_batch():
+                    break
+
+    async def _send_batch(self) -> bool:
+        batch: list[tuple[int, str]] = []
+        size = 0
+        while self._events and len(batch) < _MAX_EVENTS:
+            more = len(self._events[0][1].encode()) + _OVERHEAD
+            if batch and size + more > _MAX_BYTES:
+                break
+            batch.append(self._events.popleft())
+            size += more
+        parameters = {
+            "logGroupName": self._group,
+            "logStreamName": self._stream,
+            "logEvents": [{"timestamp": when, "message": text} for when, text in batch],
+        }
+        try:
+            await self._caller("put_log_events", parameters)
+        except (ClientError, BotoCoreError) as error:
+            # The driver keeps what it could not send as long as there is room, and tries again.
+            _log.warning("log stream %s of %s: %s", self._stream, self._group, error)
+            if self._closed.is_set():
+                self._buffered -= size
+                return False
+            self._events.extendleft(reversed(batch))
+            return False
+        self._buffered -= size
+        return True

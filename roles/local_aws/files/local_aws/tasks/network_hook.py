@@ -1,0 +1,114 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives each task an address of its own, inside the task's Python processes.
+
+With Fargate's ``awsvpc`` mode every task has a network interface, so any number of them listen on 0.0.0.0:5000. Here
+they share one machine. This file is copied into a runtime and imported when an interpreter starts there; it turns wildcard
+addresses into the task's own loopback address. It uses the standard library alone and does nothing outside a task.
+
+Environment: LOCAL_AWS_TASK_NETWORK = ``<address> <own localhost> <container port>=<real port>``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_VARIABLE = "LOCAL_AWS_TASK_NETWORK"
+
+if os.environ.get(_VARIABLE):
+    # Only in a task: every interpreter of the runtime imports this file.
+    import _socket
+    import socket
+
+    _ADDRESS, _OWN_LOCALHOST, _ports = os.environ[_VARIABLE].split()
+    _CONTAINER_PORT, _REAL_PORT = (int(part) for part in _ports.split("="))
+    _WILDCARDS = ("", "0.0.0.0", "::", None)
+    _LOOPBACKS = ("127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1")
+    _IP = (socket.AF_INET, socket.AF_INET6)
+
+    def _translate(host, port):
+        """Where an address that a server listens on really is; the same address if there is nothing to change."""
+        if host in _WILDCARDS:
+            return _ADDRESS, _REAL_PORT if port == _CONTAINER_PORT else port
+        if host in _LOOPBACKS and port == _CONTAINER_PORT:
+            return _OWN_LOCALHOST, _REAL_PORT
+        return host, port
+
+    def _for_family(sock, host, port, rest):
+        """An IPv4 address for a socket that may be an IPv6 one."""
+        return ("::ffff:" + host, port, *rest) if sock.family == socket.AF_INET6 else (host, port)
+
+    def _bind(self, target):
+        if self.family not in _IP or not isinstance(target, tuple):
+            return _socket.socket.bind(self, target)
+        host, port, rest = target[0], target[1], target[2:]
+        changed = _translate(host, port)
+        if changed == (host, port):
+            return _socket.socket.bind(self, target)
+        if self.family == socket.AF_INET6:
+            if self.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                # IPv6 alone: nobody reaches it over IPv4 in ECS either, and tasks have no IPv6 address here.
+                return _socket.socket.bind(self, ("::1", 0, *rest))
+            self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        return _socket.socket.bind(self, _for_family(self, *changed, rest))
+
+    def _destination(sock, target):
+        """A task that talks to its own server finds it at its own address; other local ports belong to the machine."""
+        if sock.family not in _IP or not isinstance(target, tuple) or target[1] != _CONTAINER_PORT:
+            return target
+        if target[0] in _LOOPBACKS or target[0] in _WILDCARDS:
+            return _for_family(sock, _ADDRESS, _REAL_PORT, target[2:])
+        return target
+
+    def _connect(self, target):
+        return _socket.socket.connect(self, _destination(self, target))
+
+    def _connect_ex(self, target):
+        return _socket.socket.connect_ex(self, _destination(self, target))
+
+    def _patch_uvloop(module):
+        """uvloop binds in C, so the address is changed before it gets there."""
+        original = module.Loop.create_server
+
+        async def create_server(self, protocol_factory, host=None, port=None, **options):
+            if options.get("sock") is None and port is not None:
+                hosts = [host] if host is None or isinstance(host, str) else list(host)
+                changed = list(dict.fromkeys(_translate(name, port) for name in hosts))
+                if changed != [(name, port) for name in hosts]:
+                    host, port = [pair[0] for pair in changed], changed[0][1]
+            return await original(self, protocol_factory, host, port, **options)
+
+        module.Loop.create_server = create_server
+
+    class _Loader:
+        """Loads uvloop as it would have been loaded, then patches it."""
+
+        def __init__(self, loader):
+            self._loader = loader
+
+        def create_module(self, spec):
+            return self._loader.create_module(spec)
+
+        def exec_module(self, module):
+            self._loader.exec_module(module)
+            _patch_uvloop(module)
+
+    class _Finder:
+        """Finds uvloop when somebody imports it, and costs nothing until then."""
+
+        def find_spec(self, name, path=None, target=None):
+            if name != "uvloop":
+                return None
+            sys.meta_path.remove(self)
+            for finder in sys.meta_path:
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    spec.loader = _Loader(spec.loader)
+                    return spec
+            return None
+
+    socket.socket.bind = _bind
+    socket.socket.connect = _connect
+    socket.socket.connect_ex = _connect_ex
+    sys.meta_path.insert(0, _Finder())
