@@ -1,0 +1,206 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""A cached virtual environment with exactly one version of the MLflow client."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+
+from .client import MlflowError
+from .runner import Log
+from .runner import Result
+from .runner import base_environment
+from .runner import run
+
+_BUILDING = ".building-"
+# pip's option, uv's variable (docs.astral.sh/uv/reference/environment).
+_PIP_TO_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_EXTRA_INDEX_URL",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "no-index": "UV_NO_INDEX",
+    "cert": "SSL_CERT_FILE",
+}
+_UV_INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_NO_INDEX",
+)
+
+
+def default_root() -> Path:
+    """C($XDG_CACHE_HOME/mlops.mlflow_aws/mlflow), or below C(~/.cache)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(cache) / "mlops.mlflow_aws" / "mlflow"
+
+
+def find_client(root: Path, version: str) -> list[str] | None:
+    """The command of a client that is in the cache already; None when there is none that can run.
+
+    The command is C(python -m mlflow): scripts of an environment hold its first path, and it was renamed since.
+    """
+    python = root / version / "bin" / "python"
+    if python.is_file() and os.access(python, os.X_OK):
+        return [str(python), "-m", "mlflow"]
+    return None
+
+
+def ensure_client(root: Path, version: str, python: str | None, log: Log, time_limit: float) -> list[str]:
+    """The command of the MLflow client of this version, installed when it is missing.
+
+    The environment is built under another name and renamed when it is complete, so a cut-off build is never used.
+    Two runs at the same time wait for each other.
+
+    Args:
+        root: folder of the cache; one environment per version in it.
+        version: of MLflow.
+        python: interpreter to build with; default is the one that runs this.
+        log: gets what the installer says.
+        time_limit: seconds.
+    """
+    deadline = time.monotonic() + time_limit
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MlflowError("install_failed", f"virtualenv_root {root} cannot be made: {error.strerror}.") from error
+    with _locked(root / f".{version}.lock", deadline, log):
+        command = find_client(root, version)
+        if command:
+            return command
+        for leftover in [*root.glob(f"{_BUILDING}{version}-*"), root / version]:
+            shutil.rmtree(leftover, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{version}-", dir=root))
+        try:
+            _build(folder / "venv", version, python or sys.executable, log, deadline)
+            (folder / "venv").rename(root / version)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        command = find_client(root, version)
+        if not command:
+            raise MlflowError("install_failed", f"The environment in {root / version} has no interpreter.")
+        return command
+
+
+@contextlib.contextmanager
+def _locked(path: Path, deadline: float, log: Log) -> Iterator[None]:
+    with path.open("w") as file:
+        said = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    text = f"Another run has been installing the MLflow client for too long ({path} is locked)."
+                    raise MlflowError("install_failed", text) from None
+                if not said:
+                    log.write("waiting for another run that installs the same client")
+                    said = True
+                time.sleep(0.2)
+        yield
+
+
+def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> None:
+    folder = str(venv.parent)
+    log.write(f"installing the client of MLflow {version} with {python}; this happens once per version")
+    uv = find_uv()
+    if uv:
+        environment = {**base_environment(), **uv_settings(os.environ)}
+        steps = [
+            [uv, "venv", "--quiet", "--python", python, str(venv)],
+            [uv, "pip", "install", "--python", str(venv / "bin" / "python"), f"mlflow=={version}"],
+        ]
+        result = _steps(steps, environment, folder, log, deadline)
+        if result.rc == 0:
+            return
+        log.write("uv could not do it; trying pip")
+        shutil.rmtree(venv, ignore_errors=True)
+    steps = [
+        [python, "-m", "venv", str(venv)],
+        [
+            str(venv / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            f"mlflow=={version}",
+        ],
+    ]
+    result = _steps(steps, base_environment(), folder, log, deadline)
+    if result.timed_out:
+        raise MlflowError("install_failed", f"Installing the client of MLflow {version} took longer than time_limit.")
+    if result.rc:
+        raise MlflowError(
+            "install_failed",
+            f"The client of MLflow {version} cannot be installed with {python} (Python 3.10 or newer is needed):"
+            f" {result.tail()}. Give one that exists as executable instead.",
+        )
+
+
+def _steps(steps: list[list[str]], environment: Mapping[str, str], folder: str, log: Log, deadline: float) -> Result:
+    result = Result()
+    for argv in steps:
+        left = max(1.0, deadline - time.monotonic())
+        try:
+            result = run(argv, environment=environment, folder=folder, time_limit=left, log=log)
+        except OSError as error:
+            return Result(rc=127, stderr=[f"{argv[0]} cannot be started: {error.strerror}"])
+        if result.rc or result.timed_out:
+            result.rc = result.rc or 124
+            break
+    return result
+
+
+def find_uv() -> str | None:
+    """uv on the PATH, or next to the interpreter."""
+    beside = Path(sys.executable).parent / "uv"
+    return shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
+
+
+def uv_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """This machine's settings for pip in the words of uv, which does not read them; none where uv has its own."""
+    home = Path(environment.get("HOME") or os.path.expanduser("~"))
+    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    own = [config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
+    if any(environment.get(name) for name in _UV_INDEX_VARIABLES) or any(path.exists() for path in own):
+        return {}
+    files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
+    extra = environment.get("PIP_CONFIG_FILE")
+    if extra == os.devnull:  # pip's own way of saying that no file counts
+        files = []
+    elif extra:
+        files.append(Path(extra))
+    parser = configparser.RawConfigParser(strict=False)
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError):
+        parser.read(files)
+    settings = {}
+    for option, variable in _PIP_TO_UV.items():
+        value = environment.get(f"PIP_{option.upper().replace('-', '_')}")
+        for section in ("install", "global"):
+            if not value and parser.has_option(section, option):
+                value = parser.get(section, option)
+        if value:
+            settings[variable] = ("," if option == "find-links" else " ").join(value.split())
+    if settings:
+        # pip takes the best version of all indexes, uv that of the first index which knows the name.
+        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return settings
