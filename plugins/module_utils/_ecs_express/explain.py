@@ -1,0 +1,417 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: why a deployment failed or stalls.
+
+``collect`` asks ECS, the load balancer and CloudWatch Logs; what can't be read becomes a note and never hides
+the failure itself. ``render`` and ``likely_cause`` are pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+
+from . import api
+from . import waiters
+
+Resource = dict[str, Any]
+Clients = Callable[[str], Any]
+
+LOG_LINES = 20
+_EVENTS = 5
+_TASKS = 5
+_CONTAINER = "Main"  # Express names the container so, always.
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which service is to be explained."""
+
+    cluster: str
+    name: str
+    arn: str | None = None
+
+
+@dataclass
+class Evidence:
+    """What was found out, as text; lists are newest first, ``log`` is in the order written."""
+
+    deployment: Resource | None = None
+    says: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    resources: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    log_source: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """All of it for a search."""
+        parts = self.says + self.events + self.resources + self.tasks + self.targets + self.log
+        return "\n".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the module's return values."""
+        cause, remedy = likely_cause(self)
+        return {
+            "says": self.says,
+            "events": self.events,
+            "resources": self.resources,
+            "tasks": self.tasks,
+            "targets": self.targets,
+            "log": self.log,
+            "log_source": self.log_source,
+            "notes": self.notes,
+            "likely_cause": cause,
+            "remedy": remedy,
+        }
+
+
+# ---- collecting
+
+
+def collect(
+    clients: Clients, subject: Subject, deployment: Resource | None, earlier: Evidence | None = None
+) -> Evidence:
+    """Look at everything that may tell why ``deployment`` (None: not known) does not succeed.
+
+    ``earlier``: what was collected when it began to fail. Its tasks, targets and log are kept, because ECS removes them
+    while it rolls back.
+    """
+    evidence = Evidence(deployment=deployment)
+    ecs = clients("ecs")
+    revisions: list[Resource] = []
+    evidence.says = _says(deployment)
+
+    def events() -> None:
+        found = api.find_service(ecs, cluster=subject.cluster, name=subject.name) or {}
+        evidence.events = [str(event.get("message", "")) for event in (found.get("events") or [])[:_EVENTS]]
+
+    def resources() -> None:
+        revisions.extend(_revisions(ecs, subject, deployment))
+        for item in (leaf for revision in revisions for leaf in waiters.managed_resources(revision)):
+            if item["status"] != "ACTIVE":
+                reason = f": {item['statusReason']}" if item.get("statusReason") else ""
+                evidence.resources.append(f"{item['kind']} {item.get('arn') or ''} is {item['status']}{reason}")
+
+    _try(evidence, "the service's events", events)
+    _try(evidence, "the resources that ECS manages", resources)
+    if earlier and (earlier.tasks or earlier.targets or earlier.log):
+        evidence.tasks, evidence.targets = earlier.tasks, earlier.targets
+        evidence.log, evidence.log_source = earlier.log, earlier.log_source
+        evidence.events += [event for event in earlier.events if event not in evidence.events]
+        evidence.resources += [line for line in earlier.resources if line not in evidence.resources]
+        return evidence
+    tasks: list[Resource] = []
+    _try(evidence, "the tasks", lambda: tasks.extend(_tasks(ecs, subject, deployment)))
+    evidence.tasks = [_task_line(task) for task in tasks[:_TASKS]]
+    _try(evidence, "the health of the targets", lambda: _targets(clients, revisions, evidence))
+    _try(evidence, "the container's log", lambda: _log(clients, subject, tasks, revisions, evidence))
+    return evidence
+
+
+def _try(evidence: Evidence, what: str, look: Callable[[], None]) -> None:
+    try:
+        look()
+    except AnsibleAWSError as e:
+        evidence.notes.append(f"{what} could not be read ({e})")
+
+
+def _says(deployment: Resource | None) -> list[str]:
+    if not deployment:
+        return []
+    lines = [f"deployment {deployment.get('status')}"]
+    if deployment.get("lifecycleStage"):
+        lines[0] += f" in stage {deployment['lifecycleStage']}"
+    if deployment.get("statusReason"):
+        lines[0] += f": {deployment['statusReason']}"
+    rollback = (deployment.get("rollback") or {}).get("reason")
+    if rollback and rollback != deployment.get("statusReason"):
+        lines.append(f"rollback: {rollback}")
+    breaker = deployment.get("deploymentCircuitBreaker") or {}
+    if breaker.get("status") == "TRIGGERED":
+        count = f" after {breaker['failureCount']} failed tasks" if breaker.get("failureCount") is not None else ""
+        lines.append(f"the circuit breaker was triggered{count}")
+    alarms = (deployment.get("alarms") or {}).get("triggeredAlarmNames") or []
+    if alarms:
+        lines.append(f"alarm triggered: {', '.join(alarms)}")
+    return lines
+
+
+def _revisions(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Resource]:
+    """The revision that the deployment moves to, else those that the service runs."""
+    target = ((deployment or {}).get("targetServiceRevision") or {}).get("arn") or (deployment or {}).get(
+        "targetServiceRevisionArn"
+    )
+    arns = [target] if target else []
+    if not arns and subject.arn:
+        service = api.describe_express(ecs, subject.arn) or {}
+        found = [config.get("serviceRevisionArn") for config in service.get("activeConfigurations") or []]
+        arns = [arn for arn in found if arn]
+    return api.describe_revisions(ecs, arns)
+
+
+def _tasks(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Resource]:
+    """Stopped tasks first, newest first; those that are older than the deployment are another story."""
+    arns: list[str] = []
+    for status in ("STOPPED", "RUNNING"):
+        arns += api.list_tasks(ecs, cluster=subject.cluster, service=subject.name, status=status)
+    tasks = api.describe_tasks(ecs, cluster=subject.cluster, tasks=arns)
+    since = (deployment or {}).get("createdAt")
+    if since:
+        tasks = [task for task in tasks if not task.get("createdAt") or task["createdAt"] >= since] or tasks
+    tasks.sort(key=lambda task: str(task.get("createdAt") or ""), reverse=True)
+    return sorted(tasks, key=lambda task: not _unwanted_stop(task))
+
+
+def _unwanted_stop(task: Resource) -> bool:
+    """Stopped, and not because ECS scaled in or rolled back."""
+    if task.get("lastStatus") not in ("STOPPED", "DEPROVISIONING", "STOPPING"):
+        return False
+    return task.get("stopCode") not in ("ServiceSchedulerInitiated", "UserInitiated") or any(
+        container.get("exitCode") not in (None, 0, 143) for container in task.get("containers") or []
+    )
+
+
+def _task_line(task: Resource) -> str:
+    line = f"task {_task_id(task)} {task.get('lastStatus')}"
+    if task.get("stoppedReason"):
+        line += f": {task['stoppedReason']}"
+    for container in task.get("containers") or []:
+        detail = []
+        if container.get("exitCode") is not None:
+            detail.append(f"exit code {container['exitCode']}")
+        if container.get("reason"):
+            detail.append(str(container["reason"]))
+        if detail:
+            line += f"; container {container.get('name')}: {', '.join(detail)}"
+    return line
+
+
+def _task_id(task: Resource) -> str:
+    return str(task.get("taskArn", "")).rsplit("/", 1)[-1]
+
+
+def _targets(clients: Clients, revisions: list[Resource], evidence: Evidence) -> None:
+    groups = {
+        item["arn"]: item
+        for revision in revisions
+        for item in waiters.managed_resources(revision)
+        if item["kind"] == "targetGroups" and item.get("arn") and item["status"] in ("ACTIVE", "PROVISIONING")
+    }
+    if not groups:
+        return
+    elb = clients("elbv2")
+    for arn, group in groups.items():
+        for item in api.target_health(elb, arn):
+            health = item.get("TargetHealth") or {}
+            if health.get("State") == "healthy":
+                continue
+            target = item.get("Target") or {}
+            reason = " ".join(str(health[k]) for k in ("Reason", "Description") if health.get(k))
+            evidence.targets.append(
+                f"target {target.get('Id')}:{target.get('Port')} is {health.get('State')}"
+                f" (health check path {group.get('healthCheckPath', '?')}): {reason or 'no reason given'}"
+            )
+
+
+def _log(
+    clients: Clients, subject: Subject, tasks: list[Resource], revisions: list[Resource], evidence: Evidence
+) -> None:
+    group, prefix = _log_place(clients("ecs"), subject, revisions)
+    if not group:
+        return
+    logs = clients("logs")
+    for task in tasks[:_TASKS]:
+        stream = f"{prefix}/{_CONTAINER}/{_task_id(task)}"
+        found = api.newest_log_stream(logs, log_group=group, prefix=stream)
+        if found:
+            evidence.log = api.log_tail(logs, log_group=group, stream=found, lines=LOG_LINES)
+            evidence.log_source = f"{group} {found}"
+            return
+    evidence.notes.append(f"log group {group} has nothing from these tasks: the container did not come to write")
+
+
+def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[str, str]:
+    service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
+    wanted = {revision.get("serviceRevisionArn") for revision in revisions}
+    configs = list(service.get("activeConfigurations") or [])
+    configs.sort(key=lambda config: config.get("serviceRevisionArn") not in wanted)
+    for config in configs:
+        logs = (config.get("primaryContainer") or {}).get("awsLogsConfiguration") or {}
+        if logs.get("logGroup"):
+            return str(logs["logGroup"]), str(logs.get("logStreamPrefix") or "ecs")
+    for revision in revisions:
+        for item in (revision.get("ecsManagedResources") or {}).get("logGroups") or []:
+            if item.get("logGroupName"):
+                return str(item["logGroupName"]), "ecs"
+    return "", ""
+
+
+# ---- judging
+
+
+def _cause(pattern: str, cause: str, remedy: str) -> tuple[re.Pattern[str], str, str]:
+    return re.compile(pattern, re.I), cause, remedy
+
+
+# The first that matches wins: from the most specific to the most general. The texts matched are those of ECS ("Stopped
+# tasks error messages" in its guide), Elastic Load Balancing (target health reasons), PostgreSQL's client and MLflow.
+_CAUSES = (
+    _cause(
+        r"exec format error",
+        "the image is built for another processor architecture",
+        "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image",
+    ),
+    _cause(
+        r"unable to (retrieve|pull) secrets?|secretsmanager:GetSecretValue|ssm:GetParameters|"
+        r"invalid ssm parameters|secrets manager can't find|retrieve secret from",
+        "the execution role cannot read one of the secrets, or the secret or its JSON key does not exist",
+        "check the ARN in primary_container.secrets, and allow secretsmanager:GetSecretValue (and kms:Decrypt for a "
+        "customer key) to the execution role",
+    ),
+    _cause(
+        r"CannotPull\w*|pull access denied|manifest (unknown|for .* not found)|pull image manifest",
+        "the image cannot be pulled",
+        "check the image's name and tag, the execution role's ECR permissions or repository_credentials, and that the "
+        "subnets have a way to the registry",
+    ),
+    _cause(
+        r"log group .*(does not exist|not found)|specified log group|failed to (validate logger|initialize logging)|"
+        r"logs:Create",
+        "the container's log group is missing or the execution role may not write to it",
+        "create the log group before the service: the execution role's managed policy cannot create one",
+    ),
+    _cause(
+        r"OutOfMemory|out of memory|memory usage",
+        "the container needs more memory than the task has",
+        "raise memory (MLflow needs 2048 MiB at least)",
+    ),
+    _cause(
+        r"password authentication failed|no pg_hba\.conf entry|"
+        r"(connection to server|could not connect to server|could not translate host name)|"
+        r"psycopg2?\S*OperationalError|OperationalError.*(refused|timed? ?out|timeout)",
+        "the container cannot reach or log in to its database",
+        "check that the database is available, that its security group allows the service's, and the credentials",
+    ),
+    _cause(
+        r"Invalid Host header|host not allowed|DNS rebinding",
+        "the server refuses the host name it is called by",
+        "add the service's endpoint to the server's allowed hosts",
+    ),
+    _cause(
+        r"Permission denied.*(bind|port)|bind.*permission denied",
+        "the container's user may not bind the port",
+        "use a container_port above 1024",
+    ),
+    _cause(
+        r"codes: \[(401|403)",
+        "the health check is answered with 401 or 403: the path needs a login or refuses the load balancer's host name",
+        "use a health_check_path that answers 200 without login (/health for MLflow)",
+    ),
+    _cause(
+        r"codes: \[404",
+        "the health check path does not exist in the container",
+        "correct health_check_path (/health for MLflow)",
+    ),
+    _cause(
+        r"codes: \[5\d\d",
+        "the container answers the health check with a server error",
+        "see the container's log",
+    ),
+    _cause(
+        r"Capacity is unavailable|RESOURCE:|insufficient capacity",
+        "AWS has no Fargate capacity for the task now",
+        "run again later, with other subnets, or with another cpu and memory",
+    ),
+    _cause(
+        r"availability zones?.*(load balancer|subnet)|(load balancer|subnet).*availability zones?",
+        "the subnets are in other Availability Zones than the load balancer that the VPC's Express services share",
+        "use subnets in the zones of the VPC's first Express service",
+    ),
+    _cause(
+        r"service.linked role",
+        "a service-linked role is missing",
+        "create it: aws iam create-service-linked-role --aws-service-name elasticloadbalancing.amazonaws.com "
+        "(and ecs.amazonaws.com), then delete the service and create it again",
+    ),
+    _cause(
+        r"(LoadBalancer|DescribeAccountAttributes|SecurityGroup|elasticloadbalancing|infrastructure).{0,200}"
+        r"(AccessDenied|not authorized|cannot assume|unable to assume)|"
+        r"(AccessDenied|not authorized|cannot assume|unable to assume).{0,200}"
+        r"(LoadBalancer|DescribeAccountAttributes|SecurityGroup|elasticloadbalancing|infrastructure)",
+        "the infrastructure role was not allowed to make the service's resources, mostly because it was just created; "
+        "ECS does not try again",
+        "check the role's policy and trust, then delete the service and create it again",
+    ),
+    _cause(
+        r"RollbackAlarm|alarm(s)? (detected|triggered)|alarm triggered|in ALARM",
+        "more than 1 % of the requests during the deployment were answered with 4xx or 5xx",
+        "look for clients that call without login or for things that do not exist (401, 404), then deploy again",
+    ),
+    _cause(
+        r"Target\.Timeout|Request timed out",
+        "the container does not answer the load balancer in time on the container port",
+        "check container_port, that the server listens on 0.0.0.0, and the security groups",
+    ),
+    _cause(
+        r"exit code (?!0\b)-?\d+|Essential container in task exited",
+        "the container ends by itself",
+        "see the container's log, the command and the environment",
+    ),
+    _cause(
+        r"is unhealthy|failed (ELB|container|load balancer)? ?health checks?|Target\.FailedHealthChecks",
+        "the container does not pass the load balancer's health check",
+        "check health_check_path, container_port, and that the server listens on 0.0.0.0",
+    ),
+    _cause(
+        r"ResourceInitializationError",
+        "the task's resources could not be prepared",
+        "check the execution role and that the subnets have a way to ECR, Secrets Manager and CloudWatch Logs",
+    ),
+    _cause(
+        r"is FAILED",
+        "a resource that ECS manages could not be made",
+        "see its reason above; delete the service and create it again once that is put right",
+    ),
+    _cause(
+        r"is PROVISIONING",
+        "ECS has not finished making the service's resources; the first service of a VPC takes 10 to 25 minutes",
+        "wait longer (run again). If nothing moves for half an hour, the infrastructure role was not effective in time "
+        "or Elastic Load Balancing's service-linked role is missing: delete the service and create it again",
+    ),
+)
+
+
+def likely_cause(evidence: Evidence) -> tuple[str, str]:
+    """(cause, remedy), each a clause without full stop; two empty strings if nothing known matches."""
+    everything = evidence.text()
+    for pattern, cause, remedy in _CAUSES:
+        if pattern.search(everything):
+            return cause, remedy
+    return "", ""
+
+
+def render(evidence: Evidence) -> str:
+    """The explanation as lines: what ECS says, what failed, the log's end, the likely cause and remedy."""
+    lines = [f"ECS says: {line}" for line in evidence.says]
+    lines += [f"Event: {line}" for line in evidence.events]
+    lines += [f"Resource: {line}" for line in evidence.resources]
+    lines += [f"Task: {line}" for line in evidence.tasks]
+    lines += [f"Health: {line}" for line in evidence.targets]
+    if evidence.log:
+        lines.append(f"Last lines of the log ({evidence.log_source}):")
+        lines += [f"  {line}" for line in evidence.log]
+    lines += [f"Note: {line}" for line in evidence.notes]
+    cause, remedy = likely_cause(evidence)
+    if cause:
+        lines.append(f"Likely cause: {cause}.")
+        lines.append(f"Remedy: {remedy}.")
+    return "\n".join(lines)

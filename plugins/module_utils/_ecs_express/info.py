@@ -1,0 +1,63 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: reading services for ecs_express_service_info."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import api
+from . import explain
+from . import shapes
+from . import waiters
+from .shapes import Canonical
+
+Clients = Callable[[str], Any]
+
+
+def describe(clients: Clients, *, cluster: str, name: str | None, explanations: bool = False) -> list[Canonical]:
+    """The Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones."""
+    ecs = clients("ecs")
+    wanted = [name] if name else api.list_express_arns(ecs, cluster=cluster)
+    found = api.describe_services(ecs, cluster=cluster, services=wanted)
+    arns = [
+        str(item["serviceArn"])
+        for item in found
+        if item.get("resourceManagementType") == "ECS" and item.get("status") != "INACTIVE"
+    ]
+    services = (_describe_one(clients, cluster, arn, explanations) for arn in arns)
+    return sorted((item for item in services if item), key=lambda item: str(item["service_name"]))
+
+
+def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) -> Canonical | None:
+    ecs = clients("ecs")
+    boto = api.describe_express(ecs, arn)
+    if boto is None:
+        return None
+    latest = next(iter(api.list_deployments(ecs, cluster=cluster, service=arn)), None)
+    if latest:
+        latest = {**latest, **(api.describe_deployment(ecs, latest["serviceDeploymentArn"]) or {})}
+    service = shapes.service(boto, waiters.target_revision(latest))
+    service["deployment"] = shapes.deployment(latest) or {}
+    if explanations:
+        subject = explain.Subject(shapes.cluster_name(cluster), str(service["service_name"]), arn)
+        evidence = explain.collect(clients, subject, latest)
+        service["explanation"] = {**evidence.as_dict(), "text": explain.render(evidence)}
+        service["managed_resources"] = _resources(ecs, service)
+    return service
+
+
+def _resources(ecs: Any, service: Canonical) -> list[Canonical]:
+    arn = service.get("service_revision_arn")
+    return [
+        {
+            "kind": item["kind"],
+            "arn": item.get("arn"),
+            "status": item["status"],
+            "status_reason": item.get("statusReason"),
+        }
+        for revision in api.describe_revisions(ecs, [arn] if arn else [])
+        for item in waiters.managed_resources(revision)
+    ]

@@ -1,0 +1,458 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what to do in which state of a service. Raises EcsExpressError; knows nothing of Ansible's module object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace as replaced
+from typing import Any
+
+from . import api
+from . import compare
+from . import explain
+from . import shapes
+from . import waiters
+from .common import EcsExpressError
+from .common import EcsExpressWaitError
+from .common import is_draining
+from .shapes import Canonical
+from .waiters import Expected
+from .waiters import Waiter
+
+Resource = dict[str, Any]
+Clients = Callable[[str], Any]
+
+# ECS shows a new or changed configuration a moment after the call that made it: seconds to wait for it to appear.
+_CONFIGURATION_SECONDS = 60
+# Looks after which an update is taken for one that needs no deployment (if ECS shows the wanted configuration).
+_LOOKS_WITHOUT_DEPLOYMENT = 12
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. Times in seconds; ``wanted`` is canonical (see shapes)."""
+
+    name: str
+    cluster: str = "default"
+    wanted: Canonical = field(default_factory=dict)
+    infrastructure_role_arn: str | None = None
+    tags: dict[str, Any] | None = None
+    purge_tags: bool = True
+    wait: bool = True
+    wait_timeout: float = 1800
+    wait_delay: float = 10
+    force: bool = False
+    replace: bool = False
+    check_mode: bool = False
+
+
+@dataclass
+class Result:
+    """What was done, or in check mode would be done. ``service`` and ``deployment`` are in the user's form."""
+
+    changed: bool = False
+    service: Canonical | None = None
+    deployment: Canonical | None = None
+    before: Canonical = field(default_factory=dict)
+    after: Canonical = field(default_factory=dict)
+    progress: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _State:
+    """An existing Express service as read, with what comparisons need."""
+
+    service: Resource
+    deployments: list[Resource]
+    flying: Resource | None
+    config: Resource
+    canonical: Canonical
+    managed_groups: set[str] | None = None
+
+    @property
+    def arn(self) -> str:
+        return str(self.service["serviceArn"])
+
+    @property
+    def known(self) -> frozenset[str]:
+        return frozenset(str(item.get("serviceDeploymentArn")) for item in self.deployments)
+
+
+class Lifecycle:
+    """One run for one service.
+
+    ``clients`` gives a client with ``aws_retry`` for a service's boto name. ``make_waiter`` exists for tests.
+    """
+
+    def __init__(self, clients: Clients, request: Request, make_waiter: Callable[..., Waiter] = Waiter) -> None:
+        self.clients = clients
+        self.ecs = clients("ecs")
+        self.request = request
+        self.make_waiter = make_waiter
+        self.waiter = make_waiter(timeout=request.wait_timeout, delay=request.wait_delay)
+        self.result = Result(progress=self.waiter.progress)
+
+    # ---- present
+
+    def ensure_present(self) -> Result:
+        request = self.request
+        self._check_botocore()
+        found = api.find_service(self.ecs, cluster=request.cluster, name=request.name)
+        status = (found or {}).get("status")
+        self._refuse_classic(found)
+        if found is None or status == "INACTIVE":
+            return self._create(found)
+        if status == "DRAINING":
+            if not request.check_mode:
+                waiters.wait_for_inactive(self.ecs, cluster=request.cluster, name=request.name, waiter=self.waiter)
+            return self._create(found)
+        state = self._read(str(found["serviceArn"]))
+        if request.wait and not request.check_mode and state.flying and state.flying["status"] in waiters.FAILING:
+            state = self._settle(state)
+        return self._update(state)
+
+    def _check_botocore(self) -> None:
+        for option, member in (("cpu_architecture", "cpuArchitecture"), ("task_definition_arn", "taskDefinitionArn")):
+            if option in self.request.wanted and not api.supports(self.ecs, "CreateExpressGatewayService", member):
+                raise EcsExpressError(
+                    message=f"{option} is set, but the installed botocore does not know {member}: "
+                    f"update boto3 and botocore, or leave {option} out"
+                )
+
+    def _refuse_classic(self, found: Resource | None) -> None:
+        if found and found.get("status") != "INACTIVE" and found.get("resourceManagementType") != "ECS":
+            raise EcsExpressError(
+                message=f"Service {self.request.name!r} in cluster {self.request.cluster!r} is a classic ECS service, "
+                "not one of Express Mode; this module leaves it alone: choose another service_name"
+            )
+
+    def _read(self, arn: str) -> _State:
+        """Read the service; shortly after a change, wait until ECS shows its configuration."""
+        waiter = self.make_waiter(timeout=_CONFIGURATION_SECONDS, delay=min(self.request.wait_delay, 5))
+        for _look in waiter.looks():
+            service = api.describe_express(self.ecs, arn)
+            if service is None:
+                continue
+            deployments = api.list_deployments(self.ecs, cluster=self.request.cluster, service=arn)
+            flying = waiters.in_flight(deployments)
+            if flying:
+                flying = {**flying, **(api.describe_deployment(self.ecs, flying["serviceDeploymentArn"]) or {})}
+            revision = waiters.target_revision(flying)
+            config = shapes.newest_configuration(service, revision)
+            if config and (not revision or config.get("serviceRevisionArn") in (revision, None)):
+                return _State(service, deployments, flying, dict(config), shapes.configuration(config))
+        raise EcsExpressError(
+            message=f"Service {self.request.name!r} exists, but ECS shows no configuration of it to compare with, even "
+            f"after {_CONFIGURATION_SECONDS} s; run again later, or delete the service and create it again"
+        )
+
+    def _settle(self, state: _State) -> _State:
+        """Wait until a roll-back that is under way has come to its end: ECS takes no update meanwhile."""
+        for _look in self.waiter.looks():
+            deployments = api.list_deployments(self.ecs, cluster=self.request.cluster, service=state.arn)
+            flying = waiters.in_flight(deployments)
+            if flying is None or flying["status"] not in waiters.FAILING:
+                return self._read(state.arn)
+            self.waiter.report(f"waiting for an earlier deployment: {flying['status']}")
+        error = waiters.WaitTimeout(message="An earlier deployment of the service is still being rolled back")
+        raise self._explained(error, state.arn, state.flying)
+
+    # ---- create
+
+    def _create(self, found: Resource | None, before: Canonical | None = None) -> Result:
+        request, result = self.request, self.result
+        config = compare.overlay({}, request.wanted)
+        self._check_complete(config)
+        predicted = shapes.predicted_service(
+            name=request.name,
+            cluster=request.cluster,
+            config=config,
+            role=request.infrastructure_role_arn,
+            given_tags=request.tags,
+        )
+        result.changed = True
+        result.before = before or {}
+        result.after = {k: v for k, v in predicted.items() if v not in (None, "", {}, []) and k != "status"}
+        if request.check_mode:
+            result.service = predicted
+            return result
+        known: frozenset[str] = frozenset()
+        if found is not None:
+            old = api.list_deployments(self.ecs, cluster=request.cluster, service=str(found["serviceArn"]))
+            known = frozenset(str(item.get("serviceDeploymentArn")) for item in old)
+        service = self._create_call(config)
+        first = shapes.newest_configuration(service) or {}
+        expected = Expected(first.get("serviceRevisionArn"), known, service.get("createdAt"))
+        return self._finish(str(service["serviceArn"]), expected)
+
+    def _create_call(self, config: Canonical) -> Resource:
+        request = self.request
+        params: Resource = {
+            **shapes.to_boto(config),
+            "serviceName": request.name,
+            "cluster": shapes.cluster_name(request.cluster),
+            "infrastructureRoleArn": request.infrastructure_role_arn,
+        }
+        tags, _ = compare.compare_tags(request.tags, {}, purge=False)
+        if tags:
+            params["tags"] = [{"key": k, "value": v} for k, v in sorted(tags.items())]
+
+        def create() -> Resource:
+            return waiters.retry_fresh_role(lambda: api.create_express(self.ecs, **params), self.waiter)
+
+        return waiters.retry_draining(create, self.waiter)
+
+    def _check_complete(self, config: Canonical) -> None:
+        """What Create needs. In check mode it may not be known yet (an ARN of a role that does not exist)."""
+        missing = [] if self.request.infrastructure_role_arn else ["infrastructure_role_arn"]
+        if "task_definition_arn" not in config:
+            if "execution_role_arn" not in config:
+                missing.append("execution_role_arn")
+            if not config.get("primary_container", {}).get("image"):
+                missing.append("primary_container.image")
+        if not missing:
+            return
+        text = f"Service {self.request.name!r} does not exist, and to create it {', '.join(missing)} must be given"
+        if not self.request.check_mode:
+            raise EcsExpressError(message=text)
+        self.result.warnings.append(text)
+
+    # ---- update
+
+    def _update(self, state: _State) -> Result:
+        request, result = self.request, self.result
+        if compare.needs_managed_groups(request.wanted, state.canonical) or request.replace:
+            state.managed_groups = self._managed_groups(state)
+        changes = compare.compare(request.wanted, state.canonical, state.managed_groups)
+        to_set, to_remove = compare.compare_tags(request.tags, shapes.tags(state.service), request.purge_tags)
+        if self._role_differs(state):
+            return self._replace(state)
+        redeploy = not changes and (request.force or _is_broken(state))
+        result.changed = bool(changes or to_set or to_remove or redeploy)
+        result.before, result.after = changes.before, changes.after
+        self._diff_of_tags(state, to_set, to_remove)
+        if redeploy:
+            latest = (state.deployments or [{}])[0]
+            result.before["deployment"] = f"{latest.get('serviceDeploymentArn')} {latest.get('status')}"
+            result.after["deployment"] = "a new one"
+        if request.check_mode:
+            result.service = self._predicted_update(state, changes)
+            result.deployment = shapes.deployment(state.flying)
+            return result
+        if to_set:
+            api.tag(self.ecs, state.arn, to_set)
+        if to_remove:
+            api.untag(self.ecs, state.arn, to_remove)
+        if changes:
+            expected = self._update_call(state, changes)
+        elif redeploy:
+            expected = self._redeploy_call(state)
+        else:
+            return self._unchanged(state)
+        return self._finish(state.arn, expected, state)
+
+    def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
+        fields = compare.update(self.request.wanted, state.canonical, changes, state.managed_groups)
+        params = {**shapes.to_boto(fields), "serviceArn": state.arn}
+        service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
+        target = (service.get("targetConfiguration") or {}).get("serviceRevisionArn")
+        if target == state.config.get("serviceRevisionArn"):
+            target = None
+        return Expected(target, state.known, service.get("updatedAt"))
+
+    def _redeploy_call(self, state: _State) -> Expected:
+        service = api.force_deployment(self.ecs, cluster=self.request.cluster, name=self.request.name)
+        current = service.get("currentServiceDeployment")
+        return Expected(known=state.known, deployment=current if current not in state.known else None)
+
+    def _unchanged(self, state: _State) -> Result:
+        """Nothing to do; but a deployment that somebody began is waited for, and so are unfinished resources."""
+        latest = state.flying or (state.deployments[0] if state.deployments else None)
+        if self.request.wait and latest and latest.get("status") not in waiters.FAILED:
+            return self._finish(state.arn, Expected(deployment=latest.get("serviceDeploymentArn")))
+        return self._report(state.arn, latest)
+
+    def _role_differs(self, state: _State) -> bool:
+        wanted, have = self.request.infrastructure_role_arn, state.service.get("infrastructureRoleArn")
+        if not wanted or wanted == have:
+            return False
+        if self.request.replace:
+            return True
+        raise EcsExpressError(
+            message=f"infrastructure_role_arn of service {self.request.name!r} is {have} and cannot be changed to "
+            f"{wanted}: give the present one, or set replace to true to delete and re-create the service, "
+            "which interrupts it and gives it another URL"
+        )
+
+    def _managed_groups(self, state: _State) -> set[str] | None:
+        arn = state.config.get("serviceRevisionArn")
+        for revision in api.describe_revisions(self.ecs, [arn] if arn else []):
+            return waiters.managed_group_ids(revision)
+        return None
+
+    def _replace(self, state: _State) -> Result:
+        """Delete, wait, create again; what the user did not give is taken over from the old service."""
+        request = self.request
+        before = self._shown_config(state)
+        old = compare.without_managed_groups(state.canonical, state.managed_groups)
+        if "task_definition_arn" in request.wanted:
+            old = {
+                k: v for k, v in old.items() if k in ("health_check_path", "network_configuration", "scaling_target")
+            }
+        else:
+            old.pop("task_definition_arn", None)
+        tags = shapes.tags(state.service)
+        if request.tags is not None:
+            tags = {} if request.purge_tags else tags
+            tags.update(request.tags)
+        self.request = replaced(request, wanted=compare.overlay(old, request.wanted), tags=tags)
+        if not request.check_mode:
+            self._delete(state.arn)
+        return self._create(state.service, before)
+
+    def _diff_of_tags(self, state: _State, to_set: dict[str, str], to_remove: list[str]) -> None:
+        have = shapes.tags(state.service)
+        touched = {*to_set, *to_remove}
+        if touched:
+            self.result.before["tags"] = {k: have[k] for k in sorted(touched) if k in have}
+            self.result.after["tags"] = {k: to_set[k] for k in sorted(touched) if k in to_set}
+
+    def _predicted_update(self, state: _State, changes: compare.Changes) -> Canonical:
+        service = shapes.service(state.service, state.config.get("serviceRevisionArn"))
+        if changes:
+            service.update(shapes.masked(compare.overlay(state.canonical, self.request.wanted)))
+        to_set, to_remove = compare.compare_tags(self.request.tags, service["tags"], self.request.purge_tags)
+        service["tags"] = {k: v for k, v in {**service["tags"], **to_set}.items() if k not in to_remove}
+        return service
+
+    # ---- absent
+
+    def ensure_absent(self) -> Result:
+        request, result = self.request, self.result
+        found = api.find_service(self.ecs, cluster=request.cluster, name=request.name)
+        self._refuse_classic(found)
+        if found is None or found.get("status") == "INACTIVE":
+            return result
+        if found.get("status") == "DRAINING":
+            if request.wait and not request.check_mode:
+                self._wait_inactive(str(found["serviceArn"]))
+            return result
+        arn = str(found["serviceArn"])
+        service = api.describe_express(self.ecs, arn)
+        if service is None:
+            return result
+        result.changed = True
+        shown = shapes.service(service)
+        result.before = {"service_name": request.name, **shapes.masked(_config_of(service))}
+        result.service = shown
+        if not request.check_mode:
+            self._delete(arn, wait=request.wait)
+        return result
+
+    def _delete(self, arn: str, wait: bool = True) -> None:
+        try:
+            api.delete_express(self.ecs, arn)
+        except EcsExpressError as e:
+            if not is_draining(e):
+                raise
+        if wait:
+            self._wait_inactive(arn)
+
+    def _wait_inactive(self, arn: str) -> None:
+        try:
+            waiters.wait_for_inactive(
+                self.ecs, cluster=self.request.cluster, name=self.request.name, waiter=self.waiter
+            )
+        except waiters.WaitTimeout as e:
+            raise self._explained(e, arn, None) from e
+
+    # ---- the end of all ways
+
+    def _finish(self, arn: str, expected: Expected, state: _State | None = None) -> Result:
+        """Wait if asked to, then report the service as it is."""
+        if not self.request.wait:
+            picked = expected.pick(api.list_deployments(self.ecs, cluster=self.request.cluster, service=arn))
+            return self._report(arn, picked, expected.revision)
+        early: list[explain.Evidence] = []
+        subject = self._subject(arn)
+        try:
+            deployment = waiters.wait_for_deployment(
+                self.ecs,
+                cluster=self.request.cluster,
+                service=arn,
+                expected=expected,
+                waiter=self.waiter,
+                on_failing=lambda failing: early.append(explain.collect(self.clients, subject, failing)),
+                needless=self._needless(arn, expected, state),
+            )
+        except (waiters.FailedDeployment, waiters.WaitTimeout) as e:
+            raise self._explained(e, arn, e.kwargs.get("deployment"), early[0] if early else None) from e
+        return self._report(arn, deployment)
+
+    def _needless(self, arn: str, expected: Expected, state: _State | None) -> Callable[[int], bool] | None:
+        """Some updates (of scaling alone, say) may need no deployment: whether that is so after a number of looks."""
+        if state is None or expected.revision or expected.deployment:
+            return None
+
+        def check(look: int) -> bool:
+            if look < _LOOKS_WITHOUT_DEPLOYMENT or self.request.force:
+                return False
+            service = api.describe_express(self.ecs, arn) or {}
+            config = _config_of(service)
+            return bool(config) and not compare.compare(self.request.wanted, config, state.managed_groups)
+
+        return check
+
+    def _subject(self, arn: str) -> explain.Subject:
+        return explain.Subject(shapes.cluster_name(self.request.cluster), self.request.name, arn)
+
+    def _report(self, arn: str, deployment: Resource | None, revision: str | None = None) -> Result:
+        service = api.describe_express(self.ecs, arn)
+        if service is not None:
+            self.result.service = shapes.service(service, revision or waiters.target_revision(deployment))
+        self.result.deployment = shapes.deployment(deployment)
+        if self.result.deployment is None and revision:
+            # ECS has not listed the deployment yet; its target is enough to find it later.
+            self.result.deployment = {"target_service_revision_arn": revision, "status": "PENDING"}
+        return self.result
+
+    def _shown_config(self, state: _State) -> Canonical:
+        return {
+            "service_name": self.request.name,
+            "infrastructure_role_arn": state.service.get("infrastructureRoleArn"),
+            **shapes.masked(state.canonical),
+        }
+
+    def _explained(
+        self, error: EcsExpressError, arn: str, deployment: Resource | None, early: explain.Evidence | None = None
+    ) -> EcsExpressWaitError:
+        evidence = explain.collect(self.clients, self._subject(arn), deployment, early)
+        text = explain.render(evidence)
+        return EcsExpressWaitError(
+            message=f"Service {self.request.name!r}: {error.message}" + (f"\n{text}" if text else ""),
+            changed=self.result.changed,
+            service_arn=arn,
+            deployment=shapes.deployment(deployment),
+            explanation=evidence.as_dict(),
+            progress=list(self.result.progress),
+        )
+
+
+def _config_of(service: Resource) -> Canonical:
+    return shapes.configuration(shapes.newest_configuration(service) or {})
+
+
+def _is_broken(state: _State) -> bool:
+    """Whether what the service has is what failed last, with nothing older to go back to: deploy it once more."""
+    if state.flying or not state.deployments:
+        return False
+    latest = state.deployments[0]
+    revision = state.config.get("serviceRevisionArn")
+    return (
+        latest.get("status") in waiters.FAILED and bool(revision) and latest.get("targetServiceRevisionArn") == revision
+    )

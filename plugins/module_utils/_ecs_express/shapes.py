@@ -1,0 +1,312 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: between boto's shapes and Ansible's. Pure functions, no client.
+
+One canonical form serves both sides of a comparison: snake case; ``environment``, ``secrets`` and ``tags`` as
+dicts; ``cpu`` and ``memory`` as strings; only what is known (no None anywhere).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .common import EcsExpressError
+
+Canonical = dict[str, Any]
+
+HIDDEN = "(hidden)"
+
+# The fields of a configuration, canonical name -> boto name.
+_SCALARS = {
+    "execution_role_arn": "executionRoleArn",
+    "task_role_arn": "taskRoleArn",
+    "task_definition_arn": "taskDefinitionArn",
+    "health_check_path": "healthCheckPath",
+    "cpu": "cpu",
+    "memory": "memory",
+    "cpu_architecture": "cpuArchitecture",
+}
+_STRUCTURES: dict[str, tuple[str, dict[str, str]]] = {
+    "network_configuration": ("networkConfiguration", {"subnets": "subnets", "security_groups": "securityGroups"}),
+    "scaling_target": (
+        "scalingTarget",
+        {
+            "min_task_count": "minTaskCount",
+            "max_task_count": "maxTaskCount",
+            "auto_scaling_metric": "autoScalingMetric",
+            "auto_scaling_target_value": "autoScalingTargetValue",
+        },
+    ),
+}
+_LOGS = {"log_group": "logGroup", "log_stream_prefix": "logStreamPrefix"}
+
+_SECRET_NAME = re.compile(r"passw(or)?d|passphrase|secret|token|credential|private_?key|api_?key|access_?key", re.I)
+_REFERENCE_NAME = re.compile(r"(_arn|_name|_id|_path|_file|_header|_expir\w*|_ttl)$", re.I)
+_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+def without_none(value: Any) -> Any:
+    """Drop None entries of dicts, at every depth: in Ansible None means "not given"."""
+    if isinstance(value, Mapping):
+        return {k: without_none(v) for k, v in value.items() if v is not None}
+    return value
+
+
+def cluster_name(cluster: str | None) -> str:
+    """The name of a cluster given as name or ARN."""
+    return (cluster or "default").rsplit("/", 1)[-1]
+
+
+def text(value: Any, where: str) -> str:
+    """What the container gets for a value of a YAML dict: numbers and booleans become what YAML shows."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping | list | tuple):
+        raise EcsExpressError(message=f"{where} must be a string, not {type(value).__name__}: quote it or use to_json")
+    return str(value)
+
+
+def wanted(params: Mapping[str, Any]) -> Canonical:
+    """The configuration that the user described, in canonical form: only what was given.
+
+    ``params`` are the module's parameters. Raises EcsExpressError for values that ECS can't take.
+    """
+    result: Canonical = {}
+    for key in _SCALARS:
+        if params.get(key) is not None:
+            result[key] = str(params[key]).strip()
+    for key in _STRUCTURES:
+        if params.get(key) is not None:
+            result[key] = without_none(params[key])
+    if params.get("primary_container") is not None:
+        result["primary_container"] = _wanted_container(params["primary_container"])
+    _check_sizes(result)
+    return result
+
+
+def _wanted_container(given: Mapping[str, Any]) -> Canonical:
+    container: Canonical = without_none(given)
+    for key in ("environment", "secrets"):
+        if key in container:
+            container[key] = {
+                str(name): text(value, f"primary_container.{key}.{name}")
+                for name, value in (given.get(key) or {}).items()
+            }
+    if "command" in container:
+        container["command"] = [str(item) for item in container["command"]]
+    return container
+
+
+def _check_sizes(config: Canonical) -> None:
+    """ECS's own tutorial writes 2 for two vCPUs; what Describe then answers is documented nowhere, so units only."""
+    limits = {"cpu": (256, "CPU units, 1024 for one vCPU"), "memory": (512, "MiB, 2048 for 2 GB")}
+    for key, (least, unit) in limits.items():
+        if key in config and not (config[key].isdigit() and int(config[key]) >= least):
+            raise EcsExpressError(message=f"{key} is {config[key]!r}, but must be a whole number of {unit}")
+
+
+# ---- boto -> canonical
+
+
+def configuration(boto: Mapping[str, Any]) -> Canonical:
+    """A configuration as ECS describes it, in canonical form. null, [] and absent lists are alike: absent."""
+    result: Canonical = {}
+    for key, name in _SCALARS.items():
+        if boto.get(name) not in (None, ""):
+            result[key] = str(boto[name])
+    for key, (name, members) in _STRUCTURES.items():
+        inner = {k: boto[name][n] for k, n in members.items() if (boto.get(name) or {}).get(n) not in (None, [], "")}
+        if inner:
+            result[key] = inner
+    if boto.get("primaryContainer"):
+        result["primary_container"] = _container(boto["primaryContainer"])
+    return result
+
+
+def _container(boto: Mapping[str, Any]) -> Canonical:
+    container: Canonical = {}
+    for key, name in (("image", "image"), ("container_port", "containerPort")):
+        if boto.get(name) is not None:
+            container[key] = boto[name]
+    if boto.get("command"):
+        container["command"] = list(boto["command"])
+    if boto.get("environment"):
+        container["environment"] = {item["name"]: item.get("value") or "" for item in boto["environment"]}
+    if boto.get("secrets"):
+        container["secrets"] = {item["name"]: item["valueFrom"] for item in boto["secrets"]}
+    logs = boto.get("awsLogsConfiguration") or {}
+    if logs:
+        container["aws_logs_configuration"] = {k: logs[n] for k, n in _LOGS.items() if logs.get(n)}
+    credentials = (boto.get("repositoryCredentials") or {}).get("credentialsParameter")
+    if credentials:
+        container["repository_credentials"] = {"credentials_parameter": credentials}
+    return container
+
+
+def newest_configuration(service: Mapping[str, Any], revision: str | None = None) -> Mapping[str, Any] | None:
+    """The configuration that the service has or is moving to.
+
+    During a deployment ``activeConfigurations`` holds two, in an order that AWS does not document: ``revision`` (the
+    deployment's target) decides, then the time of creation. None while there is none, as right after Create.
+    """
+    found = [item for item in service.get("activeConfigurations") or [] if item]
+    for item in found:
+        if revision and item.get("serviceRevisionArn") == revision:
+            return item
+    # The sort is stable: without times the first one stays first, which is what Terraform's provider takes.
+    return max(found, key=lambda item: str(item.get("createdAt") or ""), default=None)
+
+
+def endpoint(service: Mapping[str, Any]) -> str:
+    """The host name of the service as ECS gives it, "" as long as there is none. It can't be computed."""
+    for config in service.get("activeConfigurations") or []:
+        for path in (config or {}).get("ingressPaths") or []:
+            if path.get("endpoint"):
+                return str(path["endpoint"])
+    return ""
+
+
+def url(host: str) -> str:
+    """``https://`` before an endpoint, which ECS gives without scheme (and once in a while may not)."""
+    if not host or "://" in host:
+        return host
+    return f"https://{host}"
+
+
+def tags(boto: Mapping[str, Any]) -> dict[str, str]:
+    """The user's tags. AWS's own (``aws:`` and AmazonECSManaged) are nobody's to compare or remove."""
+    found = {item["key"]: item.get("value") or "" for item in boto.get("tags") or []}
+    return {k: v for k, v in found.items() if not k.startswith("aws:") and k != "AmazonECSManaged"}
+
+
+def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
+    """A service as DescribeExpressGatewayService answers it, for the user: flat, snake case, environment masked."""
+    status = boto.get("status") or {}
+    result: Canonical = {
+        "service_name": boto.get("serviceName"),
+        "service_arn": boto.get("serviceArn"),
+        "cluster": cluster_name(boto.get("cluster")),
+        "status": {"status_code": status.get("statusCode"), "status_reason": status.get("statusReason")},
+        "infrastructure_role_arn": boto.get("infrastructureRoleArn"),
+        "current_deployment": boto.get("currentDeployment"),
+        "created_at": moment(boto.get("createdAt")),
+        "updated_at": moment(boto.get("updatedAt")),
+        "endpoint": endpoint(boto),
+        "url": url(endpoint(boto)),
+        "tags": tags(boto),
+    }
+    config = newest_configuration(boto, revision) or {}
+    result.update(masked(configuration(config)))
+    result["service_revision_arn"] = config.get("serviceRevisionArn")
+    result["active_configurations"] = [_active(item) for item in boto.get("activeConfigurations") or [] if item]
+    return result
+
+
+def _active(boto: Mapping[str, Any]) -> Canonical:
+    result = masked(configuration(boto))
+    result["service_revision_arn"] = boto.get("serviceRevisionArn")
+    result["created_at"] = moment(boto.get("createdAt"))
+    result["ingress_paths"] = [
+        {"access_type": path.get("accessType"), "endpoint": path.get("endpoint")}
+        for path in boto.get("ingressPaths") or []
+    ]
+    return result
+
+
+def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, given_tags: Any) -> Canonical:
+    """What check mode shows for a service that does not exist yet."""
+    return {
+        "service_name": name,
+        "service_arn": None,
+        "cluster": cluster_name(cluster),
+        "status": {"status_code": "ACTIVE", "status_reason": None},
+        "infrastructure_role_arn": role,
+        "endpoint": "",
+        "url": "",
+        "tags": dict(given_tags or {}),
+        "active_configurations": [],
+        **masked(config),
+    }
+
+
+def deployment(boto: Mapping[str, Any] | None) -> Canonical | None:
+    """A service deployment for the user; the ARNs are what a later wait needs."""
+    if not boto:
+        return None
+    target = boto.get("targetServiceRevision") or {}
+    result: Canonical = {
+        "service_deployment_arn": boto.get("serviceDeploymentArn"),
+        "status": boto.get("status"),
+        "status_reason": boto.get("statusReason"),
+        "lifecycle_stage": boto.get("lifecycleStage"),
+        "target_service_revision_arn": target.get("arn") or boto.get("targetServiceRevisionArn"),
+        "traffic_percent": target.get("requestedProductionTrafficWeight"),
+        "created_at": moment(boto.get("createdAt")),
+        "finished_at": moment(boto.get("finishedAt")),
+        "rollback_reason": (boto.get("rollback") or {}).get("reason"),
+    }
+    return result
+
+
+def moment(value: Any) -> str | None:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+# ---- canonical -> boto
+
+
+def to_boto(config: Canonical) -> dict[str, Any]:
+    """Canonical fields as parameters of Create or Update. Lists given empty stay, as they clear."""
+    result: dict[str, Any] = {name: str(config[key]) for key, name in _SCALARS.items() if key in config}
+    for key, (name, members) in _STRUCTURES.items():
+        if key in config:
+            result[name] = {n: config[key][k] for k, n in members.items() if k in config[key]}
+    if "primary_container" in config:
+        result["primaryContainer"] = _container_to_boto(config["primary_container"])
+    return result
+
+
+def _container_to_boto(container: Canonical) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if "image" in container:
+        result["image"] = container["image"]
+    if "container_port" in container:
+        result["containerPort"] = int(container["container_port"])
+    if "command" in container:
+        result["command"] = container["command"]
+    for key, value_name in (("environment", "value"), ("secrets", "valueFrom")):
+        if key in container:
+            result[key] = [{"name": n, value_name: v} for n, v in sorted(container[key].items())]
+    if "aws_logs_configuration" in container:
+        logs = container["aws_logs_configuration"]
+        result["awsLogsConfiguration"] = {n: logs[k] for k, n in _LOGS.items() if k in logs}
+    if "repository_credentials" in container:
+        parameter = container["repository_credentials"].get("credentials_parameter")
+        result["repositoryCredentials"] = {"credentialsParameter": parameter} if parameter else {}
+    return result
+
+
+# ---- secrets that stand where they should not
+
+
+def looks_secret(name: str, value: Any) -> bool:
+    """Whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
+    if _URL_WITH_PASSWORD.search(str(value or "")):
+        return True
+    return bool(_SECRET_NAME.search(name)) and not _REFERENCE_NAME.search(name)
+
+
+def masked(config: Canonical) -> Canonical:
+    """The configuration for output: values of the environment that look secret are hidden."""
+    container = config.get("primary_container") or {}
+    environment = container.get("environment")
+    if not environment:
+        return dict(config)
+    shown = {k: HIDDEN if looks_secret(k, v) else v for k, v in environment.items()}
+    return {**config, "primary_container": {**container, "environment": shown}}

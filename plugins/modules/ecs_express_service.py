@@ -1,0 +1,553 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ecs_express_service
+short_description: Manage an Amazon ECS Express Mode service
+version_added: 0.1.0
+description:
+  - Creates, updates and deletes a service of Amazon ECS Express Mode, one container behind a load balancer and a
+    certificate that ECS manages.
+  - Each update is a canary deployment of about ten minutes. So only what is given is compared, and nothing is sent
+    if the service already is as described, however ECS has rewritten the description (order of the environment, its
+    own security group, defaults filled in).
+  - Waits for the deployment to be C(SUCCESSFUL) and for the load balancer and the other managed resources to be
+    C(ACTIVE). The service's status is no sign of either. It is C(ACTIVE) from the first second.
+  - When a deployment fails or does not end in time, the error says what ECS says, which task, target or resource
+    failed and why, the last lines of the container's log, and the likely cause with a remedy.
+author:
+  - The mlops.mlflow_aws maintainers
+options:
+  service_name:
+    description:
+      - Name of the service, at most 255 letters, digits, underscores and hyphens. Together with O(cluster) it is
+        what the service is found by, and cannot be changed.
+    type: str
+    required: true
+    aliases: [name]
+  cluster:
+    description:
+      - Name or ARN of the cluster. ECS makes the cluster V(default) by itself, any other must exist.
+    type: str
+    default: default
+  state:
+    description:
+      - With V(present) the service is created, or updated where it differs from what is given.
+      - With V(absent) it is deleted.
+    type: str
+    choices: [present, absent]
+    default: present
+  infrastructure_role_arn:
+    description:
+      - ARN of the role with which ECS makes the load balancer and the other resources. Needed to create a service.
+      - It cannot be changed, see O(replace). It must outlive the service, as ECS uses it for the deletion too.
+    type: str
+  execution_role_arn:
+    description:
+      - ARN of the role with which ECS pulls the image, reads the secrets and writes the log. Needed to create a
+        service, unless O(task_definition_arn) is given.
+    type: str
+  task_role_arn:
+    description:
+      - ARN of the role that the container itself has.
+    type: str
+  primary_container:
+    description:
+      - The container. Only the suboptions given are compared. Needed to create a service, unless
+        O(task_definition_arn) is given.
+    type: dict
+    suboptions:
+      image:
+        description: The image, with tag or digest. Needed to create a service.
+        type: str
+      container_port:
+        description: The port that the container listens on. ECS takes 80 if it is not given.
+        type: int
+      command:
+        description: The command, as a list. An empty list goes back to the image's own.
+        type: list
+        elements: str
+      environment:
+        description:
+          - Environment variables. The dictionary is the whole of them, an empty one clears all.
+          - Anybody who may describe the service or its task definitions can read them, even after its deletion, and
+            they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose name looks
+            like a secret's are hidden in the output all the same.
+          - Numbers and booleans are passed on as text, booleans as V(true) and V(false).
+        type: dict
+      secrets:
+        description:
+          - Environment variables that ECS fills with secrets when the container starts, by name. Each value is the
+            ARN of a secret of Secrets Manager, optionally followed by C(:json-key:version-stage:version-id), or the
+            ARN of a parameter of Systems Manager.
+          - The dictionary is the whole of them, an empty one clears all.
+          - O(execution_role_arn) must be allowed to read them.
+        type: dict
+      aws_logs_configuration:
+        description:
+          - Where in CloudWatch Logs the container's output goes. ECS makes a log group that never expires if it is
+            not given.
+        type: dict
+        suboptions:
+          log_group:
+            description: Name of the log group. Create it before. The managed policy of the execution role cannot.
+            type: str
+            required: true
+          log_stream_prefix:
+            description: Beginning of the names of the log streams.
+            type: str
+            required: true
+      repository_credentials:
+        description: Credentials for a private registry that is not Amazon ECR.
+        type: dict
+        suboptions:
+          credentials_parameter:
+            description: ARN of the secret of Secrets Manager that holds them.
+            type: str
+            required: true
+  health_check_path:
+    description:
+      - Path that the load balancer asks for, and which must answer 200. ECS takes V(/) if it is not given.
+    type: str
+  network_configuration:
+    description:
+      - Where tasks and load balancer are. Without it, ECS takes the public subnets of the default VPC.
+    type: dict
+    suboptions:
+      subnets:
+        description:
+          - IDs of at least two subnets in different Availability Zones, for load balancer and tasks alike. With a
+            route to an internet gateway the service is public, else it is reachable from within the VPC only.
+        type: list
+        elements: str
+      security_groups:
+        description:
+          - IDs of security groups that the tasks have besides the one that ECS makes. An empty list takes all of them
+            away but that one.
+        type: list
+        elements: str
+  cpu:
+    description:
+      - CPU units of a task, 1024 for one vCPU. ECS takes V(1024) if it is not given.
+    type: str
+  memory:
+    description:
+      - Memory of a task in MiB. ECS takes V(2048) if it is not given. Fargate allows certain pairs of O(cpu) and
+        O(memory) only.
+    type: str
+  cpu_architecture:
+    description:
+      - Processor architecture of the image. Needs a botocore that knows the member C(cpuArchitecture).
+    type: str
+    choices: [X86_64, ARM64]
+  scaling_target:
+    description:
+      - How many tasks there are. ECS takes 1 to 20 tasks and a CPU usage of 60 % if it is not given.
+    type: dict
+    suboptions:
+      min_task_count:
+        description: The least number of tasks.
+        type: int
+      max_task_count:
+        description: The greatest number of tasks.
+        type: int
+      auto_scaling_metric:
+        description: What decides on the number.
+        type: str
+        choices: [AVERAGE_CPU, AVERAGE_MEMORY, REQUEST_COUNT_PER_TARGET]
+      auto_scaling_target_value:
+        description: The value of the metric to keep to, in percent or requests.
+        type: int
+  task_definition_arn:
+    description:
+      - ARN of a task definition of your own, with a container named C(Main) that has one named TCP port mapping,
+        instead of O(primary_container), O(execution_role_arn), O(task_role_arn), O(cpu), O(memory) and
+        O(cpu_architecture).
+      - Needs botocore 1.43.32 or later.
+    type: str
+  wait:
+    description:
+      - Wait for the deployment, or for the end of the deletion. The wait is taken up by running the same task again,
+        also after a run with V(false).
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - How long to wait at most, in seconds, for everything together. The first service of a VPC takes 10 to 25
+        minutes.
+    type: int
+    default: 1800
+  wait_delay:
+    description:
+      - Seconds between two looks while waiting.
+    type: int
+    default: 10
+  force_new_deployment:
+    description:
+      - Start a deployment even if nothing differs, so that a tag such as C(latest) is resolved again. Always reports
+        a change.
+    type: bool
+    default: false
+  replace:
+    description:
+      - Delete the service and create it again if O(infrastructure_role_arn) differs, which cannot be changed
+        otherwise. What is not given is taken over from the old service. The service is interrupted and gets another
+        URL.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows exactly the fields that change. Values of the environment that look like secrets are hidden.
+  idempotent:
+    support: partial
+    details: Not with O(force_new_deployment=true).
+notes:
+  - A service whose only deployment failed is deployed again, even though nothing differs, because the service as
+    described is not running.
+  - Errors that AWS answers with while roles made a moment ago are not yet effective are repeated for at most four
+    minutes.
+seealso:
+  - module: mlops.mlflow_aws.ecs_express_service_info
+  - name: Amazon ECS Express Mode
+    description: The developer guide.
+    link: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.actiongroup
+"""
+
+EXAMPLES = r"""
+- name: A service with everything that should not be left to defaults
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    infrastructure_role_arn: arn:aws:iam::123456789012:role/tracking-infrastructure-role
+    execution_role_arn: arn:aws:iam::123456789012:role/tracking-execution-role
+    task_role_arn: arn:aws:iam::123456789012:role/tracking-task-role
+    primary_container:
+      image: public.ecr.aws/docker/library/python:3.13-slim
+      container_port: 5000
+      command: [python, -m, http.server, "5000"]
+      environment:
+        GREETING: hello
+      secrets:
+        DATABASE_PASSWORD: arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::
+      aws_logs_configuration:
+        log_group: /ecs/default/tracking
+        log_stream_prefix: ecs
+    health_check_path: /
+    cpu: "1024"
+    memory: "2048"
+    scaling_target:
+      min_task_count: 1
+      max_task_count: 1
+      auto_scaling_metric: AVERAGE_CPU
+      auto_scaling_target_value: 60
+    tags:
+      team: research
+  register: tracking
+
+- name: Where it is
+  ansible.builtin.debug:
+    var: tracking.url
+
+- name: Another image, everything else as it is
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    primary_container:
+      image: public.ecr.aws/docker/library/python:3.14-slim
+
+- name: Pull the image behind an unchanged tag again
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    force_new_deployment: true
+
+- name: Begin now, wait later
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    memory: "4096"
+    wait: false
+
+- name: Wait for it by the same task
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    memory: "4096"
+    wait: true
+
+- name: Delete the service, and wait until its name and its security group are free
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    state: absent
+"""
+
+RETURN = r"""
+service:
+  description:
+    - The service as it is after the run, in check mode as it would be. Empty if there is none.
+    - Fields that ECS does not tell are missing.
+  returned: success
+  type: dict
+  contains:
+    service_name:
+      description: The service's name.
+      type: str
+      sample: tracking
+    service_arn:
+      description: The service's ARN.
+      type: str
+      sample: arn:aws:ecs:eu-central-1:123456789012:service/default/tracking
+    cluster:
+      description: The name of its cluster.
+      type: str
+      sample: default
+    status:
+      description: C(status_code), one of C(ACTIVE), C(DRAINING) and C(INACTIVE), and C(status_reason).
+      type: dict
+      sample: {status_code: ACTIVE, status_reason: null}
+    infrastructure_role_arn:
+      description: The role with which ECS makes the service's resources.
+      type: str
+      sample: arn:aws:iam::123456789012:role/tracking-infrastructure-role
+    primary_container:
+      description: The container, C(environment) and C(secrets) as dictionaries.
+      type: dict
+      sample: {image: "python:3.13-slim", container_port: 5000, environment: {GREETING: hello}}
+    network_configuration:
+      description: Subnets, and security groups with the one that ECS added.
+      type: dict
+      sample: {subnets: [subnet-1, subnet-2], security_groups: [sg-1, sg-2]}
+    scaling_target:
+      description: How many tasks there are.
+      type: dict
+      sample: {min_task_count: 1, max_task_count: 1, auto_scaling_metric: AVERAGE_CPU, auto_scaling_target_value: 60}
+    service_revision_arn:
+      description: The revision that these fields describe, the newest one.
+      type: str
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
+    active_configurations:
+      description: All configurations that serve at present, two during an update, with their C(ingress_paths).
+      type: list
+      elements: dict
+    tags:
+      description: The tags, without those of AWS.
+      type: dict
+      sample: {team: research}
+url:
+  description: The service's URL, an empty string as long as ECS has not told its endpoint.
+  returned: success
+  type: str
+  sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+endpoint:
+  description: The host name in RV(url). It cannot be computed from the name, and is another one after a re-creation.
+  returned: success
+  type: str
+  sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+service_arn:
+  description: The service's ARN, an empty string if there is no service.
+  returned: always, unless the call of AWS itself failed
+  type: str
+  sample: arn:aws:ecs:eu-central-1:123456789012:service/default/tracking
+deployment:
+  description:
+    - The deployment that this run began or waited for, or the newest one. With O(wait=false), what a later wait
+      needs.
+  returned: when there is one
+  type: dict
+  contains:
+    service_deployment_arn:
+      description: Its ARN.
+      type: str
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/AbCdEfGhIjKlMnOpQrStU
+    status:
+      description: Its status, such as C(IN_PROGRESS), C(SUCCESSFUL) or C(ROLLBACK_SUCCESSFUL). There is no C(FAILED).
+      type: str
+      sample: SUCCESSFUL
+    status_reason:
+      description: What ECS says on the status.
+      type: str
+    lifecycle_stage:
+      description: How far it is.
+      type: str
+      sample: CLEAN_UP
+    target_service_revision_arn:
+      description: The revision that it moves to.
+      type: str
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
+progress:
+  description: What was seen during the wait, a line for each change, with the seconds since its begin.
+  returned: always, unless the call of AWS itself failed
+  type: list
+  elements: str
+  sample: ["0s PENDING", "20s IN_PROGRESS, SCALE_UP, 0 % of traffic, 0 of 1 tasks running"]
+explanation:
+  description: What the error message says of a failed deployment, in parts.
+  returned: when a deployment failed or did not end in time
+  type: dict
+  contains:
+    says:
+      description: What ECS says on the deployment.
+      type: list
+      elements: str
+    events:
+      description: The service's last events.
+      type: list
+      elements: str
+    resources:
+      description: Managed resources that are not active, and why.
+      type: list
+      elements: str
+    tasks:
+      description: Tasks, those that failed first, with stopped reason and exit code.
+      type: list
+      elements: str
+    targets:
+      description: Targets of the load balancer that are not healthy, and why.
+      type: list
+      elements: str
+    log:
+      description: The last 20 lines of the container's log.
+      type: list
+      elements: str
+    likely_cause:
+      description: The likely cause, an empty string if it is none of the known ones.
+      type: str
+    remedy:
+      description: What to do about it.
+      type: str
+"""
+
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "service_name": {"type": "str", "required": True, "aliases": ["name"]},
+    "cluster": {"type": "str", "default": "default"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "infrastructure_role_arn": {"type": "str"},
+    "execution_role_arn": {"type": "str"},
+    "task_role_arn": {"type": "str"},
+    "primary_container": {
+        "type": "dict",
+        "options": {
+            "image": {"type": "str"},
+            "container_port": {"type": "int"},
+            "command": {"type": "list", "elements": "str"},
+            # Not no_log: each occurrence of a short value would be blotted out of the whole output.
+            "environment": {"type": "dict"},
+            "secrets": {"type": "dict", "no_log": False},
+            "aws_logs_configuration": {
+                "type": "dict",
+                "options": {
+                    "log_group": {"type": "str", "required": True},
+                    "log_stream_prefix": {"type": "str", "required": True},
+                },
+            },
+            "repository_credentials": {
+                "type": "dict",
+                "no_log": False,
+                "options": {"credentials_parameter": {"type": "str", "required": True, "no_log": False}},
+            },
+        },
+    },
+    "health_check_path": {"type": "str"},
+    "network_configuration": {
+        "type": "dict",
+        "options": {
+            "subnets": {"type": "list", "elements": "str"},
+            "security_groups": {"type": "list", "elements": "str"},
+        },
+    },
+    "cpu": {"type": "str"},
+    "memory": {"type": "str"},
+    "cpu_architecture": {"type": "str", "choices": ["X86_64", "ARM64"]},
+    "scaling_target": {
+        "type": "dict",
+        "options": {
+            "min_task_count": {"type": "int"},
+            "max_task_count": {"type": "int"},
+            "auto_scaling_metric": {
+                "type": "str",
+                "choices": ["AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET"],
+            },
+            "auto_scaling_target_value": {"type": "int"},
+        },
+    },
+    "task_definition_arn": {"type": "str"},
+    "tags": {"type": "dict", "aliases": ["resource_tags"]},
+    "purge_tags": {"type": "bool", "default": True},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "wait_delay": {"type": "int", "default": 10},
+    "force_new_deployment": {"type": "bool", "default": False},
+    "replace": {"type": "bool", "default": False},
+}
+
+# One list each: task_definition_arn excludes them singly, they do not exclude each other.
+MUTUALLY_EXCLUSIVE = [
+    ["task_definition_arn", other]
+    for other in ("primary_container", "execution_role_arn", "task_role_arn", "cpu", "memory", "cpu_architecture")
+]
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
+    )
+    params = module.params
+    express_module.hide_secret_environment(module)
+    try:
+        request = Request(
+            name=params["service_name"],
+            cluster=params["cluster"],
+            wanted=shapes.wanted(params),
+            infrastructure_role_arn=params["infrastructure_role_arn"],
+            tags=params["tags"],
+            purge_tags=params["purge_tags"],
+            wait=params["wait"],
+            wait_timeout=params["wait_timeout"],
+            wait_delay=params["wait_delay"],
+            force=params["force_new_deployment"],
+            replace=params["replace"],
+            check_mode=module.check_mode,
+        )
+        lifecycle = Lifecycle(express_module.clients(module), request)
+        result = lifecycle.ensure_present() if params["state"] == "present" else lifecycle.ensure_absent()
+    except AnsibleAWSError as e:
+        express_module.fail(module, e)
+    service = result.service or {}
+    for warning in result.warnings:
+        module.warn(warning)
+    returned: dict[str, Any] = {
+        "changed": result.changed,
+        "service": service,
+        "service_arn": service.get("service_arn") or "",
+        "endpoint": service.get("endpoint") or "",
+        "url": service.get("url") or "",
+        "progress": result.progress,
+        "diff": {"before": result.before, "after": result.after},
+    }
+    if result.deployment:
+        returned["deployment"] = result.deployment
+    module.exit_json(**returned)
+
+
+if __name__ == "__main__":
+    main()
