@@ -1,5 +1,4 @@
 #!/usr/bin/python
-# -*- coding: utf-8 -*-
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -12,9 +11,9 @@ module: aws_caller_context
 short_description: Tell the account, partition and region that the AWS modules work in
 version_added: 0.1.0
 description:
-  - Resolves credentials and region in the same way as every module of C(amazon.aws), asks AWS STS whose they are, and returns
-    what names and ARNs are made of.
-  - Missing region, missing credentials, wrong credentials and expired credentials each end in one sentence that says so.
+  - Resolves credentials and region in the same way as every module of C(amazon.aws), asks AWS STS whose they are, and
+    returns what names and ARNs are made of.
+  - Missing region, missing credentials, wrong credentials and expired credentials each end in one sentence.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -81,15 +80,19 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 
 # Error codes of STS (and of every signed call) that are about the credentials themselves.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+_WHERE = "or the profile named by AWS_PROFILE"
+_EXPIRED = "the temporary credentials have expired: get new ones and run again, it continues where it stopped"
 _CREDENTIAL_ERRORS = {
-    "InvalidClientTokenId": "AWS does not know this access key: check AWS_ACCESS_KEY_ID, or the profile named by AWS_PROFILE",
-    "UnrecognizedClientException": "AWS does not know this access key or session token: check AWS_ACCESS_KEY_ID and "
-    "AWS_SESSION_TOKEN, or the profile named by AWS_PROFILE",
-    "SignatureDoesNotMatch": "the secret access key does not belong to this access key: check AWS_SECRET_ACCESS_KEY, or the profile "
-    "named by AWS_PROFILE",
+    "InvalidClientTokenId": f"AWS does not know this access key: check AWS_ACCESS_KEY_ID, {_WHERE}",
+    "UnrecognizedClientException": (
+        f"AWS does not know this access key or session token: check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, {_WHERE}"
+    ),
+    "SignatureDoesNotMatch": (
+        f"the secret access key does not belong to this access key: check AWS_SECRET_ACCESS_KEY, {_WHERE}"
+    ),
     "InvalidToken": "the session token does not belong to this access key: check AWS_SESSION_TOKEN",
-    "ExpiredToken": "the temporary credentials have expired: get new ones and run again, it continues where it stopped",
-    "ExpiredTokenException": "the temporary credentials have expired: get new ones and run again, it continues where it stopped",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
 }
 
 
@@ -102,8 +105,8 @@ def _explain(error: Exception) -> str:
         return f"AWS STS refused GetCallerIdentity ({code}): {error.response.get('Error', {}).get('Message', error)}"
     if isinstance(error, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
         return (
-            "No AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or the options access_key and "
-            "secret_key through module_defaults for group/mlops.mlflow_aws.all."
+            "No AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or the options "
+            "access_key and secret_key through module_defaults for group/mlops.mlflow_aws.all."
         )
     if isinstance(error, botocore.exceptions.ProfileNotFound):
         return f"{error}: set AWS_PROFILE to a profile that the AWS configuration files hold."
@@ -124,8 +127,8 @@ def main() -> None:
     module = AnsibleAWSModule(argument_spec={}, supports_check_mode=True)
     if not module.region:
         module.fail_json(
-            msg="No AWS region: set AWS_REGION (or AWS_DEFAULT_REGION, or a region in the profile), or the option region through "
-            "module_defaults for group/mlops.mlflow_aws.all."
+            msg="No AWS region: set AWS_REGION (or AWS_DEFAULT_REGION, or a region in the profile), or the option "
+            "region through module_defaults for group/mlops.mlflow_aws.all."
         )
     try:
         identity = module.client("sts").get_caller_identity()

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in for the get-pip script that ansible-test would download: the interpreter's own pip brings the wanted one from PyPI."""
+"""Stand-in for the get-pip script that ansible-test would download: pip itself brings the wanted pip from PyPI."""
 
 from __future__ import annotations
 
