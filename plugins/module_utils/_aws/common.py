@@ -20,6 +20,8 @@ except ImportError:
     # AnsibleAWSModule says what is missing, before any of this is used.
     BotoCoreError = ClientError = type(None)
 
+from ansible.module_utils.common.warnings import warn
+
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
@@ -167,7 +169,8 @@ def run(module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome]) -> 
         next_step = _NEXT_STEPS.get(error_code(e), "")
         return module.fail_json_aws(e, msg=f"{subject}: {next_step}".rstrip(": ") if next_step else subject)
     for warning in outcome.warnings:
-        module.warn(warning)
+        # Not module.warn(): that of amazon.aws 10 makes core 2.19 print a deprecation notice beside each warning.
+        warn(warning)
     return module.exit_json(**outcome.result())
 
 

@@ -264,9 +264,9 @@ def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | 
     missing = [key for key in (*wanted.recipe.template, wanted.recipe.key) if not members.get(key)]
     if missing:
         raise Problem(
-            f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as what"
-            " uses the secret would break: add what is missing to the secret, choose another name, or set rotate to true"
-            " for a new value."
+            f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"
+            " what uses the secret would break: add what is missing to the secret, choose another name, or set rotate"
+            " to true for a new value."
         )
     other = [key for key, item in wanted.recipe.template.items() if members[key] != item]
     warnings = []

@@ -1,0 +1,476 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The S3 bucket for artifacts, with all its settings. Private to the collection.
+
+Facts: botocore's model of S3; S3 API Reference (CreateBucket, HeadBucket, PutBucketLifecycleConfiguration); S3 User
+Guide, "Bucket naming rules".
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import json
+import re
+import typing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+
+TLS_SID = "DenyInsecureTransport"
+ABORT_RULE = "abort-incomplete-multipart-uploads"
+PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_RESERVED = (("xn--", "sthree-", "amzn-s3-demo-"), ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
+
+# What buckets from before 2018 in us-east-1 may be called; the API still accepts it.
+_OLD_NAME = r"[A-Za-z0-9._-]{3,255}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for."""
+
+    name: str
+    adopt: bool = False
+    encryption: str = "AES256"
+    kms_key_id: str | None = None
+    bucket_key_enabled: bool = True
+    versioning: bool = True
+    abort_days: int = 7
+    tags: dict | None = None
+    purge_tags: bool = True
+
+
+def name_problem(name: str) -> str | None:
+    """Return what is wrong with a bucket's name, or None."""
+    problem = None
+    if not 3 <= len(name) <= 63:
+        problem = f"has {len(name)} characters; 3 to 63 are allowed"
+    elif not re.fullmatch(r"[a-z0-9.-]+", name):
+        problem = "may consist of lower-case letters, digits, hyphens and dots only"
+    elif not (name[0].isalnum() and name[-1].isalnum()):
+        problem = "must begin and end with a letter or digit"
+    elif "." in name:
+        problem = "holds a dot, with which HTTPS to the bucket fails; use hyphens"
+        if _is_ip(name):
+            problem = "looks like an IP address"
+    elif name.startswith(_RESERVED[0]) or name.endswith(_RESERVED[1]):
+        problem = "begins or ends with something that S3 reserves for itself"
+    return problem
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bucket is: calls on it name its owner, so that they never reach a stranger's bucket."""
+
+    s3: Client
+    name: str
+    who: Identity
+    region: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.who.partition}:s3:::{self.name}"
+
+    def call(self, operation: str, **params: typing.Any) -> dict:
+        """Call an operation on the bucket as its owner."""
+        return getattr(self.s3, operation)(Bucket=self.name, ExpectedBucketOwner=self.who.account_id, **params)
+
+    def patient(self) -> Place:
+        """Return the same place for a bucket that was just made and may not be visible everywhere yet."""
+        return Place(self.s3.patient("NoSuchBucket", "404"), self.name, self.who, self.region)
+
+
+def locate(place: Place) -> bool:
+    """Whether the bucket exists, is ours and is in our region.
+
+    Raises:
+        Problem: it is somebody else's, we may not look at it, or it is in another region.
+    """
+    try:
+        answer = place.call("head_bucket")
+    except ClientError as e:
+        code = error_code(e)
+        if code in ("404", "NoSuchBucket"):
+            return False
+        if code in ("403", "AccessDenied"):
+            raise Problem(_forbidden(place)) from e
+        if code in ("301", "PermanentRedirect"):
+            there = e.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+            raise Problem(_elsewhere(place, there or "another region")) from e
+        if code in ("400", "BadRequest"):
+            raise Problem(
+                f"S3 refused to look at the bucket {place.name} (400 Bad Request): it is in another region than"
+                f" {place.region}, or the credentials have expired."
+            ) from e
+        raise
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    there = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or place.region
+    if there != place.region:
+        raise Problem(_elsewhere(place, there))
+    return True
+
+
+def _elsewhere(place: Place, there: str) -> str:
+    return (
+        f"The bucket {place.name} is in {there}, not in {place.region}. A bucket cannot be moved: choose another name,"
+        f" or run in {there}."
+    )
+
+
+def _forbidden(place: Place) -> str:
+    """Tell a stranger's bucket from one of ours that we may not look at; S3 answers 403 to both."""
+    try:
+        ours = place.name in [bucket["Name"] for bucket in place.s3.list_buckets()["Buckets"]]
+    except ClientError:
+        ours = None
+    denied = f"they need s3:ListBucket on {place.arn}."
+    if ours is None:
+        return (
+            f"S3 denies access to the bucket {place.name}. Either it belongs to another AWS account; then choose"
+            f" another name. Or these credentials may not look at it; then {denied}"
+        )
+    if ours:
+        return f"These credentials may not look at the bucket {place.name}: {denied}"
+    return _taken(place.name)
+
+
+def _taken(name: str) -> str:
+    return (
+        f"The bucket name {name} belongs to another AWS account; names are unique in all of AWS. Choose another name."
+    )
+
+
+def _or_none(call: typing.Callable[[], typing.Any], *codes: str) -> typing.Any:
+    try:
+        return call()
+    except ClientError as e:
+        if error_code(e) in codes:
+            return None
+        raise
+
+
+def read(place: Place) -> dict:
+    """Read all settings of the bucket, side by side, and return them in the module's shape."""
+    readers: dict[str, typing.Callable[[], typing.Any]] = {
+        "blocks": lambda: _or_none(
+            lambda: place.call("get_public_access_block")["PublicAccessBlockConfiguration"],
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        "encryption": lambda: _or_none(
+            lambda: place.call("get_bucket_encryption")["ServerSideEncryptionConfiguration"],
+            "ServerSideEncryptionConfigurationNotFoundError",
+        ),
+        "versioning": lambda: place.call("get_bucket_versioning").get("Status"),
+        "policy": lambda: _or_none(lambda: place.call("get_bucket_policy")["Policy"], "NoSuchBucketPolicy"),
+        "ownership": lambda: _or_none(
+            lambda: place.call("get_bucket_ownership_controls")["OwnershipControls"],
+            "OwnershipControlsNotFoundError",
+        ),
+        "lifecycle": lambda: _or_none(
+            lambda: place.call("get_bucket_lifecycle_configuration"), "NoSuchLifecycleConfiguration"
+        ),
+        "tags": lambda: _or_none(lambda: place.call("get_bucket_tagging")["TagSet"], "NoSuchTagSet"),
+    }
+    with ThreadPoolExecutor(max_workers=len(readers)) as pool:
+        pending = {key: pool.submit(reader) for key, reader in readers.items()}
+        raw = {key: future.result() for key, future in pending.items()}
+    return _shape(place, raw)
+
+
+def _shape(place: Place, raw: dict) -> dict:
+    blocks = raw["blocks"] or {}
+    encryption_rules = (raw["encryption"] or {}).get("Rules") or [{}]
+    default = encryption_rules[0].get("ApplyServerSideEncryptionByDefault", {})
+    ownership_rules = (raw["ownership"] or {}).get("Rules") or [{}]
+    lifecycle = raw["lifecycle"] or {}
+    return {
+        "name": place.name,
+        "arn": place.arn,
+        "region": place.region,
+        "public_access_block": {key: bool(blocks.get(key)) for key in PUBLIC_ACCESS_BLOCKS},
+        "encryption": {
+            "algorithm": default.get("SSEAlgorithm") or "",
+            "kms_key_id": default.get("KMSMasterKeyID") or "",
+            "bucket_key_enabled": bool(encryption_rules[0].get("BucketKeyEnabled")),
+        },
+        "versioning": raw["versioning"] or "Disabled",
+        "policy": json.loads(raw["policy"]) if raw["policy"] else {},
+        "object_ownership": ownership_rules[0].get("ObjectOwnership") or "",
+        "lifecycle_rules": lifecycle.get("Rules", []),
+        "tags": tags_from_aws(raw["tags"]),
+        # Sent back unchanged, or S3 would set it to its default.
+        "_transition_size": lifecycle.get("TransitionDefaultMinimumObjectSize"),
+        "_reserved_tags": [tag for tag in raw["tags"] or [] if tag["Key"].startswith("aws:")],
+    }
+
+
+def public(bucket: dict) -> dict:
+    """Return the shape without what only the module needs."""
+    return {key: value for key, value in bucket.items() if not key.startswith("_")}
+
+
+def nothing(place: Place) -> dict:
+    """Return the shape of a bucket without any setting."""
+    raw = dict.fromkeys(("blocks", "encryption", "versioning", "policy", "ownership", "lifecycle", "tags"))
+    return _shape(place, raw)
+
+
+def tls_statement(arn: str) -> dict:
+    """Return the statement that denies everything that does not come over TLS."""
+    return {
+        "Sid": TLS_SID,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def with_tls_only(policy: dict, arn: str) -> dict:
+    """Return a bucket policy with our statement; the statements of others are kept."""
+    ours = {"Version": "2012-10-17", "Statement": [tls_statement(arn)]}
+    if not policy:
+        return ours
+    statements = policy.get("Statement", [])
+    statements = [statements] if isinstance(statements, dict) else statements
+    same = [statement for statement in statements if statement.get("Sid") == TLS_SID]
+    if len(same) == 1 and not compare_policies({**ours, "Statement": same}, ours):
+        return policy
+    others = [statement for statement in statements if statement.get("Sid") != TLS_SID]
+    return {**policy, "Version": policy.get("Version", "2012-10-17"), "Statement": [*others, *ours["Statement"]]}
+
+
+def with_abort_rule(rules: list[dict], days: int) -> list[dict]:
+    """Return lifecycle rules with ours; the rules of others are kept. 0 days leaves all rules alone."""
+    if days == 0:
+        return rules
+    for rule in rules:
+        whole = rule.get("Filter", {"Prefix": rule.get("Prefix", "")}) in ({}, {"Prefix": ""})
+        as_wanted = rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": days}
+        if rule.get("ID") == ABORT_RULE and whole and as_wanted and rule.get("Status") == "Enabled":
+            return rules
+    ours = {
+        "ID": ABORT_RULE,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+    }
+    return [*(rule for rule in rules if rule.get("ID") != ABORT_RULE), ours]
+
+
+def predict(current: dict, wanted: Wanted) -> dict:
+    """Return the bucket as it will be."""
+    after = dict(current)
+    after["public_access_block"] = dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
+    after["encryption"] = _predict_encryption(current["encryption"], wanted)
+    if wanted.versioning:
+        after["versioning"] = "Enabled"
+    elif current["versioning"] == "Enabled":
+        after["versioning"] = "Suspended"
+    after["policy"] = with_tls_only(current["policy"], current["arn"])
+    after["object_ownership"] = "BucketOwnerEnforced"
+    after["lifecycle_rules"] = with_abort_rule(current["lifecycle_rules"], wanted.abort_days)
+    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+    return after
+
+
+def _predict_encryption(current: dict, wanted: Wanted) -> dict:
+    if wanted.encryption == "AES256":
+        # Bucket keys mean something with KMS only.
+        return current if current["algorithm"] == "AES256" else {**_NO_KEY, "algorithm": "AES256"}
+    same_key = wanted.kms_key_id is None or same_kms_key(wanted.kms_key_id, current["kms_key_id"])
+    if current["algorithm"] == wanted.encryption and same_key:
+        return {**current, "bucket_key_enabled": wanted.bucket_key_enabled}
+    return {
+        "algorithm": wanted.encryption,
+        "kms_key_id": wanted.kms_key_id or "",
+        "bucket_key_enabled": wanted.bucket_key_enabled,
+    }
+
+
+_NO_KEY = {"kms_key_id": "", "bucket_key_enabled": False}
+
+
+def apply(place: Place, current: dict, after: dict) -> None:
+    """Write the settings that differ, one after the other: S3 refuses changes of one bucket side by side."""
+    if after["public_access_block"] != current["public_access_block"]:
+        place.call("put_public_access_block", PublicAccessBlockConfiguration=after["public_access_block"])
+    if after["object_ownership"] != current["object_ownership"]:
+        rules = [{"ObjectOwnership": after["object_ownership"]}]
+        place.call("put_bucket_ownership_controls", OwnershipControls={"Rules": rules})
+    if after["encryption"] != current["encryption"]:
+        place.call("put_bucket_encryption", ServerSideEncryptionConfiguration=_encryption_rules(after["encryption"]))
+    if after["versioning"] != current["versioning"]:
+        place.call("put_bucket_versioning", VersioningConfiguration={"Status": after["versioning"]})
+    if after["policy"] != current["policy"]:
+        place.call("put_bucket_policy", Policy=json.dumps(after["policy"]))
+    if after["lifecycle_rules"] != current["lifecycle_rules"]:
+        size = current["_transition_size"]
+        extra = {"TransitionDefaultMinimumObjectSize": size} if size else {}
+        lifecycle = {"Rules": after["lifecycle_rules"]}
+        place.call("put_bucket_lifecycle_configuration", LifecycleConfiguration=lifecycle, **extra)
+    if after["tags"] != current["tags"]:
+        tags = tags_to_aws(after["tags"]) + current["_reserved_tags"]
+        if tags:
+            place.call("put_bucket_tagging", Tagging={"TagSet": tags})
+        else:
+            place.call("delete_bucket_tagging")
+
+
+def _encryption_rules(encryption: dict) -> dict:
+    default = {"SSEAlgorithm": encryption["algorithm"]}
+    if encryption["kms_key_id"]:
+        default["KMSMasterKeyID"] = encryption["kms_key_id"]
+    rule: dict[str, typing.Any] = {"ApplyServerSideEncryptionByDefault": default}
+    if encryption["algorithm"] != "AES256":
+        rule["BucketKeyEnabled"] = encryption["bucket_key_enabled"]
+    return {"Rules": [rule]}
+
+
+def create(place: Place) -> None:
+    """Create the bucket.
+
+    Raises:
+        Problem: the name is taken, or the region does not fit.
+    """
+    params: dict[str, typing.Any] = {"Bucket": place.name, "ObjectOwnership": "BucketOwnerEnforced"}
+    # us-east-1 is the one region that must not be named.
+    if place.region != "us-east-1":
+        params["CreateBucketConfiguration"] = {"LocationConstraint": place.region}
+    try:
+        place.s3.create_bucket(**params)
+    except ClientError as e:
+        code = error_code(e)
+        if code == "BucketAlreadyOwnedByYou":
+            # An attempt whose answer was lost, or somebody else of our account at the same time.
+            locate(place)
+            return
+        if code == "BucketAlreadyExists":
+            raise Problem(_taken(place.name)) from e
+        raise
+
+
+def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
+    """Make the bucket as asked for, or with *adopt* only look at it.
+
+    Raises:
+        Problem: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
+    """
+    problem = name_problem(place.name)
+    if problem and not (wanted.adopt and re.fullmatch(_OLD_NAME, place.name)):
+        raise Problem(f"The bucket name {place.name} {problem}.")
+    exists = locate(place)
+    if wanted.adopt:
+        if not exists:
+            raise Problem(
+                f"The bucket {place.name} is to be used as it is, but does not exist: create it, correct the name, or"
+                " set adopt to false."
+            )
+        found = public(read(place))
+        return Outcome(False, found, found, {"bucket": found}, [])
+    current = read(place) if exists else nothing(place)
+    after = predict(current, wanted)
+    changed = not exists or after != current
+    before = public(current) if exists else {}
+    if changed and not check_mode:
+        if not exists:
+            create(place)
+            place = place.patient()
+            # What S3 sets by itself on a new bucket is not set again.
+            current = read(place)
+            after = predict(current, wanted)
+        apply(place, current, after)
+    return Outcome(changed, before, public(after), {"bucket": public(after)}, [])
+
+
+def ensure_absent(place: Place, *, adopt: bool, force_empty: bool, check_mode: bool) -> Outcome:
+    """Delete the bucket, if it is empty or may be emptied.
+
+    Raises:
+        Problem: it is not empty, or could not be emptied.
+    """
+    if adopt or not locate(place):
+        return Outcome(False, {}, {}, {}, [])
+    before = {"name": place.name, "arn": place.arn, "region": place.region}
+    if not force_empty:
+        full = _contents(place)
+        if full:
+            raise Problem(
+                f"The bucket {place.name} is not empty, it holds {full}. It was left alone: empty it, or set"
+                " force_empty to true to delete everything in it for good."
+            )
+    outcome = Outcome(True, before, {}, {}, [])
+    if check_mode:
+        return outcome
+    if force_empty:
+        _empty(place)
+    try:
+        place.call("delete_bucket")
+    except ClientError as e:
+        if error_code(e) == "BucketNotEmpty" and force_empty:
+            raise Problem(
+                f"The bucket {place.name} was emptied, but something was written to it meanwhile: stop what writes to"
+                " it and run this again."
+            ) from e
+        if error_code(e) != "NoSuchBucket":
+            raise
+    return outcome
+
+
+def _contents(place: Place) -> str:
+    versions = place.call("list_object_versions", MaxKeys=1)
+    if versions.get("Versions"):
+        return "objects"
+    if versions.get("DeleteMarkers"):
+        return "delete markers of old objects"
+    if place.call("list_multipart_uploads", MaxUploads=1).get("Uploads"):
+        return "unfinished multipart uploads"
+    return ""
+
+
+def _empty(place: Place) -> None:
+    owner = place.who.account_id
+    marks: dict[str, str] = {}
+    while True:
+        page = place.call("list_object_versions", **marks)
+        doomed = [
+            {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        ]
+        if doomed:
+            answer = place.call("delete_objects", Delete={"Objects": doomed, "Quiet": True})
+            for error in answer.get("Errors", []):
+                raise Problem(
+                    f"S3 did not delete {error.get('Key')} of the bucket {place.name}: {error.get('Code')}"
+                    f" {error.get('Message')}"
+                )
+        if not page.get("IsTruncated"):
+            break
+        marks = {"KeyMarker": page["NextKeyMarker"]}
+        if page.get("NextVersionIdMarker"):
+            marks["VersionIdMarker"] = page["NextVersionIdMarker"]
+    for upload in place.s3.pages("list_multipart_uploads", "Uploads", Bucket=place.name, ExpectedBucketOwner=owner):
+        abort = functools.partial(place.call, "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
+        _or_none(abort, "NoSuchUpload")

@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: s3_artifact_bucket
+short_description: Manage the S3 bucket of artifacts with all its settings
+description:
+  - Creates a private bucket, and keeps it private, in one task. All public access is blocked, object ownership is
+    enforced, objects are encrypted and versioned, requests without TLS are denied, and incomplete multipart uploads are
+    removed after some days.
+  - Statements of the bucket policy and lifecycle rules that others made are kept.
+  - Other than M(amazon.aws.s3_bucket) it supports check and diff mode.
+  - All calls name the account that must own the bucket.
+options:
+  name:
+    description:
+      - Name of the bucket.
+    type: str
+    required: true
+  state:
+    description:
+      - V(absent) deletes the bucket if it is empty, or with O(force_empty=true).
+    type: str
+    choices: [present, absent]
+    default: present
+  adopt:
+    description:
+      - Whether to use an existing bucket and to leave it as it is. The module then only checks that it exists, belongs
+        to this account and is in this region. With O(state=absent) nothing happens.
+    type: bool
+    default: false
+  encryption:
+    description:
+      - Default encryption of new objects.
+    type: str
+    choices: [AES256, aws:kms]
+    default: AES256
+  kms_key_id:
+    description:
+      - ARN, id or alias of the KMS key, with O(encryption=aws:kms). Without it, the account's C(aws/s3) key is used,
+        and the key of an existing bucket is left alone.
+    type: str
+  bucket_key_enabled:
+    description:
+      - Whether S3 asks KMS for a key per bucket rather than per object, which is much cheaper. Only with
+        O(encryption=aws:kms).
+    type: bool
+    default: true
+  versioning:
+    description:
+      - Whether versions of objects are kept. V(false) suspends versioning where it was enabled.
+    type: bool
+    default: true
+  abort_incomplete_multipart_days:
+    description:
+      - After so many days an incomplete multipart upload is removed. V(0) leaves lifecycle rules alone.
+    type: int
+    default: 7
+  force_empty:
+    description:
+      - With O(state=absent), whether to delete all objects, all their versions and all multipart uploads first. They
+        cannot be brought back.
+    type: bool
+    default: false
+author:
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
+seealso:
+  - module: amazon.aws.s3_bucket
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags
+  - mlops.mlflow_aws.actiongroup
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+"""
+
+EXAMPLES = r"""
+- name: Bucket for artifacts
+  mlops.mlflow_aws.s3_artifact_bucket:
+    name: mlflow-artifacts-123456789012-eu-central-1
+    tags:
+      Project: mlflow
+
+- name: Use a bucket that is managed elsewhere
+  mlops.mlflow_aws.s3_artifact_bucket:
+    name: our-models
+    adopt: true
+
+- name: Delete the bucket and everything in it
+  mlops.mlflow_aws.s3_artifact_bucket:
+    name: mlflow-artifacts-123456789012-eu-central-1
+    state: absent
+    force_empty: true
+"""
+
+RETURN = r"""
+bucket:
+  description: The bucket and its settings, in check mode as they would be.
+  returned: when state is V(present)
+  type: dict
+  contains:
+    name:
+      description: Name of the bucket.
+      type: str
+      returned: always
+      sample: mlflow-artifacts-123456789012-eu-central-1
+    arn:
+      description: ARN of the bucket.
+      type: str
+      returned: always
+      sample: arn:aws:s3:::mlflow-artifacts-123456789012-eu-central-1
+    region:
+      description: Region of the bucket.
+      type: str
+      returned: always
+      sample: eu-central-1
+    public_access_block:
+      description: The four switches, named as in the API.
+      type: dict
+      returned: always
+      sample: {BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true}
+    encryption:
+      description: Default encryption.
+      type: dict
+      returned: always
+      sample: {algorithm: AES256, bucket_key_enabled: false, kms_key_id: ""}
+    versioning:
+      description: One of V(Enabled), V(Suspended) and V(Disabled).
+      type: str
+      returned: always
+      sample: Enabled
+    policy:
+      description: The bucket policy.
+      type: dict
+      returned: always
+      sample: {Version: "2012-10-17", Statement: []}
+    object_ownership:
+      description: Object ownership.
+      type: str
+      returned: always
+      sample: BucketOwnerEnforced
+    lifecycle_rules:
+      description: Lifecycle rules, as in the API.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    tags:
+      description: Tags.
+      type: dict
+      returned: always
+      sample: {Project: mlflow}
+"""
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+
+
+def _work(module: AnsibleAWSModule) -> common.Outcome:
+    params = module.params
+    s3 = common.make_client(module, "s3")
+    who = common.who_am_i(common.make_client(module, "sts"))
+    place = bucket.Place(s3=s3, name=params["name"], who=who, region=module.region or s3.meta.region_name)
+    if params["state"] == "absent":
+        return bucket.ensure_absent(
+            place, adopt=params["adopt"], force_empty=params["force_empty"], check_mode=module.check_mode
+        )
+    wanted = bucket.Wanted(
+        name=params["name"],
+        adopt=params["adopt"],
+        encryption=params["encryption"],
+        kms_key_id=params["kms_key_id"],
+        bucket_key_enabled=params["bucket_key_enabled"],
+        versioning=params["versioning"],
+        abort_days=params["abort_incomplete_multipart_days"],
+        tags=params["tags"],
+        purge_tags=params["purge_tags"],
+    )
+    return bucket.ensure_present(place, wanted, module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "adopt": {"type": "bool", "default": False},
+            "encryption": {"type": "str", "choices": ["AES256", "aws:kms"], "default": "AES256"},
+            "kms_key_id": {"type": "str"},
+            # Not keys that are secret.
+            "bucket_key_enabled": {"type": "bool", "default": True, "no_log": False},
+            "versioning": {"type": "bool", "default": True},
+            "abort_incomplete_multipart_days": {"type": "int", "default": 7},
+            "force_empty": {"type": "bool", "default": False},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.params["kms_key_id"] and module.params["encryption"] != "aws:kms":
+        module.fail_json(msg="kms_key_id needs encryption to be aws:kms.")
+    common.run(module, f"Bucket {module.params['name']}", lambda: _work(module))
+
+
+if __name__ == "__main__":
+    main()
