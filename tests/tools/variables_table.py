@@ -52,31 +52,20 @@ def differences(role: Path) -> list[str]:
     """Compare a role's specification with its defaults."""
     options = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     defaults = load(role / "defaults" / "main.yml") or {}
-    problems = [
-        f"{role.name}: {name} is specified, but has no default in defaults/main.yml"
-        for name in options.keys() - defaults.keys()
-    ]
-    problems += [
-        f"{role.name}: {name} has a default, but is not in meta/argument_specs.yml"
-        for name in defaults.keys() - options.keys()
-    ]
+    where = f"{role.name}: meta/argument_specs.yml and defaults/main.yml"
+    problems = [f"{where} do not both know {name}" for name in options.keys() ^ defaults.keys()]
     for name in options.keys() & defaults.keys():
         given = defaults[name]
         computed = isinstance(given, str) and "{{" in given
         if not computed and "default" in options[name] and options[name]["default"] != given:
-            problems.append(
-                f"{role.name}: {name} is {given!r} in defaults/main.yml and {options[name]['default']!r} in its specification"
-            )
+            problems.append(f"{where} disagree on {name}: {options[name]['default']!r} and {given!r}")
     return sorted(problems)
 
 
 def main() -> int:
     """Return the exit code."""
-    problems = [
-        problem
-        for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
-        for problem in differences(spec.parents[1])
-    ]
+    roles = [spec.parents[1] for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))]
+    problems = [problem for role in roles for problem in differences(role)]
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     options = load(ROOT / "roles/mlflow/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
