@@ -98,6 +98,8 @@ lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
 	@$(BIN)/yamllint --strict .
 	@echo '==> antsibull-changelog'
 	@$(BIN)/antsibull-changelog lint
+	@echo '==> README, specifications and defaults agree'
+	@$(BIN)/python tests/tools/variables_table.py --check
 	@echo '==> ansible-lint'
 	@$(BIN)/ansible-lint --offline --profile production -q
 
@@ -138,3 +140,25 @@ sanity: tree ## ansible-test sanity
 ansible-test-units: tree ## ansible-test units
 	@echo '==> ansible-test units'
 	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no
+
+.PHONY: molecule
+molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (molecule)
+	@echo '==> molecule'
+	@MLFLOW_AWS_MOLECULE_HOME=$(CACHE)/molecule MLFLOW_AWS_MOLECULE_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/molecule test --all
+
+# ---- benchmarks and documents -----------------------------------------------------------------------------------------
+.PHONY: bench
+bench: $(READY) ## Measure one deployment and ten; writes docs/benchmarks.md
+	@$(BIN)/python tests/bench/bench.py --home $(CACHE)/bench --software $(LOCAL_AWS_HOME) --write docs/benchmarks.md
+
+.PHONY: docs
+docs: $(READY) ## Write the table of variables into README.md
+	@$(BIN)/python tests/tools/variables_table.py
+
+requirements-dev.txt: requirements-dev.in
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header requirements-dev.in --output-file $@
+
+.PHONY: clean
+clean: ## Stop the local AWS and remove .venv and .cache
+	@if [ -x $(LOCAL_AWS_PYTHON) ]; then $(MAKE) --no-print-directory rehearse-wipe; fi
+	@rm -rf $(VENV) $(CACHE)
