@@ -1,0 +1,177 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The IAM conditions that AWS's policies for Express Mode rest on, and ministack 1.5.33 does not evaluate.
+
+AmazonECSInfrastructureRoleforExpressGatewayServices grants nearly everything on the condition that the resource carries
+the tag ``AmazonECSManaged=true``. ministack enforces policies, but
+
+- names no resource (``*``) for calls that create a load balancer, target group or certificate, or that name a rule,
+  so that no statement with a resource pattern matches;
+- finds ``aws:ResourceTag/…`` for ten services only, none of EC2, ELB, ACM, CloudWatch, RDS, S3, Logs or ECS;
+- does not know the keys ``elasticloadbalancing:CreateAction``, ``ec2:CreateAction``, ``iam:AWSServiceName``.
+
+What is added here is exactly that. On AWS, the tags of a create request count as the tags of the resource that is being
+created (the managed policy grants CreateLoadBalancer on ``aws:ResourceTag/AmazonECSManaged`` and works).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+_ELB = "arn:aws:elasticloadbalancing"
+_EC2_PREFIX = {
+    "sg": "security-group",
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "sgr": "security-group-rule",
+    "rtb": "route-table",
+    "igw": "internet-gateway",
+    "eni": "network-interface",
+    "eipalloc": "elastic-ip",
+    "nat": "natgateway",
+    "vpce": "vpc-endpoint",
+    "i": "instance",
+    "vol": "volume",
+}
+_CREATES = {
+    "elasticloadbalancing": ("CreateLoadBalancer", "CreateTargetGroup", "CreateListener", "CreateRule"),
+    "acm": ("RequestCertificate",),
+    "ec2": ("CreateSecurityGroup",),
+}
+
+
+def _first(params: dict[str, Any], name: str) -> str:
+    value = params.get(name, "")
+    return str(value[0] if isinstance(value, list) and value else value or "")
+
+
+def _members(params: dict[str, Any], name: str) -> list[str]:
+    return [_first(params, key) for key in sorted(params) if key.startswith(f"{name}.member.")]
+
+
+def resource_of(service: str, params: dict[str, Any], body: bytes, region: str, account: str) -> str:
+    """The ARN that AWS checks, for calls where ministack says ``*``; else ``*``."""
+    if service == "elasticloadbalancing":
+        return _balancer_resource(params, region, account)
+    data = _json(body)
+    if service == "acm" and "DomainName" in data:
+        return f"arn:aws:acm:{region}:{account}:certificate/new"
+    if service == "monitoring":
+        names = data.get("AlarmNames") or _members(params, "AlarmNames")
+        return f"arn:aws:cloudwatch:{region}:{account}:alarm:{names[0]}" if names else "*"
+    return "*"
+
+
+def _balancer_resource(params: dict[str, Any], region: str, account: str) -> str:
+    action, name = _first(params, "Action"), _first(params, "Name")
+    if action == "CreateLoadBalancer":
+        return f"{_ELB}:{region}:{account}:loadbalancer/app/{name}/new"
+    if action == "CreateTargetGroup":
+        return f"{_ELB}:{region}:{account}:targetgroup/{name}/new"
+    if action in ("AddTags", "RemoveTags"):
+        return next(iter(_members(params, "ResourceArns")), "*")
+    return _first(params, "RuleArn") or "*"
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    if body[:1] != b"{":
+        return {}
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def context_of(service: str, action: str, params: dict[str, Any], request_tags: dict[str, Any]) -> dict[str, Any]:
+    """Condition keys of a request beyond its tags.
+
+    :arg action: without the namespace.
+    :arg request_tags: what ministack found: ``aws:requesttag/<key>`` and ``aws:TagKeys``.
+    """
+    context: dict[str, Any] = {}
+    if action in _CREATES.get(service, ()):
+        prefix = "aws:requesttag/"
+        for key, value in request_tags.items():
+            if key.lower().startswith(prefix):
+                context[f"aws:ResourceTag/{key[len(prefix) :]}"] = value
+    if service == "iam" and action in ("CreateServiceLinkedRole", "DeleteServiceLinkedRole"):
+        name = _first(params, "AWSServiceName")
+        if name:
+            context["iam:AWSServiceName"] = name
+    return context
+
+
+def _collect_elb() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    from ministack.services import alb  # noqa: PLC0415 - ministack reads its settings on import
+
+    yield from alb._tags.items()
+
+
+def _collect_acm() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    from ministack.services import acm  # noqa: PLC0415
+
+    for arn, certificate in acm._certificates.items():
+        yield arn, certificate.get("Tags") or []
+
+
+def _collect_cloudwatch() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    for arn, tags in cloudwatch._resource_tags.items():
+        yield arn, [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _collect_ec2() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    from ministack.core.responses import get_account_id  # noqa: PLC0415
+    from ministack.core.responses import get_region  # noqa: PLC0415
+    from ministack.services import ec2  # noqa: PLC0415
+
+    for name, tags in ec2._tags.items():
+        kind = _EC2_PREFIX.get(name.rsplit("-", 1)[0])
+        if kind:
+            yield f"arn:aws:ec2:{get_region()}:{get_account_id()}:{kind}/{name}", tags
+
+
+_COLLECTORS: dict[str, Callable[[], Iterator[tuple[str, list[dict[str, str]]]]]] = {
+    "elasticloadbalancing": _collect_elb,
+    "acm": _collect_acm,
+    "cloudwatch": _collect_cloudwatch,
+    "ec2": _collect_ec2,
+}
+
+
+def install() -> None:
+    """Adds the missing conditions to ministack's enforcement, once per process."""
+    from ministack.core import iam_actions  # noqa: PLC0415
+    from ministack.services import tagging  # noqa: PLC0415
+
+    if getattr(iam_actions, "_mlflow_aws_conditions", False):
+        return
+    extract, tag_context = iam_actions.extract_resource_arn, iam_actions.request_tag_context
+
+    def extract_resource_arn(  # noqa: PLR0917 - ministack's signature
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        params: dict[str, Any],
+        region: str,
+        account: str,
+    ) -> str:
+        found: str = extract(service, method, path, headers, body, params, region, account)
+        return resource_of(service, params, body, region, account) if found == "*" else found
+
+    def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = tag_context(service, action, body, params)
+        return {**found, **context_of(service, action.split(":", 1)[-1], params, found)}
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+    iam_actions.request_tag_context = request_tag_context
+    for name, collect in _COLLECTORS.items():
+        tagging._RESOURCE_TAG_COLLECTORS.setdefault(name, collect)
+    iam_actions._mlflow_aws_conditions = True

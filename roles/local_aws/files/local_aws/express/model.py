@@ -1,0 +1,183 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is remembered of a service: revisions, deployments, managed resources. Plain data, JSON both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+RUNNING = frozenset({"PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
+"""States of a deployment that is not over (botocore: ServiceDeploymentStatus)."""
+
+
+def stamp(moment: float | None) -> datetime | None:
+    """Seconds since the epoch as the API has them."""
+    return None if moment is None else datetime.fromtimestamp(moment, UTC)
+
+
+@dataclass
+class Managed:
+    """One resource that ECS manages for a service.
+
+    :arg arn: empty until it exists.
+    :arg details: what is shown beside ARN and status (scheme, domainName, port …).
+    """
+
+    arn: str = ""
+    status: str = "PROVISIONING"
+    reason: str = ""
+    updated: float = field(default_factory=time.time)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def becomes(self, status: str, reason: str = "", arn: str = "") -> None:
+        """Changes the status; the ARN is kept unless a new one is given."""
+        self.status, self.reason, self.updated = status, reason, time.time()
+        self.arn = arn or self.arn
+
+    def shown(self, *names: str) -> dict[str, Any]:
+        """As the API shows it, with the named details."""
+        result: dict[str, Any] = {"status": self.status, "updatedAt": stamp(self.updated)}
+        if self.arn:
+            result["arn"] = self.arn
+        if self.reason:
+            result["statusReason"] = self.reason
+        return result | {name: self.details[name] for name in names if name in self.details}
+
+
+@dataclass
+class Revision:
+    """A service revision: one configuration.
+
+    :arg color: which of the two target groups its tasks are in; set when its deployment begins.
+    :arg own_definition: whether the task definition is the user's own.
+    """
+
+    arn: str
+    configuration: dict[str, Any]
+    created: float = field(default_factory=time.time)
+    color: str = ""
+    desired: int = 1
+    own_definition: bool = False
+
+
+@dataclass
+class Deployment:
+    """A service deployment: the way from source revisions to a target revision."""
+
+    arn: str
+    target: str
+    sources: list[str] = field(default_factory=list)
+    status: str = "PENDING"
+    reason: str = ""
+    stage: str = ""
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    updated: float = field(default_factory=time.time)
+    stopped: float | None = None
+    finished: float | None = None
+    rollback: dict[str, Any] = field(default_factory=dict)
+    failures: int = 0
+    breaker: str = "MONITORING"
+    alarm: str = "MONITORING"
+    weights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.status not in RUNNING
+
+    def becomes(self, status: str, reason: str = "") -> None:
+        """Changes the status and its times."""
+        now = time.time()
+        self.status, self.updated = status, now
+        self.reason = reason or self.reason
+        if status == "IN_PROGRESS" and self.started is None:
+            self.started = now
+        if self.over:
+            self.finished = now
+            self.stage = "" if status != "SUCCESSFUL" else self.stage
+        if status == "STOPPED":
+            self.stopped = now
+
+    def enters(self, stage: str) -> None:
+        """The next stage of its life."""
+        self.stage, self.updated = stage, time.time()
+
+
+@dataclass
+class Service:
+    """An Express service.
+
+    :arg host: AWS's name of its endpoint.
+    :arg stable: the ARN of the revision that serves when no deployment runs; empty before the first success.
+    :arg provisioned: whether all managed resources have been made.
+    :arg overrides: deployment settings that UpdateService changed.
+    """
+
+    arn: str
+    name: str
+    cluster: str
+    cluster_arn: str
+    infrastructure_role: str
+    host: str
+    created_by: str = ""
+    vpc: str = ""
+    public: bool = True
+    status: str = "ACTIVE"
+    status_reason: str = ""
+    created: float = field(default_factory=time.time)
+    updated: float = field(default_factory=time.time)
+    tags: dict[str, str] = field(default_factory=dict)
+    revisions: dict[str, Revision] = field(default_factory=dict)
+    deployments: list[Deployment] = field(default_factory=list)
+    managed: dict[str, Managed] = field(default_factory=dict)
+    stable: str = ""
+    latest: str = ""
+    provisioned: bool = False
+    events: list[dict[str, Any]] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def current(self) -> Deployment | None:
+        """The deployment that is under way."""
+        return next((item for item in reversed(self.deployments) if not item.over), None)
+
+    def deployment(self, arn: str) -> Deployment | None:
+        """One of its deployments."""
+        return next((item for item in self.deployments if item.arn == arn), None)
+
+    def active(self) -> list[Revision]:
+        """The revisions that describe the service now: the serving one and the one being deployed, newest first."""
+        if self.status == "INACTIVE":
+            return []
+        current = self.current()
+        arns = [current.target] if current else []
+        if self.stable and self.stable not in arns:
+            arns.append(self.stable)
+        if not arns and self.latest:
+            arns.append(self.latest)
+        return [self.revisions[arn] for arn in arns]
+
+    def event(self, number: str, message: str) -> None:
+        """Adds a service event, newest first, at most a hundred."""
+        self.events.insert(0, {"id": number, "createdAt": time.time(), "message": f"(service {self.name}) {message}"})
+        del self.events[100:]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the state file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Service:
+        """From the state file."""
+        nested = ("revisions", "deployments", "managed")
+        service = cls(**{key: value for key, value in data.items() if key not in nested})
+        service.revisions = {arn: Revision(**item) for arn, item in data["revisions"].items()}
+        service.deployments = [Deployment(**item) for item in data["deployments"]]
+        service.managed = {name: Managed(**item) for name, item in data["managed"].items()}
+        return service
