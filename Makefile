@@ -155,8 +155,9 @@ bench: $(READY) ## Measure one deployment and ten; writes docs/benchmarks.md
 docs: $(READY) ## Write the table of variables into README.md
 	@$(BIN)/python tests/tools/variables_table.py
 
-requirements-dev.txt: requirements-dev.in
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-annotate --no-header requirements-dev.in --output-file $@
+.PHONY: lock
+lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-annotate --no-header requirements-dev.in --output-file requirements-dev.txt
 
 .PHONY: clean
 clean: ## Stop the local AWS and remove .venv and .cache
