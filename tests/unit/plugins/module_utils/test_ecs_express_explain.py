@@ -1,0 +1,256 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The likely cause of a failure, for each entry of the failure catalogue, and what a wait makes of deployments."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.explain import Evidence
+
+CAUSES: dict[str, tuple[Evidence, str, str]] = {
+    "image": (
+        Evidence(tasks=["task a STOPPED: CannotPullContainerError: pull image manifest has been retried 7 time(s)"]),
+        "image cannot be pulled",
+        "tag",
+    ),
+    "architecture": (
+        Evidence(
+            tasks=["task a STOPPED: Essential container in task exited; container Main: exit code 255"],
+            log=["exec /usr/bin/python: exec format error"],
+        ),
+        "processor architecture",
+        "cpu_architecture",
+    ),
+    "secret": (
+        Evidence(
+            tasks=[
+                "task a STOPPED: ResourceInitializationError: unable to pull secrets or registry auth: execution "
+                "resource retrieval failed: unable to retrieve secret from asm: AccessDeniedException"
+            ]
+        ),
+        "execution role cannot read",
+        "GetSecretValue",
+    ),
+    "database": (
+        Evidence(log=["sqlalchemy.exc.OperationalError: (psycopg2.OperationalError) connection to server at x failed"]),
+        "database",
+        "security group",
+    ),
+    "database password": (
+        Evidence(log=['FATAL:  password authentication failed for user "mlflow"']),
+        "log in to its database",
+        "credentials",
+    ),
+    "health path": (
+        Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [404]"]),
+        "path does not exist",
+        "health_check_path",
+    ),
+    "login on the health path": (
+        Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [401]"]),
+        "401 or 403",
+        "/health",
+    ),
+    "server error": (
+        Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [500]"]),
+        "server error",
+        "log",
+    ),
+    "slow": (
+        Evidence(targets=["target 1:5000 is unhealthy: Target.Timeout Request timed out"]),
+        "in time",
+        "container_port",
+    ),
+    "host": (Evidence(log=["Invalid Host header - possible DNS rebinding attack"]), "host name", "allowed hosts"),
+    "alarm": (
+        Evidence(says=["deployment ROLLBACK_SUCCESSFUL: alarm(s) detected", "alarm triggered: x/RollbackAlarm"]),
+        "4xx or 5xx",
+        "401, 404",
+    ),
+    "capacity": (
+        Evidence(events=["(service x) was unable to place a task. Reason: Capacity is unavailable at this time."]),
+        "no Fargate capacity",
+        "later",
+    ),
+    "zones": (
+        Evidence(resources=["loadBalancer is FAILED: subnets in Availability Zones other than the load balancer's"]),
+        "Availability Zones",
+        "zones of the VPC's first",
+    ),
+    "wedge": (
+        Evidence(
+            says=["deployment IN_PROGRESS"],
+            resources=["loadBalancer  is PROVISIONING: CreateLoadBalancer: AccessDenied: User is not authorized"],
+        ),
+        "infrastructure role was not allowed",
+        "delete the service",
+    ),
+    "stuck": (Evidence(resources=["loadBalancer  is PROVISIONING"]), "has not finished", "half an hour"),
+    "memory": (
+        Evidence(tasks=["task a STOPPED: OutOfMemoryError: Container killed due to memory usage"]),
+        "more memory",
+        "raise memory",
+    ),
+    "low port": (Evidence(log=["[Errno 13] error while attempting to bind: permission denied"]), "bind", "1024"),
+    "log group": (
+        Evidence(tasks=["task a STOPPED: failed to validate logger args: The specified log group does not exist."]),
+        "log group is missing",
+        "create the log group",
+    ),
+    "service-linked role": (
+        Evidence(events=["Unable to assume the service linked role."]),
+        "service-linked role",
+        "create-service-linked-role",
+    ),
+    "exit": (
+        Evidence(tasks=["task a STOPPED: Essential container in task exited; container Main: exit code 2"]),
+        "ends by itself",
+        "command",
+    ),
+    "unhealthy": (
+        Evidence(targets=["target 1:5000 is unhealthy: Target.FailedHealthChecks"]),
+        "health check",
+        "0.0.0.0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("evidence", "cause", "remedy"), CAUSES.values(), ids=CAUSES)
+def test_likely_cause(evidence: Evidence, cause: str, remedy: str) -> None:
+    found, what_to_do = explain.likely_cause(evidence)
+    assert cause in found
+    assert remedy in what_to_do
+    text = explain.render(evidence)
+    assert text.endswith(f"Remedy: {what_to_do}.")
+
+
+def test_no_cause_is_made_up() -> None:
+    evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=["listening"])
+    assert explain.likely_cause(evidence) == ("", "")
+    assert "Likely" not in explain.render(evidence)
+
+
+# ---- which deployment belongs to a change
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def deployment(number: int, **members: Any) -> dict[str, Any]:
+    return {
+        "serviceDeploymentArn": f"d{number}",
+        "targetServiceRevisionArn": f"r{number}",
+        "createdAt": NOON + timedelta(minutes=number),
+        "status": "IN_PROGRESS",
+        **members,
+    }
+
+
+@pytest.mark.parametrize(
+    ("expected", "deployments", "picked"),
+    [
+        (waiters.Expected(), [], None),
+        (waiters.Expected(), [deployment(2), deployment(1)], "d2"),
+        (waiters.Expected(revision="r1"), [deployment(2), deployment(1)], "d1"),
+        (waiters.Expected(revision="r9"), [deployment(2)], "d2"),
+        (waiters.Expected(known=frozenset({"d1"})), [deployment(1)], None),
+        (waiters.Expected(known=frozenset({"d1"})), [deployment(2), deployment(1)], "d2"),
+        (waiters.Expected(since=NOON + timedelta(minutes=5)), [deployment(2)], None),
+        (waiters.Expected(since=NOON + timedelta(minutes=2, seconds=1)), [deployment(2)], "d2"),
+        (waiters.Expected(deployment="d1"), [deployment(2), deployment(1)], "d1"),
+        (waiters.Expected(deployment="d9"), [deployment(2)], None),
+        (waiters.Expected(deployment="d1", known=frozenset({"d1"})), [deployment(1)], "d1"),
+    ],
+)
+def test_pick(expected: waiters.Expected, deployments: list[dict[str, Any]], picked: str | None) -> None:
+    found = expected.pick(deployments)
+    assert (found or {}).get("serviceDeploymentArn") == picked
+
+
+def test_managed_resources_are_found_at_every_depth() -> None:
+    def leaf(arn: str) -> dict[str, str]:
+        return {"arn": arn, "status": "ACTIVE"}
+
+    revision = {
+        "ecsManagedResources": {
+            "ingressPaths": [
+                {
+                    "accessType": "PUBLIC",
+                    "loadBalancer": {**leaf("lb"), "securityGroupIds": ["sg"]},
+                    "targetGroups": [leaf("tg1"), leaf("tg2")],
+                }
+            ],
+            "autoScaling": {"scalableTarget": leaf("st"), "applicationAutoScalingPolicies": [leaf("p")]},
+            "metricAlarms": [leaf("a")],
+            "serviceSecurityGroups": [leaf("arn:aws:ec2:r:1:security-group/sg-9")],
+            "gatewayConnections": [{"status": "CREATE_FAILED"}],
+        }
+    }
+    kinds = [item["kind"] for item in waiters.managed_resources(revision)]
+    assert sorted(kinds) == sorted(
+        [
+            "loadBalancer",
+            "targetGroups",
+            "targetGroups",
+            "scalableTarget",
+            "applicationAutoScalingPolicies",
+            "metricAlarms",
+            "serviceSecurityGroups",
+        ]
+    )
+    assert waiters.managed_group_ids(revision) == {"sg-9"}
+    assert waiters.managed_group_ids({}) is None
+
+
+def test_waiter_looks_once_more_at_the_end_of_its_time() -> None:
+    now = [0.0]
+    waiter = waiters.Waiter(timeout=25, delay=10, sleep=lambda s: now.__setitem__(0, now[0] + s), clock=lambda: now[0])
+    assert list(waiter.looks()) == [0, 1, 2, 3]
+    assert now[0] == 25
+
+
+def test_progress_has_a_line_for_each_change() -> None:
+    now = [0.0]
+    waiter = waiters.Waiter(timeout=1, delay=1, clock=lambda: now[0])
+    waiter.start()
+    for line in ("a b", "a b", "c", "a b"):
+        waiter.report(line)
+        now[0] += 5
+    assert waiter.progress == ["0s a b", "10s c", "15s a b"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "gone", "draining", "fresh"),
+    [
+        ("InvalidParameterException", "Resource not found", True, False, False),
+        ("InvalidParameterException", "cpu is wrong", False, False, False),
+        ("ResourceNotFoundException", "x", True, False, False),
+        ("ServiceNotFoundException", "x", True, False, False),
+        ("ClusterNotFoundException", "x", True, False, False),
+        ("ServiceNotActiveException", "... on a service in INACTIVE status", True, False, False),
+        ("ServiceNotActiveException", "Service is in DRAINING status", False, True, False),
+        (
+            "InvalidParameterException",
+            "Unable to Start a service that is still Draining.",
+            False,
+            True,
+            False,
+        ),
+        ("AccessDeniedException", "Cannot assume role", False, False, True),
+        ("AccessDeniedException", "User is not authorized to perform: iam:PassRole", False, False, False),
+    ],
+)
+def test_errors_are_told_apart(code: str, message: str, gone: bool, draining: bool, fresh: bool) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+    wrapped = common.EcsExpressError(message="x", exception=error)
+    for e in (error, wrapped):
+        assert (common.is_gone(e), common.is_draining(e), common.is_fresh_role(e)) == (gone, draining, fresh)

@@ -1,0 +1,363 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An ECS Express API in memory, behind real boto3 clients: botocore validates each request against its service model.
+
+Time is a counter of seconds that only ``sleep`` moves. It rewrites what it is sent as ECS does: environment and secrets
+sorted, null for an empty command, its own security group appended, scaling defaults filled in.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+ACCOUNT = "arn:aws:ecs:eu-central-1:123456789012"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+INFRASTRUCTURE_ROLE = "arn:aws:iam::123456789012:role/infrastructure"
+EXECUTION_ROLE = "arn:aws:iam::123456789012:role/execution"
+
+
+class Answer(Exception):
+    """An error of AWS's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code, self.message = code, message
+
+
+def full_params(**changes: Any) -> dict[str, Any]:
+    """Module arguments that describe a whole service."""
+    params: dict[str, Any] = {
+        "service_name": "tracking",
+        "infrastructure_role_arn": INFRASTRUCTURE_ROLE,
+        "execution_role_arn": EXECUTION_ROLE,
+        "task_role_arn": "arn:aws:iam::123456789012:role/task",
+        "primary_container": {
+            "image": "example.com/app:1",
+            "container_port": 5000,
+            "command": ["serve", "--port", "5000"],
+            "environment": {"ZONE": "b", "MODE": "plain", "WORKERS": 2},
+            "secrets": {"TOKEN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x-AbCdEf:token::"},
+            "aws_logs_configuration": {"log_group": "/ecs/default/tracking", "log_stream_prefix": "app"},
+        },
+        "health_check_path": "/health",
+        "network_configuration": {"subnets": ["subnet-b", "subnet-a"], "security_groups": ["sg-mine"]},
+        "cpu": "1024",
+        "memory": "4096",
+        "scaling_target": {"min_task_count": 1, "max_task_count": 1},
+        "tags": {"team": "research"},
+    }
+    params.update(changes)
+    return params
+
+
+class FakeEcs:
+    """State and behaviour; ``client`` makes a boto3 client for it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.services: dict[str, dict[str, Any]] = {}
+        self.deployments: dict[str, dict[str, Any]] = {}
+        self.revisions: dict[str, dict[str, Any]] = {}
+        self.calls: Counter[str] = Counter()
+        self.sent: dict[str, dict[str, Any]] = {}
+        self.errors: dict[str, list[Answer]] = {}
+        self.ready_after = 30.0
+        self.listed_after = 5.0
+        self.drained_after = 60.0
+        self.outcome = "SUCCESSFUL"
+        self.reason = ""
+        self.stuck = False
+        self.events: list[str] = []
+        self.tasks: list[dict[str, Any]] = []
+        self.targets: list[dict[str, Any]] = []
+        self.log: list[str] = []
+        self.deploys_scaling = True
+        self._count = 0
+
+    # ---- harness
+
+    def client(self, service: str) -> Any:
+        made = boto3.client(
+            service,
+            region_name="eu-central-1",
+            aws_access_key_id="AKIAFAKEFAKEFAKEFAKE",
+            aws_secret_access_key="a-made-up-key-that-is-long-enough",
+        )
+        made.meta.events.register("before-call", self._before_call)
+        return made
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now
+
+    def _before_call(self, model: Any, params: dict[str, Any], context: Any = None, **_kwargs: Any) -> Any:
+        self.calls[model.name] += 1
+        try:
+            queued = self.errors.get(model.name)
+            if queued:
+                raise queued.pop(0)
+            answer = getattr(self, f"do_{model.name}")(**self.sent.pop("pending"))
+        except Answer as e:
+            return SimpleNamespace(status_code=400), {
+                "Error": {"Code": e.code, "Message": e.message},
+                "ResponseMetadata": {},
+            }
+        return SimpleNamespace(status_code=200), {**copy.deepcopy(answer), "ResponseMetadata": {}}
+
+    def wrapped_client(self, service: str) -> Any:
+        """Like ``client``, and what each operation was called with is kept in ``sent``."""
+        made = self.client(service)
+
+        def keep(params: dict[str, Any], model: Any, **_kwargs: Any) -> None:
+            self.sent["pending"] = params
+            self.sent[model.name] = copy.deepcopy(params)
+
+        made.meta.events.register("provide-client-params", keep)
+        return made
+
+    def moment(self, seconds: float | None = None) -> datetime:
+        return EPOCH + timedelta(seconds=self.now if seconds is None else seconds)
+
+    @property
+    def changing_calls(self) -> int:
+        """How many calls were made that change something."""
+        readers = ("Describe", "List", "Get")
+        return sum(n for name, n in self.calls.items() if not name.startswith(readers))
+
+    # ---- the passage of time
+
+    def _tick(self) -> None:
+        for item in self.deployments.values():
+            age = self.now - item["_at"]
+            if item["status"] == "IN_PROGRESS" and age >= self.ready_after and not self.stuck:
+                self._end(item)
+        for service in self.services.values():
+            if service["status"] == "DRAINING" and self.now - service["_draining"] >= self.drained_after:
+                service["status"] = "INACTIVE"
+
+    def _end(self, item: dict[str, Any]) -> None:
+        service = self.services[item["serviceArn"]]
+        item.update(status=self.outcome, statusReason=self.reason, finishedAt=self.moment())
+        failed = self.outcome != "SUCCESSFUL"
+        revisions = service["_revisions"]
+        if failed and len(revisions) > 1:
+            service["_revisions"] = revisions[:1]
+            item["rollback"] = {"reason": self.reason, "serviceRevisionArn": revisions[0]}
+        elif not failed:
+            service["_revisions"] = revisions[-1:]
+            for leaf in self.revisions[revisions[-1]]["_leaves"]:
+                leaf["status"] = "ACTIVE"
+
+    def _deploy(self, service: dict[str, Any], config: dict[str, Any]) -> str:
+        self._count += 1
+        revision = f"{ACCOUNT}:service-revision/default/{service['serviceName']}/{self._count}"
+        arn = f"{ACCOUNT}:service-deployment/default/{service['serviceName']}/{self._count}"
+        group = {"arn": "arn:aws:ec2:eu-central-1:123456789012:security-group/sg-managed", "updatedAt": self.moment()}
+        balancer = {"arn": "arn:lb", "updatedAt": self.moment(), "scheme": "internet-facing"}
+        targets = {
+            "arn": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/tg/1",
+            "updatedAt": self.moment(),
+            "healthCheckPath": config.get("healthCheckPath", "/"),
+            "healthCheckPort": 5000,
+            "port": 5000,
+        }
+        leaves = [group, balancer, targets]
+        for leaf in leaves:
+            leaf["status"] = "PROVISIONING"
+        self.revisions[revision] = {
+            "serviceRevisionArn": revision,
+            "_leaves": leaves,
+            "_config": {**config, "serviceRevisionArn": revision, "createdAt": self.moment()},
+            "ecsManagedResources": {
+                "serviceSecurityGroups": [group],
+                "ingressPaths": [
+                    {"accessType": "PUBLIC", "endpoint": "x", "loadBalancer": balancer, "targetGroups": [targets]}
+                ],
+            },
+        }
+        self.deployments[arn] = {
+            "serviceDeploymentArn": arn,
+            "serviceArn": service["serviceArn"],
+            "targetServiceRevisionArn": revision,
+            "status": "IN_PROGRESS",
+            "createdAt": self.moment(),
+            "_at": self.now,
+        }
+        service["_revisions"] = [*service.get("_revisions", [])[-1:], revision]
+        return revision
+
+    def _active(self, arn: str) -> dict[str, Any]:
+        self._tick()
+        service = self.services.get(arn)
+        if service is None:
+            raise Answer("ServiceNotFoundException", "Service not found.")
+        if service["status"] == "DRAINING":
+            raise Answer("ServiceNotActiveException", "Service is in DRAINING status")
+        if service["status"] == "INACTIVE":
+            raise Answer("ServiceNotActiveException", "Cannot perform this operation on a service in INACTIVE status")
+        return service
+
+    # ---- operations
+
+    def do_CreateExpressGatewayService(self, **sent: Any) -> Any:
+        self._tick()
+        name = sent["serviceName"]
+        arn = f"{ACCOUNT}:service/{sent.get('cluster', 'default')}/{name}"
+        old = self.services.get(arn)
+        if old and old["status"] == "DRAINING":
+            raise Answer("InvalidParameterException", "Unable to Start a service that is still Draining.")
+        if old and old["status"] == "ACTIVE":
+            raise Answer("InvalidParameterException", "Creation of service was not idempotent.")
+        service = {
+            "serviceArn": arn,
+            "serviceName": name,
+            "cluster": f"{ACCOUNT}:cluster/default",
+            "status": "ACTIVE",
+            "resourceManagementType": "ECS",
+            "infrastructureRoleArn": sent["infrastructureRoleArn"],
+            "tags": sent.get("tags", []),
+            "createdAt": self.moment(),
+            "_host": f"{name[:2]}-{self._count:032x}.ecs.eu-central-1.on.aws",
+        }
+        self.services[arn] = service
+        self._deploy(service, _rewritten(sent))
+        return {"service": self._express(service)}
+
+    def do_UpdateExpressGatewayService(self, **sent: Any) -> Any:
+        service = self._active(sent["serviceArn"])
+        current = self.revisions[service["_revisions"][-1]]["_config"]
+        merged = copy.deepcopy({k: v for k, v in current.items() if k not in ("serviceRevisionArn", "createdAt")})
+        for key, value in sent.items():
+            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+        if set(sent) == {"serviceArn", "scalingTarget"} and not self.deploys_scaling:
+            current.update(_rewritten(merged))
+            return {"service": {"serviceArn": service["serviceArn"], "updatedAt": self.moment()}}
+        revision = self._deploy(service, _rewritten(merged))
+        return {
+            "service": {
+                "serviceArn": service["serviceArn"],
+                "updatedAt": self.moment(),
+                "targetConfiguration": self._config(revision, service),
+            }
+        }
+
+    def do_DeleteExpressGatewayService(self, serviceArn: str) -> Any:
+        service = self._active(serviceArn)
+        service.update(status="DRAINING", _draining=self.now)
+        return {"service": self._express(service)}
+
+    def do_DescribeExpressGatewayService(self, serviceArn: str, include: Any = None) -> Any:
+        self._tick()
+        service = self.services.get(serviceArn)
+        if service is None:
+            raise Answer("InvalidParameterException", "Resource not found")
+        return {"service": self._express(service)}
+
+    def do_DescribeServices(self, services: list[str], cluster: str = "default") -> Any:
+        self._tick()
+        found = [s for s in self.services.values() if s["serviceName"] in services or s["serviceArn"] in services]
+        events = [{"message": text} for text in self.events]
+        return {"services": [{**_public(item), "events": events} for item in found], "failures": []}
+
+    def do_ListServices(self, **_sent: Any) -> Any:
+        return {"serviceArns": list(self.services)}
+
+    def do_ListServiceDeployments(self, service: str, cluster: str = "default", nextToken: str = "") -> Any:
+        self._tick()
+        found = [
+            _public(item)
+            for item in self.deployments.values()
+            if item["serviceArn"] == service and self.now - item["_at"] >= self.listed_after
+        ]
+        return {"serviceDeployments": found[::-1]}
+
+    def do_DescribeServiceDeployments(self, serviceDeploymentArns: list[str]) -> Any:
+        self._tick()
+        return {"serviceDeployments": [_public(self.deployments[arn]) for arn in serviceDeploymentArns]}
+
+    def do_DescribeServiceRevisions(self, serviceRevisionArns: list[str]) -> Any:
+        return {"serviceRevisions": [_public(self.revisions[arn]) for arn in serviceRevisionArns]}
+
+    def do_UpdateService(self, service: str, cluster: str = "default", forceNewDeployment: bool = False) -> Any:
+        arn = f"{ACCOUNT}:service/{cluster}/{service}"
+        found = self._active(arn)
+        config = self.revisions[found["_revisions"][-1]]["_config"]
+        self._deploy(found, {k: v for k, v in config.items() if k not in ("serviceRevisionArn", "createdAt")})
+        return {"service": {"serviceArn": arn}}
+
+    def do_TagResource(self, resourceArn: str, tags: list[dict[str, str]]) -> Any:
+        service = self.services[resourceArn]
+        keys = {item["key"] for item in tags}
+        service["tags"] = [item for item in service["tags"] if item["key"] not in keys] + tags
+        return {}
+
+    def do_UntagResource(self, resourceArn: str, tagKeys: list[str]) -> Any:
+        service = self.services[resourceArn]
+        service["tags"] = [item for item in service["tags"] if item["key"] not in tagKeys]
+        return {}
+
+    def do_ListTasks(self, desiredStatus: str, **_sent: Any) -> Any:
+        stopped = desiredStatus == "STOPPED"
+        return {"taskArns": [t["taskArn"] for t in self.tasks if (t["lastStatus"] == "STOPPED") == stopped]}
+
+    def do_DescribeTasks(self, tasks: list[str], **_sent: Any) -> Any:
+        return {"tasks": [t for t in self.tasks if t["taskArn"] in tasks]}
+
+    def do_DescribeTargetHealth(self, **_sent: Any) -> Any:
+        return {"TargetHealthDescriptions": self.targets}
+
+    def do_DescribeLogStreams(self, logStreamNamePrefix: str, **_sent: Any) -> Any:
+        return {"logStreams": [{"logStreamName": logStreamNamePrefix, "creationTime": 1}] if self.log else []}
+
+    def do_GetLogEvents(self, limit: int, **_sent: Any) -> Any:
+        return {"events": [{"message": line} for line in self.log[-limit:]]}
+
+    def _express(self, service: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **{
+                k: service[k]
+                for k in ("serviceArn", "serviceName", "cluster", "infrastructureRoleArn", "tags", "createdAt")
+            },
+            "status": {"statusCode": service["status"]},
+            "activeConfigurations": [self._config(arn, service) for arn in service["_revisions"]],
+        }
+
+    def _config(self, revision: str, service: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **self.revisions[revision]["_config"],
+            "ingressPaths": [{"accessType": "PUBLIC", "endpoint": service["_host"]}],
+        }
+
+
+def _public(item: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in item.items() if not k.startswith("_")}
+
+
+def _rewritten(sent: dict[str, Any]) -> dict[str, Any]:
+    """What Describe answers for what was sent."""
+    names = ("executionRoleArn", "taskRoleArn", "healthCheckPath", "cpu", "memory", "cpuArchitecture")
+    config: dict[str, Any] = {k: sent[k] for k in names if k in sent}
+    container = dict(sent.get("primaryContainer") or {})
+    for key in ("environment", "secrets"):
+        if container.get(key):
+            container[key] = sorted(container[key], key=lambda item: item["name"])
+    if "command" in container:
+        container["command"] = container["command"] or None
+    config["primaryContainer"] = container
+    network = dict(sent.get("networkConfiguration") or {})
+    groups = [group for group in network.get("securityGroups") or [] if group != "sg-managed"]
+    config["networkConfiguration"] = {**network, "securityGroups": [*groups, "sg-managed"]}
+    scaling = {"minTaskCount": 1, "maxTaskCount": 20, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
+    config["scalingTarget"] = {**scaling, **(sent.get("scalingTarget") or {})}
+    config["taskDefinitionArn"] = f"{ACCOUNT}:task-definition/default-tracking:1"
+    return config

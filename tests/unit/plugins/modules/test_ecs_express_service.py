@@ -1,0 +1,521 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ecs_express_service as a user runs it, against an ECS in memory.
+
+Names with numbers refer to issues of hashicorp/terraform-provider-aws.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ecs_express_fake import ACCOUNT
+from ecs_express_fake import INFRASTRUCTURE_ROLE
+from ecs_express_fake import Answer
+from ecs_express_fake import FakeEcs
+from ecs_express_fake import full_params
+
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
+from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
+from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
+
+ARN = f"{ACCOUNT}:service/default/tracking"
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def ecs() -> FakeEcs:
+    return FakeEcs()
+
+
+@pytest.fixture
+def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the module with the arguments given; its JSON result. Time is the fake's."""
+
+    def clients(_module: Any) -> Any:
+        @functools.cache
+        def client(service: str) -> Any:
+            retry = AWSRetry.jittered_backoff(retries=3, delay=0, catch_extra_error_codes=["ThrottlingException"])
+            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry)
+
+        return client
+
+    monkeypatch.setattr(express_module, "clients", clients)
+    waiter = functools.partial(waiters.Waiter, sleep=ecs.sleep, clock=ecs.clock)
+    monkeypatch.setattr(lifecycle, "Waiter", waiter)
+    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (waiter,))
+
+    def go(params: dict[str, Any], check: bool = False, module: Any = ecs_express_service) -> dict[str, Any]:
+        arguments = {
+            "region": "eu-central-1",
+            "access_key": "AKIAFAKEFAKEFAKEFAKE",
+            "secret_key": "a-made-up-key-that-is-long-enough",
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            **params,
+        }
+        out = io.StringIO()
+        with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(out.getvalue())
+        return result
+
+    return go
+
+
+def four_steps(run: Run, ecs: FakeEcs, params: dict[str, Any]) -> dict[str, Any]:
+    """check, apply, check, apply: the first two say changed, the last two do nothing. Returns the second's result."""
+    before = ecs.changing_calls
+    checked = run(params, check=True)
+    assert not checked.get("failed"), checked
+    assert checked["changed"] is True
+    assert ecs.changing_calls == before, "check mode changed something"
+    applied = run(params)
+    assert not applied.get("failed"), applied["msg"]
+    assert applied["changed"] is True
+    assert applied["diff"] == checked["diff"], "check mode predicted another change"
+    done = ecs.changing_calls
+    assert done > before
+    for check in (True, False):
+        again = run(params, check=check)
+        assert not again.get("failed"), again
+        assert again["changed"] is False, again["diff"]
+        assert again["diff"] == {"before": {}, "after": {}}
+    assert ecs.changing_calls == done, "a run without change changed something"
+    return applied
+
+
+# ---- the four steps
+
+
+def test_create(run: Run, ecs: FakeEcs) -> None:
+    result = four_steps(run, ecs, full_params())
+    assert result["service"]["status"]["status_code"] == "ACTIVE"
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    assert result["service_arn"] == ARN
+    assert result["url"] == f"https://{result['endpoint']}"
+    assert result["endpoint"].endswith(".ecs.eu-central-1.on.aws")
+    assert "://" not in result["endpoint"]
+    assert any("IN_PROGRESS" in line for line in result["progress"])
+    assert ecs.sent["CreateExpressGatewayService"]["tags"] == [{"key": "team", "value": "research"}]
+
+
+CONTAINER_CHANGES: dict[str, dict[str, Any]] = {
+    "image": {"image": "example.com/app:2"},
+    "container_port": {"container_port": 8080},
+    "command": {"command": ["other"]},
+    "clear the command": {"command": []},
+    "environment": {"environment": {"MODE": "other"}},
+    "clear the environment": {"environment": {}},
+    "secrets": {"secrets": {"TOKEN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:y-AbCdEf"}},
+    "clear the secrets": {"secrets": {}},
+    "logs": {"aws_logs_configuration": {"log_group": "/other", "log_stream_prefix": "app"}},
+}
+
+
+@pytest.mark.parametrize("changes", CONTAINER_CHANGES.values(), ids=CONTAINER_CHANGES)
+def test_update_of_the_container_sends_it_whole(run: Run, ecs: FakeEcs, changes: dict[str, Any]) -> None:
+    run(full_params())
+    four_steps(run, ecs, {"service_name": "tracking", "primary_container": changes})
+    sent = ecs.sent["UpdateExpressGatewayService"]
+    assert set(sent) == {"serviceArn", "primaryContainer"}
+    whole = {"image", "containerPort", "command", "environment", "secrets", "awsLogsConfiguration"}
+    assert set(sent["primaryContainer"]) == whole
+
+
+OTHER_CHANGES: dict[str, dict[str, Any]] = {
+    "cpu": {"cpu": "2048"},
+    "memory": {"memory": "8192"},
+    "health_check_path": {"health_check_path": "/ping"},
+    "task_role_arn": {"task_role_arn": "arn:aws:iam::123456789012:role/other"},
+    "min": {"scaling_target": {"min_task_count": 0}},
+    "metric": {"scaling_target": {"auto_scaling_metric": "AVERAGE_MEMORY"}},
+    "subnets": {"network_configuration": {"subnets": ["subnet-c", "subnet-a"]}},
+    "another group": {"network_configuration": {"security_groups": ["sg-mine", "sg-more"]}},
+    "a group less": {"network_configuration": {"security_groups": []}},
+    "architecture": {"cpu_architecture": "ARM64"},
+}
+
+
+@pytest.mark.parametrize("changes", OTHER_CHANGES.values(), ids=OTHER_CHANGES)
+def test_update_of_other_fields(run: Run, ecs: FakeEcs, changes: dict[str, Any]) -> None:
+    run(full_params())
+    result = four_steps(run, ecs, {"service_name": "tracking", **changes})
+    assert set(result["diff"]["after"]) == set(changes)
+    config = ecs.services[ARN]["_revisions"]
+    assert len(config) == 1
+    kept = ecs.revisions[config[0]]["_config"]
+    assert kept["networkConfiguration"]["subnets"], "an update lost the subnets"
+    assert kept["scalingTarget"]["maxTaskCount"] == 1, "an update lost the limit of tasks"
+
+
+def test_cpu_is_sent_with_memory(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    run({"service_name": "tracking", "cpu": "2048"})
+    assert ecs.sent["UpdateExpressGatewayService"] == {"serviceArn": ARN, "cpu": "2048", "memory": "4096"}
+
+
+def test_subnets_alone_keep_own_groups(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    run({"service_name": "tracking", "network_configuration": {"subnets": ["subnet-c", "subnet-a"]}})
+    sent = ecs.sent["UpdateExpressGatewayService"]["networkConfiguration"]
+    assert sent == {"subnets": ["subnet-c", "subnet-a"], "securityGroups": ["sg-mine"]}
+
+
+def test_tags(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    ecs.services[ARN]["tags"].append({"key": "AmazonECSManaged", "value": "true"})
+    ecs.services[ARN]["tags"].append({"key": "aws:cloudformation:stack-name", "value": "x"})
+    four_steps(run, ecs, {"service_name": "tracking", "tags": {"stage": 1}})
+    assert ecs.calls["UpdateExpressGatewayService"] == 0, "tags alone deployed something"
+    keys = {item["key"] for item in ecs.services[ARN]["tags"]}
+    assert keys == {"stage", "AmazonECSManaged", "aws:cloudformation:stack-name"}
+    four_steps(run, ecs, {"service_name": "tracking", "tags": {"team": "x"}, "purge_tags": False})
+    result = four_steps(run, ecs, {"service_name": "tracking", "tags": {}})
+    assert result["service"]["tags"] == {}
+
+
+def test_delete(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    params = {"service_name": "tracking", "state": "absent"}
+    result = four_steps(run, ecs, params)
+    assert ecs.services[ARN]["status"] == "INACTIVE"
+    assert result["diff"]["before"]["service_name"] == "tracking"
+    assert ecs.now >= ecs.drained_after, "did not wait for INACTIVE"
+
+
+# ---- traps
+
+
+def test_trap_5_ecs_rewriting_is_no_change(run: Run, ecs: FakeEcs) -> None:
+    """#45792, #47070, #47436, #47437, #47595, #47908, #49511: the order, null for [], the added group, the defaults."""
+    params = full_params()
+    params["primary_container"]["command"] = []
+    run(params)
+    updates = ecs.changing_calls
+    assert run(params)["changed"] is False
+    assert ecs.changing_calls == updates
+
+
+def test_trap_6_infrastructure_role_is_immutable(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    result = run(full_params(infrastructure_role_arn="arn:aws:iam::123456789012:role/new"))
+    assert result["failed"]
+    assert "infrastructure_role_arn" in result["msg"]
+    assert "replace" in result["msg"]
+
+
+def test_replace_takes_over_what_was_not_given(run: Run, ecs: FakeEcs) -> None:
+    first = run(full_params())
+    new_role = "arn:aws:iam::123456789012:role/new"
+    params = {"service_name": "tracking", "infrastructure_role_arn": new_role, "replace": True}
+    result = four_steps(run, ecs, params)
+    assert ecs.calls["DeleteExpressGatewayService"] == 1
+    sent = ecs.sent["CreateExpressGatewayService"]
+    assert sent["infrastructureRoleArn"] == new_role
+    assert sent["primaryContainer"]["image"] == "example.com/app:1"
+    assert sent["networkConfiguration"]["securityGroups"] == ["sg-mine"], "ECS's own group was asked for"
+    assert sent["tags"] == [{"key": "team", "value": "research"}]
+    assert result["endpoint"] != first["endpoint"]
+
+
+def test_trap_7_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
+    """#47743: an INACTIVE name is free; a DRAINING one is waited for."""
+    run(full_params())
+    run({"service_name": "tracking", "state": "absent"})
+    assert run(full_params())["changed"] is True
+    run({"service_name": "tracking", "state": "absent", "wait": False})
+    assert ecs.services[ARN]["status"] == "DRAINING"
+    result = run(full_params())
+    assert result["changed"] is True
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    assert ecs.services[ARN]["status"] == "ACTIVE"
+
+
+def test_create_repeats_while_the_old_one_drains(run: Run, ecs: FakeEcs) -> None:
+    draining = Answer("InvalidParameterException", "Unable to Start a service that is still Draining.")
+    ecs.errors["CreateExpressGatewayService"] = [draining, draining]
+    assert run(full_params())["changed"] is True
+    assert ecs.calls["CreateExpressGatewayService"] == 3
+
+
+def test_old_deployments_of_the_name_are_not_taken_for_new_ones(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    run({"service_name": "tracking", "state": "absent"})
+    ecs.listed_after = 25
+    result = run(full_params())
+    assert result["deployment"]["service_deployment_arn"].endswith("/2")
+
+
+def test_trap_8_endpoint_without_configuration_yet(run: Run, ecs: FakeEcs) -> None:
+    result = run(full_params(), check=True)
+    assert result["url"] == ""
+    assert result["service_arn"] == ""
+
+
+FRESH = {
+    "trust": Answer("AccessDeniedException", "Cannot assume role arn:aws:iam::1:role/x"),
+    "sts": Answer("AccessDeniedException", "ecs is not authorized to perform: sts:AssumeRole on resource x"),
+    "keys": Answer("ClientException", "AWS was not able to validate the provided access credentials"),
+    "slr": Answer(
+        "InvalidParameterException",
+        "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", FRESH.values(), ids=FRESH)
+def test_trap_21_fresh_roles_are_awaited(run: Run, ecs: FakeEcs, answer: Answer) -> None:
+    ecs.errors["CreateExpressGatewayService"] = [answer] * 3
+    assert run(full_params())["changed"] is True
+    assert ecs.calls["CreateExpressGatewayService"] == 4
+
+
+def test_fresh_roles_are_awaited_within_a_bound(run: Run, ecs: FakeEcs) -> None:
+    ecs.errors["CreateExpressGatewayService"] = [FRESH["trust"]] * 1000
+    result = run(full_params())
+    assert "Cannot assume role" in result["msg"]
+    assert 240 <= ecs.now <= 260
+
+
+def test_missing_permission_is_not_awaited(run: Run, ecs: FakeEcs) -> None:
+    text = "User: x is not authorized to perform: ecs:CreateExpressGatewayService on resource: y"
+    ecs.errors["CreateExpressGatewayService"] = [Answer("AccessDeniedException", text)]
+    assert text in run(full_params())["msg"]
+    assert ecs.calls["CreateExpressGatewayService"] == 1
+
+
+def test_throttling_is_repeated(run: Run, ecs: FakeEcs) -> None:
+    ecs.errors["CreateExpressGatewayService"] = [Answer("ThrottlingException", "Rate exceeded")]
+    assert run(full_params())["changed"] is True
+
+
+@pytest.mark.parametrize("outcome", ["ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "STOPPED"])
+def test_trap_22_failed_update_is_a_failure(run: Run, ecs: FakeEcs, outcome: str) -> None:
+    run(full_params())
+    ecs.outcome, ecs.reason = outcome, "Service deployment rolled back because of alarm(s) detected"
+    result = run(full_params(memory="8192"))
+    assert result["failed"]
+    assert outcome in result["msg"]
+    assert ecs.reason in result["msg"]
+    assert result["deployment"]["status"] == outcome
+    assert result["service_arn"] == ARN
+
+
+def test_failure_after_wait_false_is_still_seen(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    ecs.outcome, ecs.reason = "ROLLBACK_SUCCESSFUL", "tasks failed to start"
+    begun = run(full_params(memory="8192", wait=False))
+    assert begun["changed"] is True
+    assert begun["deployment"]["target_service_revision_arn"].endswith("/2")
+    ecs.now += 1000
+    result = run(full_params(memory="8192"))
+    assert result["failed"]
+    assert "ROLLBACK_SUCCESSFUL" in result["msg"]
+
+
+def test_wait_false_is_taken_up_by_the_next_run(run: Run, ecs: FakeEcs) -> None:
+    run(full_params(wait=False))
+    ecs.now += ecs.listed_after
+    result = run(full_params())
+    assert result["changed"] is False
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    begun = run(full_params(memory="8192", wait=False))
+    ecs.now += ecs.listed_after
+    assert begun["changed"] is True
+    result = run(full_params(memory="8192"))
+    assert result["changed"] is False, "the update under way was sent again"
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    assert ecs.calls["UpdateExpressGatewayService"] == 1
+
+
+def test_failed_first_deployment_is_tried_again(run: Run, ecs: FakeEcs) -> None:
+    ecs.outcome, ecs.reason = "STOPPED", "tasks failed to start"
+    assert run(full_params())["failed"]
+    ecs.outcome, ecs.reason = "SUCCESSFUL", ""
+    result = four_steps(run, ecs, full_params())
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    assert ecs.calls["UpdateService"] == 1
+    assert ecs.calls["UpdateExpressGatewayService"] == 0
+
+
+def test_force_new_deployment(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    params = full_params(force_new_deployment=True)
+    checked = run(params, check=True)
+    assert checked["changed"] is True
+    assert ecs.calls["UpdateService"] == 0
+    result = run(params)
+    assert result["changed"] is True
+    assert ecs.calls["UpdateService"] == 1
+    assert result["deployment"]["service_deployment_arn"].endswith("/2")
+
+
+def test_scaling_without_deployment(run: Run, ecs: FakeEcs) -> None:
+    """An update that needs no deployment must not be waited for until the end of time."""
+    run(full_params())
+    ecs.deploys_scaling = False
+    four_steps(run, ecs, {"service_name": "tracking", "scaling_target": {"max_task_count": 3}})
+    assert ecs.now < 600
+
+
+def test_timeout_explains(run: Run, ecs: FakeEcs) -> None:
+    ecs.stuck = True
+    result = run(full_params(wait_timeout=120))
+    assert result["failed"]
+    assert "not ready after 120 s" in result["msg"]
+    assert "loadBalancer" in result["msg"]
+    assert "Likely cause" in result["msg"]
+
+
+def test_expired_credentials_are_named(run: Run, ecs: FakeEcs) -> None:
+    expired = Answer("ExpiredTokenException", "The security token included in the request is expired")
+    ecs.errors["DescribeServiceDeployments"] = [expired]
+    result = run(full_params())
+    assert "credentials expired" in result["msg"]
+
+
+def test_classic_service_is_left_alone(run: Run, ecs: FakeEcs) -> None:
+    ecs.services[ARN] = {
+        "serviceArn": ARN,
+        "serviceName": "tracking",
+        "status": "ACTIVE",
+        "resourceManagementType": "CUSTOMER",
+    }
+    for state in ("present", "absent"):
+        result = run(full_params(state=state))
+        assert "classic" in result["msg"]
+    assert ecs.changing_calls == 0
+    assert run({}, module=ecs_express_service_info)["services"] == []
+
+
+GONE = {
+    "inactive": Answer("ServiceNotActiveException", "Cannot perform this operation on a service in INACTIVE status"),
+    "unknown": Answer("ServiceNotFoundException", "Service not found."),
+    "resource": Answer("InvalidParameterException", "Resource not found"),
+    "declared": Answer("ResourceNotFoundException", "not there"),
+    "cluster": Answer("ClusterNotFoundException", "Cluster not found."),
+    "draining": Answer("ServiceNotActiveException", "Service is in DRAINING status"),
+}
+
+
+@pytest.mark.parametrize("answer", GONE.values(), ids=GONE)
+def test_already_gone_is_success(run: Run, ecs: FakeEcs, answer: Answer) -> None:
+    run(full_params())
+    ecs.errors["DeleteExpressGatewayService"] = [answer]
+    result = run({"service_name": "tracking", "state": "absent", "wait": False})
+    assert not result.get("failed"), result
+
+
+def test_absent_in_an_unknown_cluster(run: Run, ecs: FakeEcs) -> None:
+    ecs.errors["DescribeServices"] = [GONE["cluster"]]
+    result = run({"service_name": "tracking", "cluster": "none", "state": "absent"})
+    assert result["changed"] is False
+
+
+def test_delete_times_out(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    result = run({"service_name": "tracking", "state": "absent", "wait_timeout": 20})
+    assert "still DRAINING after 20 s" in result["msg"]
+
+
+def test_create_says_what_is_missing_but_not_in_check_mode(run: Run, ecs: FakeEcs) -> None:
+    params = {"service_name": "tracking", "primary_container": {"container_port": 5000}}
+    result = run(params)
+    for name in ("infrastructure_role_arn", "execution_role_arn", "primary_container.image"):
+        assert name in result["msg"]
+    checked = run(params, check=True)
+    assert checked["changed"] is True
+    assert checked["warnings"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("cpu", "2"), ("memory", "4"), ("cpu", "1 vCPU")])
+def test_sizes_are_units(run: Run, ecs: FakeEcs, option: str, value: str) -> None:
+    result = run(full_params(**{option: value}))
+    assert f"{option} is '{value}'" in result["msg"]
+
+
+def test_secrets_in_the_environment_are_hidden(run: Run, ecs: FakeEcs) -> None:
+    password = "correct-horse-battery"
+    params = full_params()
+    params["primary_container"]["environment"] = {"DB_PASSWORD": password, "URI": f"postgresql://u:{password}@h/db"}
+    results = [run(params), run(params, module=ecs_express_service), run({}, module=ecs_express_service_info)]
+    params["primary_container"]["environment"]["DB_PASSWORD"] = "another-secret-value"
+    results.append(run(params))
+    assert results[-1]["diff"]["before"] == {"primary_container": {"environment": {"DB_PASSWORD": "(hidden)"}}}
+    assert results[-1]["diff"]["after"] == {"primary_container": {"environment": {"DB_PASSWORD": "(hidden, changed)"}}}
+    assert password not in json.dumps(results)
+    assert "another-secret-value" not in json.dumps(results)
+
+
+def test_task_definition_excludes_the_container(run: Run, ecs: FakeEcs) -> None:
+    result = run(full_params(task_definition_arn="arn:aws:ecs:eu-central-1:1:task-definition/x:1"))
+    assert "mutually exclusive" in result["msg"]
+
+
+def test_member_unknown_to_botocore_is_said(run: Run, ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle.api, "supports", lambda *_args: False)
+    result = run(full_params(cpu_architecture="ARM64"))
+    assert "cpu_architecture" in result["msg"]
+    assert "update boto3" in result["msg"]
+    assert run(full_params())["changed"] is True
+
+
+def test_explanation_has_its_order(run: Run, ecs: FakeEcs) -> None:
+    ecs.outcome, ecs.reason = "STOPPED", "deployment failed: tasks failed to start"
+    ecs.events = ["(service tracking) has started 1 tasks"]
+    ecs.tasks = [
+        {
+            "taskArn": f"{ACCOUNT}:task/default/abc",
+            "lastStatus": "STOPPED",
+            "stoppedReason": "Essential container in task exited",
+            "containers": [{"name": "Main", "exitCode": 255}],
+        }
+    ]
+    ecs.targets = [
+        {
+            "Target": {"Id": "10.0.0.1", "Port": 5000},
+            "TargetHealth": {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"},
+        }
+    ]
+    ecs.log = [f"line {n}" for n in range(30)] + ["exec /bin/serve: exec format error"]
+    result = run(full_params())
+    message = result["msg"]
+    marks = ["ECS says: ", "Event: ", "Resource: ", "Task: ", "Health: ", "Last lines", "Likely cause: ", "Remedy: "]
+    places = [message.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert "architecture" in result["explanation"]["likely_cause"]
+    assert len(result["explanation"]["log"]) == 20
+    info = run({"service_name": "tracking", "explain": True}, module=ecs_express_service_info)["services"][0]
+    assert "exec format error" in info["explanation"]["text"]
+
+
+def test_explanation_survives_what_cannot_be_read(run: Run, ecs: FakeEcs) -> None:
+    ecs.outcome, ecs.reason = "STOPPED", "tasks failed to start"
+    denied = Answer("AccessDeniedException", "not allowed")
+    for operation in ("ListTasks", "DescribeTargetHealth"):
+        ecs.errors[operation] = [denied] * 9
+    result = run(full_params())
+    assert "tasks failed to start" in result["msg"]
+    assert "the tasks could not be read" in result["msg"]
+
+
+def test_info(run: Run, ecs: FakeEcs) -> None:
+    assert run({"name": "tracking"}, module=ecs_express_service_info)["services"] == []
+    run(full_params())
+    run(full_params(service_name="another", infrastructure_role_arn=INFRASTRUCTURE_ROLE))
+    services = run({}, module=ecs_express_service_info)["services"]
+    assert [item["service_name"] for item in services] == ["another", "tracking"]
+    assert services[1]["url"].startswith("https://")
+    assert services[1]["primary_container"]["environment"] == {"ZONE": "b", "MODE": "plain", "WORKERS": "2"}
