@@ -167,7 +167,7 @@ class App:
         headers, query = exchange.headers, exchange.query
         access_key_id, _, signing_name = wire.credential_scope(headers, exchange.flat_query)
         service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
-        operation = ministack_app._ct_event_name(service, exchange.method, exchange.path, headers, query)
+        operation = wire.rest_operation(service, exchange.method, exchange.path, query, headers)
         api = f"{service}:{operation}"
         principal = iam.principal_arn(access_key_id)
         fault = await self._fault(api, principal)

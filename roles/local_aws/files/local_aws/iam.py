@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ministack.core import iam_actions
 from ministack.core import iam_evaluator
 from ministack.core import responses
 from ministack.services import iam as iam_service
@@ -62,12 +63,11 @@ def authenticate(
     query: Mapping[str, list[str]],
     raw_headers: list[tuple[bytes, bytes]],
     body: bytes,
-) -> tuple[str, str]:
+) -> None:
     """Checks a request's signature, as ministack does for its own operations.
 
     Leaves the account and region of the caller in this task's context.
 
-    :returns: the access key id and the principal's ARN.
     :raises ApiError: the credentials are missing, unknown, expired, or the signature does not match.
     """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers}
@@ -79,17 +79,17 @@ def authenticate(
     iam_evaluator.pin_signed_request(method, raw_path, dict(query), raw_headers)
     iam_evaluator.pin_signed_body(body)
     if not access_key_id:
-        raise ApiError("MissingAuthenticationToken", "Missing Authentication Token", 403)
+        is_query = wire.protocol(service) in ("query", "ec2")
+        code = "MissingAuthenticationToken" if is_query else "MissingAuthenticationTokenException"
+        raise ApiError(code, "Missing Authentication Token", 403 if is_query else 400)
     failure = iam_evaluator.check_credentials(access_key_id, service)
     if failure is not None:
-        code, message = failure.code, failure.message
-        # Query services call an unknown key InvalidClientTokenId, JSON services UnrecognizedClientException.
-        if code in ("UnrecognizedClientException", "InvalidClientTokenId"):
-            is_query = wire.protocol(service) in ("query", "ec2")
-            code = "InvalidClientTokenId" if is_query else "UnrecognizedClientException"
-        raise ApiError(code, message, 403)
-    principal = iam_evaluator.resolve_principal(access_key_id, responses.get_account_id())
-    return access_key_id, getattr(principal, "arn", "")
+        # ministack knows how each service words it: SignatureDoesNotMatch, InvalidSignatureException, AuthFailure …
+        status, _, body = iam_actions.access_denied_response(
+            service, "", "", str(uuid.uuid4()), error_code=failure.code, message=failure.message, headers=headers
+        )
+        error = wire.parse_error(status, body, service)
+        raise ApiError(error["Code"], error["Message"], status)
 
 
 def principal_arn(access_key_id: str) -> str:

@@ -34,7 +34,8 @@ def hold_lock(path: Path) -> IO[str] | None:
 
 def serve(home: Path, rooms: list[str]) -> int:
     """Runs in the foreground until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("local_aws").setLevel(logging.INFO)
     lock = hold_lock(home / "daemon.lock")
     if lock is None:
         _log.error("Another daemon runs on %s already.", home)

@@ -133,6 +133,47 @@ def identify(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) 
     return Request(service, "", access_key_id, region)
 
 
+def rest_operation(service: str, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """The operation that a REST request stands for; for what botocore does not know the method.
+
+    The one whose fixed parts (path, query, required query fields and headers) are all there, and are most.
+    """
+    parts = [part for part in path.split("/") if part]
+    depth = min(len(parts), 2) if service == "s3" else len(parts)
+    best, best_score = method, -1
+    for name, its_method, its_depth, its_query, its_headers in _routes(service):
+        if its_method != method or its_depth != depth or not its_headers <= headers.keys():
+            continue
+        if its_query <= query.keys() and len(its_query) + len(its_headers) > best_score:
+            best, best_score = name, len(its_query) + len(its_headers)
+    return best
+
+
+@functools.cache
+def _routes(service: str) -> list[tuple[str, str, int, frozenset[str], frozenset[str]]]:
+    """Name, method, depth of the path, required query fields and required headers of each operation."""
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return []
+    routes = []
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        path, _, query = operation.http["requestUri"].partition("?")
+        fields = {item.partition("=")[0] for item in query.split("&") if item}
+        headers = set()
+        shape = operation.input_shape
+        for member in shape.required_members if shape is not None else ():
+            serialized = shape.members[member].serialization
+            if serialized.get("location") == "querystring":
+                fields.add(serialized["name"])
+            elif serialized.get("location") == "header":
+                headers.add(serialized["name"].lower())
+        depth = len([part for part in path.split("/") if part])
+        routes.append((name, operation.http["method"], depth, frozenset(fields), frozenset(headers)))
+    return routes
+
+
 def _form(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> dict[str, str]:
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -510,6 +551,13 @@ def parse(status: int, headers: dict[str, str], body: bytes, service: str, opera
     parsed = parser.parse({"status_code": status, "headers": headers, "body": body}, model.output_shape)
     parsed.pop("ResponseMetadata", None)
     return parsed
+
+
+def parse_error(status: int, body: bytes, service: str) -> dict[str, str]:
+    """Code and message of an error response, as boto3 reads it."""
+    parser = botocore.parsers.create_parser(protocol(service))
+    parsed = parser.parse({"status_code": status, "headers": {}, "body": body}, None)
+    return {"Code": parsed["Error"]["Code"], "Message": parsed["Error"].get("Message", "")}
 
 
 def error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:

@@ -1,0 +1,231 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: one line of JSON, idempotent, leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import LocalAws
+from conftest import eventually
+from conftest import marked_processes
+
+Maker = Callable[..., LocalAws]
+NOBODY = 65534
+
+
+def test_up_says_everything_in_one_line_within_seconds(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    begun = time.monotonic()
+    info = aws.up()
+    assert time.monotonic() - begun < 20
+    assert set(info) == {
+        "changed",
+        "pid",
+        "endpoint_url",
+        "region",
+        "account_id",
+        "access_key_id",
+        "secret_access_key",
+        "ca_bundle",
+        "home",
+        "version",
+    }
+    assert info["changed"] is True
+    assert info["endpoint_url"].startswith("http://127.0.0.1:")
+    assert Path(info["ca_bundle"]).read_text(encoding="ascii").startswith("-----BEGIN CERTIFICATE-----")
+    assert aws.client("sts").get_caller_identity()["Account"] == info["account_id"]
+
+
+def test_a_second_up_changes_nothing(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    first = aws.up()
+    second = aws.json("up")
+    assert second == {**first, "changed": False}
+
+
+def test_down_leaves_no_process_and_no_port(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    aws.up()
+    assert aws.json("status")["running"] is True
+    assert aws.down() == {"changed": True}
+    aws.assert_gone()
+    assert aws.json("status")["running"] is False
+    assert aws.down() == {"changed": False}
+
+
+def test_a_home_keeps_its_port_settings_and_credentials(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    first = aws.up("--region", "eu-central-1", "--account", "210987654321")
+    aws.down()
+    second = aws.json("up")
+    for name in ("endpoint_url", "region", "account_id", "access_key_id", "secret_access_key", "changed"):
+        assert second[name] == first[name]
+    assert aws.json("status")["scale"] == 600
+
+
+def test_wipe_deletes_the_state_but_not_the_runtimes(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    aws.up()
+    aws.client("s3").create_bucket(Bucket="to-be-wiped")
+    (aws.home / "runtimes").mkdir(exist_ok=True)
+    (aws.home / "runtimes" / "kept").write_text("kept", encoding="ascii")
+    (aws.home / "not-ours").write_text("kept", encoding="ascii")
+    assert aws.down("--wipe") == {"changed": True}
+    left = {path.name for path in aws.home.iterdir()} - {"command.lock", "daemon.lock"}
+    assert left == {"runtimes", "not-ours"}
+    assert aws.down("--wipe") == {"changed": False}
+    aws.up()
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_credentials_are_readable_by_their_owner_alone_and_in_no_log(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    info = aws.up()
+    mode = stat.S_IMODE((aws.home / "credentials.json").stat().st_mode)
+    assert mode == 0o600
+    assert info["secret_access_key"] not in aws.log()
+    for process in marked_processes(aws.home):
+        assert info["secret_access_key"] not in " ".join(process.cmdline())
+    others = new_local_aws().up()
+    assert others["secret_access_key"] != info["secret_access_key"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--account", "12"], "--account"),
+        (["--region", "nowhere"], "--region"),
+        (["--scale", "0"], "--scale"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_and_starts_nothing(
+    new_local_aws: Maker, arguments: list[str], named: str
+) -> None:
+    aws = new_local_aws()
+    done = aws.run("up", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not marked_processes(aws.home)
+
+
+def test_another_account_is_refused_as_long_as_there_is_state(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    aws.up()
+    aws.down()
+    done = aws.run("up", "--account", "999999999999")
+    assert done.returncode == 1
+    assert "holds the state of account 123456789012" in done.stderr
+
+
+def test_the_users_own_aws_environment_and_proxy_do_not_matter(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    dead = "http://127.0.0.1:9"
+    foreign = {
+        "AWS_ACCESS_KEY_ID": "AKIAFOREIGNFOREIGN00",
+        "AWS_SESSION_TOKEN": "foreign",
+        "AWS_PROFILE": "no-such-profile",
+        "AWS_ENDPOINT_URL": dead,
+        "HTTP_PROXY": dead,
+        "http_proxy": dead,
+        "HTTPS_PROXY": dead,
+        "LOCALSTACK_PERSISTENCE": "1",
+    }
+    aws.up(environment=foreign)
+    assert aws.client("sts").get_caller_identity()["Arn"].endswith(":root")
+    assert aws.json("status", environment=foreign)["running"] is True
+
+
+def test_a_daemon_that_cannot_start_says_why(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    aws.up()
+    other = new_local_aws()
+    done = other.run("up", "--port", str(aws.port))
+    assert done.returncode == 1
+    assert "Address already in use" in done.stderr
+    assert not marked_processes(other.home)
+
+
+def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    python = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
+    arguments = [python, "-m", "local_aws", "up", "--home", str(aws.home)]
+    if "LOCAL_AWS_ROOMS" in os.environ:
+        arguments += ["--rooms", os.environ["LOCAL_AWS_ROOMS"]]
+    package = str(Path(sys.modules["conftest"].PACKAGE))
+    both = [
+        subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    answers = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+    assert {answer["changed"] for answer in answers} == {True, False}
+    assert answers[0]["pid"] == answers[1]["pid"]
+
+
+def test_kill_9_is_noticed_and_state_and_objects_survive(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    first = aws.up()
+    aws.client("s3").create_bucket(Bucket="survives-a-kill")
+    aws.client("s3").put_object(Bucket="survives-a-kill", Key="folder/ä.txt", Body=b"still here")
+    aws.client("secretsmanager").create_secret(Name="survives", SecretString="quiet")
+    aws.client("iam").create_user(UserName="survivor")
+    eventually(lambda: "survivor" in _saved(aws, "iam"), what="the state on disk")
+    os.kill(first["pid"], signal.SIGKILL)
+    eventually(lambda: not marked_processes(aws.home), what="the end of all processes")
+    second = aws.up()
+    assert second["changed"] is True
+    assert second["pid"] != first["pid"]
+    assert second["endpoint_url"] == first["endpoint_url"]
+    assert aws.client("s3").get_object(Bucket="survives-a-kill", Key="folder/ä.txt")["Body"].read() == b"still here"
+    assert aws.client("secretsmanager").get_secret_value(SecretId="survives")["SecretString"] == "quiet"
+    assert aws.client("iam").get_user(UserName="survivor")["User"]["UserName"] == "survivor"
+    assert Path(second["ca_bundle"]).read_bytes() == Path(first["ca_bundle"]).read_bytes()
+
+
+def _saved(aws: LocalAws, service: str) -> str:
+    path = aws.home / "state" / "ministack" / f"{service}.json"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def test_an_orphan_is_swept_at_the_next_up(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    info = aws.up()
+    orphan = subprocess.Popen(
+        ["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{aws.home}#task/orphan", "PATH": os.environ["PATH"]}
+    )
+    os.kill(info["pid"], signal.SIGKILL)
+    aws.up()
+    assert orphan.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_it_works_without_root(new_local_aws: Maker) -> None:
+    if os.geteuid() != 0:
+        aws = new_local_aws()
+        aws.up()
+        assert aws.json("status")["running"] is True
+        return
+    home = Path(tempfile.mkdtemp(prefix="local-aws-nobody-"))
+    os.chown(home, NOBODY, NOBODY)
+    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    aws = new_local_aws(home / "home", prefix=drop)
+    try:
+        info = aws.up()
+        assert os.stat(f"/proc/{info['pid']}").st_uid == NOBODY
+        aws.client("s3").create_bucket(Bucket="owned-by-nobody")
+        assert aws.down() == {"changed": True}
+        aws.assert_gone()
+    finally:
+        shutil.rmtree(home)

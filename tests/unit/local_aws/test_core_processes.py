@@ -1,0 +1,219 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No process outlives the daemon, whichever part of the chain is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import PACKAGE
+from conftest import eventually
+from conftest import marked_processes
+
+from local_aws import processes
+from local_aws.processes import Processes
+
+PATH = {"PATH": os.environ["PATH"]}
+Test = Callable[[Processes, Path], Coroutine[Any, Any, None]]
+
+
+def run(home: Path, body: Test) -> None:
+    """Runs one test's coroutine; nothing may be left afterwards."""
+    asyncio.run(asyncio.wait_for(body(Processes(home), home), 60))
+    eventually(lambda: not marked_processes(home), what="the end of all processes")
+
+
+def test_output_exit_code_and_environment(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        script = "import os, sys; print(sorted(os.environ)); print('err', file=sys.stderr); sys.exit(3)"
+        process = await all_processes.spawn(
+            "one",
+            [sys.executable, "-c", script],
+            env={"PYTHONUNBUFFERED": "1", "LC_CTYPE": "C"},
+            cwd=home,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.output is not None
+        lines = (await process.output.read()).decode().splitlines()
+        assert lines == ["['LC_CTYPE', 'LOCAL_AWS_OWNER', 'PYTHONUNBUFFERED']", "err"]
+        assert await asyncio.gather(process.wait(), process.wait()) == [3, 3]
+        assert process.returncode == 3
+        assert "one" not in all_processes.running
+
+    run(tmp_path, body)
+
+
+def test_output_to_a_file_is_appended(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        for _ in range(2):
+            process = await all_processes.spawn("f", ["echo", "line"], env=PATH, cwd=home, stdout=home / "out.log")
+            assert await process.wait() == 0
+        assert (home / "out.log").read_text(encoding="ascii") == "line\nline\n"
+
+    run(tmp_path, body)
+
+
+def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            await all_processes.spawn("a", ["no-such-program"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
+        with pytest.raises(FileNotFoundError):
+            await all_processes.spawn("a", ["true"], env=PATH, cwd=home / "none", stdout=asyncio.subprocess.DEVNULL)
+        assert not all_processes.running
+
+    run(tmp_path, body)
+
+
+def test_a_name_is_taken_as_long_as_its_process_runs(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        process = await _sleeper(all_processes, home)
+        with pytest.raises(ValueError, match="running already"):
+            await _sleeper(all_processes, home)
+        assert await process.stop() == -signal.SIGTERM
+        assert await (await _sleeper(all_processes, home)).stop() == -signal.SIGTERM
+
+    run(tmp_path, body)
+
+
+async def _sleeper(all_processes: Processes, home: Path) -> processes.Process:
+    return await all_processes.spawn("s", ["sleep", "600"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
+
+
+def test_a_deaf_process_is_killed_after_the_grace(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        script = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+        process = await all_processes.spawn(
+            "deaf", [sys.executable, "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.output is not None
+        await process.output.readline()
+        assert await process.stop(0.2) == -signal.SIGKILL
+
+    run(tmp_path, body)
+
+
+def test_what_a_process_leaves_behind_is_killed(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        # One in the group, one that has made itself a session, and so is nobody's child in the end.
+        script = "sleep 600 & setsid sleep 600 & echo ready; exit 0"
+        process = await all_processes.spawn(
+            "parent", ["sh", "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL
+        )
+        assert await process.wait() == 0
+
+    run(tmp_path, body)
+
+
+def test_secrets_are_on_no_command_line(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        secret = "made-up-and-unlikely-3c9f1a"
+        process = await all_processes.spawn(
+            "s", ["sleep", "600"], env={**PATH, "SECRET": secret}, cwd=home, stdout=asyncio.subprocess.DEVNULL
+        )
+        for pid in (process.pid, process.keeper_pid):
+            assert secret not in " ".join(psutil.Process(pid).cmdline())
+        assert secret not in json.dumps(psutil.Process(process.keeper_pid).environ())
+        await process.stop()
+
+    run(tmp_path, body)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal and the subreaper are Linux's")
+def test_kill_9_of_a_keeper_leaves_no_orphan(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        script = "setsid sleep 600 & sleep 600 & echo ready; wait"
+        process = await all_processes.spawn(
+            "kept", ["sh", "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.output is not None
+        await process.output.readline()
+        os.kill(process.keeper_pid, signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
+        assert not marked_processes(home)
+        assert await (await _sleeper(all_processes, home)).stop() == -signal.SIGTERM
+
+    run(tmp_path, body)
+
+
+_DAEMON = """
+import asyncio, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from local_aws.processes import Processes
+
+async def main():
+    home = pathlib.Path(sys.argv[2])
+    script = sys.argv[3]
+    process = await Processes(home).spawn("p", ["sh", "-c", script], env={"PATH": sys.argv[4]}, cwd=home,
+                                          stdout=home / "out.log", stop_grace=3)
+    print(process.pid, process.keeper_pid, flush=True)
+    await process.wait()
+
+asyncio.run(main())
+"""
+
+
+def _daemon(home: Path, script: str) -> tuple[subprocess.Popen[str], int, int]:
+    """Somebody else who has started a process: itself, the process, its keeper."""
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", _DAEMON, str(PACKAGE), str(home), script, os.environ["PATH"]],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert daemon.stdout is not None
+    pid, keeper = map(int, daemon.stdout.readline().split())
+    return daemon, pid, keeper
+
+
+def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Path) -> None:
+    script = "trap 'echo stopped; exit 0' TERM; setsid sleep 600 & echo ready; while :; do sleep 0.05; done"
+    daemon, _, _ = _daemon(tmp_path, script)
+    eventually(lambda: (tmp_path / "out.log").read_text(encoding="ascii") == "ready\n")
+    daemon.kill()
+    daemon.wait()
+    eventually(lambda: not marked_processes(tmp_path), what="the end of all processes")
+    # Not merely killed: a database gets the chance to write what it has.
+    assert (tmp_path / "out.log").read_text(encoding="ascii") == "ready\nstopped\n"
+
+
+def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Path) -> None:
+    daemon, _, keeper = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
+    eventually(lambda: len(marked_processes(tmp_path)) == 4)
+    daemon.kill()
+    daemon.wait()
+    os.kill(keeper, signal.SIGKILL)
+    processes.sweep(tmp_path)
+    assert not marked_processes(tmp_path)
+
+
+def test_sweep_leaves_other_homes_alone(tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{tmp_path}-other#p", **PATH})
+    try:
+        assert processes.sweep(tmp_path) == 0
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_another_user(tmp_path: Path) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        process = await all_processes.spawn(
+            "nobody", ["id", "-u"], env=PATH, cwd=Path("/"), stdout=asyncio.subprocess.PIPE, user=65534
+        )
+        assert process.output is not None
+        assert await process.output.read() == b"65534\n"
+        assert await process.wait() == 0
+
+    run(tmp_path, body)
