@@ -307,7 +307,8 @@ def test_trap_22_failed_update_is_a_failure(run: Run, ecs: FakeEcs, outcome: str
     ecs.outcome, ecs.reason = outcome, "Service deployment rolled back because of alarm(s) detected"
     result = run(full_params(memory="8192"))
     assert result["failed"]
-    assert outcome in result["msg"]
+    assert f"ended as {outcome}" in result["msg"]
+    assert ecs.now < 300, "the end of the deployment was not noticed"
     assert ecs.reason in result["msg"]
     assert result["deployment"]["status"] == outcome
     assert result["service_arn"] == ARN
