@@ -8,6 +8,8 @@ the tag ``AmazonECSManaged=true``. ministack enforces policies, but
 - names no resource (``*``) for calls that create a load balancer, target group or certificate, or that name a rule,
   so that no statement with a resource pattern matches;
 - finds ``aws:ResourceTag/…`` for ten services only, none of EC2, ELB, ACM, CloudWatch, RDS, S3, Logs or ECS;
+- reads no ``aws:RequestTag/…`` from requests of ELB, CloudWatch and EC2: it looks ELB and CloudWatch up under names
+  that botocore has no model for, and EC2's TagSpecifications are not among the members it looks for;
 - does not know the keys ``elasticloadbalancing:CreateAction``, ``ec2:CreateAction``, ``iam:AWSServiceName``.
 
 What is added here is exactly that. On AWS, the tags of a create request count as the tags of the resource that is being
@@ -20,6 +22,8 @@ import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
+
+import botocore.session
 
 _ELB = "arn:aws:elasticloadbalancing"
 _EC2_PREFIX = {
@@ -41,6 +45,21 @@ _CREATES = {
     "acm": ("RequestCertificate",),
     "ec2": ("CreateSecurityGroup",),
 }
+
+
+_TAGGING = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "ec2": "ec2"}
+"""ministack's name of a service and botocore's, where it finds no tags in requests."""
+
+
+def tagging_operations(service: str) -> frozenset[str]:
+    """The operations of a service whose input carries tags (botocore's model)."""
+    model = botocore.session.Session().get_service_model(service)
+    members = {"Tags", "TagKeys", "TagSpecifications"}
+    return frozenset(
+        name
+        for name in model.operation_names
+        if (shape := model.operation_model(name).input_shape) is not None and members & shape.members.keys()
+    )
 
 
 def _first(params: dict[str, Any], name: str) -> str:
@@ -172,6 +191,8 @@ def install() -> None:
 
     iam_actions.extract_resource_arn = extract_resource_arn
     iam_actions.request_tag_context = request_tag_context
+    for service, model in _TAGGING.items():
+        iam_actions._TAG_OPERATIONS[service] = tagging_operations(model) | iam_actions._tag_operations(service)
     for name, collect in _COLLECTORS.items():
         tagging._RESOURCE_TAG_COLLECTORS.setdefault(name, collect)
     iam_actions._mlflow_aws_conditions = True
