@@ -114,8 +114,9 @@ reason:
     - "Waited for: V(dns) (name does not resolve), V(connection_refused), V(connection_closed), V(timeout),
       V(unreachable), V(proxy), V(tls_failed) (no handshake), V(tls_wrong_host) and V(tls_expired) (certificate of
       another host, or out of date), V(balancer_unavailable) (502, 503, 504), V(unhealthy) (C(/health) is not 200),
-      V(database_unavailable), V(artifacts_write), V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete),
-      V(unexpected_version), V(bucket_forbidden), V(bucket_error)."
+      V(database_unavailable), V(unexpected_version), V(bucket_error)."
+    - "Waited for, but not longer than three minutes in a row, as permissions settle by then: V(artifacts_write),
+      V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete), V(bucket_forbidden)."
     - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),
       V(login_rejected), V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled),
       V(unexpected_answer), V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
@@ -200,6 +201,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_s
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_server
@@ -233,6 +235,7 @@ def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> N
                 "bucket_forbidden",
                 f"These AWS credentials may not look at s3://{bucket}/{key} (s3:GetObject, s3:ListBucket).",
                 waiting_helps=True,
+                at_most=PERMISSIONS_SETTLE,
             ) from error
         raise MlflowError("bucket_error", f"S3 does not show s3://{bucket}/{key}: {error}.", True) from error
     except botocore.exceptions.BotoCoreError as error:

@@ -31,6 +31,8 @@ SERVER_INFO = "api/3.0/mlflow/server-info"
 PROBE_FOLDER = "_probe"
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?[0-9A-Za-z.+-]*\Z")
+# Permissions of a new role take a while to reach every front end of S3, but not longer than this, in seconds.
+PERMISSIONS_SETTLE = 180.0
 _BALANCER_STATUSES = (502, 503, 504)
 # mlflow/server/security_utils.py: INVALID_HOST_MSG.
 _INVALID_HOST = "invalid host header"
@@ -203,7 +205,10 @@ def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = 
             raise MlflowError("artifacts_read", "The artifact store gave back something else than was stored.")
         if name not in list_artifacts(client, PROBE_FOLDER):
             raise MlflowError(
-                "artifacts_list", f"The artifact store does not list {path}, which was just stored.", True
+                "artifacts_list",
+                f"The artifact store does not list {path}, which was just stored.",
+                True,
+                at_most=PERMISSIONS_SETTLE,
             )
     except MlflowError as error:
         left = _delete_probe(client, path)
@@ -212,7 +217,7 @@ def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = 
         raise
     left = _delete_probe(client, path)
     if left:
-        raise MlflowError("artifacts_delete", left, waiting_helps=True)
+        raise MlflowError("artifacts_delete", f"{left[0].upper()}{left[1:]}", True, at_most=PERMISSIONS_SETTLE)
     return path
 
 
@@ -232,12 +237,12 @@ def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: s
     if problem:
         raise problem
     if answer.status != 200:
-        # Permissions of a new role take a while to reach every S3 front end.
         raise MlflowError(
             reason,
-            f"MLflow cannot {verb} artifacts (HTTP {answer.status}): {answer.summary()} See the server's log, its"
+            f"MLflow cannot {verb} artifacts (HTTP {answer.status}: {answer.summary()}); see the server's log, its"
             " --artifacts-destination, and the permissions of its task role on the bucket.",
             waiting_helps=True,
+            at_most=PERMISSIONS_SETTLE,
         )
 
 
@@ -318,7 +323,8 @@ def wait_until_ready(
         MlflowError: the last one.
     """
     started = clock()
-    hopeless_since: float | None = None
+    limit: float | None = None
+    limited_since = 0.0
     while True:
         waiting.attempts += 1
         try:
@@ -328,11 +334,10 @@ def wait_until_ready(
         except MlflowError as error:
             waiting.elapsed = clock() - started
             waiting.note(error)
-            if error.waiting_helps:
-                hopeless_since = None
-            elif hopeless_since is None:
-                hopeless_since = waiting.elapsed
-            if hopeless_since is not None and waiting.elapsed - hopeless_since >= patience:
+            previous, limit = limit, error.at_most if error.waiting_helps else patience
+            if limit != previous:
+                limited_since = waiting.elapsed
+            if limit is not None and waiting.elapsed - limited_since >= limit:
                 raise
             if waiting.elapsed + delay > wait_timeout:
                 raise

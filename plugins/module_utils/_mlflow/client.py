@@ -67,13 +67,15 @@ class MlflowError(Exception):
         message: one sentence, for people.
         waiting_helps: whether time alone may heal it (a name that is not published yet) or hardly ever does (a wrong
             password).
+        at_most: seconds after which waiting does not help either, where it does at all; default: there is no such time.
     """
 
-    def __init__(self, reason: str, message: str, waiting_helps: bool = False) -> None:
+    def __init__(self, reason: str, message: str, waiting_helps: bool = False, *, at_most: float | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.waiting_helps = waiting_helps
+        self.at_most = at_most
 
 
 @dataclass(frozen=True)

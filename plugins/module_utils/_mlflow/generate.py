@@ -103,7 +103,10 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
     _prepare(client, before, features, log)
     result = _run_demo(client, command, version, settings, log=log, deadline=deadline)
     report.update(rc=result.rc, stdout_lines=result.stdout, stderr_lines=result.stderr)
-    _judge_run(client, before, result, settings)
+    lost = failed_uploads(result.lines)
+    if lost:
+        _take_back(client, before, report)
+    _judge_run(result, lost, settings)
     after = read_state(client)
     _report_state(report, connection, after)
     check_artifact_location(after)
@@ -198,10 +201,8 @@ def _check_client_version(command: list[str], version: str, environment: dict[st
         )
 
 
-def _judge_run(client: Client, before: DemoState, result: Result, settings: Settings) -> None:
-    lost = failed_uploads(result.lines)
+def _judge_run(result: Result, lost: list[str], settings: Settings) -> None:
     if lost:
-        _take_back(client, before)
         raise MlflowError(
             "upload_failed",
             f"`mlflow demo` ended with {result.rc}, but {len(lost)} of its uploads did not reach the server, the first:"
@@ -215,13 +216,14 @@ def _judge_run(client: Client, before: DemoState, result: Result, settings: Sett
         raise MlflowError("demo_failed", f"`mlflow demo` failed with exit code {result.rc}: {result.tail()}")
 
 
-def _take_back(client: Client, before: DemoState) -> None:
+def _take_back(client: Client, before: DemoState, report: dict[str, typing.Any]) -> None:
     """Take back the completion tags of this run, so that the next one makes the data again."""
     try:
         state = read_state(client)
         if state.experiment_id and not state.deleted:
             done_before = {name for name, version in before.features.items() if version not in ("", "0")}
             mark_incomplete(client, state, [name for name in state.features if name not in done_before])
+            _report_state(report, client.connection, read_state(client))
     except MlflowError:
         # The lost uploads are what has to be told, and a server in this state may well refuse the tags too.
         return
