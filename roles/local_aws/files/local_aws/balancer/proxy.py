@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
@@ -34,7 +35,6 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _NO_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_ANSWER = "mlflow_aws.answer"
 _TITLES = {
     404: "404 Not Found",
     502: "502 Bad Gateway",
@@ -67,12 +67,17 @@ def forwarded_headers(request: web.BaseRequest, port: int) -> CIMultiDict[str]:
     return headers
 
 
-def _broken(request: web.BaseRequest) -> web.StreamResponse | None:
-    """Breaks the connection if an answer has begun: the only honest end of half a body; None when none has."""
-    answer: web.StreamResponse | None = request.get(_ANSWER)
-    if answer is not None and request.transport is not None:
-        request.transport.abort()
-    return answer
+@dataclass
+class _Progress:
+    """How far an exchange has come: the answer, once its headers may be out."""
+
+    answer: web.StreamResponse | None = None
+
+    def broken(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Breaks the connection if an answer has begun: the only honest end of half a body; None when none has."""
+        if self.answer is not None and request.transport is not None:
+            request.transport.abort()
+        return self.answer
 
 
 class Forwarder:
@@ -125,17 +130,18 @@ class Forwarder:
         url = URL(f"http://{address}{request.raw_path}", encoded=True)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._websocket(request, url, port)
+        progress = _Progress()
         try:
             async with asyncio.timeout(IDLE) as idle:
-                return await self._exchange(request, url, port, idle)
+                return await self._exchange(request, url, forwarded_headers(request, port), idle, progress)
         except TimeoutError:
-            return _broken(request) or own_answer(504)
+            return progress.broken(request) or own_answer(504)
         except (aiohttp.ClientError, OSError) as error:
             log.info("%s %s: %s", request.method, url, error)
-            return _broken(request) or own_answer(502)
+            return progress.broken(request) or own_answer(502)
 
     async def _exchange(
-        self, request: web.BaseRequest, url: URL, port: int, idle: asyncio.Timeout
+        self, request: web.BaseRequest, url: URL, headers: CIMultiDict[str], idle: asyncio.Timeout, progress: _Progress
     ) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
 
@@ -148,7 +154,6 @@ class Forwarder:
                 yield chunk
 
         data = body() if request.body_exists else None
-        headers = forwarded_headers(request, port)
         async with self.session.request(
             request.method, url, headers=headers, data=data, allow_redirects=False
         ) as upstream:
@@ -157,7 +162,7 @@ class Forwarder:
             for name, value in upstream.headers.items():
                 if name.lower() not in _HOP_BY_HOP:
                     answer.headers.add(name, value)
-            request[_ANSWER] = answer
+            progress.answer = answer
             await answer.prepare(request)
             async for chunk in upstream.content.iter_any():
                 alive()

@@ -1,0 +1,442 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data plane: health, weights and counts as pure logic; routing, TLS and pass-through against a real listener."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import conftest  # noqa: F401 - makes local_aws importable
+import pytest
+from aiohttp import web
+
+from local_aws.authority import Authority
+from local_aws.balancer import Balancer
+from local_aws.balancer import TargetGroup
+from local_aws.balancer import Weights
+from local_aws.balancer import proxy
+from local_aws.balancer.groups import Answers
+from local_aws.balancer.groups import Target
+from local_aws.balancer.groups import breaching
+from local_aws.balancer.groups import matches
+from local_aws.clock import Clock
+
+KEY = "arn:aws:ecs:us-east-1:123456789012:service/default/web"
+HOST = "we-0123456789abcdef0123456789abcdef.ecs.us-east-1.on.aws"
+LOCAL = HOST.removesuffix(".on.aws") + ".localhost"
+BLUE = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/blue/1"
+NEXT: web.AppKey[asyncio.Queue[None]] = web.AppKey("next", asyncio.Queue)
+GREEN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/green/1"
+
+
+# Pure logic -----------------------------------------------------------------------------------------------------------
+
+
+def test_target_is_healthy_after_five_successes_and_not_before() -> None:
+    group, target = TargetGroup(BLUE), Target("10.0.0.1", 80, 80)
+    states = []
+    for _check in range(5):
+        group.observe(target, 200, 0)
+        states.append(target.state)
+    assert states == ["initial"] * 4 + ["healthy"]
+    assert target.reason == ""
+
+
+def test_healthy_target_is_unhealthy_after_two_failures_and_needs_five_successes_again() -> None:
+    group, target = TargetGroup(BLUE), Target("10.0.0.1", 80, 80, state="healthy", successes=5)
+    group.observe(target, 500, 0)
+    assert target.state == "healthy"
+    assert group.observe(target, 500, 7) is True
+    assert (target.state, target.reason) == ("unhealthy", "Target.ResponseCodeMismatch")
+    assert target.description == "Health checks failed with these codes: [500]"
+    for _check in range(4):
+        group.observe(target, 200, 8)
+    assert target.state == "unhealthy"
+    group.observe(target, 200, 9)
+    assert target.state == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(None, "Target.FailedHealthChecks"), (0, "Target.Timeout"), (404, "Target.ResponseCodeMismatch")],
+)
+def test_reason_of_a_failed_check(status: int | None, reason: str) -> None:
+    group, target = TargetGroup(BLUE), Target("10.0.0.1", 80, 80)
+    group.observe(target, status, 0)
+    group.observe(target, status, 0)
+    assert (target.state, target.reason) == ("unhealthy", reason)
+    assert target.answered is (status == 404)
+
+
+def test_one_success_between_failures_resets_both_counters() -> None:
+    group, target = TargetGroup(BLUE), Target("10.0.0.1", 80, 80)
+    for status in (200, 200, 200, 200, 500, 200, 500, 200):
+        group.observe(target, status, 0)
+    assert target.state == "initial"
+
+
+def test_matcher_takes_lists_and_ranges() -> None:
+    assert matches("200,300-302", 301)
+    assert not matches("200,300-302", 303)
+
+
+def test_only_healthy_targets_are_picked_in_turn() -> None:
+    group = TargetGroup(BLUE)
+    for number, state in enumerate(["healthy", "unhealthy", "healthy", "initial"]):
+        group.targets[f"10.0.0.{number}"] = Target(f"10.0.0.{number}", 80, 80, state=state)
+    picked = Counter(target.id for target in (group.pick() for _request in range(10)) if target)
+    assert picked == {"10.0.0.0": 5, "10.0.0.2": 5}
+    assert TargetGroup(GREEN).pick() is None
+
+
+def test_weights_give_exactly_five_percent() -> None:
+    weights = Weights({BLUE: 95, GREEN: 5})
+    assert Counter(weights.next() for _request in range(100)) == {BLUE: 95, GREEN: 5}
+
+
+def test_weights_without_any_weight_give_nothing() -> None:
+    assert Weights({}).next() is None
+    assert Weights({BLUE: 0}).next() is None
+
+
+def test_errors_count_4xx_and_5xx_per_complete_period() -> None:
+    answers = Answers(period=1.0)
+    for status in (200, 200, 401, 503):
+        answers.add(BLUE, status, 10.5)
+    answers.add(BLUE, 200, 12.5)
+    assert answers.errors(BLUE, 13.2, 3) == [50.0, None, 0.0]
+    assert answers.errors(GREEN, 13.2, 3) == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("errors", "fires"),
+    [
+        ([None, None, None], False),
+        ([None, 1.0, 1.0], False),
+        ([5.0, 0.0, None], False),
+        ([5.0, None, 2.0], True),
+        ([1.1, 1.1, 0.0], True),
+    ],
+)
+def test_alarm_needs_two_of_three_datapoints_above_one_percent(errors: list[float | None], fires: bool) -> None:
+    assert breaching(errors) is fires
+
+
+# A real listener ------------------------------------------------------------------------------------------------------
+
+
+class Setting:
+    """A balancer with one route, and an upstream that tells what reached it."""
+
+    def __init__(self, balancer: Balancer, session: aiohttp.ClientSession, door: int, upstream: int) -> None:
+        self.balancer = balancer
+        self.session = session
+        self.door = f"https://localhost:{door}"
+        self.upstream = upstream
+
+    async def healthy(self) -> None:
+        """Waits until the registered targets are healthy."""
+        for _attempt in range(200):
+            targets = [target for group in self.balancer.groups.values() for target in group.targets.values()]
+            if targets and all(target.state == "healthy" for target in targets):
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("no healthy target")
+
+
+async def _upstream() -> web.AppRunner:
+    async def echo(request: web.Request) -> web.Response:
+        headers = dict(request.headers.items())
+        return web.json_response({"path": request.raw_path, "method": request.method, "headers": headers})
+
+    async def count(request: web.Request) -> web.Response:
+        total = 0
+        async for chunk in request.content.iter_any():
+            total += len(chunk)
+        return web.json_response({"bytes": total, "length": request.headers.get("Content-Length")})
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        for number in range(3):
+            await answer.write(f"data: {number}\n\n".encode())
+            await request.app[NEXT].get()
+        return answer
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(b"half")
+        assert request.transport is not None
+        request.transport.abort()
+        return answer
+
+    async def socket(request: web.Request) -> web.WebSocketResponse:
+        answer = web.WebSocketResponse(protocols=["chat"])
+        await answer.prepare(request)
+        async for message in answer:
+            await answer.send_str(f"{request.headers['X-Forwarded-Proto']} {message.data}")
+        return answer
+
+    async def redirect(_request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/elsewhere", "Set-Cookie": "a=b"})
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.Response(text="OK")
+
+    app = web.Application(client_max_size=2**30)
+    app[NEXT] = asyncio.Queue()
+    app.router.add_get("/health", health)
+    app.router.add_post("/count", count)
+    app.router.add_get("/stream", stream)
+    app.router.add_get("/broken", broken)
+    app.router.add_get("/socket", socket)
+    app.router.add_get("/redirect", redirect)
+    app.router.add_route("*", "/{rest:.*}", echo)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner
+
+
+@asynccontextmanager
+async def setting(home: Path, *, secure: bool = True, registered: bool = True) -> AsyncIterator[Setting]:
+    cloud: Any = SimpleNamespace(
+        clock=Clock(6000),
+        authority=Authority(home / "ca", home / "ca.pem"),
+        settings=SimpleNamespace(endpoints="ports"),
+        changed=lambda: None,
+    )
+    balancer = Balancer(cloud)
+    await balancer.start()
+    upstream = await _upstream()
+    port = upstream.addresses[0][1]
+    route = await balancer.open(KEY, HOST)
+    balancer.add_group(BLUE, "/health")
+    balancer.weigh(KEY, {BLUE: 100})
+    if secure:
+        balancer.secure(KEY)
+    if registered:
+        balancer.register(BLUE, "127.0.0.1", 5000, port)
+    context = ssl.create_default_context(cafile=str(home / "ca.pem"))
+
+    class Resolver(aiohttp.abc.AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
+            return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": 0}]
+
+        async def close(self) -> None: ...
+
+    connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver(), force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        try:
+            yield Setting(balancer, session, route.door, port)
+        finally:
+            await balancer.stop()
+            await upstream.cleanup()
+
+
+def test_tls_fails_before_the_certificate_is_issued(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path, secure=False) as here:
+            for url in (here.door, f"https://{LOCAL}:{here.balancer.port}"):
+                with pytest.raises(aiohttp.ClientConnectorError):
+                    await here.session.get(url)
+            here.balancer.secure(KEY)
+            await here.healthy()
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 200
+
+    asyncio.run(scenario())
+
+
+def test_503_until_a_target_is_healthy(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path, registered=False) as here:
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 503
+                assert answer.headers["Server"] == "awselb/2.0"
+                assert "503 Service Temporarily Unavailable" in await answer.text()
+            here.balancer.register(BLUE, "127.0.0.1", 5000, here.upstream)
+            await here.healthy()
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 200
+            here.balancer.deregister(BLUE, "127.0.0.1")
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 503
+
+    asyncio.run(scenario())
+
+
+def test_host_names_lead_to_the_service_and_unknown_ones_do_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            for name in (HOST, LOCAL):
+                async with here.session.get(f"https://{name}:{here.balancer.port}/x") as answer:
+                    assert answer.status == 200
+                    assert (await answer.json())["headers"]["Host"] == f"{name}:{here.balancer.port}"
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await here.session.get(f"https://web.ecs.us-east-1.on.aws:{here.balancer.port}/")
+            headers = {"Host": "web.ecs.us-east-1.on.aws"}
+            async with here.session.get(f"https://{LOCAL}:{here.balancer.port}/", headers=headers) as answer:
+                assert answer.status == 404
+
+    asyncio.run(scenario())
+
+
+def test_headers_path_and_method_reach_the_target(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            url = aiohttp.client.URL(f"{here.door}/a%2Fb/%C3%A9?x=1%202&y=", encoded=True)
+            sent = {
+                "X-Forwarded-For": "203.0.113.9",
+                "Authorization": "Basic eA==",
+                "Connection": "x-hop",
+                "X-Hop": "1",
+            }
+            async with here.session.delete(url, headers=sent) as answer:
+                seen = await answer.json()
+            assert seen["path"] == "/a%2Fb/%C3%A9?x=1%202&y="
+            assert seen["method"] == "DELETE"
+            assert seen["headers"]["X-Forwarded-For"] == "203.0.113.9, 127.0.0.1"
+            assert seen["headers"]["X-Forwarded-Proto"] == "https"
+            assert seen["headers"]["X-Forwarded-Port"] == here.door.rpartition(":")[2]
+            assert seen["headers"]["X-Amzn-Trace-Id"].startswith("Root=1-")
+            assert seen["headers"]["Host"] == here.door.removeprefix("https://")
+            assert seen["headers"]["Authorization"] == "Basic eA=="
+            assert "X-Hop" not in seen["headers"]
+
+    asyncio.run(scenario())
+
+
+def test_large_body_is_streamed_with_its_length(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            size = 48 * 2**20
+            async with here.session.post(f"{here.door}/count", data=bytes(size)) as answer:
+                assert await answer.json() == {"bytes": size, "length": str(size)}
+
+            async def chunks() -> AsyncIterator[bytes]:
+                for _chunk in range(3):
+                    yield b"abc"
+
+            async with here.session.post(f"{here.door}/count", data=chunks()) as answer:
+                assert await answer.json() == {"bytes": 9, "length": None}
+
+    asyncio.run(scenario())
+
+
+def test_answer_is_streamed_as_it_comes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            async with here.session.get(f"{here.door}/stream") as answer:
+                assert answer.headers["Content-Type"] == "text/event-stream"
+                # The upstream waits for a sign after each event: without streaming nothing would arrive at all.
+                first = await asyncio.wait_for(answer.content.readany(), 5)
+                assert first == b"data: 0\n\n"
+
+    asyncio.run(scenario())
+
+
+def test_half_an_answer_is_not_passed_off_as_whole(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            with pytest.raises(aiohttp.ClientError):
+                async with here.session.get(f"{here.door}/broken") as answer:
+                    await answer.read()
+
+    asyncio.run(scenario())
+
+
+def test_redirects_and_cookies_are_left_to_the_client(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            async with here.session.get(f"{here.door}/redirect", allow_redirects=False) as answer:
+                assert answer.status == 302
+                assert answer.headers["Location"] == "/elsewhere"
+                assert answer.headers["Set-Cookie"] == "a=b"
+
+    asyncio.run(scenario())
+
+
+def test_websocket_passes_through(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            async with here.session.ws_connect(f"{here.door}/socket", protocols=["other", "chat"]) as connection:
+                assert connection.protocol == "chat"
+                await connection.send_str("hello")
+                assert await connection.receive_str(timeout=5) == "https hello"
+
+    asyncio.run(scenario())
+
+
+def test_target_that_refuses_gives_502_and_is_counted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+            here.balancer.groups[BLUE].targets["127.0.0.1"].real_port = 1
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 502
+            assert here.balancer.answers.totals[BLUE][5] == 1
+
+    asyncio.run(scenario())
+
+
+def test_idle_target_gives_504_but_a_slow_upload_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert proxy.IDLE >= 60
+    monkeypatch.setattr(proxy, "IDLE", 0.5)
+
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            await here.healthy()
+
+            async def slowly() -> AsyncIterator[bytes]:
+                for _chunk in range(6):
+                    yield b"abc"
+                    await asyncio.sleep(0.2)
+
+            async with here.session.post(f"{here.door}/count", data=slowly()) as answer:
+                assert (await answer.json())["bytes"] == 18
+            silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(30), "127.0.0.1", 0)
+            here.balancer.groups[BLUE].targets["127.0.0.1"].real_port = silent.sockets[0].getsockname()[1]
+            async with here.session.get(here.door) as answer:
+                assert answer.status == 504
+            silent.close()
+
+    asyncio.run(scenario())
+
+
+def test_ports_stay_the_same_over_a_restart(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with setting(tmp_path) as here:
+            state, cloud = here.balancer.state(), here.balancer.cloud
+            await here.balancer.stop()
+            again = Balancer(cloud)
+            again.restore(state)
+            await again.start()
+            try:
+                assert again.port == here.balancer.port
+                assert again.endpoint(KEY) == here.door.removeprefix("https://")
+                again.register(BLUE, "127.0.0.1", 5000, here.upstream)
+                here.balancer = again
+                await here.healthy()
+                async with here.session.get(here.door) as answer:
+                    assert answer.status == 200
+            finally:
+                await again.stop()
+
+    asyncio.run(scenario())
