@@ -20,6 +20,7 @@ from ministack.core import responses
 from ministack.services import iam as iam_service
 from ministack.services import sts as sts_service
 
+from . import service_linked_roles
 from . import wire
 from .room import ApiError
 from .room import Call
@@ -32,6 +33,7 @@ _POLICIES = Path(__file__).with_name("managed_policies.json")
 def prepare() -> None:
     """Closes what ministack leaves open, adds the managed policies that it does not have. Called once, at start."""
     _close_root()
+    service_linked_roles.prepare()
     for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
         record = iam_service._make_aws_managed_record(name, json.dumps(document), f"AWS managed policy {name}.")
