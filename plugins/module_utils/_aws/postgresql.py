@@ -1,0 +1,592 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL instances of Amazon RDS. Private to the collection.
+
+Facts: botocore's model of RDS; RDS User Guide, "Viewing Amazon RDS DB instance status"; RDS API Reference,
+CreateDBInstance and ModifyDBInstance.
+"""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+from dataclasses import field
+
+from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+
+READY = ("available", "storage-optimization")
+STOPPED = ("stopped", "stopping")
+# Statuses that waiting does not end.
+BROKEN = (
+    "failed",
+    "inaccessible-encryption-credentials",
+    "inaccessible-encryption-credentials-recoverable",
+    "incompatible-create",
+    "incompatible-credentials",
+    "incompatible-network",
+    "incompatible-option-group",
+    "incompatible-parameters",
+    "incompatible-restore",
+    "insufficient-capacity",
+    "restore-error",
+    "storage-full",
+)
+
+# RDS API Reference, CreateDBInstance, MasterUserPassword; its console refuses the single quote too, the API does not.
+FORBIDDEN_IN_PASSWORD = '/"@ '
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option and where RDS keeps it."""
+
+    create: str
+    modify: str | None
+    shown: str
+    pending: bool = False
+
+
+# What is immutable has no name for ModifyDBInstance.
+SETTINGS: dict[str, Setting] = {
+    "engine_version": Setting("EngineVersion", "EngineVersion", "EngineVersion", pending=True),
+    "db_instance_class": Setting("DBInstanceClass", "DBInstanceClass", "DBInstanceClass", pending=True),
+    "allocated_storage": Setting("AllocatedStorage", "AllocatedStorage", "AllocatedStorage", pending=True),
+    "max_allocated_storage": Setting("MaxAllocatedStorage", "MaxAllocatedStorage", "MaxAllocatedStorage"),
+    "storage_type": Setting("StorageType", "StorageType", "StorageType", pending=True),
+    "iops": Setting("Iops", "Iops", "Iops", pending=True),
+    "storage_throughput": Setting("StorageThroughput", "StorageThroughput", "StorageThroughput", pending=True),
+    "storage_encrypted": Setting("StorageEncrypted", None, "StorageEncrypted"),
+    "kms_key_id": Setting("KmsKeyId", None, "KmsKeyId"),
+    "multi_az": Setting("MultiAZ", "MultiAZ", "MultiAZ", pending=True),
+    "publicly_accessible": Setting("PubliclyAccessible", "PubliclyAccessible", "PubliclyAccessible"),
+    "db_subnet_group_name": Setting("DBSubnetGroupName", None, "DBSubnetGroup"),
+    "vpc_security_group_ids": Setting("VpcSecurityGroupIds", "VpcSecurityGroupIds", "VpcSecurityGroups"),
+    "db_parameter_group_name": Setting("DBParameterGroupName", "DBParameterGroupName", "DBParameterGroups"),
+    "port": Setting("Port", "DBPortNumber", "Endpoint", pending=True),
+    "db_name": Setting("DBName", None, "DBName"),
+    "master_username": Setting("MasterUsername", None, "MasterUsername"),
+    "backup_retention_period": Setting(
+        "BackupRetentionPeriod", "BackupRetentionPeriod", "BackupRetentionPeriod", pending=True
+    ),
+    "deletion_protection": Setting("DeletionProtection", "DeletionProtection", "DeletionProtection"),
+    "auto_minor_version_upgrade": Setting(
+        "AutoMinorVersionUpgrade", "AutoMinorVersionUpgrade", "AutoMinorVersionUpgrade"
+    ),
+    "preferred_backup_window": Setting("PreferredBackupWindow", "PreferredBackupWindow", "PreferredBackupWindow"),
+    "preferred_maintenance_window": Setting(
+        "PreferredMaintenanceWindow", "PreferredMaintenanceWindow", "PreferredMaintenanceWindow"
+    ),
+    "copy_tags_to_snapshot": Setting("CopyTagsToSnapshot", "CopyTagsToSnapshot", "CopyTagsToSnapshot"),
+    "enable_performance_insights": Setting(
+        "EnablePerformanceInsights", "EnablePerformanceInsights", "PerformanceInsightsEnabled"
+    ),
+    "performance_insights_retention_period": Setting(
+        "PerformanceInsightsRetentionPeriod",
+        "PerformanceInsightsRetentionPeriod",
+        "PerformanceInsightsRetentionPeriod",
+    ),
+    "performance_insights_kms_key_id": Setting(
+        "PerformanceInsightsKMSKeyId", "PerformanceInsightsKMSKeyId", "PerformanceInsightsKMSKeyId"
+    ),
+    "ca_certificate_identifier": Setting(
+        "CACertificateIdentifier", "CACertificateIdentifier", "CACertificateIdentifier", pending=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for.
+
+    Attributes:
+        name: identifier of the instance.
+        settings: options of SETTINGS that were given.
+        secret_arn: secret that holds the master password.
+        secret_key: its member.
+    """
+
+    name: str
+    settings: dict[str, typing.Any] = field(default_factory=dict)
+    secret_arn: str | None = None
+    secret_key: str = "password"
+    tags: dict | None = None
+    purge_tags: bool = True
+    apply_immediately: bool = False
+    allow_major_version_upgrade: bool = False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds."""
+
+    wait: bool = True
+    timeout: float = 1800
+    delay: float = 15
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What the work needs; remember is told the password, so that Ansible hides it everywhere."""
+
+    rds: Client
+    secretsmanager: Client
+    sts: Client
+    remember: typing.Callable[[str], None]
+
+
+def find(rds: Client, name: str) -> dict | None:
+    """Return the instance as RDS describes it, or None.
+
+    Raises:
+        Problem: it is no PostgreSQL instance.
+    """
+    try:
+        instances = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    except ClientError as e:
+        if error_code(e) in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
+            return None
+        raise
+    if not instances:
+        return None
+    if instances[0]["Engine"] != "postgres":
+        raise Problem(
+            f"The RDS instance {name} runs {instances[0]['Engine']}, not postgres: choose another"
+            " db_instance_identifier."
+        )
+    return instances[0]
+
+
+def effective(instance: dict) -> dict:
+    """Return the settings as they are or will soon be: what is pending was already asked for."""
+    pending = instance.get("PendingModifiedValues", {})
+    found: dict[str, typing.Any] = {}
+    for option, setting in SETTINGS.items():
+        value = instance.get(setting.shown)
+        if setting.pending and pending.get(setting.create) is not None:
+            value = pending[setting.create]
+        elif option == "db_subnet_group_name":
+            value = (value or {}).get("DBSubnetGroupName")
+        elif option == "port":
+            value = (value or {}).get("Port")
+        elif option == "vpc_security_group_ids":
+            value = sorted(g["VpcSecurityGroupId"] for g in value or [] if g.get("Status") != "removing")
+        elif option == "db_parameter_group_name":
+            value = value[0]["DBParameterGroupName"] if value else None
+        found[option] = value
+    return found
+
+
+def shape(instance: dict) -> dict:
+    """Return the instance in snake case, without any trace of a password."""
+    clean = dict(instance)
+    pending = clean.get("PendingModifiedValues", {})
+    clean["PendingModifiedValues"] = {k: v for k, v in pending.items() if k != "MasterUserPassword"}
+    clean["Tags"] = clean.pop("TagList", [])
+    return dict(boto3_resource_to_ansible_dict(clean) or {})
+
+
+def compare(name: str, current: dict, wanted: Wanted) -> tuple[dict, list[str]]:
+    """Return the settings to change, with their new values, and warnings.
+
+    Raises:
+        Problem: a setting that cannot be changed differs.
+    """
+    changes: dict[str, typing.Any] = {}
+    warnings: list[str] = []
+    for option, value in wanted.settings.items():
+        present = current[option]
+        if SETTINGS[option].modify is None:
+            if not _same(option, present, value):
+                raise Problem(
+                    f"The RDS instance {name} has {option} {present!r}, and {value!r} is asked for: RDS cannot change"
+                    f" it. Ask for {present!r}, or restore a snapshot to a new instance with another"
+                    " db_instance_identifier."
+                )
+        elif option == "engine_version":
+            if _newer_version(name, present, str(value), wanted.allow_major_version_upgrade, warnings):
+                changes[option] = str(value)
+        elif option == "allocated_storage":
+            if _more_storage(name, current, wanted):
+                changes[option] = value
+        elif option == "max_allocated_storage":
+            # Storage that may grow to what it has is storage that may not grow: RDS then shows none.
+            off = value <= wanted.settings.get("allocated_storage", current["allocated_storage"])
+            if present != (None if off else value) and not (off and present == current["allocated_storage"]):
+                changes[option] = value
+        elif not _same(option, present, value):
+            changes[option] = value
+    return changes, warnings
+
+
+def _same(option: str, present: typing.Any, value: typing.Any) -> bool:
+    same = present == value
+    if option.endswith("kms_key_id"):
+        # RDS shows the key's ARN; an alias cannot be compared with it.
+        same = "alias/" in value or same_kms_key(present, value)
+    elif option.endswith("_window") or option in ("db_subnet_group_name", "db_parameter_group_name"):
+        # RDS keeps these in lower case.
+        same = (present or "").lower() == value.lower()
+    elif option == "vpc_security_group_ids":
+        same = present == sorted(set(value))
+    elif option == "port":
+        same = present in (None, value)
+    elif isinstance(value, bool):
+        same = bool(present) == value
+    return same
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) if part.isdigit() else 0 for part in text.split(".")]
+
+
+def _newer_version(name: str, present: str, value: str, major_allowed: bool, warnings: list[str]) -> bool:
+    have, want = _version(present), _version(value)
+    if have[: len(want)] == want:
+        # A bare major version means any minor one of it.
+        return False
+    if want[0] < have[0]:
+        raise Problem(
+            f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: RDS cannot go"
+            " back. Ask for the present version, or restore an older snapshot to a new instance."
+        )
+    if want[0] > have[0] and not major_allowed:
+        raise Problem(
+            f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: an upgrade to"
+            " another major version interrupts the database and cannot be undone. Take a snapshot, then set"
+            " allow_major_version_upgrade to true."
+        )
+    if want < have:
+        warnings.append(
+            f"The RDS instance {name} runs PostgreSQL {present}, newer than the engine_version {value} asked for. RDS"
+            " cannot go back, so it was left alone."
+        )
+        return False
+    return True
+
+
+def _more_storage(name: str, current: dict, wanted: Wanted) -> bool:
+    present, value = current["allocated_storage"], wanted.settings["allocated_storage"]
+    if value >= present:
+        return value > present
+    if current["max_allocated_storage"] or wanted.settings.get("max_allocated_storage"):
+        # It grew by itself.
+        return False
+    raise Problem(
+        f"The RDS instance {name} has {present} GiB, and allocated_storage asks for {value}: RDS cannot shrink storage."
+        f" Ask for {present} or more."
+    )
+
+
+def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[str, ...] = ()) -> dict:
+    """Wait until the instance is available and nothing of *not_pending* is pending any more.
+
+    Raises:
+        Problem: it is gone, being deleted, stopped, broken, or it takes too long.
+    """
+    instance = None
+    for last in polls(patience.timeout, patience.delay):
+        instance = find(rds, name)
+        if instance is None:
+            raise Problem(f"The RDS instance {name} does not exist (any more): create it with state present.")
+        status = instance["DBInstanceStatus"]
+        if status in BROKEN or status in STOPPED or status == "deleting":
+            raise Problem(_hopeless(rds, name, status))
+        waiting_for = [key for key in not_pending if key in instance.get("PendingModifiedValues", {})]
+        # An endpoint is there when the instance is available, on AWS; whoever waits needs it.
+        if status in READY and not waiting_for and instance.get("Endpoint", {}).get("Address"):
+            return instance
+        if last:
+            break
+    status = (instance or {}).get("DBInstanceStatus", "gone")
+    raise Problem(
+        f"The RDS instance {name} is still {status} after {patience.timeout:g} seconds (wait_timeout). AWS goes on with"
+        " it: run this again, with a longer wait_timeout if need be."
+    )
+
+
+def _hopeless(rds: Client, name: str, status: str) -> str:
+    if status in STOPPED:
+        return (
+            f"The RDS instance {name} is {status}: start it with aws rds start-db-instance --db-instance-identifier"
+            f" {name} and run this again."
+        )
+    if status == "deleting":
+        return f"The RDS instance {name} is being deleted: wait until it is gone, and run this again."
+    return f"The RDS instance {name} has the status {status}, which waiting does not end.{_last_event(rds, name)}"
+
+
+def _last_event(rds: Client, name: str) -> str:
+    try:
+        events = rds.describe_events(SourceIdentifier=name, SourceType="db-instance", Duration=1440).get("Events", [])
+    except ClientError:
+        # The reason is welcome, but not being allowed to read it is no second failure.
+        return " Its events in the RDS console say why."
+    messages = [event["Message"] for event in events if event.get("Message")]
+    return f" RDS says: {messages[-1]}" if messages else " Its events in the RDS console say why."
+
+
+def wait_gone(rds: Client, name: str, patience: Patience) -> None:
+    """Wait until there is no such instance.
+
+    Raises:
+        Problem: it takes too long.
+    """
+    for last in polls(patience.timeout, patience.delay):
+        if find(rds, name) is None:
+            return
+        if last:
+            break
+    raise Problem(
+        f"The RDS instance {name} is still being deleted after {patience.timeout:g} seconds (wait_timeout). AWS goes on"
+        " with it: run this again."
+    )
+
+
+def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome:
+    """Create the instance, or change what differs.
+
+    Raises:
+        Problem: what is asked for is impossible, or it takes too long.
+    """
+    rds = clients.rds
+    instance = find(rds, wanted.name)
+    if instance and instance["DBInstanceStatus"] == "deleting":
+        if not patience.wait:
+            raise Problem(_hopeless(rds, wanted.name, "deleting"))
+        if not check_mode:
+            wait_gone(rds, wanted.name, patience)
+        instance = None
+    if instance is None:
+        created = _create(clients, wanted, patience, check_mode)
+        if created:
+            return created
+        instance = find(rds, wanted.name)
+    return _converge(clients, wanted, patience, instance or {}, check_mode)
+
+
+def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome | None:
+    missing = [key for key in ("db_instance_class", "allocated_storage") if key not in wanted.settings]
+    if not wanted.secret_arn:
+        missing.append("master_user_secret_arn")
+    if missing:
+        raise Problem(f"The RDS instance {wanted.name} does not exist yet. To create it, set {', '.join(missing)}.")
+    after = {**dict.fromkeys(SETTINGS), **wanted.settings}
+    after["tags"] = {key: str(value) for key, value in (wanted.tags or {}).items()}
+    if check_mode:
+        return Outcome(True, {}, _given(after), {"instance": _predict(clients, wanted)}, [])
+    user, password = _credentials(clients, wanted)
+    params: dict[str, typing.Any] = {
+        SETTINGS[option].create: value for option, value in wanted.settings.items() if value is not None
+    }
+    maximum = wanted.settings.get("max_allocated_storage")
+    if maximum is not None and maximum <= wanted.settings["allocated_storage"]:
+        del params["MaxAllocatedStorage"]
+    params.update(DBInstanceIdentifier=wanted.name, Engine="postgres", MasterUsername=user, MasterUserPassword=password)
+    if after["tags"]:
+        params["Tags"] = tags_to_aws(after["tags"])
+    try:
+        instance = clients.rds.create_db_instance(**params)["DBInstance"]
+    except ClientError as e:
+        if error_code(e) == "DBInstanceAlreadyExists":
+            # An attempt whose answer was lost, or somebody else at the same time.
+            return None
+        raise
+    if patience.wait:
+        instance = wait_ready(clients.rds, wanted.name, patience)
+    return Outcome(True, {}, _given(after), {"instance": shape(instance)}, [])
+
+
+def _given(settings: dict) -> dict:
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _predict(clients: Clients, wanted: Wanted) -> dict:
+    who = who_am_i(clients.sts)
+    region = clients.rds.meta.region_name
+    predicted = {key: value for key, value in wanted.settings.items() if key != "port"}
+    return {
+        **predicted,
+        "db_instance_identifier": wanted.name,
+        "db_instance_arn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{wanted.name}",
+        "db_instance_status": "creating",
+        "engine": "postgres",
+        "tags": {key: str(value) for key, value in (wanted.tags or {}).items()},
+    }
+
+
+def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
+    """Read the master user's password from its secret; the user too, unless it was given."""
+    arn = wanted.secret_arn or ""
+    members = secret.read_members(clients.secretsmanager, arn)
+    password = (members or {}).get(wanted.secret_key)
+    if not isinstance(password, str) or not password:
+        raise Problem(f"The secret {arn} (master_user_secret_arn) has no text member {wanted.secret_key}.")
+    clients.remember(password)
+    forbidden = sorted(set(FORBIDDEN_IN_PASSWORD) & set(password))
+    if not 8 <= len(password) <= 128 or not (password.isascii() and password.isprintable()) or forbidden:
+        raise Problem(
+            f"The member {wanted.secret_key} of the secret {arn} cannot be a master password of RDS: that has 8 to 128"
+            " printable ASCII characters, and no slash, quotation mark, at sign or space."
+        )
+    user = wanted.settings.get("master_username")
+    named = (members or {}).get("username")
+    if user and named and user != named:
+        raise Problem(
+            f"master_username is {user}, but the secret {arn} (master_user_secret_arn) is that of {named}: make them"
+            " agree."
+        )
+    if not user and not named:
+        raise Problem(f"Set master_username, as the secret {arn} (master_user_secret_arn) has no member username.")
+    return user or str(named), password
+
+
+def _converge(clients: Clients, wanted: Wanted, patience: Patience, instance: dict, check_mode: bool) -> Outcome:
+    rds = clients.rds
+    status = instance["DBInstanceStatus"]
+    if status in BROKEN:
+        raise Problem(_hopeless(rds, wanted.name, status))
+    busy = status not in READY and status not in STOPPED
+    if busy and patience.wait and not check_mode:
+        instance = wait_ready(rds, wanted.name, patience)
+        busy = False
+    current = {**effective(instance), "tags": tags_from_aws(instance.get("TagList"))}
+    changes, warnings = compare(wanted.name, current, wanted)
+    tags, to_set, to_unset = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)
+    if busy:
+        # RDS shows final values only when the instance is available, and refuses changes before.
+        if changes and not check_mode:
+            warnings.append(
+                f"The RDS instance {wanted.name} is {status}; {', '.join(changes)} will be compared again when this"
+                " runs next."
+            )
+        changes = {}
+    changed = bool(changes or to_set or to_unset)
+    after = {**current, **changes, "tags": tags}
+    if status in STOPPED:
+        if changes and not check_mode:
+            raise Problem(f"{_hopeless(rds, wanted.name, status)} Nothing was changed.")
+        warnings.append(f"{_hopeless(rds, wanted.name, status)} It was not started.")
+    outcome = Outcome(changed, _given(current), _given(after), {"instance": shape(instance)}, warnings)
+    if check_mode or not changed:
+        return outcome
+    if to_unset:
+        rds.remove_tags_from_resource(ResourceName=instance["DBInstanceArn"], TagKeys=to_unset)
+    if to_set:
+        rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=tags_to_aws(to_set))
+    if changes:
+        _modify(rds, wanted, changes)
+    if changes and patience.wait:
+        awaited = [SETTINGS[option].create for option in changes if SETTINGS[option].pending]
+        instance = wait_ready(rds, wanted.name, patience, tuple(awaited) if wanted.apply_immediately else ())
+    else:
+        instance = find(rds, wanted.name) or instance
+    outcome.values["instance"] = shape(instance)
+    return outcome
+
+
+def _modify(rds: Client, wanted: Wanted, changes: dict) -> None:
+    params = {str(SETTINGS[option].modify): value for option, value in changes.items()}
+    if "max_allocated_storage" in changes and "allocated_storage" in wanted.settings:
+        # Growth is switched off by a maximum that equals the size.
+        params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], wanted.settings["allocated_storage"])
+    if "engine_version" in changes:
+        params["AllowMajorVersionUpgrade"] = wanted.allow_major_version_upgrade
+    rds.modify_db_instance(DBInstanceIdentifier=wanted.name, ApplyImmediately=wanted.apply_immediately, **params)
+
+
+def ensure_available(rds: Client, name: str, patience: Patience, check_mode: bool) -> Outcome:
+    """Wait for an existing instance; in check mode only look.
+
+    Raises:
+        Problem: there is none, it is stopped or broken, or it takes too long.
+    """
+    if check_mode:
+        # In check mode the task that would have created it changed nothing.
+        instance = find(rds, name)
+        return Outcome(False, {}, {}, {"instance": shape(instance) if instance else {}}, [])
+    return Outcome(False, {}, {}, {"instance": shape(wait_ready(rds, name, patience))}, [])
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """How an instance is deleted."""
+
+    skip_final_snapshot: bool = False
+    final_snapshot: str | None = None
+    disable_deletion_protection: bool = False
+    delete_automated_backups: bool = True
+
+
+def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience, check_mode: bool) -> Outcome:
+    """Delete the instance, after a final snapshot unless told otherwise.
+
+    Raises:
+        Problem: it is protected, nothing was said about the snapshot, or it takes too long.
+    """
+    instance = find(rds, name)
+    if instance is None:
+        return Outcome(False, {}, {}, {}, [])
+    before = _given({**effective(instance), "tags": tags_from_aws(instance.get("TagList"))})
+    if instance["DBInstanceStatus"] == "deleting":
+        if patience.wait and not check_mode:
+            wait_gone(rds, name, patience)
+        return Outcome(False, {}, {}, {}, [])
+    if not farewell.skip_final_snapshot and not farewell.final_snapshot:
+        raise Problem(
+            f"The RDS instance {name} was left alone: set final_db_snapshot_identifier to keep a snapshot of its data,"
+            " or skip_final_snapshot to true to lose it for good."
+        )
+    protected = bool(instance.get("DeletionProtection"))
+    if protected and not farewell.disable_deletion_protection:
+        raise Problem(
+            f"The RDS instance {name} has deletion protection and was left alone: set disable_deletion_protection to"
+            " true to switch it off first."
+        )
+    outcome = Outcome(True, before, {}, {}, [])
+    if check_mode:
+        return outcome
+    if instance["DBInstanceStatus"] not in (*READY, *STOPPED, *BROKEN) and (
+        protected or not farewell.skip_final_snapshot
+    ):
+        # RDS neither changes an instance nor takes a snapshot while it is busy.
+        wait_ready(rds, name, patience)
+    if protected:
+        rds.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
+    _delete(rds, name, farewell, was_protected=protected)
+    if patience.wait:
+        wait_gone(rds, name, patience)
+    return outcome
+
+
+def _delete(rds: Client, name: str, farewell: Farewell, *, was_protected: bool) -> None:
+    params: dict[str, typing.Any] = {
+        "SkipFinalSnapshot": farewell.skip_final_snapshot,
+        "DeleteAutomatedBackups": farewell.delete_automated_backups,
+    }
+    if not farewell.skip_final_snapshot:
+        params["FinalDBSnapshotIdentifier"] = farewell.final_snapshot
+    try:
+        # For a moment after the protection went, RDS may still see it or be busy.
+        patient = rds.patient("InvalidDBInstanceState", "InvalidParameterCombination") if was_protected else rds
+        patient.delete_db_instance(DBInstanceIdentifier=name, **params)
+    except ClientError as e:
+        if error_code(e) == "DBSnapshotAlreadyExists":
+            raise Problem(
+                f"There is a snapshot {farewell.final_snapshot} already, so the RDS instance {name} was not deleted:"
+                " choose another final_db_snapshot_identifier."
+            ) from e
+        if error_code(e) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):
+            raise

@@ -1,0 +1,408 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rds_postgresql_instance
+short_description: Manage a PostgreSQL instance of Amazon RDS
+description:
+  - Creates, changes, awaits and deletes an RDS instance that runs PostgreSQL.
+  - Only what is given is compared. What is pending for the instance counts as already asked for.
+  - The master password is read by the module itself from a secret of AWS Secrets Manager, when the instance is
+    created, and never passes through Ansible.
+  - Other than M(amazon.aws.rds_instance) it shows a diff, and its waiting has a time limit and a step of choice.
+options:
+  db_instance_identifier:
+    description:
+      - Name of the instance. Letters, digits and hyphens, up to 63 characters.
+    type: str
+    required: true
+    aliases: [name]
+  state:
+    description:
+      - V(present) creates or changes the instance.
+      - V(available) waits for an existing one and changes nothing. In check mode it does not wait, and returns an empty
+        RV(instance) if there is none.
+      - V(absent) deletes it. One of O(final_db_snapshot_identifier) and O(skip_final_snapshot=true) is needed if it
+        exists.
+    type: str
+    choices: [present, available, absent]
+    default: present
+  engine_version:
+    description:
+      - Version of PostgreSQL. A bare major version, such as V(16), equals any minor version of it.
+      - RDS cannot go back. A minor version older than the present one changes nothing and gives a warning.
+    type: str
+  allow_major_version_upgrade:
+    description:
+      - Whether O(engine_version) may ask for another major version than the present one.
+    type: bool
+    default: false
+  db_instance_class:
+    description:
+      - Class of the instance, such as V(db.t4g.micro). Needed to create it.
+    type: str
+  allocated_storage:
+    description:
+      - Storage in GiB. Needed to create the instance. It cannot shrink; where storage may grow by itself, more than
+        this is fine.
+    type: int
+  max_allocated_storage:
+    description:
+      - Up to this many GiB storage grows by itself. A value not above O(allocated_storage) switches that off.
+    type: int
+  storage_type:
+    description:
+      - Type of storage, such as V(gp3).
+    type: str
+  iops:
+    description:
+      - Provisioned I/O operations per second.
+    type: int
+  storage_throughput:
+    description:
+      - Provisioned throughput of V(gp3) storage in MiB per second.
+    type: int
+  storage_encrypted:
+    description:
+      - Whether storage is encrypted. Cannot be changed later.
+    type: bool
+  kms_key_id:
+    description:
+      - ARN, id or alias of the KMS key that encrypts storage. Cannot be changed later. An alias is not compared.
+    type: str
+  multi_az:
+    description:
+      - Whether there is a standby in another availability zone.
+    type: bool
+  publicly_accessible:
+    description:
+      - Whether the instance gets a public address.
+    type: bool
+    default: false
+  db_subnet_group_name:
+    description:
+      - DB subnet group. Cannot be changed later.
+    type: str
+  vpc_security_group_ids:
+    description:
+      - Ids of all security groups.
+    type: list
+    elements: str
+  db_parameter_group_name:
+    description:
+      - DB parameter group. A change is effective after the next reboot, which this module does not do.
+    type: str
+  port:
+    description:
+      - Port of the database.
+    type: int
+  db_name:
+    description:
+      - Database to create with the instance. Cannot be changed later.
+    type: str
+  master_username:
+    description:
+      - Name of the master user; by default the member C(username) of the secret. Cannot be changed later.
+    type: str
+  master_user_secret_arn:
+    description:
+      - ARN or name of the secret that holds the master password, in a JSON object. Needed to create the instance,
+        and not read at any other time.
+    type: str
+  master_user_secret_key:
+    description:
+      - Member of the secret that is the password.
+    type: str
+    default: password
+  backup_retention_period:
+    description:
+      - For how many days automated backups are kept; V(0) means none.
+    type: int
+  preferred_backup_window:
+    description:
+      - Daily time of backups in UTC, such as V(03:00-04:00).
+    type: str
+  preferred_maintenance_window:
+    description:
+      - Weekly time of maintenance in UTC, such as V(sun:05:00-sun:06:00).
+    type: str
+  deletion_protection:
+    description:
+      - Whether the instance is protected against deletion.
+    type: bool
+  auto_minor_version_upgrade:
+    description:
+      - Whether RDS upgrades to new minor versions by itself.
+    type: bool
+  copy_tags_to_snapshot:
+    description:
+      - Whether snapshots get the tags of the instance.
+    type: bool
+  enable_performance_insights:
+    description:
+      - Whether Performance Insights is on.
+    type: bool
+  performance_insights_retention_period:
+    description:
+      - For how many days its data is kept.
+    type: int
+  performance_insights_kms_key_id:
+    description:
+      - KMS key that encrypts its data.
+    type: str
+  ca_certificate_identifier:
+    description:
+      - Certificate authority of the server's certificate, such as V(rds-ca-rsa2048-g1).
+    type: str
+  apply_immediately:
+    description:
+      - Whether changes that interrupt the database are made at once rather than in the maintenance window.
+    type: bool
+    default: false
+  wait:
+    description:
+      - Whether to wait until the instance is available, or gone. O(state=available) always waits.
+      - Without it, an instance that is busy, such as one that is being created, is left alone, and what differs is told
+        in a warning.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - How long to wait, in seconds.
+    type: int
+    default: 1800
+  wait_delay:
+    description:
+      - Seconds between two looks.
+    type: int
+    default: 15
+  final_db_snapshot_identifier:
+    description:
+      - With O(state=absent), name of the snapshot that is made before the instance goes.
+    type: str
+  skip_final_snapshot:
+    description:
+      - With O(state=absent), whether to delete the data without a last snapshot.
+    type: bool
+    default: false
+  disable_deletion_protection:
+    description:
+      - With O(state=absent), whether to switch deletion protection off first. Otherwise a protected instance is an
+        error.
+    type: bool
+    default: false
+  delete_automated_backups:
+    description:
+      - With O(state=absent), whether the automated backups go too.
+    type: bool
+    default: true
+notes:
+  - A stopped instance is not started; O(state=present) warns about it, O(state=available) fails.
+author:
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
+seealso:
+  - module: amazon.aws.rds_instance
+  - module: mlops.mlflow_aws.secretsmanager_secret
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags
+  - mlops.mlflow_aws.actiongroup
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+"""
+
+EXAMPLES = r"""
+- name: Start the creation of an instance
+  mlops.mlflow_aws.rds_postgresql_instance:
+    db_instance_identifier: mlflow
+    engine_version: "16"
+    db_instance_class: db.t4g.micro
+    allocated_storage: 20
+    max_allocated_storage: 100
+    storage_type: gp3
+    storage_encrypted: true
+    db_subnet_group_name: mlflow
+    vpc_security_group_ids: [sg-0123456789abcdef0]
+    db_name: mlflow
+    master_user_secret_arn: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/database-a1B2c3
+    backup_retention_period: 7
+    deletion_protection: true
+    wait: false
+
+- name: Wait for it
+  mlops.mlflow_aws.rds_postgresql_instance:
+    db_instance_identifier: mlflow
+    state: available
+  register: database
+
+- name: Delete it and keep a snapshot
+  mlops.mlflow_aws.rds_postgresql_instance:
+    db_instance_identifier: mlflow
+    state: absent
+    disable_deletion_protection: true
+    final_db_snapshot_identifier: mlflow-final
+"""
+
+RETURN = r"""
+instance:
+  description:
+    - The instance as RDS describes it, in snake case. In check mode, one that does not exist yet has no endpoint.
+  returned: when state is not V(absent)
+  type: dict
+  contains:
+    db_instance_identifier:
+      description: Name.
+      type: str
+      returned: when the instance exists, or would be created
+      sample: mlflow
+    db_instance_arn:
+      description: ARN.
+      type: str
+      returned: when the instance exists, or would be created
+      sample: arn:aws:rds:eu-central-1:123456789012:db:mlflow
+    db_instance_status:
+      description: Status.
+      type: str
+      returned: when the instance exists, or would be created
+      sample: available
+    endpoint:
+      description: Address and port.
+      type: dict
+      returned: once RDS has assigned them
+      contains:
+        address:
+          description: Host name.
+          type: str
+          returned: always
+          sample: mlflow.abcdefghijkl.eu-central-1.rds.amazonaws.com
+        port:
+          description: Port.
+          type: int
+          returned: always
+          sample: 5432
+    engine_version:
+      description: Full version of PostgreSQL.
+      type: str
+      returned: when the instance exists
+      sample: "16.8"
+    pending_modified_values:
+      description: What RDS will change, without the password.
+      type: dict
+      returned: when the instance exists
+      sample: {}
+    tags:
+      description: Tags.
+      type: dict
+      returned: always
+      sample: {Project: mlflow}
+"""
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
+
+
+def _work(module: AnsibleAWSModule) -> common.Outcome:
+    params = module.params
+    name = params["db_instance_identifier"]
+    patience = postgresql.Patience(wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"])
+    rds = common.make_client(module, "rds")
+    if params["state"] == "available":
+        return postgresql.ensure_available(rds, name, patience, module.check_mode)
+    if params["state"] == "absent":
+        farewell = postgresql.Farewell(
+            skip_final_snapshot=params["skip_final_snapshot"],
+            final_snapshot=params["final_db_snapshot_identifier"],
+            disable_deletion_protection=params["disable_deletion_protection"],
+            delete_automated_backups=params["delete_automated_backups"],
+        )
+        return postgresql.ensure_absent(rds, name, farewell, patience, module.check_mode)
+    wanted = postgresql.Wanted(
+        name=name,
+        settings={option: params[option] for option in postgresql.SETTINGS if params[option] is not None},
+        secret_arn=params["master_user_secret_arn"],
+        secret_key=params["master_user_secret_key"],
+        tags=params["tags"],
+        purge_tags=params["purge_tags"],
+        apply_immediately=params["apply_immediately"],
+        allow_major_version_upgrade=params["allow_major_version_upgrade"],
+    )
+    clients = postgresql.Clients(
+        rds=rds,
+        secretsmanager=common.make_client(module, "secretsmanager"),
+        sts=common.make_client(module, "sts"),
+        remember=module.no_log_values.add,
+    )
+    return postgresql.ensure_present(clients, wanted, patience, module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "db_instance_identifier": {"type": "str", "required": True, "aliases": ["name"]},
+            "state": {"type": "str", "choices": ["present", "available", "absent"], "default": "present"},
+            "engine_version": {"type": "str"},
+            "allow_major_version_upgrade": {"type": "bool", "default": False},
+            "db_instance_class": {"type": "str"},
+            "allocated_storage": {"type": "int"},
+            "max_allocated_storage": {"type": "int"},
+            "storage_type": {"type": "str"},
+            "iops": {"type": "int"},
+            "storage_throughput": {"type": "int"},
+            "storage_encrypted": {"type": "bool"},
+            "kms_key_id": {"type": "str"},
+            "multi_az": {"type": "bool"},
+            "publicly_accessible": {"type": "bool", "default": False},
+            "db_subnet_group_name": {"type": "str"},
+            "vpc_security_group_ids": {"type": "list", "elements": "str"},
+            "db_parameter_group_name": {"type": "str"},
+            "port": {"type": "int"},
+            "db_name": {"type": "str"},
+            "master_username": {"type": "str"},
+            # An ARN and the name of a member: nothing secret.
+            "master_user_secret_arn": {"type": "str", "no_log": False},
+            "master_user_secret_key": {"type": "str", "default": "password", "no_log": False},
+            "backup_retention_period": {"type": "int"},
+            "preferred_backup_window": {"type": "str"},
+            "preferred_maintenance_window": {"type": "str"},
+            "deletion_protection": {"type": "bool"},
+            "auto_minor_version_upgrade": {"type": "bool"},
+            "copy_tags_to_snapshot": {"type": "bool"},
+            "enable_performance_insights": {"type": "bool"},
+            "performance_insights_retention_period": {"type": "int"},
+            "performance_insights_kms_key_id": {"type": "str"},
+            "ca_certificate_identifier": {"type": "str"},
+            "apply_immediately": {"type": "bool", "default": False},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 1800},
+            "wait_delay": {"type": "int", "default": 15},
+            "final_db_snapshot_identifier": {"type": "str"},
+            "skip_final_snapshot": {"type": "bool", "default": False},
+            "disable_deletion_protection": {"type": "bool", "default": False},
+            "delete_automated_backups": {"type": "bool", "default": True},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.params["skip_final_snapshot"] and module.params["final_db_snapshot_identifier"]:
+        module.fail_json(msg="Set one of final_db_snapshot_identifier and skip_final_snapshot, not both.")
+    common.run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module))
+
+
+if __name__ == "__main__":
+    main()
