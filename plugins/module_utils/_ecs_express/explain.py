@@ -52,10 +52,13 @@ class Evidence:
     log_source: str = ""
     notes: list[str] = field(default_factory=list)
 
-    def text(self) -> str:
-        """All of it for a search."""
-        parts = self.says + self.events + self.resources + self.tasks + self.targets + self.log
-        return "\n".join(parts)
+    def of_aws(self) -> str:
+        """What AWS says, for a search."""
+        return "\n".join(self.says + self.events + self.resources + self.tasks + self.targets)
+
+    def of_container(self) -> str:
+        """What the container itself wrote, for a search."""
+        return "\n".join(self.log)
 
     def as_dict(self) -> dict[str, Any]:
         """For the module's return values."""
@@ -111,7 +114,7 @@ def collect(
         return evidence
     tasks: list[Resource] = []
     _try(evidence, "the tasks", lambda: tasks.extend(_tasks(ecs, subject, deployment)))
-    evidence.tasks = [_task_line(task) for task in tasks[:_TASKS]]
+    evidence.tasks = _task_lines(tasks[:_TASKS])
     _try(evidence, "the health of the targets", lambda: _targets(clients, revisions, evidence))
     _try(evidence, "the container's log", lambda: _log(clients, subject, tasks, revisions, evidence))
     return evidence
@@ -133,7 +136,7 @@ def _says(deployment: Resource | None) -> list[str]:
     if deployment.get("statusReason"):
         lines[0] += f": {deployment['statusReason']}"
     rollback = (deployment.get("rollback") or {}).get("reason")
-    if rollback and rollback != deployment.get("statusReason"):
+    if rollback and rollback not in str(deployment.get("statusReason")):
         lines.append(f"rollback: {rollback}")
     breaker = deployment.get("deploymentCircuitBreaker") or {}
     if breaker.get("status") == "TRIGGERED":
@@ -180,15 +183,27 @@ def _unwanted_stop(task: Resource) -> bool:
     )
 
 
-def _task_line(task: Resource) -> str:
-    line = f"task {_task_id(task)} {task.get('lastStatus')}"
+def _task_lines(tasks: list[Resource]) -> list[str]:
+    """A line for each task; those that ended in the same way share one."""
+    alike: dict[str, list[str]] = {}
+    for task in tasks:
+        alike.setdefault(_task_fate(task), []).append(_task_id(task))
+    return [f"task {ids[0]}{_likewise(len(ids) - 1)} {fate}" for fate, ids in alike.items()]
+
+
+def _likewise(others: int) -> str:
+    return f" (and {others} more likewise)" if others else ""
+
+
+def _task_fate(task: Resource) -> str:
+    line = str(task.get("lastStatus"))
     if task.get("stoppedReason"):
         line += f": {task['stoppedReason']}"
     for container in task.get("containers") or []:
         detail = []
         if container.get("exitCode") is not None:
             detail.append(f"exit code {container['exitCode']}")
-        if container.get("reason"):
+        if container.get("reason") and container["reason"] != task.get("stoppedReason"):
             detail.append(str(container["reason"]))
         if detail:
             line += f"; container {container.get('name')}: {', '.join(detail)}"
@@ -258,8 +273,17 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
 # ---- judging
 
 
-def _cause(pattern: str, cause: str, remedy: str) -> tuple[re.Pattern[str], str, str]:
-    return re.compile(pattern, re.I), cause, remedy
+@dataclass(frozen=True)
+class _Cause:
+    pattern: re.Pattern[str]
+    cause: str
+    remedy: str
+    in_log: bool
+
+
+def _cause(pattern: str, cause: str, remedy: str, *, in_log: bool = False) -> _Cause:
+    """``in_log``: the container's own log is searched too. A log may hold anything, so only for unmistakable texts."""
+    return _Cause(re.compile(pattern, re.I), cause, remedy, in_log)
 
 
 # The first that matches wins: from the most specific to the most general. The texts matched are those of ECS ("Stopped
@@ -269,6 +293,7 @@ _CAUSES = (
         r"exec format error",
         "the image is built for another processor architecture",
         "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image",
+        in_log=True,
     ),
     _cause(
         r"unable to (retrieve|pull) secrets?|secretsmanager:GetSecretValue|ssm:GetParameters|"
@@ -300,16 +325,19 @@ _CAUSES = (
         r"psycopg2?\S*OperationalError|OperationalError.*(refused|timed? ?out|timeout)",
         "the container cannot reach or log in to its database",
         "check that the database is available, that its security group allows the service's, and the credentials",
+        in_log=True,
     ),
     _cause(
         r"Invalid Host header|host not allowed|DNS rebinding",
         "the server refuses the host name it is called by",
         "add the service's endpoint to the server's allowed hosts",
+        in_log=True,
     ),
     _cause(
         r"Permission denied.*(bind|port)|bind.*permission denied",
         "the container's user may not bind the port",
         "use a container_port above 1024",
+        in_log=True,
     ),
     _cause(
         r"codes: \[(401|403)",
@@ -362,7 +390,7 @@ _CAUSES = (
         "check container_port, that the server listens on 0.0.0.0, and the security groups",
     ),
     _cause(
-        r"exit code (?!0\b)-?\d+|Essential container in task exited",
+        r"exit code (?!0\b|143\b)-?\d+|Essential container in task exited",
         "the container ends by itself",
         "see the container's log, the command and the environment",
     ),
@@ -392,10 +420,10 @@ _CAUSES = (
 
 def likely_cause(evidence: Evidence) -> tuple[str, str]:
     """(cause, remedy), each a clause without full stop; two empty strings if nothing known matches."""
-    everything = evidence.text()
-    for pattern, cause, remedy in _CAUSES:
-        if pattern.search(everything):
-            return cause, remedy
+    said, written = evidence.of_aws(), evidence.of_container()
+    for entry in _CAUSES:
+        if entry.pattern.search(said) or (entry.in_log and entry.pattern.search(written)):
+            return entry.cause, entry.remedy
     return "", ""
 
 

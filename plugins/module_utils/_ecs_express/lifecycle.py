@@ -347,9 +347,7 @@ class Lifecycle:
         if service is None:
             return result
         result.changed = True
-        shown = shapes.service(service)
         result.before = {"service_name": request.name, **shapes.masked(_config_of(service))}
-        result.service = shown
         if not request.check_mode:
             self._delete(arn, wait=request.wait)
         return result

@@ -135,7 +135,8 @@ def test_likely_cause(evidence: Evidence, cause: str, remedy: str) -> None:
 
 
 def test_no_cause_is_made_up() -> None:
-    evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=["listening"])
+    log = ["memory usage 10 %", "GET /x 404", "RESOURCE: none", "is FAILED"]
+    evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=log)
     assert explain.likely_cause(evidence) == ("", "")
     assert "Likely" not in explain.render(evidence)
 

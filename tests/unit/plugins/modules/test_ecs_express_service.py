@@ -192,6 +192,7 @@ def test_delete(run: Run, ecs: FakeEcs) -> None:
     result = four_steps(run, ecs, params)
     assert ecs.services[ARN]["status"] == "INACTIVE"
     assert result["diff"]["before"]["service_name"] == "tracking"
+    assert (result["service"], result["url"]) == ({}, "")
     assert ecs.now >= ecs.drained_after, "did not wait for INACTIVE"
 
 
@@ -478,11 +479,12 @@ def test_explanation_has_its_order(run: Run, ecs: FakeEcs) -> None:
     ecs.events = ["(service tracking) has started 1 tasks"]
     ecs.tasks = [
         {
-            "taskArn": f"{ACCOUNT}:task/default/abc",
+            "taskArn": f"{ACCOUNT}:task/default/{name}",
             "lastStatus": "STOPPED",
             "stoppedReason": "Essential container in task exited",
             "containers": [{"name": "Main", "exitCode": 255}],
         }
+        for name in ("abc", "def")
     ]
     ecs.targets = [
         {
@@ -498,6 +500,8 @@ def test_explanation_has_its_order(run: Run, ecs: FakeEcs) -> None:
     assert places == sorted(places)
     assert "architecture" in result["explanation"]["likely_cause"]
     assert len(result["explanation"]["log"]) == 20
+    fate = "STOPPED: Essential container in task exited; container Main: exit code 255"
+    assert result["explanation"]["tasks"] == [f"task abc (and 1 more likewise) {fate}"]
     info = run({"service_name": "tracking", "explain": True}, module=ecs_express_service_info)["services"][0]
     assert "exec format error" in info["explanation"]["text"]
 
