@@ -67,19 +67,21 @@ def is_listening(port: int) -> bool:
 class LocalAws:
     """One home and the commands on it."""
 
-    def __init__(self, home: Path, *, prefix: list[str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *, command: list[str] | None = None, environment: dict[str, str] | None = None
+    ) -> None:
         self.home = home
-        self.prefix = prefix or []
+        self.command = command or [os.environ.get("LOCAL_AWS_PYTHON", sys.executable)]
+        self.environment = {"PYTHONPATH": str(PACKAGE), **(environment or {})}
         self.info: dict[str, Any] = {}
 
     def run(self, verb: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Runs one verb of the command line."""
-        python = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
         if verb == "up" and "LOCAL_AWS_ROOMS" in os.environ:
             arguments = (*arguments, "--rooms", os.environ["LOCAL_AWS_ROOMS"])
         return subprocess.run(
-            [*self.prefix, python, "-m", "local_aws", verb, "--home", str(self.home), *arguments],
-            env={**os.environ, "PYTHONPATH": str(PACKAGE), **(environment or {})},
+            [*self.command, "-m", "local_aws", verb, "--home", str(self.home), *arguments],
+            env={**os.environ, **self.environment, **(environment or {})},
             cwd="/",
             capture_output=True,
             text=True,

@@ -11,12 +11,14 @@ import signal
 import stat
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import PACKAGE
 from conftest import LocalAws
 from conftest import eventually
 from conftest import marked_processes
@@ -165,7 +167,7 @@ def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
     arguments = [python, "-m", "local_aws", "up", "--home", str(aws.home)]
     if "LOCAL_AWS_ROOMS" in os.environ:
         arguments += ["--rooms", os.environ["LOCAL_AWS_ROOMS"]]
-    package = str(Path(sys.modules["conftest"].PACKAGE))
+    package = str(PACKAGE)
     both = [
         subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -211,21 +213,46 @@ def test_an_orphan_is_swept_at_the_next_up(new_local_aws: Maker) -> None:
     assert orphan.wait(timeout=10) == -signal.SIGKILL
 
 
+def _as_nobody() -> tuple[list[str], dict[str, str]]:
+    """How nobody runs this interpreter; where it lies in a folder that is closed to others, the system's instead."""
+    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
+    libraries = sysconfig.get_path("purelib")
+    # Once more below itself: the daemon is started by the command, keepers by the daemon.
+    again = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import ministack, uv']))"
+    for python in (wanted, shutil.which(version, path="/usr/local/bin:/usr/bin")):
+        environment = {"PYTHONPATH": f"{PACKAGE}:{libraries}"}
+        if (
+            python
+            and not subprocess.run(
+                [*drop, python, "-c", again],
+                env={**os.environ, **environment},
+                cwd="/",
+                capture_output=True,
+                check=False,
+            ).returncode
+        ):
+            return [*drop, python], environment
+    pytest.fail(f"Nobody can run {wanted} or the system's {version}: make the folder readable for others.")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="setpriv is Linux's")
 def test_it_works_without_root(new_local_aws: Maker) -> None:
     if os.geteuid() != 0:
         aws = new_local_aws()
         aws.up()
         assert aws.json("status")["running"] is True
         return
+    command, environment = _as_nobody()
     home = Path(tempfile.mkdtemp(prefix="local-aws-nobody-"))
     os.chown(home, NOBODY, NOBODY)
-    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    aws = new_local_aws(home / "home", prefix=drop)
+    aws = new_local_aws(home / "home", command=command, environment=environment)
     try:
         info = aws.up()
         assert os.stat(f"/proc/{info['pid']}").st_uid == NOBODY
         aws.client("s3").create_bucket(Bucket="owned-by-nobody")
-        assert aws.down() == {"changed": True}
+        assert aws.down("--wipe") == {"changed": True}
         aws.assert_gone()
     finally:
         shutil.rmtree(home)

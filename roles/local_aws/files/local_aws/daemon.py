@@ -89,7 +89,7 @@ async def _serve_http(application: object, listener: socket.socket, closing: asy
     config = hypercorn.config.Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = _KEEP_ALIVE
-    config.graceful_timeout = 1.0
+    config.graceful_timeout = 0.3
     config.shutdown_timeout = 2.0
     config.accesslog = None
     config.errorlog = logging.getLogger("local_aws.http")

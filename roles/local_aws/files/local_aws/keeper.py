@@ -53,7 +53,8 @@ class Keeper:
             try:
                 self._become(parent)
             except OSError as error:
-                os.write(report, json.dumps([error.errno, error.strerror, error.filename]).encode())
+                filename = os.fsdecode(error.filename) if error.filename is not None else None
+                os.write(report, json.dumps([error.errno, error.strerror, filename]).encode())
             finally:
                 os._exit(127)
         os.close(report)
