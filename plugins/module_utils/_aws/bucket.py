@@ -3,14 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The S3 bucket for artifacts, with all its settings. Private to the collection.
 
-Facts: botocore's model of S3; S3 API Reference (CreateBucket, HeadBucket, PutBucketLifecycleConfiguration); S3 User
-Guide, "Bucket naming rules".
+Facts: botocore's model of S3; S3 API Reference (CreateBucket, HeadBucket, PutBucketLifecycleConfiguration).
 """
 
 from __future__ import annotations
 
 import functools
-import ipaddress
 import json
 import re
 import typing
@@ -28,11 +26,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common impor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import bucket_name_problem
 
 TLS_SID = "DenyInsecureTransport"
 ABORT_RULE = "abort-incomplete-multipart-uploads"
 PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-_RESERVED = (("xn--", "sthree-", "amzn-s3-demo-"), ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
 
 # What buckets from before 2018 in us-east-1 may be called; the API still accepts it.
 _OLD_NAME = r"[A-Za-z0-9._-]{3,255}"
@@ -51,32 +49,6 @@ class Wanted:
     abort_days: int = 7
     tags: dict | None = None
     purge_tags: bool = True
-
-
-def name_problem(name: str) -> str | None:
-    """Return what is wrong with a bucket's name, or None."""
-    problem = None
-    if not 3 <= len(name) <= 63:
-        problem = f"has {len(name)} characters; 3 to 63 are allowed"
-    elif not re.fullmatch(r"[a-z0-9.-]+", name):
-        problem = "may consist of lower-case letters, digits, hyphens and dots only"
-    elif not (name[0].isalnum() and name[-1].isalnum()):
-        problem = "must begin and end with a letter or digit"
-    elif "." in name:
-        problem = "holds a dot, with which HTTPS to the bucket fails; use hyphens"
-        if _is_ip(name):
-            problem = "looks like an IP address"
-    elif name.startswith(_RESERVED[0]) or name.endswith(_RESERVED[1]):
-        problem = "begins or ends with something that S3 reserves for itself"
-    return problem
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ipaddress.IPv4Address(name)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -378,7 +350,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
     Raises:
         Problem: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
     """
-    problem = name_problem(place.name)
+    problem = bucket_name_problem(place.name)
     if problem and not (wanted.adopt and re.fullmatch(_OLD_NAME, place.name)):
         raise Problem(f"The bucket name {place.name} {problem}.")
     exists = locate(place)

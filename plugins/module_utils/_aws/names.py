@@ -1,0 +1,76 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What AWS accepts as a name or an ARN. Pure Python, private to the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing
+
+# S3 User Guide, "General purpose bucket naming rules".
+_RESERVED = (("xn--", "sthree-", "amzn-s3-demo-"), ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
+
+
+def bucket_name_problem(name: str) -> str | None:
+    """Return what is wrong with a bucket's name, or None."""
+    problem = None
+    if not 3 <= len(name) <= 63:
+        problem = f"has {len(name)} characters; 3 to 63 are allowed"
+    elif not re.fullmatch(r"[a-z0-9.-]+", name):
+        problem = "may consist of lower-case letters, digits, hyphens and dots only"
+    elif not (name[0].isalnum() and name[-1].isalnum()):
+        problem = "must begin and end with a letter or digit"
+    elif "." in name:
+        problem = "holds a dot, with which HTTPS to the bucket fails; use hyphens"
+        if _is_ip(name):
+            problem = "looks like an IP address"
+    elif name.startswith(_RESERVED[0]) or name.endswith(_RESERVED[1]):
+        problem = "begins or ends with something that S3 reserves for itself"
+    return problem
+
+
+def _is_ip(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:
+    """Return what is wrong with an ARN, or None.
+
+    Args:
+        value: what the user gave.
+        service: the service that it must be of, such as C(iam).
+        resource: the type of resource, such as C(role); one of several with a bar, such as C(secret|parameter).
+    """
+    wanted = f"but must be an ARN such as {_EXAMPLES.get((service, resource), f'arn:aws:{service}:…:{resource}…')}"
+    parts = value.split(":", 5) if isinstance(value, str) else []
+    if len(parts) < 6 or parts[0] != "arn" or not parts[1].startswith("aws"):
+        return f"is {value!r}, {wanted}"
+    kind = re.split(r"[:/]", parts[5], maxsplit=1)[0]
+    # Policies that AWS itself manages have "aws" in place of an account.
+    has_account = re.fullmatch(r"[0-9]{12}", parts[4]) or (service == "iam" and parts[4] == "aws")
+    problem = None
+    if parts[2] != service or kind not in resource.split("|"):
+        problem = f"is the ARN of a {kind} of {parts[2]} ({value}), {wanted}"
+    elif service in _REGIONAL and not parts[3]:
+        problem = f"has no region ({value}), {wanted}"
+    elif not has_account:
+        problem = f"has no account of 12 digits ({value}), {wanted}"
+    elif not re.fullmatch(rf"{kind}[:/].+", parts[5]):
+        problem = f"names no {kind} ({value}), {wanted}"
+    return problem
+
+
+_REGIONAL = ("kms", "secretsmanager", "ssm")
+_EXAMPLES = {
+    ("iam", "role"): "arn:aws:iam::123456789012:role/name",
+    ("iam", "policy"): "arn:aws:iam::123456789012:policy/name",
+    ("kms", "key"): "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    ("secretsmanager", "secret"): "arn:aws:secretsmanager:eu-central-1:123456789012:secret:name-a1B2c3",
+    ("ssm", "parameter"): "arn:aws:ssm:eu-central-1:123456789012:parameter/name",
+}
