@@ -33,6 +33,7 @@ _POLICIES = Path(__file__).with_name("managed_policies.json")
 def prepare() -> None:
     """Closes what ministack leaves open, adds the managed policies that it does not have. Called once, at start."""
     _close_root()
+    _refuse_root_roles()
     service_linked_roles.prepare()
     for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
@@ -55,6 +56,19 @@ def _close_root() -> None:
     sts_service.is_root_access_key = is_root
     # Asked by the signature check alone whether it may be skipped.
     iam_evaluator._is_root_key = lambda access_key_id: False
+
+
+def _refuse_root_roles() -> None:
+    """Root assumes no role, whatever the role trusts: ministack lets root stand for every service.
+
+    AWS: "Roles may not be assumed by root accounts" (IAM user guide, troubleshooting roles).
+    """
+    evaluate = iam_evaluator.evaluate_trust_policy
+
+    def evaluate_but_for_root(trust_doc: Any, caller_arn: str, ctx: iam_evaluator.EvalContext | None = None) -> bool:
+        return not caller_arn.endswith(":root") and evaluate(trust_doc, caller_arn, ctx)
+
+    iam_evaluator.evaluate_trust_policy = evaluate_but_for_root
 
 
 def authenticate(

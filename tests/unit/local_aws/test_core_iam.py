@@ -1,0 +1,208 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrong credentials are refused and policies are enforced, as on AWS."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from conftest import LocalAws
+
+SERVICES = [
+    ("sts", "get_caller_identity"),
+    ("iam", "list_users"),
+    ("s3", "list_buckets"),
+    ("rds", "describe_db_instances"),
+    ("ecs", "list_clusters"),
+    ("ec2", "describe_vpcs"),
+    ("logs", "describe_log_groups"),
+    ("secretsmanager", "list_secrets"),
+    ("elbv2", "describe_load_balancers"),
+]
+# AWS words it differently by service.
+WRONG_SECRET = {"SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure"}
+WRONG_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure"}
+NO_CREDENTIALS = {
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "AccessDenied",
+    "UnrecognizedClientException",
+    "MissingParameter",
+}
+MADE_UP_SECRET = "made-up-and-very-unlikely-0f3a9c7e51"
+
+
+def refusal(call: Callable[..., Any], **params: Any) -> str:
+    """The error code of a call that must be refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return caught.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize(("service", "operation"), SERVICES)
+def test_roots_key_with_a_wrong_secret_is_refused(local_aws: LocalAws, service: str, operation: str) -> None:
+    client = local_aws.client(service, secret=MADE_UP_SECRET)
+    assert refusal(getattr(client, operation)) in WRONG_SECRET
+
+
+@pytest.mark.parametrize("key", ["test", "AKIAMADEUPMADEUP0000", "123456789012"])
+@pytest.mark.parametrize(("service", "operation"), SERVICES)
+def test_an_unknown_key_is_refused(local_aws: LocalAws, service: str, operation: str, key: str) -> None:
+    client = local_aws.client(service, key=key, secret="test")
+    assert refusal(getattr(client, operation)) in WRONG_KEY
+
+
+@pytest.mark.parametrize(("service", "operation"), [pair for pair in SERVICES if pair[0] != "sts"])
+def test_an_unsigned_request_is_refused(local_aws: LocalAws, service: str, operation: str) -> None:
+    client = boto3.session.Session().client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=local_aws.info["endpoint_url"],
+        config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, proxies={}),
+    )
+    assert refusal(getattr(client, operation)) in NO_CREDENTIALS
+
+
+def test_a_presigned_url_works_and_a_forged_one_does_not(local_aws: LocalAws) -> None:
+    s3 = local_aws.client("s3")
+    s3.create_bucket(Bucket="presigned")
+    s3.put_object(Bucket="presigned", Key="k", Body=b"body")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for version in ("s3v4", "s3"):
+        url = local_aws.client("s3", signature_version=version).generate_presigned_url(
+            "get_object", Params={"Bucket": "presigned", "Key": "k"}
+        )
+        with opener.open(url) as answer:
+            assert answer.read() == b"body"
+        forged = local_aws.client("s3", secret=MADE_UP_SECRET, signature_version=version).generate_presigned_url(
+            "get_object", Params={"Bucket": "presigned", "Key": "k"}
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            opener.open(forged)
+
+
+@pytest.fixture
+def user(local_aws: LocalAws) -> Iterator[tuple[str, str, str]]:
+    """An IAM user without any policy: name, key, secret."""
+    iam = local_aws.client("iam")
+    name = f"user-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=name)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    yield name, made["AccessKeyId"], made["SecretAccessKey"]
+    iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
+    for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
+        iam.delete_user_policy(UserName=name, PolicyName=policy)
+    iam.delete_user(UserName=name)
+
+
+def allow(local_aws: LocalAws, user_name: str, actions: list[str], resource: str = "*") -> None:
+    """Gives a user one policy."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    local_aws.client("iam").put_user_policy(
+        UserName=user_name,
+        PolicyName="only",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+
+
+def test_a_users_policy_is_enforced(local_aws: LocalAws, user: tuple[str, str, str]) -> None:
+    name, key, secret = user
+    s3 = local_aws.client("s3", key, secret)
+    assert local_aws.client("sts", key, secret).get_caller_identity()["Arn"].endswith(f":user/{name}")
+    assert refusal(s3.list_buckets) == "AccessDenied"
+    allow(local_aws, name, ["s3:ListAllMyBuckets", "rds:DescribeDBInstances"])
+    s3.list_buckets()
+    local_aws.client("rds", key, secret).describe_db_instances()
+    assert refusal(s3.create_bucket, Bucket="not-allowed") == "AccessDenied"
+    assert refusal(local_aws.client("ecs", key, secret).list_clusters) == "AccessDeniedException"
+
+
+def test_a_role_that_trusts_a_service_is_not_for_users(local_aws: LocalAws, user: tuple[str, str, str]) -> None:
+    name, key, secret = user
+    allow(local_aws, name, ["sts:AssumeRole"])
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    iam = local_aws.client("iam")
+    role = iam.create_role(RoleName=f"{name}-role", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+    try:
+        sts, roots = local_aws.client("sts", key, secret), local_aws.client("sts")
+        assert refusal(sts.assume_role, RoleArn=role["Arn"], RoleSessionName="some") == "AccessDenied"
+        # "Roles may not be assumed by root accounts."
+        assert refusal(roots.assume_role, RoleArn=role["Arn"], RoleSessionName="some") == "AccessDenied"
+    finally:
+        iam.delete_role(RoleName=f"{name}-role")
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [
+        ("AmazonECSInfrastructureRoleforExpressGatewayServices", "elasticloadbalancing:CreateLoadBalancer"),
+        ("AmazonECSTaskExecutionRolePolicy", "logs:CreateLogStream"),
+    ],
+)
+def test_the_managed_policies_have_their_real_text(local_aws: LocalAws, name: str, action: str) -> None:
+    arn = f"arn:aws:iam::aws:policy/service-role/{name}"
+    iam = local_aws.client("iam")
+    policy = iam.get_policy(PolicyArn=arn)["Policy"]
+    version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    actions = [item for statement in version["Document"]["Statement"] for item in statement["Action"]]
+    assert action in actions
+    assert "*" not in actions
+
+
+def signed(local_aws: LocalAws, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """A signed JSON request that boto3 itself would refuse to send."""
+    request = AWSRequest(
+        method="POST",
+        url=local_aws.info["endpoint_url"] + "/",
+        data=body,
+        headers={"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"},
+    )
+    credentials = Credentials(local_aws.info["access_key_id"], local_aws.info["secret_access_key"])
+    SigV4Auth(credentials, "ecs", local_aws.info["region"]).add_auth(request)
+    prepared = request.prepare()
+    http = urllib.request.Request(prepared.url, data=body, headers=dict(prepared.headers), method="POST")
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(http) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_an_unknown_parameter_of_an_own_operation_is_refused(local_aws: LocalAws) -> None:
+    target = "AmazonEC2ContainerServiceV20141113.DescribeExpressGatewayService"
+    status, answer = signed(local_aws, target, b'{"serviceArn": "arn:aws:ecs:x", "colour": "red"}')
+    assert status == 400
+    assert answer["__type"] == "InvalidParameterException"
+    assert "colour" in answer["message"]
+
+
+def test_an_own_operation_needs_credentials_and_permission(local_aws: LocalAws, user: tuple[str, str, str]) -> None:
+    arn = f"arn:aws:ecs:us-east-1:{local_aws.account_id}:service/default/none"
+    wrong = local_aws.client("ecs", secret=MADE_UP_SECRET)
+    assert refusal(wrong.describe_express_gateway_service, serviceArn=arn) == "InvalidSignatureException"
+    unknown = local_aws.client("ecs", key="AKIAMADEUPMADEUP0000", secret=MADE_UP_SECRET)
+    assert refusal(unknown.describe_express_gateway_service, serviceArn=arn) == "UnrecognizedClientException"
+    name, key, secret = user
+    ecs = local_aws.client("ecs", key, secret)
+    assert refusal(ecs.describe_express_gateway_service, serviceArn=arn) == "AccessDeniedException"
+    allow(local_aws, name, ["ecs:DescribeExpressGatewayService"])
+    assert refusal(ecs.describe_express_gateway_service, serviceArn=arn) != "AccessDeniedException"
