@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ListTasks, DescribeTasks and StopTask for tasks that run here; ministack answers for its own."""
+"""RunTask, ListTasks, DescribeTasks and StopTask for Fargate tasks; ministack answers for all others."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from ..room import Call
 from ..room import Response
 from ..room import json_response
 from ..room import parse_response
+from . import standalone
 from .model import Task
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
     from .runner import TaskRunner
 
-OPERATIONS = ("ListTasks", "DescribeTasks", "StopTask")
+OPERATIONS = ("RunTask", "ListTasks", "DescribeTasks", "StopTask")
 _CONTAINER_STATUS = {"PROVISIONING": "PENDING", "DEPROVISIONING": "STOPPED"}
 
 
 async def handle(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
     """Answers one of OPERATIONS."""
+    if call.operation == "RunTask":
+        return await _run(runner, cloud, call)
     if call.operation == "ListTasks":
         return await _list(runner, cloud, call)
     if call.operation == "DescribeTasks":
@@ -115,8 +118,26 @@ async def _stop(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
     return json_response({"task": _shape(task)}, "ecs", "StopTask")
 
 
+async def _run(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
+    output = await cloud.aws("ecs", "describe_task_definition", taskDefinition=call.params["taskDefinition"])
+    definition = output["taskDefinition"]
+    cloud.allow(call, "ecs:RunTask", definition["taskDefinitionArn"])
+    clusters = await cloud.aws("ecs", "describe_clusters", clusters=[_cluster_name(call)])
+    if not clusters.get("clusters"):
+        raise ApiError("ClusterNotFoundException", "Cluster not found.")
+    spec = standalone.spec(call.params, definition, clusters["clusters"][0]["clusterArn"], call.region)
+    for role in (spec.execution_role_arn, spec.task_role_arn):
+        if role:
+            cloud.allow(call, "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"})
+    count = int(call.params.get("count") or 1)
+    tasks = [await runner.run(spec, lambda task: None) for _ in range(count)]
+    return json_response({"tasks": [_shape(task) for task in tasks], "failures": []}, "ecs", "RunTask")
+
+
 def _started_by(task: Task) -> str:
     """A service's tasks are started by its deployment; the service is the nearest that is known here."""
+    if task.spec.started_by:
+        return task.spec.started_by
     return f"ecs-svc/{task.spec.service_name}" if task.spec.service_name else ""
 
 

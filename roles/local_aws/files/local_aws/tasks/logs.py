@@ -29,6 +29,7 @@ _OVERHEAD = 26
 _MAX_LINE = 262_144 - _OVERHEAD
 _BUFFER = 25 * 1024 * 1024
 _PERIOD = 0.5
+_CHUNK = 65536
 
 # (operation, parameters) → output, as the execution role
 Caller = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -36,6 +37,28 @@ Caller = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 class LogsError(Exception):
     """The log stream cannot be made."""
+
+
+async def follow(driver: LogDriver | None, output: asyncio.StreamReader) -> None:
+    """Reads a container's output to its end, sending on the way; without a driver it is thrown away."""
+    if driver is None:
+        while await output.read(_CHUNK):
+            pass
+        return
+    sender = asyncio.create_task(driver.send())
+    try:
+        while True:
+            try:
+                line = await output.readuntil(b"\n")
+            except asyncio.IncompleteReadError as end:
+                driver.write(end.partial)
+                break
+            except asyncio.LimitOverrunError as overrun:
+                line = await output.readexactly(overrun.consumed)
+            driver.write(line)
+    finally:
+        driver.close()
+        await sender
 
 
 class LogDriver:
@@ -83,24 +106,12 @@ class LogDriver:
             self._events.append((now, part))
             self._buffered += size
 
-    async def follow(self, output: asyncio.StreamReader) -> None:
-        """Reads the container's output to its end, sending on the way."""
-        sender = asyncio.create_task(self._send_forever())
-        try:
-            while True:
-                try:
-                    line = await output.readuntil(b"\n")
-                except asyncio.IncompleteReadError as end:
-                    self.write(end.partial)
-                    break
-                except asyncio.LimitOverrunError as overrun:
-                    line = await output.readexactly(overrun.consumed)
-                self.write(line)
-        finally:
-            self._closed.set()
-            await sender
+    def close(self) -> None:
+        """No more is written; send() ends as soon as all is sent."""
+        self._closed.set()
 
-    async def _send_forever(self) -> None:
+    async def send(self) -> None:
+        """Sends what was written, until close()."""
         while not self._closed.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), _PERIOD)

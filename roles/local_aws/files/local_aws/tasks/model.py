@@ -26,10 +26,12 @@ class TaskSpec:
     :arg environment: plain entries.
     :arg secrets: name → ARN (or SSM name) that the execution role resolves when the task starts.
     :arg container_port: the port that the balancer talks to.
+    :arg log_group: empty: the output is thrown away.
     :arg log_region: the region of the log group; empty: the region of the daemon.
     :arg cpu: CPU units, a string as ECS has it.
     :arg memory: MiB, a string as ECS has it.
-    :arg group: ``service:<name>``.
+    :arg group: ``service:<name>``, or ``family:<family>`` for a task without a service.
+    :arg started_by: ECS's startedBy; empty: the service.
     """
 
     service_arn: str
@@ -53,6 +55,7 @@ class TaskSpec:
     subnets: list[str]
     security_groups: list[str]
     container_name: str = "Main"
+    started_by: str = ""
 
     @property
     def service_name(self) -> str:

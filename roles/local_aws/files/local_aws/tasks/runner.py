@@ -23,6 +23,7 @@ from ..processes import Process
 from ..room import Call
 from ..room import Response
 from . import api
+from . import logs
 from . import memory
 from . import network
 from . import secrets
@@ -239,7 +240,7 @@ class TaskRunner:
         self._change(task, running, "RUNNING")
         _log.info("task %s: runs %s at %s:%s, pid %s", task.id, spec.image, task.ip, task.port, task.pid)
         assert running.process.output is not None
-        running.output = asyncio.create_task(driver.follow(running.process.output))
+        running.output = asyncio.create_task(logs.follow(driver, running.process.output))
 
     async def _watch(self, task: Task, running: _Running) -> None:
         process = running.process
@@ -306,7 +307,7 @@ class TaskRunner:
         except secrets.SecretsError as error:
             raise StartError(str(error)) from error
 
-    async def _open_log(self, task: Task) -> LogDriver:
+    async def _open_log(self, task: Task) -> LogDriver | None:
         spec = task.spec
 
         async def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -314,6 +315,8 @@ class TaskRunner:
                 "logs", operation, role_arn=spec.execution_role_arn, principal=PRINCIPAL, **parameters
             )
 
+        if not spec.log_group:
+            return None
         driver = LogDriver(call, spec.log_group, task.log_stream)
         try:
             await driver.open()

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network hook in processes of its own: each way of listening that task programs use."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HOOK = Path(__file__).resolve().parents[3] / "roles/local_aws/files/local_aws/tasks/network_hook.py"
+ADDRESS = "127.71.9.8"
+SETTING = f"{ADDRESS} 127.103.9.8 5000=5000"
+
+
+def run(code: str, setting: str = SETTING) -> str:
+    """Runs a program below the hook; what it prints."""
+    start = f"import runpy; runpy.run_path({str(HOOK)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", start + textwrap.dedent(code)],
+        env={**os.environ, "LOCAL_AWS_TASK_NETWORK": setting},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", ""])
+def test_a_socket_on_all_addresses_gets_the_tasks_own(host: str) -> None:
+    code = f"import socket; s = socket.socket(); s.bind(({host!r}, 5000)); print(s.getsockname())"
+    assert run(code) == str((ADDRESS, 5000))
+
+
+def test_two_tasks_listen_on_the_same_port() -> None:
+    with socket.create_server((ADDRESS, 5000)):
+        code = "import socket; print(socket.create_server(('0.0.0.0', 5000)).getsockname()[0])"
+        assert run(code, "127.72.9.8 127.104.9.8 5000=5000") == "127.72.9.8"
+
+
+def test_a_dual_stack_socket_gets_the_tasks_own() -> None:
+    code = """
+    import socket
+    s = socket.socket(socket.AF_INET6)
+    s.bind(("::", 5000))
+    print(s.getsockname()[:2])
+    """
+    assert run(code) == str((f"::ffff:{ADDRESS}", 5000))
+
+
+def test_asyncio_listens_at_the_tasks_own() -> None:
+    code = """
+    import asyncio
+    async def main():
+        server = await asyncio.start_server(lambda r, w: None, "0.0.0.0", 5000)
+        print(server.sockets[0].getsockname())
+    asyncio.run(main())
+    """
+    assert run(code) == str((ADDRESS, 5000))
+
+
+def test_a_server_on_localhost_is_not_at_the_tasks_address() -> None:
+    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 5000)); print(s.getsockname())"
+    assert run(code) == str(("127.103.9.8", 5000))
+
+
+def test_other_ports_of_localhost_are_the_machines() -> None:
+    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[0])"
+    assert run(code) == "127.0.0.1"
+
+
+def test_a_task_reaches_its_own_server_on_localhost() -> None:
+    code = """
+    import socket
+    s = socket.create_server(("0.0.0.0", 5000))
+    c = socket.create_connection(("127.0.0.1", 5000))
+    print(c.getpeername()[0])
+    """
+    assert run(code) == ADDRESS
+
+
+def test_a_mapped_port_is_opened_instead() -> None:
+    code = "import socket; s = socket.create_server(('0.0.0.0', 80)); print(s.getsockname()[1])"
+    assert run(code, f"{ADDRESS} 127.103.9.8 80=18080") == "18080"
+
+
+def test_unix_sockets_are_left_alone(tmp_path: Path) -> None:
+    code = f"""
+    import socket
+    s = socket.socket(socket.AF_UNIX); s.bind({str(tmp_path / "s")!r}); s.listen()
+    c = socket.socket(socket.AF_UNIX); c.connect({str(tmp_path / "s")!r}); print("ok")
+    """
+    assert run(code) == "ok"
