@@ -1,0 +1,197 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache of clients: complete or absent, built once, with the machine's indexes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow import environments
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import default_root
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import ensure_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import uv_settings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
+
+# Plays `python -m venv`, `python -m pip install`, `uv venv` and `uv pip install`; writes down what it was asked for.
+SCRIPT = """#!{python}
+import os, shutil, sys, time
+with open({calls!r}, "a") as file:
+    file.write(" ".join(sys.argv[1:]) + chr(10))
+if "venv" in sys.argv:
+    os.makedirs(os.path.join(sys.argv[-1], "bin"))
+    shutil.copy({inner!r}, os.path.join(sys.argv[-1], "bin", "python"))
+    time.sleep({pause})
+elif {fail}:
+    sys.exit("no such version, says " + os.path.basename(sys.argv[0]))
+"""
+
+
+class Tools:
+    """Scripts in place of python and uv."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls_file = folder / "calls"
+        self.python = self.script("python3", fail=False)
+
+    def script(self, name: str, *, fail: bool, pause: float = 0) -> str:
+        path = self.folder / name
+        inner = self.folder / f"{name}-inner"
+        values = {"python": sys.executable, "calls": str(self.calls_file), "inner": str(inner), "fail": fail}
+        for target in (inner, path):
+            target.write_text(SCRIPT.format(**values, pause=pause))
+            target.chmod(0o755)
+        return str(path)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    monkeypatch.setattr(environments, "find_uv", lambda: None)
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    return Tools(folder)
+
+
+def entries(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if not path.name.endswith(".lock"))
+
+
+def test_built_with_pip_once_then_taken_from_the_cache(tmp_path: Path, tools: Tools) -> None:
+    root = tmp_path / "deep" / "cache"
+    for _run in range(2):
+        command = ensure_client(root, "3.17.2", tools.python, Log(None), 60)
+        assert command == [str(root / "3.17.2" / "bin" / "python"), "-m", "mlflow"]
+    assert len(tools.calls) == 2
+    assert tools.calls[0].startswith("-m venv ")
+    assert tools.calls[1].startswith("-m pip install ")
+    assert tools.calls[1].endswith(" mlflow==3.17.2")
+    assert entries(root) == ["3.17.2"]
+
+
+def test_built_with_uv_where_there_is_one(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = tools.script("uv", fail=False)
+    monkeypatch.setattr(environments, "find_uv", lambda: uv)
+    ensure_client(tmp_path / "cache", "3.17.2", tools.python, Log(None), 60)
+    assert [call.split()[0] for call in tools.calls] == ["venv", "pip"]
+
+
+def test_pip_where_uv_fails(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = tools.script("uv", fail=True)
+    monkeypatch.setattr(environments, "find_uv", lambda: uv)
+    ensure_client(tmp_path / "cache", "3.17.2", tools.python, Log(None), 60)
+    assert [" ".join(call.split()[:2]) for call in tools.calls] == ["venv --quiet", "pip install", "-m venv", "-m pip"]
+
+
+def test_failed_build_leaves_nothing(tmp_path: Path, tools: Tools) -> None:
+    python = tools.script("python-that-fails", fail=True)
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path / "cache", "3.17.2", python, Log(None), 60)
+    assert caught.value.reason == "install_failed"
+    assert "no such version" in caught.value.message
+    assert entries(tmp_path / "cache") == []
+
+
+def test_interpreter_that_does_not_exist(tmp_path: Path, tools: Tools) -> None:
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path / "cache", "3.17.2", str(tmp_path / "absent"), Log(None), 60)
+    assert "cannot be started" in caught.value.message
+
+
+def test_cut_off_build_and_broken_environment_are_replaced(tmp_path: Path, tools: Tools) -> None:
+    root = tmp_path / "cache"
+    (root / ".building-3.17.2-cutoff" / "venv").mkdir(parents=True)
+    (root / ".building-3.10.0-of-another").mkdir()
+    broken = root / "3.17.2" / "bin"
+    broken.mkdir(parents=True)
+    (broken / "python").symlink_to(tmp_path / "interpreter-that-was-removed")
+    ensure_client(root, "3.17.2", tools.python, Log(None), 60)
+    assert entries(root) == [".building-3.10.0-of-another", "3.17.2"]
+    assert os.access(root / "3.17.2" / "bin" / "python", os.X_OK)
+
+
+def test_two_at_a_time_build_once(tmp_path: Path, tools: Tools) -> None:
+    python = tools.script("slow-python", fail=False, pause=0.5)
+    results: list[list[str]] = []
+    threads = [
+        threading.Thread(
+            target=lambda: results.append(ensure_client(tmp_path / "cache", "3.17.2", python, Log(None), 60))
+        )
+        for _number in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == 2
+    assert results[0] == results[1]
+    assert len(tools.calls) == 2
+
+
+def test_time_limit(tmp_path: Path, tools: Tools) -> None:
+    python = tools.script("very-slow-python", fail=False, pause=60)
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path / "cache", "3.17.2", python, Log(None), 1)
+    assert "time_limit" in caught.value.message
+    assert entries(tmp_path / "cache") == []
+
+
+def test_root_that_cannot_be_made(tmp_path: Path, tools: Tools) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path / "file" / "cache", "3.17.2", tools.python, Log(None), 60)
+    assert "virtualenv_root" in caught.value.message
+
+
+def test_default_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert str(default_root()) == "/somewhere/mlops.mlflow_aws/mlflow"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(default_root()) == "/home/me/.cache/mlops.mlflow_aws/mlflow"
+
+
+PIP_CONF = """
+[global]
+index-url = https://index.example.org/simple
+extra-index-url =
+    https://one.example.org/simple
+    https://two.example.org/simple
+find-links = /wheels
+    /more/wheels
+[install]
+trusted-host = index.example.org
+"""
+
+
+def test_settings_of_pip_in_the_words_of_uv(tmp_path: Path) -> None:
+    folder = tmp_path / ".config" / "pip"
+    folder.mkdir(parents=True)
+    (folder / "pip.conf").write_text(PIP_CONF)
+    settings = uv_settings({"HOME": str(tmp_path), "PIP_INDEX_URL": "https://mirror.example.org/simple"})
+    assert settings["UV_DEFAULT_INDEX"] == "https://mirror.example.org/simple"
+    assert settings["UV_EXTRA_INDEX_URL"] == "https://one.example.org/simple https://two.example.org/simple"
+    assert settings["UV_FIND_LINKS"] == "/wheels,/more/wheels"
+    assert settings["UV_INSECURE_HOST"] == "index.example.org"
+    assert settings["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+
+
+def test_own_settings_of_uv_win(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://mirror.example.org/simple"}
+    assert uv_settings({**environment, "UV_INDEX_URL": "https://other.example.org"}) == {}
+    (tmp_path / ".config" / "uv").mkdir(parents=True)
+    (tmp_path / ".config" / "uv" / "uv.toml").touch()
+    assert uv_settings(environment) == {}
+
+
+def test_no_settings_without_any(tmp_path: Path) -> None:
+    assert uv_settings({"HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}) == {}
