@@ -95,14 +95,15 @@ def collect(
 
     def events() -> None:
         found = api.find_service(ecs, cluster=subject.cluster, name=subject.name) or {}
-        evidence.events = [str(event.get("message", "")) for event in (found.get("events") or [])[:_EVENTS]]
+        reason = (deployment or {}).get("statusReason")
+        texts = [str(event.get("message", "")) for event in _since(found.get("events") or [], deployment)]
+        evidence.events = [text for text in texts if not (reason and reason in text)][:_EVENTS]
 
     def resources() -> None:
         revisions.extend(_revisions(ecs, subject, deployment))
-        for item in (leaf for revision in revisions for leaf in waiters.managed_resources(revision)):
-            if item["status"] != "ACTIVE":
-                reason = f": {item['statusReason']}" if item.get("statusReason") else ""
-                evidence.resources.append(f"{item['kind']} {item.get('arn') or ''} is {item['status']}{reason}")
+        evidence.resources = _resource_lines(
+            [leaf for revision in revisions for leaf in waiters.managed_resources(revision)]
+        )
 
     _try(evidence, "the service's events", events)
     _try(evidence, "the resources that ECS manages", resources)
@@ -148,6 +149,27 @@ def _says(deployment: Resource | None) -> list[str]:
     return lines
 
 
+def _resource_lines(resources: list[Resource]) -> list[str]:
+    """A line for each resource with a reason; the others that are not ACTIVE together, by status."""
+    lines = []
+    silent: dict[str, list[str]] = {}
+    for item in resources:
+        if item["status"] == "ACTIVE":
+            continue
+        if item.get("statusReason"):
+            name = " ".join(str(item[k]) for k in ("kind", "arn") if item.get(k))
+            lines.append(f"{name} is {item['status']}: {item['statusReason']}")
+        elif item["kind"] not in silent.setdefault(item["status"], []):
+            silent[item["status"]].append(item["kind"])
+    return lines + [f"still {status}: {', '.join(kinds)}" for status, kinds in silent.items()]
+
+
+def _since(items: list[Resource], deployment: Resource | None) -> list[Resource]:
+    """Tasks or events that are not older than the deployment: ECS also shows those of a deleted service of the name."""
+    begin = (deployment or {}).get("createdAt")
+    return [item for item in items if not (begin and item.get("createdAt")) or item["createdAt"] >= begin]
+
+
 def _revisions(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Resource]:
     """The revision that the deployment moves to, else those that the service runs."""
     target = ((deployment or {}).get("targetServiceRevision") or {}).get("arn") or (deployment or {}).get(
@@ -166,10 +188,7 @@ def _tasks(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Reso
     arns: list[str] = []
     for status in ("STOPPED", "RUNNING"):
         arns += api.list_tasks(ecs, cluster=subject.cluster, service=subject.name, status=status)
-    tasks = api.describe_tasks(ecs, cluster=subject.cluster, tasks=arns)
-    since = (deployment or {}).get("createdAt")
-    if since:
-        tasks = [task for task in tasks if not task.get("createdAt") or task["createdAt"] >= since] or tasks
+    tasks = _since(api.describe_tasks(ecs, cluster=subject.cluster, tasks=arns), deployment)
     tasks.sort(key=lambda task: str(task.get("createdAt") or ""), reverse=True)
     return sorted(tasks, key=lambda task: not _unwanted_stop(task))
 
@@ -240,6 +259,9 @@ def _targets(clients: Clients, revisions: list[Resource], evidence: Evidence) ->
 def _log(
     clients: Clients, subject: Subject, tasks: list[Resource], revisions: list[Resource], evidence: Evidence
 ) -> None:
+    if not tasks:
+        evidence.notes.append("no task of this deployment was found")
+        return
     group, prefix = _log_place(clients("ecs"), subject, revisions)
     if not group:
         return
@@ -405,12 +427,12 @@ _CAUSES = (
         "check the execution role and that the subnets have a way to ECR, Secrets Manager and CloudWatch Logs",
     ),
     _cause(
-        r"is FAILED",
+        r"is FAILED|still FAILED",
         "a resource that ECS manages could not be made",
         "see its reason above; delete the service and create it again once that is put right",
     ),
     _cause(
-        r"is PROVISIONING",
+        r"is PROVISIONING|still PROVISIONING",
         "ECS has not finished making the service's resources; the first service of a VPC takes 10 to 25 minutes",
         "wait longer (run again). If nothing moves for half an hour, the infrastructure role was not effective in time "
         "or Elastic Load Balancing's service-linked role is missing: delete the service and create it again",

@@ -90,12 +90,16 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
     "wedge": (
         Evidence(
             says=["deployment IN_PROGRESS"],
-            resources=["loadBalancer  is PROVISIONING: CreateLoadBalancer: AccessDenied: User is not authorized"],
+            resources=["loadBalancer is PROVISIONING: CreateLoadBalancer: AccessDenied: User is not authorized"],
         ),
         "infrastructure role was not allowed",
         "delete the service",
     ),
-    "stuck": (Evidence(resources=["loadBalancer  is PROVISIONING"]), "has not finished", "half an hour"),
+    "stuck": (
+        Evidence(resources=["still PROVISIONING: loadBalancer, certificate"]),
+        "has not finished",
+        "half an hour",
+    ),
     "memory": (
         Evidence(tasks=["task a STOPPED: OutOfMemoryError: Container killed due to memory usage"]),
         "more memory",

@@ -76,6 +76,7 @@ class FakeEcs:
         self.reason = ""
         self.stuck = False
         self.events: list[str] = []
+        self.events_at = 1e6
         self.tasks: list[dict[str, Any]] = []
         self.targets: list[dict[str, Any]] = []
         self.log: list[str] = []
@@ -266,7 +267,7 @@ class FakeEcs:
     def do_DescribeServices(self, services: list[str], cluster: str = "default") -> Any:
         self._tick()
         found = [s for s in self.services.values() if s["serviceName"] in services or s["serviceArn"] in services]
-        events = [{"message": text} for text in self.events]
+        events = [{"message": text, "createdAt": self.moment(self.events_at)} for text in self.events]
         return {"services": [{**_public(item), "events": events} for item in found], "failures": []}
 
     def do_ListServices(self, **_sent: Any) -> Any:

@@ -516,6 +516,18 @@ def test_explanation_survives_what_cannot_be_read(run: Run, ecs: FakeEcs) -> Non
     assert "the tasks could not be read" in result["msg"]
 
 
+def test_tasks_and_events_of_an_older_service_of_the_name_are_not_blamed(run: Run, ecs: FakeEcs) -> None:
+    ecs.now, ecs.stuck = 1000, True
+    reason = "CannotPullContainerError: none"
+    task = {"taskArn": f"{ACCOUNT}:task/default/old", "lastStatus": "STOPPED", "stoppedReason": reason}
+    ecs.tasks = [{**task, "createdAt": ecs.moment(900), "containers": []}]
+    ecs.events = ["(service tracking) " + reason]
+    ecs.events_at = 900
+    result = run(full_params(wait_timeout=30))
+    assert "CannotPull" not in result["msg"]
+    assert "still PROVISIONING: serviceSecurityGroups, loadBalancer, targetGroups" in result["explanation"]["resources"]
+
+
 def test_info(run: Run, ecs: FakeEcs) -> None:
     assert run({"name": "tracking"}, module=ecs_express_service_info)["services"] == []
     run(full_params())
