@@ -21,7 +21,7 @@ description:
   - When a deployment fails or does not end in time, the error says what ECS says, which task, target or resource
     failed and why, the last lines of the container's log, and the likely cause with a remedy.
 author:
-  - The mlops.mlflow_aws maintainers
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:
   service_name:
     description:
@@ -243,7 +243,7 @@ EXAMPLES = r"""
       environment:
         GREETING: hello
       secrets:
-        DATABASE_PASSWORD: arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::
+        DATABASE_PASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::"
       aws_logs_configuration:
         log_group: /ecs/default/tracking
         log_stream_prefix: ecs

@@ -15,7 +15,7 @@ description:
   - Services that are not of Express Mode, or that are already deleted, are left out. A cluster or a name that does
     not exist gives an empty list.
 author:
-  - The mlops.mlflow_aws maintainers
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:
   service_name:
     description: Name of the service. Without it all Express Mode services of the cluster are described.
