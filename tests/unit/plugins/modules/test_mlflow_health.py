@@ -1,0 +1,159 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mlflow_health as Ansible runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import botocore.stub
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeMlflow]:
+    server = FakeMlflow()
+    yield server
+    server.close()
+
+
+def run(capsys: pytest.CaptureFixture[str], check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+    arguments.setdefault("delay", 1)
+    with (
+        patch_module_args({**arguments, "_ansible_check_mode": check_mode}),
+        pytest.raises(SystemExit),
+    ):
+        mlflow_health.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_ready(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, tracking_uri=fake.url + "/", check_artifacts=True, expected_version="v3.17.2")
+    assert result["reason"] == "ready"
+    assert result["changed"] is False
+    assert result["version"] == "3.17.2"
+    assert result["attempts"] == 1
+    assert result["probe"].startswith("_probe/")
+    assert fake.artifacts == {}
+
+
+def test_check_mode_stores_nothing(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, True, tracking_uri=fake.url, check_artifacts=True, artifact_bucket="bucket")
+    assert result["reason"] == "ready"
+    assert result["artifacts_ok"] is True
+    assert {method for method, _path in fake.calls} == {"GET"}
+
+
+def test_failure_tells_reason_and_time(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.canned["GET", "/health"] = (503, {}, b"")
+    result = run(capsys, tracking_uri=fake.url, wait_timeout=2)
+    assert result["failed"]
+    assert result["reason"] == "balancer_unavailable"
+    assert result["attempts"] >= 2
+    assert f"MLflow at {fake.url} is not ready after" in result["msg"]
+    assert "no healthy server" in result["msg"]
+    assert [entry["reason"] for entry in result["history"]] == ["balancer_unavailable"]
+
+
+def test_not_waiting_in_vain(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.login = ("admin", "a-long-password-nobody-uses")
+    secret = "wrong-but-secret-all-the-same"
+    result = run(capsys, tracking_uri=fake.url, username="admin", password=secret, patience=0, wait_timeout=600)
+    assert result["reason"] == "login_rejected"
+    assert result["attempts"] == 1
+    assert "Waiting longer does not help" in result["msg"]
+    assert secret not in json.dumps({key: value for key, value in result.items() if key != "invocation"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"tracking_uri": "sqlite:///mlflow.db"}, "tracking_uri"),
+        ({"ca_path": "/does/not/exist.pem"}, "ca_path"),
+        ({"delay": 0}, "delay must be at least 1"),
+        ({"wait_timeout": -1}, "wait_timeout must be"),
+        ({"artifact_bucket": "bucket"}, "check_artifacts"),
+        ({"username": "admin"}, "password"),
+        ({"username": "admin", "password": "a-password", "token": "a-token"}, "mutually exclusive"),
+    ],
+)
+def test_bad_input(capsys: pytest.CaptureFixture[str], arguments: dict[str, Any], words: str) -> None:
+    result = run(capsys, **{"tracking_uri": "http://127.0.0.1:1", **arguments})
+    assert result["failed"]
+    assert words in result["msg"]
+
+
+def s3(method: str, **arguments: Any) -> tuple[Any, botocore.stub.Stubber]:
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a" * 20, aws_secret_access_key="b" * 40)
+    stubber = botocore.stub.Stubber(client)
+    if "service_error_code" in arguments:
+        stubber.add_client_error("head_object", **arguments)
+    else:
+        stubber.add_response("head_object", {}, **arguments)
+    stubber.activate()
+    return RetryingBotoClientWrapper(client, AWSRetry.jittered_backoff(retries=1, delay=0)), stubber
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key"), [("", "_probe/x"), ("mlflow", "mlflow/_probe/x"), ("/a/b/", "a/b/_probe/x")]
+)
+def test_probe_in_the_bucket(prefix: str, key: str) -> None:
+    client, stubber = s3("head_object", expected_params={"Bucket": "bucket", "Key": key})
+    mlflow_health.find_in_bucket(client, "bucket", prefix, "_probe/x")
+    stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "waiting_helps"),
+    [(404, "artifacts_elsewhere", False), (403, "bucket_forbidden", True), (400, "bucket_error", True)],
+)
+def test_probe_not_in_the_bucket(status: int, reason: str, waiting_helps: bool) -> None:
+    client, _stubber = s3("head_object", service_error_code=str(status), http_status_code=status)
+    with pytest.raises(MlflowError) as caught:
+        mlflow_health.find_in_bucket(client, "bucket", "", "_probe/x")
+    assert (caught.value.reason, caught.value.waiting_helps) == (reason, waiting_helps)
+
+
+def test_without_credentials() -> None:
+    class Client:
+        def head_object(self, **_arguments: Any) -> None:
+            raise botocore.exceptions.NoCredentialsError
+
+    with pytest.raises(MlflowError) as caught:
+        mlflow_health.find_in_bucket(Client(), "bucket", "", "_probe/x")
+    assert caught.value.reason == "bucket_error"
+
+
+def test_the_bucket_is_asked_while_the_probe_is_there(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def find(_client: Any, bucket: str, prefix: str, name: str) -> None:
+        seen.append((bucket, prefix, name in fake.artifacts))
+
+    monkeypatch.setattr(mlflow_health, "find_in_bucket", find)
+    result = run(
+        capsys,
+        tracking_uri=fake.url,
+        check_artifacts=True,
+        artifact_bucket="bucket",
+        artifact_prefix="mlflow",
+        region="us-east-1",
+        access_key="AKIAMADEUPMADEUPMADE",
+        secret_key="made-up-made-up-made-up-made-up-made-up-",
+    )
+    assert result["reason"] == "ready"
+    assert seen == [("bucket", "mlflow", True)]
