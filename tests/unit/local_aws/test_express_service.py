@@ -303,6 +303,11 @@ def test_unknown_cluster_and_bad_input_are_refused(account: Account) -> None:
 def test_task_definition_of_ones_own(account: Account, made: list[str]) -> None:
     container = {**account.container({"TEXT": "mine"}), "name": "Main", "essential": True}
     port = container.pop("containerPort")
+    account.aws.client("logs").create_log_group(logGroupName="/ecs/mine")
+    container["logConfiguration"] = {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": "/ecs/mine", "awslogs-stream-prefix": "ecs", "awslogs-region": "us-east-1"},
+    }
     common: dict[str, Any] = {
         "family": "mine",
         "requiresCompatibilities": ["FARGATE"],
