@@ -296,7 +296,7 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
     Raises:
         Problem: it is gone, being deleted, stopped, broken, or it takes too long.
     """
-    instance = None
+    status, waiting_for = "unknown", []
     for last in polls(patience.timeout, patience.delay):
         instance = find(rds, name)
         if instance is None:
@@ -310,10 +310,10 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
             return instance
         if last:
             break
-    status = (instance or {}).get("DBInstanceStatus", "gone")
+    pending = f", with {', '.join(waiting_for)} pending," if waiting_for else ""
     raise Problem(
-        f"The RDS instance {name} is still {status} after {patience.timeout:g} seconds (wait_timeout). AWS goes on with"
-        " it: run this again, with a longer wait_timeout if need be."
+        f"The RDS instance {name} is still {status}{pending} after {patience.timeout:g} seconds (wait_timeout). AWS"
+        " goes on with it: run this again, with a longer wait_timeout if need be."
     )
 
 

@@ -1,0 +1,230 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from aws_fake import Cloud
+from aws_fake import error
+
+ROLE = {
+    "name": "mlflow-task-role",
+    "description": "Tasks",
+    "service": "ecs-tasks.amazonaws.com",
+    "managed_policies": ["arn:aws:iam::aws:policy/B", "arn:aws:iam::aws:policy/A"],
+    "inline_policies": {
+        "Artifacts": {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"}],
+        }
+    },
+    "permissions_boundary": "arn:aws:iam::123456789012:policy/Boundary",
+    "tags": {"Project": "mlflow"},
+}
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    return Cloud(monkeypatch)
+
+
+def run(cloud, **params):
+    return cloud.run("iam_service_role", **params)
+
+
+def test_four_steps(cloud):
+    check, applied, _check, again = cloud.cycle("iam_service_role", cloud.iam, **ROLE)
+    assert check["iam_role"]["arn"] == applied["iam_role"]["arn"] == again["iam_role"]["arn"]
+    assert check["diff"] == applied["diff"]
+    assert check["diff"]["before"] == {}
+    assert applied["iam_role"]["role_id"]
+    assert applied["iam_role"]["managed_policies"] == sorted(ROLE["managed_policies"])
+
+
+def test_delete_four_steps(cloud):
+    run(cloud, **ROLE)
+    cloud.cycle("iam_service_role", cloud.iam, name=ROLE["name"], state="absent")
+    assert cloud.iam.roles == {}
+
+
+def test_equal_policies_written_differently_are_no_change(cloud):
+    run(cloud, **ROLE)
+    other = json.loads(json.dumps(ROLE["inline_policies"]))
+    other["Artifacts"]["Statement"][0]["Action"].reverse()
+    other["Artifacts"]["Statement"][0]["Resource"] = ["*"]
+    as_text = {"Artifacts": json.dumps(other["Artifacts"])}
+    assert run(cloud, **{**ROLE, "inline_policies": as_text})["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "operation"),
+    [
+        ({"description": "Other"}, "update_role"),
+        ({"max_session_duration": 7200}, "update_role"),
+        ({"service": "ecs.amazonaws.com"}, "update_assume_role_policy"),
+        ({"permissions_boundary": ""}, "delete_role_permissions_boundary"),
+        ({"permissions_boundary": "arn:aws:iam::123456789012:policy/Other"}, "put_role_permissions_boundary"),
+        ({"tags": {}}, "untag_role"),
+        ({"tags": {"Project": "other"}}, "tag_role"),
+        ({"managed_policies": ["arn:aws:iam::aws:policy/C"]}, "attach_role_policy"),
+        ({"managed_policies": [], "purge_managed_policies": True}, "detach_role_policy"),
+        ({"inline_policies": {}, "purge_inline_policies": True}, "delete_role_policy"),
+        ({"inline_policies": {"Artifacts": {"Version": "2012-10-17", "Statement": []}}}, "put_role_policy"),
+    ],
+)
+def test_each_change_is_one_kind_of_call(cloud, change, operation):
+    run(cloud, **ROLE)
+    before = len(cloud.iam.writes())
+    assert run(cloud, check=True, **{**ROLE, **change})["changed"]
+    assert run(cloud, **{**ROLE, **change})["changed"]
+    assert set(cloud.iam.writes()[before:]) == {operation}
+    assert run(cloud, **{**ROLE, **change})["changed"] is False
+
+
+def test_policies_of_others_stay_unless_purged(cloud):
+    run(cloud, **ROLE)
+    cloud.iam.attached[ROLE["name"]].append("arn:aws:iam::aws:policy/Theirs")
+    cloud.iam.inline[ROLE["name"]]["Theirs"] = '{"Statement": []}'
+    assert run(cloud, **ROLE)["changed"] is False
+    assert run(cloud, **ROLE, purge_managed_policies=True, purge_inline_policies=True)["changed"]
+    assert "Theirs" not in str(cloud.iam.attached) + str(cloud.iam.inline)
+
+
+def test_what_is_not_given_is_left_alone(cloud):
+    run(cloud, **ROLE)
+    assert run(cloud, name=ROLE["name"])["changed"] is False
+
+
+def test_path_of_an_existing_role_cannot_change(cloud):
+    run(cloud, **ROLE)
+    result = run(cloud, **ROLE, path="/elsewhere/")
+    assert result["failed"]
+    assert "cannot move" in result["msg"]
+    assert "/elsewhere/" in result["msg"]
+
+
+def test_a_new_role_needs_a_trust_policy(cloud):
+    result = run(cloud, name="r", check=True)
+    assert "service" in result["msg"]
+    assert cloud.iam.writes() == []
+
+
+def test_broken_json_names_the_policy(cloud):
+    assert "inline_policies.Bad" in run(cloud, **{**ROLE, "inline_policies": {"Bad": "{"}})["msg"]
+
+
+def test_waits_for_three_equal_reads_and_settles(cloud):
+    cloud.iam.faults["get_role"] = [error("NoSuchEntity")]  # the first look finds nothing
+    run(cloud, **ROLE, settle_time=7)
+    reads = [name for name in cloud.iam.names() if name == "get_role"]
+    assert len(reads) == 1 + 3
+    assert sum(cloud.naps) == pytest.approx(7)
+
+
+def test_a_flicker_starts_the_count_again(cloud):
+    cloud.iam.faults["get_role"] = [error("NoSuchEntity")]
+    cloud.iam.faults["list_role_policies"] = [error("NoSuchEntity"), error("NoSuchEntity")]
+    run(cloud, **ROLE, settle_time=0)
+    assert cloud.iam.names().count("get_role") == 1 + 2 + 3
+
+
+def test_gives_up_with_a_sentence(cloud):
+    cloud.iam.faults["get_role"] = [error("NoSuchEntity")] * 100
+    assert "wait_timeout" in run(cloud, **ROLE, wait_timeout=5)["msg"]
+
+
+def test_an_unchanged_old_role_costs_no_time(cloud):
+    cloud.iam.age = timedelta(hours=1)
+    run(cloud, **ROLE, wait=False)
+    run(cloud, **ROLE)
+    assert cloud.naps == []
+
+
+def test_an_unchanged_young_role_is_awaited(cloud):
+    # What was cut off after the creation, or created with wait off, is awaited by the next run.
+    run(cloud, **ROLE, wait=False)
+    assert run(cloud, **ROLE, settle_time=10)["changed"] is False
+    assert 8 < sum(cloud.naps) <= 10
+
+
+def test_simulation_is_awaited(cloud):
+    cloud.iam.denied = ["s3:PutObject", "s3:PutObject"]
+    run(cloud, **ROLE, simulate_actions=["s3:PutObject"])
+    assert cloud.iam.names().count("simulate_principal_policy") == 3
+    cloud.iam.denied = ["s3:PutObject"] * 100
+    result = run(cloud, **{**ROLE, "description": "x"}, simulate_actions=["s3:PutObject"], wait_timeout=3)
+    assert "s3:PutObject" in result["msg"]
+
+
+def test_a_lost_answer_to_create_is_no_failure(cloud):
+    run(cloud, **{**ROLE, "managed_policies": []})
+    cloud.iam.faults["get_role"] = [error("NoSuchEntity")]  # as if not visible yet
+    result = run(cloud, **ROLE)
+    assert result["changed"]
+    assert cloud.iam.attached[ROLE["name"]] == sorted(ROLE["managed_policies"])
+
+
+def test_throttling_and_late_visibility_are_retried(cloud):
+    cloud.iam.faults["create_role"] = [error("ThrottlingException"), error("Throttling")]
+    cloud.iam.faults["put_role_policy"] = [error("NoSuchEntity")]
+    assert run(cloud, **ROLE)["changed"]
+
+
+def test_aws_errors_say_what_to_do(cloud):
+    cloud.iam.faults["get_role"] = [error("ExpiredToken")]
+    assert "renew" in run(cloud, **ROLE)["msg"]
+    cloud.iam.faults["get_role"] = [error("AccessDenied", "GetRole", "not authorized")]
+    result = run(cloud, **ROLE)
+    assert "mlflow-task-role" in result["msg"]
+    assert "not authorized" in result["msg"]
+
+
+def test_a_policy_that_is_gone_already_is_fine(cloud):
+    run(cloud, **ROLE)
+    cloud.iam.faults["detach_role_policy"] = [error("NoSuchEntity")]
+    cloud.iam.faults["delete_role"] = [error("NoSuchEntity")]
+    assert run(cloud, name=ROLE["name"], state="absent")["changed"]
+
+
+def test_a_service_linked_role_is_not_deleted(cloud):
+    cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+    assert "service-linked" in run(cloud, name="AWSServiceRoleForECS", state="absent")["msg"]
+
+
+def test_linked_roles_four_steps(cloud):
+    services = ["ecs.amazonaws.com", "unknown.amazonaws.com"]
+    check, applied, _check, _again = cloud.cycle("iam_service_linked_role", cloud.iam, aws_service_name=services)
+    assert check["iam_roles"][0]["arn"] == applied["iam_roles"][0]["arn"]
+    assert "arn" not in check["iam_roles"][1], "the name of an unknown service's role is not guessed"
+    assert [role["aws_service_name"] for role in applied["iam_roles"]] == services
+
+
+def test_linked_role_made_meanwhile(cloud):
+    cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+    role = cloud.iam.roles.pop("AWSServiceRoleForECS")
+    message = "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."
+    cloud.iam.faults["create_service_linked_role"] = [error("InvalidInput", message=message)]
+    original = cloud.iam.call_list_roles
+
+    def late(PathPrefix):
+        if "create_service_linked_role" in cloud.iam.names()[1:]:
+            cloud.iam.roles["AWSServiceRoleForECS"] = role
+        return original(PathPrefix)
+
+    cloud.iam.call_list_roles = late
+    result = cloud.run("iam_service_linked_role", aws_service_name="ecs.amazonaws.com")
+    assert result["changed"] is False
+    assert result["iam_roles"][0]["name"] == "AWSServiceRoleForECS"
+
+
+def test_linked_role_without_permission_to_list(cloud):
+    cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+    cloud.iam.faults["list_roles"] = [error("AccessDenied")]
+    assert cloud.run("iam_service_linked_role", aws_service_name="ecs.amazonaws.com")["changed"] is False
+
+
+def test_linked_role_other_invalid_input_is_an_error(cloud):
+    cloud.iam.faults["create_service_linked_role"] = [error("InvalidInput", message="no such service")]
+    assert cloud.run("iam_service_linked_role", aws_service_name="nonsense.amazonaws.com")["failed"]

@@ -1,0 +1,172 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import string
+from datetime import UTC
+from datetime import datetime
+
+import pytest
+from aws_fake import Cloud
+from aws_fake import error
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+
+NAME = "mlflow/database"
+SECRET = {
+    "name": NAME,
+    "description": "Database",
+    "generate": {"template": {"username": "mlflow", "engine": "postgres"}, "key": "password"},
+    "tags": {"Project": "mlflow"},
+}
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    return Cloud(monkeypatch)
+
+
+def run(cloud, **params):
+    result = cloud.run("secretsmanager_secret", **params)
+    for value in cloud.secretsmanager.values.values():
+        password = json.loads(value)["password"] if value.startswith("{") else value
+        assert password not in cloud.printed, "a value was printed"
+    return result
+
+
+def test_four_steps(cloud):
+    check, applied, _check, again = cloud.cycle("secretsmanager_secret", cloud.secretsmanager, **SECRET)
+    assert check["secret"]["arn"].endswith("-??????")
+    assert applied["secret"]["arn"] == again["secret"]["arn"]
+    assert applied["generated"]
+    assert not again["generated"]
+    value = json.loads(cloud.secretsmanager.values[NAME])
+    assert value["username"] == "mlflow"
+    assert len(value["password"]) == 32
+    assert "mlflow" in cloud.printed, "short members of the template are not blotted out"
+
+
+def test_value_is_never_printed_nor_changed(cloud):
+    run(cloud, **SECRET)
+    before = cloud.secretsmanager.values[NAME]
+    for change in ({"description": "Other"}, {"tags": {}}, {"kms_key_id": "alias/ours"}):
+        assert run(cloud, **{**SECRET, **change})["changed"]
+    assert cloud.secretsmanager.values[NAME] == before
+
+
+def test_scheduled_for_deletion_is_restored_with_its_value(cloud):
+    run(cloud, **SECRET)
+    before = cloud.secretsmanager.values[NAME]
+    cloud.cycle("secretsmanager_secret", cloud.secretsmanager, name=NAME, state="absent")
+    check, applied, _check, _again = cloud.cycle("secretsmanager_secret", cloud.secretsmanager, **SECRET)
+    assert check["restored"]
+    assert applied["restored"]
+    assert cloud.secretsmanager.values[NAME] == before
+
+
+def test_forced_deletion_is_awaited(cloud):
+    run(cloud, **SECRET)
+    cloud.cycle("secretsmanager_secret", cloud.secretsmanager, name=NAME, state="absent", force=True)
+    assert cloud.secretsmanager.secrets == {}
+
+
+def test_forced_deletion_of_a_scheduled_one(cloud):
+    run(cloud, **SECRET)
+    cloud.secretsmanager.secrets[NAME]["DeletedDate"] = datetime.now(UTC)
+    assert run(cloud, name=NAME, state="absent", force=True)["changed"]
+
+
+@pytest.mark.parametrize(
+    "value", ['{"username": "mlflow", "engine": "postgres"}', '{"password": "unlikely-password-1"}']
+)
+def test_a_partial_secret_is_an_error(cloud, value):
+    run(cloud, **SECRET)
+    cloud.secretsmanager.values[NAME] = value
+    result = cloud.run("secretsmanager_secret", **SECRET)
+    assert "lacks" in result["msg"]
+    assert "unlikely-password-1" not in cloud.printed
+    assert cloud.secretsmanager.values[NAME] == value
+
+
+@pytest.mark.parametrize("value", ["unlikely-plain-text", '["unlikely-plain-text"]'])
+def test_a_value_that_is_no_object_is_an_error_and_not_shown(cloud, value):
+    run(cloud, **SECRET)
+    cloud.secretsmanager.values[NAME] = value
+    assert "JSON object" in cloud.run("secretsmanager_secret", **SECRET)["msg"]
+    assert "unlikely" not in cloud.printed.replace("unlikely-secret-key", "")
+
+
+def test_another_user_is_a_warning(cloud):
+    run(cloud, **SECRET)
+    before = cloud.secretsmanager.values[NAME]
+    other = {**SECRET, "generate": {"template": {"username": "other"}}}
+    result = run(cloud, **other)
+    assert not result["changed"]
+    assert "username" in str(result["warnings"])
+    assert cloud.secretsmanager.values[NAME] == before
+
+
+def test_a_secret_without_a_value_gets_one(cloud):
+    run(cloud, **SECRET)
+    del cloud.secretsmanager.values[NAME]
+    assert run(cloud, **SECRET)["generated"]
+
+
+def test_rotate_replaces_the_random_member_only(cloud):
+    run(cloud, **SECRET)
+    before = json.loads(cloud.secretsmanager.values[NAME])
+    cloud.secretsmanager.values[NAME] = json.dumps({**before, "host": "added-by-others"})
+    assert run(cloud, **SECRET, rotate=True, check=True)["rotated"]
+    assert json.loads(cloud.secretsmanager.values[NAME])["password"] == before["password"]
+    assert run(cloud, **SECRET, rotate=True)["rotated"]
+    after = json.loads(cloud.secretsmanager.values[NAME])
+    assert after["password"] != before["password"]
+    assert {**after, "password": ""} == {**before, "host": "added-by-others", "password": ""}
+
+
+def test_given_value_is_written_once_and_not_read_again(cloud):
+    run(cloud, name=NAME, value="unlikely-value-number-one")
+    assert not run(cloud, name=NAME, value="unlikely-value-number-two")["changed"]
+    assert "get_secret_value" not in cloud.secretsmanager.names()
+    assert run(cloud, name=NAME, value="unlikely-value-number-two", rotate=True)["rotated"]
+    assert not run(cloud, name=NAME, value="unlikely-value-number-two", rotate=True)["changed"]
+
+
+def test_a_new_secret_needs_a_value(cloud):
+    assert "generate or value" in cloud.run("secretsmanager_secret", name=NAME, check=True)["msg"]
+
+
+def test_created_meanwhile_keeps_the_other_value(cloud):
+    run(cloud, **SECRET)
+    before = cloud.secretsmanager.values[NAME]
+    cloud.secretsmanager.faults["describe_secret"] = [error("ResourceNotFoundException")]
+    assert not run(cloud, **SECRET)["changed"]
+    assert cloud.secretsmanager.values[NAME] == before
+
+
+def test_passwords():
+    allowed = set(string.ascii_letters + string.digits + string.punctuation) - set("/\"@' ")
+    seen = set()
+    for _ in range(300):
+        password = secret.password(32, "/\"@' ")
+        assert len(password) == 32
+        assert set(password) <= allowed
+        assert any(c.isupper() for c in password)
+        assert any(c.islower() for c in password)
+        assert any(c.isdigit() for c in password)
+        assert any(c in string.punctuation for c in password)
+        seen.add(password)
+    assert len(seen) == 300
+    assert set("".join(seen)) == allowed
+
+
+@pytest.mark.parametrize(("length", "exclude"), [(8, ""), (32, string.ascii_letters + string.punctuation)])
+def test_weak_passwords_are_refused(length, exclude):
+    with pytest.raises(Problem):
+        secret.password(length, exclude)
+
+
+def test_a_class_that_is_excluded_is_not_demanded():
+    assert secret.password(20, string.punctuation).isalnum()
