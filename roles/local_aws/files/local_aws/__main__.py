@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``python -m local_aws up|down|status|serve --home DIR``."""
+"""The command line: ``python -m local_aws up|down|status|prepare|serve --home DIR``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from .launch import serve
 _ROOMS = "databases,tasks,balancer,express"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 90.0
+_PREPARE_SECONDS = 3600.0
 #: What lies in a home besides the cache of runtimes: all that ``down --wipe`` removes.
 _STATE = ("state", "s3", "db", "tasks", "ca", "ca.pem", "settings.json", "credentials.json", "daemon.log")
 
@@ -183,10 +185,30 @@ def status(home: Path) -> dict[str, Any]:
     if pid is None:
         return {"running": False, "home": str(home)}
     endpoint = _await_ready(home)["endpoint_url"]
-    # The user's proxy has no business on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{endpoint}/_local_aws/status", timeout=30) as answer:
+    with _opener().open(f"{endpoint}/_local_aws/status", timeout=30) as answer:
         return {"running": True, "home": str(home), "pid": pid, **json.load(answer)}
+
+
+def prepare(home: Path, image: str) -> dict[str, Any]:
+    """Lets the daemon bring the software of an image here, so that the first task need not wait for it."""
+    if _running_pid(home) is None:
+        raise CommandError(f"No local AWS runs in {home}: start it first.")
+    _say(f"Bringing the software of {image}; the first time, it is downloaded.")
+    request = urllib.request.Request(
+        f"{_await_ready(home)['endpoint_url']}/_local_aws/images",
+        data=json.dumps({"image": image}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with _opener().open(request, timeout=_PREPARE_SECONDS) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise CommandError(json.load(error)["error"]) from error
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    # The user's proxy has no business on this machine.
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -196,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         ("up", "start it, if it does not run; prints one line of JSON"),
         ("down", "stop it"),
         ("status", "say what runs"),
+        ("prepare", "bring the software of an image here"),
         ("serve", "run in the foreground"),
     ):
         command = verbs.add_parser(verb, help=text)
@@ -204,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--rooms", default=_ROOMS, help=argparse.SUPPRESS)
         if verb == "up":
             _add_settings(command)
+        if verb == "prepare":
+            command.add_argument("image", help="as in a task definition")
         if verb == "down":
             command.add_argument("--wipe", action="store_true", help="delete the state, too (not the runtimes)")
     return parser
@@ -227,6 +252,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if verb == "status":
             result = status(home)
+        elif verb == "prepare":
+            result = prepare(home, options["image"])
         else:
             with _one_at_a_time(home):
                 rooms = options.pop("rooms", "")

@@ -139,7 +139,10 @@ class App:
                 body=call.body,
             )
             _refuse_problems(request)
-            return await room.handle(call)
+            response = await room.handle(call)
+            if not call.asked:
+                _log.error("%s:%s was answered without asking IAM: a mistake in a room.", call.service, call.operation)
+            return response
         except ApiError as error:
             return _error(error, call.service)
         except TrustError as error:
@@ -202,6 +205,8 @@ class App:
             return self._calls(exchange)
         if page == "faults":
             return await self._faults(exchange, rest)
+        if page == "images" and exchange.method == "POST":
+            return await self._image(exchange)
         return _json({"error": f"The local AWS has no page {exchange.path} for {exchange.method}."}, 404)
 
     def status(self) -> dict[str, Any]:
@@ -226,6 +231,14 @@ class App:
             self.cloud.counts.clear()
         calls = [asdict(call) for call in self.cloud.calls]
         return _json({"counts": dict(self.cloud.counts), "calls": calls})
+
+    async def _image(self, exchange: _Exchange) -> Response:
+        """Brings the software of an image here; answers when it is there."""
+        image = json.loads(await exchange.read())["image"]
+        try:
+            return _json({"changed": await self.cloud.tasks.prepare(image)})
+        except Exception as error:
+            return _json({"error": str(error)}, 400)
 
     async def _faults(self, exchange: _Exchange, fault_id: str) -> Response:
         if exchange.method == "DELETE":

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiError", "Authority", "Clock", "Cloud", "RecordedCall", "Settings", "TrustError"]
 
-# How long before the end of its session a role's client is made anew; seconds.
+# How long a role's client holds, and how long before that it is made anew; seconds.
+_SESSION_SECONDS = 3600
 _RENEW_SECONDS = 600
 _MAX_CALLS = 10_000
 
@@ -90,12 +91,12 @@ class Cloud:
         key = (service, role_arn or "", principal)
         if role_arn is not None:
             # Asked each time: a service notices at once when a role is gone or trusts it no more.
-            iam.check_trust(self.settings, role_arn, principal)
+            self._check_trust(role_arn, principal)
         with self._lock:
             expires, client = self._clients.get(key, (0.0, None))
             if client is None or expires < time.time():
                 client = self._new_client(service, role_arn, principal)
-                self._clients[key] = (time.time() + 3600 - _RENEW_SECONDS, client)
+                self._clients[key] = (time.time() + _SESSION_SECONDS - _RENEW_SECONDS, client)
             return client
 
     def _new_client(self, service: str, role_arn: str | None, principal: str) -> Any:
@@ -105,7 +106,7 @@ class Cloud:
         if role_arn is None:
             key, secret, token = self.settings.access_key_id, self.settings.secret_access_key, None
         else:
-            fresh = self.role_credentials(role_arn, principal)
+            fresh = iam.role_session(role_arn, principal, _SESSION_SECONDS)
             key, secret, token = fresh["AccessKeyId"], fresh["SecretAccessKey"], fresh["Token"]
         return self._session.create_client(
             service,
@@ -132,7 +133,14 @@ class Cloud:
         :returns: AccessKeyId, SecretAccessKey, Token, Expiration (ISO 8601, UTC).
         :raises TrustError: the role does not exist or does not trust the principal.
         """
-        return iam.role_session(self.settings, role_arn, principal, seconds)
+        self._check_trust(role_arn, principal)
+        return iam.role_session(role_arn, principal, seconds)
+
+    def _check_trust(self, role_arn: str, principal: str) -> None:
+        """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
+        if self.faults.take("iam:Propagation", role_arn) is not None:
+            raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
+        iam.check_trust(self.settings, role_arn, principal)
 
     async def aws(
         self,
@@ -176,6 +184,7 @@ class Cloud:
         :arg context: the request's condition keys, e.g. ``aws:RequestTag/Name``.
         :raises ApiError: AccessDeniedException (JSON services) or AccessDenied (Query), worded as AWS words it.
         """
+        call.asked = True
         iam.enforce(call, action, resource, context)
 
     def changed(self, delay: float = 1.0) -> None:

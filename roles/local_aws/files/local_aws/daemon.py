@@ -58,7 +58,7 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
         for room in rooms:
             await room.start()
             started.append(room)
-        _announce(settings, cloud.endpoint_url)
+        _announce(cloud)
         await _first(stopping, server)
     finally:
         _log.info("Stopping.")
@@ -96,14 +96,18 @@ async def _serve_http(application: object, listener: socket.socket, closing: asy
     await hypercorn.asyncio.serve(application, config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
 
 
-def _announce(settings: Settings, endpoint_url: str) -> None:
+def _announce(cloud: Cloud) -> None:
     """Tells ``up`` that everything is ready."""
+    settings = cloud.settings
+    balancer = getattr(cloud, "balancer", None)
     document = {
         "pid": os.getpid(),
-        "endpoint_url": endpoint_url,
+        "endpoint_url": cloud.endpoint_url,
         "region": settings.region,
         "account_id": settings.account_id,
         "version": __version__,
+        # What the host names of Express services end in, where they are names.
+        "domain": f"ecs.{settings.region}.localhost:{balancer.port}" if balancer else "",
     }
     write_atomically(settings.home / "daemon.json", json.dumps(document).encode(), 0o644)
-    _log.info("Ready on %s.", endpoint_url)
+    _log.info("Ready on %s.", cloud.endpoint_url)

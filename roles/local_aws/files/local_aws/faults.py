@@ -19,7 +19,7 @@ class Fault:
     """Something that shall go wrong.
 
     :arg what: what it happens to, with wildcards: an API call (``rds:CreateDBInstance``, ``ecs:*``, ``s3:PutObject``)
-        or a name that a room takes (``tasks:pull``).
+        or a name that a part of the local AWS takes (``iam:Propagation``: a role is not yet to be assumed).
     :arg subject: which one, with wildcards; compared with the caller's ARN (API call) or what the room says.
     :arg code: AWS's error code.
     :arg message: AWS's message.

@@ -210,9 +210,8 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def role_session(settings: Settings, role_arn: str, principal: str, seconds: int) -> dict[str, str]:
-    """See Cloud.role_credentials()."""
-    check_trust(settings, role_arn, principal)
+def role_session(role_arn: str, principal: str, seconds: int) -> dict[str, str]:
+    """Credentials of a role whose trust has been checked; see Cloud.role_credentials()."""
     name = f"{principal.partition('.')[0]}-{uuid.uuid4().hex[:16]}"
     assumed, error = sts_service._assumed_role_arn(role_arn, name)
     if error:

@@ -37,6 +37,7 @@ class Call:
     :arg headers: the request's headers, names in lower case.
     :arg principal_arn: the caller: root, user, or assumed-role session.
     :arg access_key_id: the key that signed the request.
+    :arg asked: whether IAM has been asked, by Cloud.allow() or by ministack.
     """
 
     service: str
@@ -48,12 +49,14 @@ class Call:
     account_id: str
     principal_arn: str
     access_key_id: str = ""
+    asked: bool = False
     _passthrough: Callable[[], Awaitable[Response]] | None = field(default=None, repr=False)
 
     async def passthrough(self) -> Response:
         """What ministack answers to this call, IAM policies enforced by it."""
         if self._passthrough is None:
             raise RuntimeError(f"{self.service}:{self.operation} did not come in over HTTP; nothing to pass it on to.")
+        self.asked = True
         return await self._passthrough()
 
 

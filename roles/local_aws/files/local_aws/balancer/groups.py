@@ -20,7 +20,7 @@ class Target:
     :arg id: the task's address.
     :arg port: the container port, as the API shows it.
     :arg real_port: the port to connect to.
-    :ivar answered: whether the target ever answered HTTP, with any status.
+    :ivar answered: monotonic time of the first answer, with any status; 0 before.
     :ivar since: monotonic time of the last change of state.
     """
 
@@ -32,7 +32,7 @@ class Target:
     description: str = "Target registration is in progress"
     successes: int = 0
     failures: int = 0
-    answered: bool = False
+    answered: float = 0.0
     since: float = 0.0
 
 
@@ -75,8 +75,8 @@ class TargetGroup:
         :returns: whether the state changed.
         """
         before = target.state
-        if status:
-            target.answered = True
+        if status and not target.answered:
+            target.answered = now
         if status and matches(self.codes, status):
             target.successes += 1
             target.failures = 0

@@ -117,6 +117,7 @@ class Databases:
         self._instances: dict[tuple[str, str], Instance] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._restored: dict[str, Any] = {}
+        groups.complete_families()
         self._handlers: dict[str, Callable[[Call], Awaitable[Response]]] = {
             "CreateDBInstance": self._create,
             "DescribeDBInstances": lambda call: describe_instances(self._records, call),

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ministack.services import rds
+
 from ..room import ApiError
 from ..room import Call
 from ..room import Response
@@ -18,6 +20,32 @@ from .rules import invalid
 
 # Of RDS's parameters these are not PostgreSQL's, or name libraries that this PostgreSQL does not have.
 _NOT_OURS = ("rds.", "shared_preload_libraries", "apg_", "pgaudit.", "pg_stat_statements.", "auto_explain.", "cron.")
+
+
+def complete_families() -> None:
+    """Adds RDS's own parameter to the families of PostgreSQL, whose parameters DescribeDBParameters lists.
+
+    Amazon RDS User Guide, "Requiring an SSL connection to a PostgreSQL DB instance": 1 by default since version 15.
+    """
+    listed = rds._default_parameters_for_family
+
+    def complete(family: str) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = listed(family)
+        major = family.removeprefix("postgres")
+        if major.isdigit() and all(parameter["name"] != "rds.force_ssl" for parameter in parameters):
+            parameters.append(
+                {
+                    "name": "rds.force_ssl",
+                    "default": "1" if int(major) >= 15 else "0",
+                    "description": "Force SSL connections.",
+                    "apply_type": "dynamic",
+                    "data_type": "boolean",
+                    "modifiable": True,
+                }
+            )
+        return parameters
+
+    rds._default_parameters_for_family = complete
 
 
 def applies(name: str, value: str) -> bool:

@@ -28,6 +28,8 @@ GRACE_SECONDS = 300
 """healthCheckGracePeriodSeconds of Express services, AWS seconds, counted from a task's first answer."""
 STARTUP_REAL_SECONDS = 300
 """The same in real seconds, for tasks that do not answer yet: a process does not start faster than it does."""
+SILENT_REAL_SECONDS = 30
+"""Real seconds that a task which has answered may be silent: a busy machine is not an ill task."""
 LONGEST_BACK_OFF = 300
 TICK_SECONDS = 5
 
@@ -247,9 +249,12 @@ class Fleet:
                 await self._stop(task.arn, f"Task failed ELB health checks in (target-group {self.group})")
 
     def _beyond_grace(self, task: Any, target: Any, now: float) -> bool:
-        age = now - self._since.get(task.arn, now)
-        grace = self.cloud.clock.real(GRACE_SECONDS) if target.answered else STARTUP_REAL_SECONDS
-        return age > grace
+        """Whether an unhealthy task has had its time; only wrong answers are judged by AWS's clock."""
+        if not target.answered:
+            return now - self._since.get(task.arn, now) > STARTUP_REAL_SECONDS
+        if target.reason == "Target.ResponseCodeMismatch":
+            return now - target.answered > self.cloud.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
+        return now - target.since > SILENT_REAL_SECONDS
 
     async def _stop(self, arn: str, reason: str) -> None:
         if arn in self._stopping:

@@ -126,6 +126,16 @@ class TaskRunner:
         """A task, running or stopped within the last hour."""
         return self._tasks.get(task_arn)
 
+    async def prepare(self, image: str) -> bool:
+        """Makes the runtime of an image beforehand.
+
+        :returns: whether it had to be made.
+        :raises CannotPullContainerError: the image is unknown, or its packages cannot be had.
+        """
+        is_new = not self._runtimes.has(image)
+        await self._runtimes.provide(image)
+        return is_new
+
     def all(self) -> list[Task]:
         """All tasks, the oldest first."""
         return list(self._tasks.values())

@@ -57,6 +57,13 @@ class Runtimes:
             await asyncio.to_thread(_install_hook, target)
         return target
 
+    def has(self, image: str) -> bool:
+        """Whether the runtime of an image is there already.
+
+        :raises CannotPullContainerError: the image is unknown.
+        """
+        return (self._folder / recipe(image).key / _COMPLETE).exists()
+
     @asynccontextmanager
     async def _file_lock(self, key: str) -> AsyncIterator[None]:
         """Between processes; freed by the system if this one dies."""
