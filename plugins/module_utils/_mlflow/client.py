@@ -304,13 +304,15 @@ def _explain_tls(cause: ssl.SSLError, connection: Connection) -> MlflowError:
         if reason:
             # A balancer shows the certificate of another service until the right one is attached: worth waiting for.
             return MlflowError(
-                reason, f"The certificate that {host} shows {what}: {cause.verify_message}.", waiting_helps=True
+                reason,
+                f"The certificate that {host} shows {what}: {cause.verify_message.rstrip('.')}.",
+                waiting_helps=True,
             )
         trusted = f"by those in ca_path {connection.ca_path}" if connection.ca_path else "by this machine; see ca_path"
         return MlflowError(
             "tls_not_trusted",
             f"The certificate of {host} is signed by an authority that is not trusted {trusted}"
-            f" ({cause.verify_message}).",
+            f" ({cause.verify_message.rstrip('.')}).",
         )
     if cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return MlflowError("tls_failed", f"{uri} answers, but not in TLS; is it http:// rather than https://?", True)
