@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -128,9 +129,7 @@ def test_available_means_that_sql_works(local_aws: LocalAws, database: dict[str,
     assert query(local_aws, database, "SHOW server_version").startswith(database["EngineVersion"])
 
 
-def test_the_master_user_is_no_superuser_but_owns_its_database(
-    local_aws: LocalAws, database: dict[str, Any]
-) -> None:
+def test_the_master_user_is_no_superuser_but_owns_its_database(local_aws: LocalAws, database: dict[str, Any]) -> None:
     row = "SELECT rolsuper::text || rolcreatedb::text || rolcreaterole::text FROM pg_roles WHERE rolname = 'mlflow'"
     assert query(local_aws, database, row) == "falsetruetrue"
     assert query(local_aws, database, "CREATE TABLE public.t (a int); DROP TABLE public.t; SELECT 1") == 1
@@ -173,8 +172,6 @@ def test_a_wrong_password_is_refused(local_aws: LocalAws, database: dict[str, An
 
 
 def test_a_running_query_can_be_cancelled(local_aws: LocalAws, database: dict[str, Any]) -> None:
-    import threading
-
     connection = connect(local_aws, database)
     try:
         timer = threading.Timer(0.5, connection.cancel)

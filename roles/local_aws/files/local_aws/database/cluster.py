@@ -154,7 +154,7 @@ class Cluster:
             return
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
         self._make_folder()
-        await asyncio.to_thread(shutil.copytree, source / "data", self.data, symlinks=True)
+        await asyncio.to_thread(shutil.copytree, source / "data", self.data, symlinks=True, dirs_exist_ok=True)
         await asyncio.to_thread(_give_away, self.data)
         self._write_access()
         self.configure(settings)
