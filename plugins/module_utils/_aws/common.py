@@ -167,7 +167,7 @@ def run(module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome]) -> 
         return module.fail_json(msg=e.message or str(e))
     except (BotoCoreError, ClientError) as e:
         next_step = _NEXT_STEPS.get(error_code(e), "")
-        return module.fail_json_aws(e, msg=f"{subject}: {next_step}".rstrip(": ") if next_step else subject)
+        return module.fail_json_aws(e, msg=f"{subject}: {next_step} AWS or its SDK says" if next_step else subject)
     for warning in outcome.warnings:
         # Not module.warn(): that of amazon.aws 10 makes core 2.19 print a deprecation notice beside each warning.
         warn(warning)
