@@ -33,7 +33,7 @@ sys.path.insert(0, str(PACKAGE))
 SCALE = 600
 
 
-def eventually(check: Callable[[], Any], seconds: float = 20.0, what: str = "it") -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 40.0, what: str = "it") -> Any:
     """Polls until the check gives something true; returns that."""
     deadline = time.monotonic() + seconds
     while True:
@@ -162,6 +162,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     yield aws
     aws.down()
     aws.assert_gone()
+    assert "was done without asking IAM" not in aws.log()
 
 
 @pytest.fixture

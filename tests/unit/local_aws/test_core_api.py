@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError
 from conftest import LocalAws
+from express_support import Account
 
 Order = Callable[..., None]
 
@@ -50,6 +51,15 @@ def test_a_fault_can_be_a_delay_alone(local_aws: LocalAws, faults: Order) -> Non
 def test_a_fault_that_makes_no_sense_is_refused(local_aws: LocalAws, document: object) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400"):
         local_aws.page("faults", "POST", document)
+
+
+def test_a_role_can_be_too_young_to_be_assumed(local_aws: LocalAws, faults: Order) -> None:
+    account = Account(local_aws)
+    faults("iam:Propagation", subject=account.infrastructure)
+    with pytest.raises(ClientError, match="assume"):
+        account.create("too-young")
+    [fault] = local_aws.page("faults")["faults"]
+    assert fault["happened"] == 1
 
 
 def test_calls_are_recorded_and_counted(new_local_aws: Callable[..., LocalAws]) -> None:

@@ -204,5 +204,7 @@ def test_an_own_operation_needs_credentials_and_permission(local_aws: LocalAws, 
     name, key, secret = user
     ecs = local_aws.client("ecs", key, secret)
     assert refusal(ecs.describe_express_gateway_service, serviceArn=arn) == "AccessDeniedException"
+    # Also where the answer is the same for everybody.
+    assert refusal(local_aws.client("rds", key, secret).describe_db_engine_versions) == "AccessDenied"
     allow(local_aws, name, ["ecs:DescribeExpressGatewayService"])
     assert refusal(ecs.describe_express_gateway_service, serviceArn=arn) != "AccessDeniedException"

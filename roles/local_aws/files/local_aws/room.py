@@ -92,7 +92,10 @@ class Room(Protocol):
         ...
 
     async def handle(self, call: Call) -> Response:
-        """The answer; raises ApiError."""
+        """The answer; raises ApiError.
+
+        Asks IAM by Cloud.allow(), unless it passes the call on. A read that it did not ask for is asked for on "*".
+        """
         ...
 
     async def start(self) -> None:
