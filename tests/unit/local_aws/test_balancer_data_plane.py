@@ -70,10 +70,10 @@ def test_healthy_target_is_unhealthy_after_two_failures_and_needs_five_successes
 )
 def test_reason_of_a_failed_check(status: int | None, reason: str) -> None:
     group, target = TargetGroup(BLUE), Target("10.0.0.1", 80, 80)
-    group.observe(target, status, 0)
-    group.observe(target, status, 0)
+    group.observe(target, status, 3)
+    group.observe(target, status, 4)
     assert (target.state, target.reason) == ("unhealthy", reason)
-    assert target.answered is (status == 404)
+    assert target.answered == (3 if status == 404 else 0)
 
 
 def test_one_success_between_failures_resets_both_counters() -> None:
