@@ -52,7 +52,7 @@ options:
     type: int
     default: 3
 author:
-  - The mlops.mlflow_aws maintainers
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_health
 extends_documentation_fragment:

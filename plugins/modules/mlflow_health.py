@@ -63,7 +63,7 @@ options:
     type: int
     default: 15
 author:
-  - The mlops.mlflow_aws maintainers
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_demo
 extends_documentation_fragment:
