@@ -1,0 +1,152 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pure logic of Express services: defaults, merging, comparing, names, IAM conditions, stages of a saved service."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import conftest  # noqa: F401 - makes local_aws importable
+import pytest
+
+from local_aws.express import conditions
+from local_aws.express import network
+from local_aws.express import shapes
+from local_aws.express.model import Deployment
+from local_aws.express.model import Managed
+from local_aws.express.model import Revision
+from local_aws.express.model import Service
+from local_aws.room import ApiError
+
+ROLE = "arn:aws:iam::123456789012:role/execution"
+
+
+def configured(**more: Any) -> dict[str, Any]:
+    return shapes.configuration({"executionRoleArn": ROLE, "primaryContainer": {"image": "x"}, **more}, "/aws/ecs/x")
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "fits"),
+    [
+        ("256", "512", True),
+        ("256", "4096", False),
+        ("512", "4096", True),
+        ("1024", "2048", True),
+        ("1024", "9216", False),
+        ("8192", "16384", True),
+        ("8192", "17408", False),
+        ("16384", "122880", True),
+        ("1", "2", False),
+        ("1 vCPU", "2048", False),
+    ],
+)
+def test_sizes_that_fargate_has(cpu: str, memory: str, fits: bool) -> None:
+    if fits:
+        shapes.check_size(cpu, memory)
+    else:
+        with pytest.raises(ApiError):
+            shapes.check_size(cpu, memory)
+
+
+def test_merging_keeps_what_is_not_given() -> None:
+    current = configured(
+        cpu="512",
+        memory="1024",
+        primaryContainer={"image": "a", "command": ["x"], "environment": [{"name": "A", "value": "1"}]},
+        scalingTarget={"minTaskCount": 2, "maxTaskCount": 4},
+    )
+    merged = shapes.merged(current, {"primaryContainer": {"image": "b"}, "scalingTarget": {"maxTaskCount": 5}})
+    assert merged["primaryContainer"] == {**current["primaryContainer"], "image": "b"}
+    assert merged["scalingTarget"] == {**current["scalingTarget"], "maxTaskCount": 5}
+    assert (merged["cpu"], merged["memory"]) == ("512", "1024")
+
+
+def test_merging_replaces_lists_and_clears_with_empty_ones() -> None:
+    current = configured(
+        primaryContainer={"image": "a", "command": ["x"], "secrets": [{"name": "S", "valueFrom": "arn"}]}
+    )
+    merged = shapes.merged(current, {"primaryContainer": {"image": "a", "command": [], "secrets": []}})
+    assert "command" not in merged["primaryContainer"]
+    assert "secrets" not in merged["primaryContainer"]
+
+
+def test_comparison_ignores_the_order_of_lists_without_order() -> None:
+    one = configured(
+        networkConfiguration={"subnets": ["a", "b"], "securityGroups": []},
+        primaryContainer={"image": "x", "environment": [{"name": "B"}, {"name": "A"}]},
+    )
+    other = configured(
+        networkConfiguration={"subnets": ["b", "a"]},
+        primaryContainer={"image": "x", "environment": [{"name": "A"}, {"name": "B"}], "command": []},
+    )
+    assert shapes.same(one, other)
+    assert not shapes.same(one, configured())
+
+
+def test_names() -> None:
+    assert shapes.default_name("public.ecr.aws/nginx/nginx:latest", "1234") == "nginx-1234"
+    assert shapes.default_name("localhost:5000/a/b@sha256:0", "1234") == "b-1234"
+    assert re.fullmatch(r"ml-0f\.ecs\.eu-west-1\.on\.aws", shapes.endpoint_host("MLflow", "0f", "eu-west-1"))
+
+
+def test_one_name_cannot_be_environment_and_secret() -> None:
+    container = {"environment": [{"name": "A"}], "secrets": [{"name": "A"}]}
+    with pytest.raises(ApiError, match="must be unique"):
+        shapes.check_unique(container)
+
+
+def test_definition_excludes_what_it_says() -> None:
+    with pytest.raises(ApiError, match="taskDefinitionArn cannot be provided with primaryContainer"):
+        shapes.check_definition_alone({"taskDefinitionArn": "x", "cpu": "256"})
+    shapes.check_definition_alone({"taskDefinitionArn": "x", "healthCheckPath": "/"})
+
+
+def test_public_by_own_table_else_by_the_main_one() -> None:
+    internet = {"Routes": [{"GatewayId": "local"}, {"GatewayId": "igw-1"}]}
+    inside = {"Routes": [{"GatewayId": "local"}]}
+    tables = [{**internet, "Associations": [{"Main": True}]}, {**inside, "Associations": [{"SubnetId": "own"}]}]
+    assert network.is_public("other", tables)
+    assert not network.is_public("own", tables)
+    assert not network.is_public("any", [])
+
+
+def test_service_survives_json() -> None:
+    service = Service("arn", "n", "c", "carn", "role", "host")
+    service.revisions["r"] = Revision("r", {"a": 1}, color="blue")
+    service.deployments.append(Deployment("d", "r"))
+    service.managed["alarm"] = Managed("arn", "ACTIVE")
+    service.event("1", "hello")
+    assert Service.from_json(service.to_json()) == service
+
+
+def test_active_revisions_newest_first_until_the_deployment_is_over() -> None:
+    service = Service("arn", "n", "c", "carn", "role", "host", stable="old", latest="new")
+    service.revisions = {name: Revision(name, {}) for name in ("old", "new")}
+    service.deployments = [Deployment("d", "new", ["old"], status="IN_PROGRESS")]
+    assert [item.arn for item in service.active()] == ["new", "old"]
+    service.deployments[0].becomes("ROLLBACK_SUCCESSFUL", "why")
+    assert [item.arn for item in service.active()] == ["old"]
+
+
+def test_tags_of_a_create_request_count_as_the_resources_own() -> None:
+    tags = {"aws:requesttag/amazonecsmanaged": "true", "aws:TagKeys": ["AmazonECSManaged"]}
+    found = conditions.context_of("elasticloadbalancing", "CreateLoadBalancer", {}, tags)
+    assert found == {"aws:ResourceTag/amazonecsmanaged": "true"}
+    # … but not where a resource exists already: its own tags decide.
+    assert conditions.context_of("elasticloadbalancing", "AddTags", {}, tags) == {}
+    assert conditions.context_of("rds", "CreateDBInstance", {}, tags) == {}
+
+
+def test_resources_that_ministack_does_not_name() -> None:
+    def arn(service: str, body: bytes = b"", **params: str) -> str:
+        return conditions.resource_of(service, dict(params), body, "us-east-1", "1")
+
+    elb = "arn:aws:elasticloadbalancing:us-east-1:1"
+    assert arn("elasticloadbalancing", Action="CreateLoadBalancer", Name="x") == f"{elb}:loadbalancer/app/x/new"
+    assert arn("elasticloadbalancing", Action="CreateTargetGroup", Name="x") == f"{elb}:targetgroup/x/new"
+    assert arn("elasticloadbalancing", Action="DeleteRule", RuleArn="r") == "r"
+    assert arn("elasticloadbalancing", Action="DescribeLoadBalancers") == "*"
+    assert arn("acm", b'{"DomainName": "x"}') == "arn:aws:acm:us-east-1:1:certificate/new"
+    assert arn("acm", b"{}") == "*"
+    assert arn("s3") == "*"
