@@ -35,7 +35,7 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 # sun_path is 108 bytes with its final zero on Linux, 104 on the BSDs (unix(7)).
 _SOCKET_PATH = 103
-# Privileges that RDS's rds_superuser has ("Understanding the rds_superuser role", Amazon RDS User Guide), as far as roles give them.
+# What RDS's rds_superuser may do ("Understanding the rds_superuser role", RDS User Guide), as far as roles give it.
 _GRANTED = ("pg_monitor", "pg_signal_backend", "pg_checkpoint")
 
 
@@ -46,8 +46,8 @@ class ClusterError(Exception):
 def _unprivileged(argv: list[str]) -> list[str]:
     """The command for a user other than root, as which PostgreSQL refuses to run.
 
-    Root's processes are run as nobody, with the one capability to pass folders that only root may enter: the programs and
-    the data may lie below such a folder.
+    Root's processes are run as nobody, with the one capability to pass folders that only root may enter: the programs
+    and the data may lie below such a folder.
     """
     if os.geteuid() != 0:
         return argv
@@ -174,7 +174,7 @@ class Cluster:
     def configure(self, settings: dict[str, str]) -> None:
         """Writes the server's settings.
 
-        :arg settings: parameters of the parameter group and the class; those that this server does not know are left out.
+        :arg settings: parameters of the group and the class; those that this server does not know are left out.
         """
         own = {
             "listen_addresses": "",
@@ -254,7 +254,7 @@ class Cluster:
             process.signal(signal.SIGHUP)
 
     def _clear_locks(self) -> None:
-        """Removes what a killed server left: PostgreSQL trusts the process ids in its lock files, which others may have by now."""
+        """Removes what a killed server left: PostgreSQL trusts its lock files, whose process ids may be others' now."""
         lock = self.data / "postmaster.pid"
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             holder = psutil.Process(int(lock.read_text().split()[0]))

@@ -130,8 +130,8 @@ class Databases:
             "DeleteDBSnapshot": self._delete_snapshot,
             "RestoreDBInstanceFromDBSnapshot": self._restore,
             "CreateDBInstanceReadReplica": self._refuse_replica,
-            "DescribeDBEngineVersions": catalog.engine_versions,
-            "DescribeOrderableDBInstanceOptions": catalog.orderable_options,
+            "DescribeDBEngineVersions": self._catalog(catalog.engine_versions),
+            "DescribeOrderableDBInstanceOptions": self._catalog(catalog.orderable_options),
             "DeleteDBSubnetGroup": lambda call: groups.delete_subnet_group(self._records, call),
             "DeleteDBParameterGroup": lambda call: groups.delete_parameter_group(self._records, call),
             "ModifyDBParameterGroup": self._modify_parameters,
@@ -189,6 +189,15 @@ class Databases:
     def restore(self, state: dict[str, Any]) -> None:
         """Keeps the state until start()."""
         self._restored = state
+
+    def _catalog(self, answer: Callable[[Call], Awaitable[Response]]) -> Callable[[Call], Awaitable[Response]]:
+        """An answer about RDS itself, for callers who may ask."""
+
+        async def handler(call: Call) -> Response:
+            self._cloud.allow(call, f"rds:{call.operation}")
+            return await answer(call)
+
+        return handler
 
     # Instances
 
@@ -568,9 +577,7 @@ class Databases:
         if instance.status == "deleting":
             raise rules.state(f"Instance {instance.name} is already being deleted.")
         if final and instance.status not in ("available", "stopped"):
-            raise rules.state(
-                f"Cannot create a snapshot because the database instance {instance.name} is not currently in the available state."
-            )
+            raise rules.state(_not_available(instance))
         if final:
             self._new_snapshot(
                 instance, str(final), record.get("TagList", []) if record.get("CopyTagsToSnapshot") else []
@@ -637,7 +644,7 @@ class Databases:
         self._require(
             instance,
             ("available", "stopped"),
-            f"Cannot create a snapshot because the database instance {instance.name} is not currently in the available state.",
+            _not_available(instance),
         )
         tags = call.params.get("Tags", [])
         record = self._new_snapshot(instance, str(call.params["DBSnapshotIdentifier"]), tags)
@@ -742,6 +749,13 @@ def _pending(record: Record) -> Record:
     return {
         name: value for name, value in record.get("PendingModifiedValues", {}).items() if name != "MasterUserPassword"
     }
+
+
+def _not_available(instance: Instance) -> str:
+    return (
+        f"Cannot create a snapshot because the database instance {instance.name} "
+        "is not currently in the available state."
+    )
 
 
 def _resource_id() -> str:

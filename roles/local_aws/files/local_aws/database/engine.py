@@ -27,8 +27,9 @@ _FAMILIES = {
 }
 CLASSES = {f"db.{family}.{size}": memory for family, sizes in _FAMILIES.items() for size, memory in sizes.items()}
 
-# max_connections of the default parameter group: LEAST({DBInstanceClassMemory/9531392},5000). DBInstanceClassMemory is what
-# the operating system and RDS's own processes leave over; RDS does not say how much, on small instances about three quarters.
+# max_connections of the default parameter group: LEAST({DBInstanceClassMemory/9531392},5000). DBInstanceClassMemory is
+# what the operating system and RDS's own processes leave over: RDS does not say how much, on small instances about
+# three quarters.
 _BYTES_PER_CONNECTION = 9531392
 _SHARE_LEFT = 0.75
 _MOST_CONNECTIONS = 5000

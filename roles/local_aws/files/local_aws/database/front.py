@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What RDS puts in front of a database: TLS on a TCP port, and rds.force_ssl.
 
-PostgreSQL's wire protocol ("Message Flow", "SSL Session Encryption" in its manual): a client may ask for GSSAPI encryption and for
-TLS before it sends its startup message; a cancel request is a connection of its own. After the startup message bytes pass through.
+PostgreSQL's wire protocol ("Message Flow" and "SSL Session Encryption" in its manual): a client may ask for GSSAPI
+encryption and for TLS before it sends its startup message; a cancel request is a connection of its own. After the
+startup message bytes pass through.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Front:
             elif code == _SSL and not encrypted:
                 writer.write(b"S")
                 await writer.start_tls(self._context)
-                # asyncio before 3.12 leaves the reader on the plain transport, whose flow control then stalls (gh-79156).
+                # Python 3.11 leaves the reader on the plain transport, where its flow control has no effect.
                 reader._transport = writer.transport  # type: ignore[attr-defined]
                 encrypted = True
             elif code == _CANCEL:
@@ -136,7 +137,7 @@ class Front:
 
 
 def _not_encrypted(body: bytes) -> str:
-    """PostgreSQL's words for a connection that no line of pg_hba.conf lets in; RDS has only hostssl lines with rds.force_ssl."""
+    """PostgreSQL's words for a connection that no line of pg_hba.conf lets in: with rds.force_ssl all are hostssl."""
     fields = body.split(b"\0")
     startup = {
         name.decode(errors="replace"): value.decode(errors="replace")

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What RDS accepts for a PostgreSQL instance, and its words when it does not (Amazon RDS API reference, CreateDBInstance)."""
+"""What RDS accepts for a PostgreSQL instance, and its words when it does not (RDS API reference, CreateDBInstance)."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def name(value: str, parameter: str) -> str:
     longest = _LONGEST_SNAPSHOT_NAME if "Snapshot" in parameter else _LONGEST_NAME
     if not _NAME.fullmatch(value) or len(value) > longest:
         raise invalid(
-            f"The parameter {parameter} is not a valid identifier. Identifiers must begin with a letter; must contain only "
-            "ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens."
+            f"The parameter {parameter} is not a valid identifier. Identifiers must begin with a letter; "
+            "must contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two "
+            "consecutive hyphens."
         )
     return value.lower()
 
@@ -68,8 +69,8 @@ def master(params: dict[str, Any]) -> None:
         raise invalid("The parameter MasterUsername must be provided and must not be blank.")
     if not _USER.fullmatch(user) or len(user) > _LONGEST_NAME:
         raise invalid(
-            "The parameter MasterUsername is not a valid identifier. Identifiers must begin with a letter; must contain only "
-            "ASCII letters, digits, and underscores."
+            "The parameter MasterUsername is not a valid identifier. Identifiers must begin with a letter; must "
+            "contain only ASCII letters, digits, and underscores."
         )
     if user.lower() in _RESERVED_USERS or user.lower().startswith("pg_"):
         raise invalid(f"MasterUsername {user} cannot be used as it is a reserved word used by the engine")
@@ -86,7 +87,8 @@ def sizes(params: dict[str, Any]) -> None:
     storage = params.get("AllocatedStorage")
     if storage is not None and storage not in _STORAGE:
         raise combination(
-            f"Invalid storage size for engine name postgres and storage type {params.get('StorageType', 'gp2')}: {storage}"
+            "Invalid storage size for engine name postgres and storage type "
+            f"{params.get('StorageType', 'gp2')}: {storage}"
         )
     retention = params.get("BackupRetentionPeriod")
     if retention is not None and retention not in _RETENTION:

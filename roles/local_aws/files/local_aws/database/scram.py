@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SCRAM-SHA-256 verifiers (RFC 5802, RFC 7677): so that the server is given a password that nobody can read in its log."""
+"""SCRAM-SHA-256 verifiers (RFC 5802, RFC 7677): a server given one never sees the password, nor does its log."""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which images can be "pulled" here: what is known about them, and what makes the same thing out of Python packages.
 
-The extras of MLflow's images are those of docker/Dockerfile.full in mlflow/mlflow: ``extras,db,gateway,genai``, and since
-PR #23892 (first release 3.14.0) ``auth``, with ``azure`` beside it, which older versions do not have. The plain image is
-``pip install mlflow`` alone. The interpreter is the one that runs this program, where the images have Python 3.10 or 3.11.
+The extras of MLflow's images are those of docker/Dockerfile.full in mlflow/mlflow: ``extras,db,gateway,genai``,
+and since PR #23892 (first release 3.14.0) ``auth``, with ``azure`` beside it, which older versions do not have.
+The plain image is ``pip install mlflow`` alone. The interpreter is the one that runs this program, where the
+images have Python 3.10 or 3.11.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gives each task an address of its own, inside the task's Python processes.
 
-With Fargate's ``awsvpc`` mode every task has a network interface, so any number of them listen on 0.0.0.0:5000. Here
-they share one machine. This file is copied into a runtime and imported when an interpreter starts there; it turns wildcard
-addresses into the task's own loopback address. It uses the standard library alone and does nothing outside a task.
+With Fargate's ``awsvpc`` mode every task has a network interface, so any number of them listen on 0.0.0.0:5000.
+Here they share one machine. This file is copied into a runtime and imported when an interpreter starts there; it
+turns wildcard addresses into the task's own loopback address. It uses the standard library alone and does nothing
+outside a task.
 
 Environment: LOCAL_AWS_TASK_NETWORK = ``<address> <own localhost> <container port>=<real port>``.
 """
@@ -108,7 +109,7 @@ if os.environ.get(_VARIABLE):
                     return spec
             return None
 
-    socket.socket.bind = _bind
-    socket.socket.connect = _connect
-    socket.socket.connect_ex = _connect_ex
+    socket.socket.bind = _bind  # type: ignore[method-assign]
+    socket.socket.connect = _connect  # type: ignore[method-assign]
+    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
     sys.meta_path.insert(0, _Finder())

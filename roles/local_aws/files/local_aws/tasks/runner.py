@@ -298,9 +298,9 @@ class TaskRunner:
                 await asyncio.to_thread(self._cloud.role_credentials, role, PRINCIPAL, 900)
             except Exception as error:  # TrustError; any other refusal means the same to ECS
                 raise StartError(
-                    f"ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the role "
-                    "being passed has the proper trust relationship and permissions and that your IAM user has permissions "
-                    "to pass this role."
+                    f"ECS was unable to assume the role '{role}' that was provided for this task. Please verify that "
+                    "the role being passed has the proper trust relationship and permissions and that your IAM user "
+                    "has permissions to pass this role."
                 ) from error
 
     async def _secrets(self, spec: TaskSpec) -> dict[str, str]:

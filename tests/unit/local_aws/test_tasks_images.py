@@ -1,0 +1,70 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which image becomes which runtime, and what happens to an aborted build."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PACKAGE
+
+sys.path.insert(0, str(PACKAGE))
+
+from local_aws.processes import Processes
+from local_aws.tasks.images import CannotPullContainerError
+from local_aws.tasks.images import recipe
+from local_aws.tasks.runtimes import Runtimes
+
+
+@pytest.mark.parametrize(
+    ("image", "requirement"),
+    [
+        ("ghcr.io/mlflow/mlflow:v3.10.0-full", "mlflow[extras,db,gateway,genai]==3.10.0"),
+        ("ghcr.io/mlflow/mlflow:v3.13.0-full", "mlflow[extras,db,gateway,genai]==3.13.0"),
+        ("ghcr.io/mlflow/mlflow:v3.14.0-full", "mlflow[extras,db,gateway,genai,auth,azure]==3.14.0"),
+        ("ghcr.io/mlflow/mlflow:v3.17.2-full", "mlflow[extras,db,gateway,genai,auth,azure]==3.17.2"),
+        ("ghcr.io/mlflow/mlflow:v3.17.2", "mlflow==3.17.2"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/mirror/mlflow:v3.17.2", "mlflow==3.17.2"),
+        (f"ghcr.io/mlflow/mlflow:v3.17.2@sha256:{'a' * 64}", "mlflow==3.17.2"),
+    ],
+)
+def test_an_mlflow_image_is_that_mlflow_with_the_images_extras(image: str, requirement: str) -> None:
+    assert recipe(image).requirements == (requirement,)
+
+
+def test_a_python_image_is_a_bare_interpreter() -> None:
+    assert recipe("python:3.11-slim").python == "3.11"
+    assert recipe("public.ecr.aws/docker/library/python:3.12").requirements == ()
+
+
+@pytest.mark.parametrize("image", ["nginx", "mlflow/mlflow:latest", "mlflow/mlflow:3.17.2", "mlflow/mlflow", "python"])
+def test_other_images_cannot_be_pulled(image: str) -> None:
+    with pytest.raises(CannotPullContainerError, match=r"CannotPullContainerError: .*not found"):
+        recipe(image)
+
+
+def test_what_an_aborted_build_left_is_built_again(tmp_path: Path) -> None:
+    image = f"python:3.{sys.version_info.minor}"
+    aborted = tmp_path / "runtimes" / f"python-3.{sys.version_info.minor}"
+    (aborted / "bin").mkdir(parents=True)
+    (aborted / "bin" / "python").write_text("not an interpreter")
+
+    async def provide() -> Path:
+        processes = Processes(tmp_path)
+        try:
+            runtimes = Runtimes(tmp_path / "runtimes", processes)
+            first, second = await asyncio.gather(runtimes.provide(image), runtimes.provide(image))
+            assert first == second
+            return first
+        finally:
+            await processes.stop_all()
+
+    runtime = asyncio.run(provide())
+    assert runtime == aborted
+    assert os.access(runtime / "bin" / "python", os.X_OK)
+    assert (runtime / "complete.json").exists()
+    assert list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.pth"))
