@@ -684,6 +684,9 @@ class Express:
                 self._allow(call, service.arn)
                 shown.append(self.views.ecs_service(service, with_tags=with_tags))
         if others:
+            for item in others:
+                name = f"{shapes.last_part(cluster or 'default')}/{item}"
+                self._allow(call, item if item.startswith("arn:") else self._arn("service", name))
             changed = {**params, "services": others}
             answer = await self.cloud.aws("ecs", "describe_services", **changed)
             shown += answer["services"]
