@@ -126,7 +126,7 @@ class Resources:
 
     # Calls ----------------------------------------------------------------------------------------------------------
 
-    async def _call(self, service: Service, api: str, operation: str, **params: Any) -> dict[str, Any]:
+    async def call(self, service: Service, api: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call as the service's infrastructure role."""
         return await self.cloud.aws(api, operation, role_arn=service.infrastructure_role, principal=PRINCIPAL, **params)
 
@@ -233,16 +233,16 @@ class Resources:
         self.gateways[gateway.name] = gateway
         return gateway
 
-    def _own_gateway(self, service: Service) -> Gateway:
+    def own_gateway(self, service: Service) -> Gateway:
         gateway = self.gateway(service)
         if gateway is None:
             raise Wedged("The service has no load balancer.")
         return gateway
 
     async def _make_balancer_group(self, service: Service) -> str:
-        gateway = self._own_gateway(service)
+        gateway = self.own_gateway(service)
         if not gateway.security_group:
-            answer = await self._call(
+            answer = await self.call(
                 service,
                 "ec2",
                 "create_security_group",
@@ -253,7 +253,7 @@ class Resources:
             )
             group = answer["GroupId"]
             source = "0.0.0.0/0" if service.public else await self._vpc_range(service)
-            await self._call(
+            await self.call(
                 service,
                 "ec2",
                 "authorize_security_group_ingress",
@@ -265,11 +265,11 @@ class Resources:
         return self._group_arn(gateway.security_group)
 
     async def _vpc_range(self, service: Service) -> str:
-        answer = await self._call(service, "ec2", "describe_vpcs", VpcIds=[service.vpc])
+        answer = await self.call(service, "ec2", "describe_vpcs", VpcIds=[service.vpc])
         return str(answer["Vpcs"][0]["CidrBlock"])
 
     async def _make_service_group(self, service: Service) -> str:
-        answer = await self._call(
+        answer = await self.call(
             service,
             "ec2",
             "create_security_group",
@@ -286,12 +286,12 @@ class Resources:
 
     async def open_port(self, service: Service, group: str, port: int) -> None:
         """Lets the load balancer reach the tasks on a port, in both groups' rules."""
-        gateway = self._own_gateway(service)
+        gateway = self.own_gateway(service)
         for operation, owner, other in (
             ("authorize_security_group_ingress", group, gateway.security_group),
             ("authorize_security_group_egress", gateway.security_group, group),
         ):
-            await self._call(
+            await self.call(
                 service,
                 "ec2",
                 operation,
@@ -303,11 +303,11 @@ class Resources:
             )
 
     async def _make_load_balancer(self, service: Service) -> str:
-        gateway = self._own_gateway(service)
+        gateway = self.own_gateway(service)
         managed = service.managed["load_balancer"]
         if not gateway.load_balancer:
             await self._service_linked_role(service)
-            answer = await self._call(
+            answer = await self.call(
                 service,
                 "elbv2",
                 "create_load_balancer",
@@ -336,11 +336,11 @@ class Resources:
         name = "elasticloadbalancing.amazonaws.com"
         roles = await self.cloud.aws("iam", "list_roles", PathPrefix=f"/aws-service-role/{name}/")
         if not roles["Roles"]:
-            await self._call(service, "ec2", "describe_account_attributes")
-            await self._call(service, "iam", "create_service_linked_role", AWSServiceName=name)
+            await self.call(service, "ec2", "describe_account_attributes")
+            await self.call(service, "iam", "create_service_linked_role", AWSServiceName=name)
 
     async def _make_certificate(self, service: Service) -> str:
-        answer = await self._call(
+        answer = await self.call(
             service,
             "acm",
             "request_certificate",
@@ -351,10 +351,10 @@ class Resources:
         return str(answer["CertificateArn"])
 
     async def _make_listener(self, service: Service) -> str:
-        gateway = self._own_gateway(service)
+        gateway = self.own_gateway(service)
         certificate = service.managed["certificate"].arn
         if gateway.listener:
-            await self._call(
+            await self.call(
                 service,
                 "elbv2",
                 "add_listener_certificates",
@@ -362,7 +362,7 @@ class Resources:
                 Certificates=[{"CertificateArn": certificate}],
             )
         else:
-            answer = await self._call(
+            answer = await self.call(
                 service,
                 "elbv2",
                 "create_listener",
@@ -385,7 +385,7 @@ class Resources:
     async def make_target_group(self, service: Service, color: str) -> str:
         """A target group with the port and health check that are written down for its color."""
         details = service.managed[f"target_group_{color}"].details
-        answer = await self._call(
+        answer = await self.call(
             service,
             "elbv2",
             "create_target_group",
@@ -418,11 +418,11 @@ class Resources:
         return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
 
     async def _make_rule(self, service: Service) -> str:
-        gateway = self._own_gateway(service)
-        rules = await self._call(service, "elbv2", "describe_rules", ListenerArn=gateway.listener)
+        gateway = self.own_gateway(service)
+        rules = await self.call(service, "elbv2", "describe_rules", ListenerArn=gateway.listener)
         taken = {rule["Priority"] for rule in rules["Rules"]}
         priority = next(number for number in range(1, 50001) if str(number) not in taken)
-        answer = await self._call(
+        answer = await self.call(
             service,
             "elbv2",
             "create_rule",
@@ -440,7 +440,7 @@ class Resources:
         :arg weights: per color, 0 to 100.
         """
         actions = self._forward(service, weights)
-        await self._call(service, "elbv2", "modify_rule", RuleArn=service.managed["rule"].arn, Actions=actions)
+        await self.call(service, "elbv2", "modify_rule", RuleArn=service.managed["rule"].arn, Actions=actions)
         real = {service.managed[f"target_group_{color}"].arn: weight for color, weight in weights.items() if weight}
         self.cloud.balancer.weigh(service.arn, real)
 
@@ -458,7 +458,7 @@ class Resources:
         managed.arn = await self.make_target_group(service, color)
         managed.becomes("ACTIVE")
         if old:
-            await self._call(service, "elbv2", "delete_target_group", TargetGroupArn=old)
+            await self.call(service, "elbv2", "delete_target_group", TargetGroupArn=old)
             self.cloud.balancer.drop_group(old)
         ports = service.overrides.setdefault("ports", [])
         if port not in ports:
@@ -467,10 +467,10 @@ class Resources:
 
     async def _make_log_group(self, service: Service) -> str:
         name = service.managed["log_group"].details["logGroupName"]
-        await self._call(service, "logs", "create_log_group", logGroupName=name, tags=self.tags(service))
+        await self.call(service, "logs", "create_log_group", logGroupName=name, tags=self.tags(service))
         return f"arn:aws:logs:{self.cloud.settings.region}:{self.cloud.settings.account_id}:log-group:{name}"
 
-    def _scaling_id(self, service: Service) -> dict[str, str]:
+    def scaling_id(self, service: Service) -> dict[str, str]:
         return {
             "ServiceNamespace": "ecs",
             "ResourceId": f"service/{service.cluster}/{service.name}",
@@ -479,11 +479,11 @@ class Resources:
 
     async def _make_scalable_target(self, service: Service) -> str:
         details = service.managed["scalable_target"].details
-        answer = await self._call(
+        answer = await self.call(
             service,
             "application-autoscaling",
             "register_scalable_target",
-            **self._scaling_id(service),
+            **self.scaling_id(service),
             MinCapacity=details["minCapacity"],
             MaxCapacity=details["maxCapacity"],
             Tags=self.tags(service),
@@ -494,14 +494,14 @@ class Resources:
         details = service.managed["scaling_policy"].details
         specification: dict[str, Any] = {"PredefinedMetricType": details["metric"]}
         if details["metric"] == "ALBRequestCountPerTarget":
-            balancer = self._own_gateway(service).load_balancer.split(":loadbalancer/")[-1]
+            balancer = self.own_gateway(service).load_balancer.split(":loadbalancer/")[-1]
             group = service.managed["target_group_blue"].arn.rsplit(":", 1)[-1]
             specification["ResourceLabel"] = f"{balancer}/{group}"
-        answer = await self._call(
+        answer = await self.call(
             service,
             "application-autoscaling",
             "put_scaling_policy",
-            **self._scaling_id(service),
+            **self.scaling_id(service),
             PolicyName=f"{service.cluster}-{service.name}-target-tracking",
             PolicyType="TargetTrackingScaling",
             TargetTrackingScalingPolicyConfiguration={
@@ -528,7 +528,7 @@ class Resources:
         return f"{service.cluster}/{service.name}/{service.host.split('.', maxsplit=1)[0]}/RollbackAlarm"
 
     async def _make_alarm(self, service: Service) -> str:
-        balancer = self._own_gateway(service).load_balancer.split(":loadbalancer/")[-1]
+        balancer = self.own_gateway(service).load_balancer.split(":loadbalancer/")[-1]
 
         def metric(number: str, name: str) -> dict[str, Any]:
             dimensions = [{"Name": "LoadBalancer", "Value": balancer}]
@@ -540,7 +540,7 @@ class Resources:
             }
 
         name = self.alarm_name(service)
-        await self._call(
+        await self.call(
             service,
             "cloudwatch",
             "put_metric_alarm",
@@ -570,143 +570,19 @@ class Resources:
         :arg real_port: where the task listens.
         """
         targets = [{"Id": target, "Port": port}]
-        await self._call(service, "elbv2", "register_targets", TargetGroupArn=arn, Targets=targets)
+        await self.call(service, "elbv2", "register_targets", TargetGroupArn=arn, Targets=targets)
         self.cloud.balancer.register(arn, target, port, real_port)
 
     async def deregister(self, service: Service, arn: str, target: str, port: int) -> None:
         """Takes a task out of a target group: at once for real, then in the records."""
         self.cloud.balancer.deregister(arn, target)
         targets = [{"Id": target, "Port": port}]
-        await self._call(service, "elbv2", "deregister_targets", TargetGroupArn=arn, Targets=targets)
-
-    # Removing -------------------------------------------------------------------------------------------------------
-
-    async def remove(self, service: Service) -> None:
-        """Removes everything but what others use, log groups and task definitions.
-
-        :raises Wedged: AWS refused a call; what is gone is DELETED, calling again goes on from there.
-        """
-        gateway = self.gateway(service)
-        steps: list[tuple[str, Any]] = [
-            ("rule", self._delete_rule),
-            ("listener", self._delete_listener),
-            ("target_group_blue", self._delete_target_group("blue")),
-            ("target_group_green", self._delete_target_group("green")),
-            ("certificate", self._delete_certificate),
-            ("scaling_policy", self._delete_scaling_policy),
-            ("scalable_target", self._delete_scalable_target),
-            ("alarm", self._delete_alarm),
-            ("service_security_group", self._delete_service_group),
-            ("load_balancer", self._delete_load_balancer),
-            ("load_balancer_security_group", self._delete_balancer_group),
-        ]
-        for name, delete in steps:
-            managed = service.managed.get(name)
-            if managed is not None and managed.status in ("DEPROVISIONING", "FAILED"):
-                await self._unstep(service, name, managed, delete)
-        if gateway is not None:
-            gateway.services.remove(service.arn)
-            if not gateway.services:
-                self.gateways.pop(gateway.name, None)
-        self.cloud.changed()
-
-    async def _unstep(self, service: Service, name: str, managed: Managed, delete: Any) -> None:
-        try:
-            if managed.arn:
-                await delete(service)
-        except (ClientError, TrustError) as error:
-            if not _gone(error):
-                managed.becomes("FAILED", message_of(error))
-                self.cloud.changed()
-                raise Wedged(f"{name}: {message_of(error)}") from error
-        managed.becomes("DELETED")
-        self.cloud.changed()
+        await self.call(service, "elbv2", "deregister_targets", TargetGroupArn=arn, Targets=targets)
 
     def shared(self, service: Service) -> bool:
         """Whether others use the load balancer as well."""
         gateway = self.gateway(service)
         return gateway is not None and len(gateway.services) > 1
-
-    async def _delete_rule(self, service: Service) -> None:
-        await self._call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
-
-    async def _delete_listener(self, service: Service) -> None:
-        await self._call(service, "elbv2", "delete_listener", ListenerArn=service.managed["listener"].arn)
-
-    def _delete_target_group(self, color: str) -> Any:
-        async def delete(service: Service) -> None:
-            arn = service.managed[f"target_group_{color}"].arn
-            self.cloud.balancer.drop_group(arn)
-            await self._call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
-
-        return delete
-
-    async def _delete_certificate(self, service: Service) -> None:
-        arn = service.managed["certificate"].arn
-        gateway = self.gateway(service)
-        if gateway is not None and self.shared(service) and gateway.listener:
-            await self._call(
-                service,
-                "elbv2",
-                "remove_listener_certificates",
-                ListenerArn=gateway.listener,
-                Certificates=[{"CertificateArn": arn}],
-            )
-        await self._call(service, "acm", "delete_certificate", CertificateArn=arn)
-
-    async def _delete_scaling_policy(self, service: Service) -> None:
-        await self._call(
-            service,
-            "application-autoscaling",
-            "delete_scaling_policy",
-            **self._scaling_id(service),
-            PolicyName=f"{service.cluster}-{service.name}-target-tracking",
-        )
-
-    async def _delete_scalable_target(self, service: Service) -> None:
-        await self._call(service, "application-autoscaling", "deregister_scalable_target", **self._scaling_id(service))
-
-    async def _delete_alarm(self, service: Service) -> None:
-        await self._call(service, "cloudwatch", "delete_alarms", AlarmNames=[self.alarm_name(service)])
-
-    async def _delete_service_group(self, service: Service) -> None:
-        group = service.managed["service_security_group"].arn.rsplit("/", 1)[-1]
-        gateway = self.gateway(service)
-        if gateway is not None:
-            await self._revoke(service, gateway.security_group, group)
-        await self._free(service, group)
-        await self._call(service, "ec2", "delete_security_group", GroupId=group)
-
-    async def _revoke(self, service: Service, owner: str, other: str) -> None:
-        for port in service.overrides.get("ports", []):
-            permission = {
-                "IpProtocol": "tcp",
-                "FromPort": port,
-                "ToPort": port,
-                "UserIdGroupPairs": [{"GroupId": other}],
-            }
-            await self._call(service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission])
-
-    async def _free(self, service: Service, group: str) -> None:
-        """EC2 refuses to delete a group that another group's rule names; ministack does not, so it is checked here."""
-        answer = await self._call(service, "ec2", "describe_security_groups")
-        for item in answer["SecurityGroups"]:
-            rules = item.get("IpPermissions", []) + item.get("IpPermissionsEgress", [])
-            pairs = [pair for rule in rules for pair in rule.get("UserIdGroupPairs", [])]
-            if item["GroupId"] != group and any(pair.get("GroupId") == group for pair in pairs):
-                error = {
-                    "Code": "DependencyViolation",
-                    "Message": f"resource {group} has a dependent object: a rule of {item['GroupId']} names it",
-                }
-                raise ClientError({"Error": error}, "DeleteSecurityGroup")
-
-    async def _delete_load_balancer(self, service: Service) -> None:
-        arn = service.managed["load_balancer"].arn
-        await self._call(service, "elbv2", "delete_load_balancer", LoadBalancerArn=arn)
-
-    async def _delete_balancer_group(self, service: Service) -> None:
-        group = service.managed["load_balancer_security_group"].arn.rsplit("/", 1)[-1]
-        await self._call(service, "ec2", "delete_security_group", GroupId=group)
 
     # State ----------------------------------------------------------------------------------------------------------
 
@@ -727,10 +603,3 @@ def message_of(error: Exception) -> str:
         details = error.response["Error"]
         return f"{details['Code']}: {details['Message']}"
     return str(error)
-
-
-def _gone(error: Exception) -> bool:
-    """Whether the thing to delete is not there any more, which is what was wanted."""
-    return isinstance(error, ClientError) and (
-        "NotFound" in error.response["Error"]["Code"] or error.response["Error"]["Code"] == "ResourceNotFoundException"
-    )

@@ -19,7 +19,6 @@ from ..room import ApiError
 from ..room import Call
 from ..room import Response
 from ..room import aws_response
-from ..room import parse_response
 from . import conditions
 from . import network
 from . import shapes
@@ -34,11 +33,13 @@ from .managed import plan
 from .model import Deployment
 from .model import Revision
 from .model import Service
+from .ordinary import Ordinary
+from .ordinary import paged
+from .removal import Remover
 from .scaling import Scaling
 from .shapes import invalid
 from .views import Views
 from .views import managed_group
-from .views import tags as shown_tags
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -49,7 +50,6 @@ TASKS_PRINCIPAL = "ecs-tasks.amazonaws.com"
 DRAINING_SECONDS = 540
 RETRY_SECONDS = 30
 FIRST_DEPLOYMENT_SECONDS = 3
-PAGE = 20
 
 _ALWAYS = frozenset(
     {
@@ -86,8 +86,10 @@ class Express:
         self.services: dict[str, Service] = {}
         self.fleets: dict[str, Fleet] = {}
         self.resources = Resources(cloud)
+        self.remover = Remover(cloud, self.resources)
         self.scaling = Scaling(cloud)
         self.views = Views(self)
+        self.ordinary = Ordinary(self)
         self.runs: dict[str, Run] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._provisioners: dict[str, asyncio.Task[None]] = {}
@@ -109,14 +111,14 @@ class Express:
         if operation in _OF_A_RESOURCE:
             return params.get("resourceArn") in self.services
         if operation in _OF_A_SERVICE:
-            return self._found(params.get("service"), cluster) is not None
+            return self.find(params.get("service"), cluster) is not None
         if operation == "DescribeServices":
-            return any(self._found(item, cluster) for item in params.get("services") or [])
+            return any(self.find(item, cluster) for item in params.get("services") or [])
         if operation == "CreateService":
-            found = self._found(params.get("serviceName"), cluster)
+            found = self.find(params.get("serviceName"), cluster)
             return found is not None and found.status != "INACTIVE"
         if operation == "DeleteCluster":
-            return bool(self._in_cluster(cluster))
+            return bool(self.in_cluster(cluster))
         return operation in _ALWAYS
 
     async def handle(self, call: Call) -> Response:
@@ -134,15 +136,7 @@ class Express:
             "DescribeServiceDeployments": self._describe_deployments,
             "DescribeServiceRevisions": self._describe_revisions,
             "StopServiceDeployment": self._stop_deployment,
-            "DescribeServices": self._describe_services,
-            "ListServices": self._list_services,
-            "UpdateService": self._update_service,
-            "DeleteService": self._delete_service,
-            "CreateService": self._create_service,
-            "DeleteCluster": self._delete_cluster,
-            "TagResource": self._tag,
-            "UntagResource": self._untag,
-            "ListTagsForResource": self._list_tags,
+            **self.ordinary.operations(),
         }
         output = await operations[call.operation](call)
         return aws_response(output, "ecs", call.operation)
@@ -205,23 +199,23 @@ class Express:
 
     # Lookups --------------------------------------------------------------------------------------------------------
 
-    def _arn(self, kind: str, rest: str) -> str:
+    def new_arn(self, kind: str, rest: str) -> str:
         settings = self.cloud.settings
         return f"arn:aws:ecs:{settings.region}:{settings.account_id}:{kind}/{rest}"
 
-    def _found(self, service: str | None, cluster: str | None) -> Service | None:
+    def find(self, service: str | None, cluster: str | None) -> Service | None:
         """A service by ARN, or by name and cluster."""
         if not service:
             return None
         if service.startswith("arn:"):
             return self.services.get(service)
-        return self.services.get(self._arn("service", f"{shapes.last_part(cluster or 'default')}/{service}"))
+        return self.services.get(self.new_arn("service", f"{shapes.last_part(cluster or 'default')}/{service}"))
 
-    def _in_cluster(self, cluster: str | None) -> list[Service]:
+    def in_cluster(self, cluster: str | None) -> list[Service]:
         name = shapes.last_part(cluster or "default")
         return [item for item in self.services.values() if item.cluster == name and item.status != "INACTIVE"]
 
-    def _changeable(self, arn: str) -> Service:
+    def changeable(self, arn: str) -> Service:
         """The service of an Update or Delete."""
         service = self.services.get(arn)
         if service is None:
@@ -247,7 +241,7 @@ class Express:
         service.event(str(uuid.uuid4()), message)
         self.cloud.changed()
 
-    def _allow(self, call: Call, resource: str, context: dict[str, Any] | None = None) -> None:
+    def allow(self, call: Call, resource: str, context: dict[str, Any] | None = None) -> None:
         self.cloud.allow(call, f"ecs:{call.operation}", resource, context)
 
     # Create ---------------------------------------------------------------------------------------------------------
@@ -257,9 +251,9 @@ class Express:
         cluster = shapes.last_part(params.get("cluster") or "default")
         container = params.get("primaryContainer") or {}
         name = params.get("serviceName") or shapes.default_name(container.get("image") or "service", digits(4))
-        arn = self._arn("service", f"{cluster}/{name}")
+        arn = self.new_arn("service", f"{cluster}/{name}")
         tags = {item["key"]: item.get("value", "") for item in params.get("tags") or []}
-        self._allow(call, arn, {f"aws:RequestTag/{key}": value for key, value in tags.items()})
+        self.allow(call, arn, {f"aws:RequestTag/{key}": value for key, value in tags.items()})
         shapes.check_create(params)
         own = await self._own_definition(params)
         configuration = self._first_configuration(params, own, f"/aws/ecs/{cluster}/{name}-{digits(4)}")
@@ -285,7 +279,7 @@ class Express:
             logs = configuration["primaryContainer"].get("awsLogsConfiguration") or {}
             if own is None and not container.get("awsLogsConfiguration"):
                 service.overrides["log_group"] = logs["logGroup"]
-            self._add_revision(service, configuration, own=own is not None)
+            self.add_revision(service, configuration, own=own is not None)
             plan(service)
             await self.cloud.balancer.open(arn, host)
             self.services[arn] = service
@@ -369,8 +363,8 @@ class Express:
         answer = await self.cloud.aws("ecs", "register_task_definition", **definition)
         configuration["taskDefinitionArn"] = answer["taskDefinition"]["taskDefinitionArn"]
 
-    def _add_revision(self, service: Service, configuration: dict[str, Any], *, own: bool) -> Revision:
-        arn = self._arn("service-revision", f"{service.cluster}/{service.name}/{digits(19)}")
+    def add_revision(self, service: Service, configuration: dict[str, Any], *, own: bool) -> Revision:
+        arn = self.new_arn("service-revision", f"{service.cluster}/{service.name}/{digits(19)}")
         revision = Revision(arn, configuration, own_definition=own)
         service.revisions[arn] = revision
         service.latest = arn
@@ -401,14 +395,14 @@ class Express:
         async def work() -> None:
             await self.cloud.clock.sleep(FIRST_DEPLOYMENT_SECONDS)
             if service.status == "ACTIVE" and not service.deployments:
-                self._deploy(service, service.revisions[service.latest])
+                self.deploy(service, service.revisions[service.latest])
 
         self._workers[service.arn] = asyncio.get_running_loop().create_task(work())
 
-    def _deploy(self, service: Service, revision: Revision) -> Deployment:
+    def deploy(self, service: Service, revision: Revision) -> Deployment:
         """Starts a deployment of a revision; one that is under way is stopped for it."""
         number = secrets.token_urlsafe(16)[:21].replace("-", "x").replace("_", "y")
-        arn = self._arn("service-deployment", f"{service.cluster}/{service.name}/{number}")
+        arn = self.new_arn("service-deployment", f"{service.cluster}/{service.name}/{number}")
         deployment = Deployment(arn, revision.arn)
         if service.stable and service.stable != revision.arn:
             deployment.sources = [service.stable]
@@ -493,7 +487,7 @@ class Express:
 
     async def _describe(self, call: Call) -> dict[str, Any]:
         arn = call.params["serviceArn"]
-        self._allow(call, arn)
+        self.allow(call, arn)
         service = self.services.get(arn)
         if service is None:
             if shapes.arn_kind(arn) != "service":
@@ -504,10 +498,10 @@ class Express:
 
     async def _update(self, call: Call) -> dict[str, Any]:
         params = call.params
-        self._allow(call, params["serviceArn"])
+        self.allow(call, params["serviceArn"])
         shapes.check_definition_alone(params)
         shapes.check_values(params)
-        service = self._changeable(params["serviceArn"])
+        service = self.changeable(params["serviceArn"])
         current = service.revisions[service.latest]
         configuration, own = await self._updated_configuration(service, current, params)
         self._pass_roles(call, configuration)
@@ -521,8 +515,8 @@ class Express:
             self.cloud.allow(call, "ecs:DescribeTaskDefinition", "*")
             self.cloud.allow(call, "ecs:RegisterTaskDefinition", "*")
             await self._register(configuration, service.cluster, service.name)
-        revision = self._add_revision(service, configuration, own=own)
-        self._deploy(service, revision)
+        revision = self.add_revision(service, configuration, own=own)
+        self.deploy(service, revision)
         return {"service": self.views.updated_service(service, revision)}
 
     async def _updated_configuration(
@@ -546,8 +540,8 @@ class Express:
         return configuration, is_own
 
     async def _delete(self, call: Call) -> dict[str, Any]:
-        self._allow(call, call.params["serviceArn"])
-        service = self._changeable(call.params["serviceArn"])
+        self.allow(call, call.params["serviceArn"])
+        service = self.changeable(call.params["serviceArn"])
         service.status, service.updated = "DRAINING", time.time()
         shared = self.resources.shared(service)
         for name, managed in service.managed.items():
@@ -591,7 +585,7 @@ class Express:
         await asyncio.gather(*retired)
         while True:
             try:
-                await self.resources.remove(service)
+                await self.remover.remove(service)
                 break
             except Wedged as error:
                 self.say(service, f"could not be removed yet: {error}")
@@ -606,10 +600,10 @@ class Express:
 
     async def _list_deployments(self, call: Call) -> dict[str, Any]:
         params = call.params
-        service = self._found(params["service"], params.get("cluster"))
+        service = self.find(params["service"], params.get("cluster"))
         if service is None:
             raise ApiError("ServiceNotFoundException", "Service not found.")
-        self._allow(call, service.arn)
+        self.allow(call, service.arn)
         found = sorted(service.deployments, key=lambda item: item.created, reverse=True)
         if params.get("status"):
             found = [item for item in found if item.status in params["status"]]
@@ -632,7 +626,7 @@ class Express:
     async def _describe_deployments(self, call: Call) -> dict[str, Any]:
         shown, failures = [], []
         for arn in call.params["serviceDeploymentArns"]:
-            self._allow(call, arn)
+            self.allow(call, arn)
             found = self._deployment(arn)
             if found is None:
                 failures.append({"arn": arn, "reason": "MISSING"})
@@ -643,7 +637,7 @@ class Express:
     async def _describe_revisions(self, call: Call) -> dict[str, Any]:
         shown, failures = [], []
         for arn in call.params["serviceRevisionArns"]:
-            self._allow(call, arn)
+            self.allow(call, arn)
             service = next((item for item in self.services.values() if arn in item.revisions), None)
             if service is None:
                 failures.append({"arn": arn, "reason": "MISSING"})
@@ -655,7 +649,7 @@ class Express:
 
     async def _stop_deployment(self, call: Call) -> dict[str, Any]:
         arn = call.params["serviceDeploymentArn"]
-        self._allow(call, arn)
+        self.allow(call, arn)
         found = self._deployment(arn)
         if found is None:
             raise ApiError("ServiceDeploymentNotFoundException", "Service deployment not found.")
@@ -670,134 +664,6 @@ class Express:
         deployment.becomes("STOP_REQUESTED" if kind == ABORT else "ROLLBACK_REQUESTED", reason)
         self.cloud.changed()
         return {"serviceDeploymentArn": arn}
-
-    # The ordinary ECS operations ------------------------------------------------------------------------------------
-
-    async def _describe_services(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        cluster, with_tags = params.get("cluster"), "TAGS" in (params.get("include") or [])
-        ours = [self._found(item, cluster) for item in params["services"]]
-        others = [item for item, service in zip(params["services"], ours, strict=True) if service is None]
-        shown, failures = [], []
-        for service in ours:
-            if service is not None:
-                self._allow(call, service.arn)
-                shown.append(self.views.ecs_service(service, with_tags=with_tags))
-        if others:
-            for item in others:
-                name = f"{shapes.last_part(cluster or 'default')}/{item}"
-                self._allow(call, item if item.startswith("arn:") else self._arn("service", name))
-            changed = {**params, "services": others}
-            answer = await self.cloud.aws("ecs", "describe_services", **changed)
-            shown += answer["services"]
-            failures += answer["failures"]
-        return {"services": shown, "failures": failures}
-
-    async def _list_services(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        cluster = shapes.last_part(params.get("cluster") or "default")
-        kind = params.get("resourceManagementType")
-        ours = [
-            item.arn
-            for item in self._in_cluster(cluster)
-            if params.get("schedulingStrategy", "REPLICA") == "REPLICA"
-            and params.get("launchType") in (None, "FARGATE")
-        ]
-        response = await call.passthrough()
-        answer = parse_response(response, "ecs", "ListServices")
-        if "Error" in answer:
-            if not ours or answer["Error"]["Code"] == "AccessDeniedException":
-                raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
-            answer = {"serviceArns": []}
-        classic = answer.get("serviceArns", [])
-        if kind == "CUSTOMER":
-            return answer
-        page, token = paged(ours if kind == "ECS" else ours + classic, params, default=10)
-        return {"serviceArns": page} | ({"nextToken": token} if token else {})
-
-    async def _update_service(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        found = self._found(params["service"], params.get("cluster"))
-        assert found is not None  # owns() asked
-        self._allow(call, found.arn)
-        service = self._changeable(found.arn)
-        self._check_update_service(params)
-        settings = params.get("deploymentConfiguration") or {}
-        changes = service.overrides.setdefault("deployment", {})
-        for name in ("bakeTimeInMinutes", "canaryConfiguration"):
-            if settings.get(name) is not None:
-                changes[name] = settings[name]
-        if params.get("healthCheckGracePeriodSeconds") is not None:
-            service.overrides["grace"] = params["healthCheckGracePeriodSeconds"]
-        if params.get("desiredCount") is not None:
-            service.overrides["desired"] = params["desiredCount"]
-            fleet = self.fleets.get(service.stable)
-            if fleet is not None and service.current() is None:
-                fleet.want(self.steady_count(service))
-        if params.get("forceNewDeployment"):
-            current = service.revisions[service.latest]
-            revision = self._add_revision(service, dict(current.configuration), own=current.own_definition)
-            self._deploy(service, revision)
-        self.cloud.changed()
-        return {"service": self.views.ecs_service(service, with_tags=True)}
-
-    @staticmethod
-    def _check_update_service(params: dict[str, Any]) -> None:
-        known = {
-            "cluster",
-            "service",
-            "desiredCount",
-            "forceNewDeployment",
-            "deploymentConfiguration",
-            "healthCheckGracePeriodSeconds",
-        }
-        strategy = (params.get("deploymentConfiguration") or {}).get("strategy")
-        if strategy and strategy != "CANARY":
-            raise invalid(f"Updating to {strategy} deployment strategy is not supported for ExpressGatewayServices.")
-        for name, value in params.items():
-            if name not in known and value is not None:
-                raise invalid(f"Updating {name} by UpdateService is not supported for ExpressGatewayServices.")
-
-    async def _delete_service(self, call: Call) -> dict[str, Any]:
-        found = self._found(call.params["service"], call.params.get("cluster"))
-        assert found is not None  # owns() asked
-        self._allow(call, found.arn)
-        raise invalid(f"{found.arn} has ResourceManagementType=ECS use DeleteExpressGatewayService to delete")
-
-    async def _create_service(self, call: Call) -> dict[str, Any]:
-        found = self._found(call.params["serviceName"], call.params.get("cluster"))
-        assert found is not None  # owns() asked
-        self._allow(call, found.arn)
-        if found.status == "DRAINING":
-            raise invalid("Unable to Start a service that is still Draining.")
-        raise invalid("Creation of service was not idempotent.")
-
-    async def _delete_cluster(self, call: Call) -> dict[str, Any]:
-        self._allow(call, self._arn("cluster", shapes.last_part(call.params["cluster"])))
-        raise ApiError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
-
-    async def _tag(self, call: Call) -> dict[str, Any]:
-        service = self.services[call.params["resourceArn"]]
-        new = {item["key"]: item.get("value", "") for item in call.params["tags"]}
-        self._allow(call, service.arn, {f"aws:RequestTag/{key}": value for key, value in new.items()})
-        if len({**service.tags, **new}) > 50:
-            raise invalid("Tags can not have more than 50 elements.")
-        service.tags |= new
-        self.cloud.changed()
-        return {}
-
-    async def _untag(self, call: Call) -> dict[str, Any]:
-        service = self.services[call.params["resourceArn"]]
-        self._allow(call, service.arn)
-        for key in call.params["tagKeys"]:
-            service.tags.pop(key, None)
-        self.cloud.changed()
-        return {}
-
-    async def _list_tags(self, call: Call) -> dict[str, Any]:
-        service = self.services[call.params["resourceArn"]]
-        self._allow(call, service.arn)
-        return {"tags": shown_tags(service)}
 
     # Listener certificates, which ministack does not have -----------------------------------------------------------
 
@@ -820,13 +686,3 @@ class Express:
             return {}
         self.cloud.changed()
         return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in known]}
-
-
-def paged(items: list[Any], params: dict[str, Any], default: int = PAGE) -> tuple[list[Any], str]:
-    """One page of a list and the token of the next one; the token is an offset."""
-    token = str(params.get("nextToken") or "0")
-    if not token.isdigit():
-        raise invalid("Invalid nextToken.")
-    begin, size = int(token), int(params.get("maxResults") or default)
-    following = begin + size
-    return items[begin:following], str(following) if following < len(items) else ""

@@ -1,0 +1,180 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ECS's ordinary operations where they meet Express services, which are services among others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ..room import ApiError
+from ..room import Call
+from ..room import parse_response
+from . import shapes
+from .shapes import invalid
+from .views import tags as shown_tags
+
+if TYPE_CHECKING:
+    from .room import Express
+
+PAGE = 20
+
+
+def paged(items: list[Any], params: dict[str, Any], default: int = PAGE) -> tuple[list[Any], str]:
+    """One page of a list and the token of the next one; the token is an offset."""
+    token = str(params.get("nextToken") or "0")
+    if not token.isdigit():
+        raise invalid("Invalid nextToken.")
+    begin, size = int(token), int(params.get("maxResults") or default)
+    following = begin + size
+    return items[begin:following], str(following) if following < len(items) else ""
+
+
+class Ordinary:
+    """Answers for Express services; what concerns classic services comes from ministack."""
+
+    def __init__(self, express: Express) -> None:
+        self.express = express
+        self.cloud = express.cloud
+
+    def operations(self) -> dict[str, Callable[[Call], Awaitable[dict[str, Any]]]]:
+        """The operations by name."""
+        return {
+            "DescribeServices": self._describe_services,
+            "ListServices": self._list_services,
+            "UpdateService": self._update_service,
+            "DeleteService": self._delete_service,
+            "CreateService": self._create_service,
+            "DeleteCluster": self._delete_cluster,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "ListTagsForResource": self._list_tags,
+        }
+
+    async def _describe_services(self, call: Call) -> dict[str, Any]:
+        params = call.params
+        cluster, with_tags = params.get("cluster"), "TAGS" in (params.get("include") or [])
+        ours = [self.express.find(item, cluster) for item in params["services"]]
+        others = [item for item, service in zip(params["services"], ours, strict=True) if service is None]
+        shown, failures = [], []
+        for service in ours:
+            if service is not None:
+                self.express.allow(call, service.arn)
+                shown.append(self.express.views.ecs_service(service, with_tags=with_tags))
+        if others:
+            for item in others:
+                name = f"{shapes.last_part(cluster or 'default')}/{item}"
+                self.express.allow(call, item if item.startswith("arn:") else self.express.new_arn("service", name))
+            changed = {**params, "services": others}
+            answer = await self.cloud.aws("ecs", "describe_services", **changed)
+            shown += answer["services"]
+            failures += answer["failures"]
+        return {"services": shown, "failures": failures}
+
+    async def _list_services(self, call: Call) -> dict[str, Any]:
+        params = call.params
+        cluster = shapes.last_part(params.get("cluster") or "default")
+        kind = params.get("resourceManagementType")
+        ours = [
+            item.arn
+            for item in self.express.in_cluster(cluster)
+            if params.get("schedulingStrategy", "REPLICA") == "REPLICA"
+            and params.get("launchType") in (None, "FARGATE")
+        ]
+        response = await call.passthrough()
+        answer = parse_response(response, "ecs", "ListServices")
+        if "Error" in answer:
+            if not ours or answer["Error"]["Code"] == "AccessDeniedException":
+                raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
+            answer = {"serviceArns": []}
+        classic = answer.get("serviceArns", [])
+        if kind == "CUSTOMER":
+            return answer
+        page, token = paged(ours if kind == "ECS" else ours + classic, params, default=10)
+        return {"serviceArns": page} | ({"nextToken": token} if token else {})
+
+    async def _update_service(self, call: Call) -> dict[str, Any]:
+        params = call.params
+        found = self.express.find(params["service"], params.get("cluster"))
+        assert found is not None  # owns() asked
+        self.express.allow(call, found.arn)
+        service = self.express.changeable(found.arn)
+        self._check_update_service(params)
+        settings = params.get("deploymentConfiguration") or {}
+        changes = service.overrides.setdefault("deployment", {})
+        for name in ("bakeTimeInMinutes", "canaryConfiguration"):
+            if settings.get(name) is not None:
+                changes[name] = settings[name]
+        if params.get("healthCheckGracePeriodSeconds") is not None:
+            service.overrides["grace"] = params["healthCheckGracePeriodSeconds"]
+        if params.get("desiredCount") is not None:
+            service.overrides["desired"] = params["desiredCount"]
+            fleet = self.express.fleets.get(service.stable)
+            if fleet is not None and service.current() is None:
+                fleet.want(self.express.steady_count(service))
+        if params.get("forceNewDeployment"):
+            current = service.revisions[service.latest]
+            revision = self.express.add_revision(service, dict(current.configuration), own=current.own_definition)
+            self.express.deploy(service, revision)
+        self.cloud.changed()
+        return {"service": self.express.views.ecs_service(service, with_tags=True)}
+
+    @staticmethod
+    def _check_update_service(params: dict[str, Any]) -> None:
+        known = {
+            "cluster",
+            "service",
+            "desiredCount",
+            "forceNewDeployment",
+            "deploymentConfiguration",
+            "healthCheckGracePeriodSeconds",
+        }
+        strategy = (params.get("deploymentConfiguration") or {}).get("strategy")
+        if strategy and strategy != "CANARY":
+            raise invalid(f"Updating to {strategy} deployment strategy is not supported for ExpressGatewayServices.")
+        for name, value in params.items():
+            if name not in known and value is not None:
+                raise invalid(f"Updating {name} by UpdateService is not supported for ExpressGatewayServices.")
+
+    async def _delete_service(self, call: Call) -> dict[str, Any]:
+        found = self.express.find(call.params["service"], call.params.get("cluster"))
+        assert found is not None  # owns() asked
+        self.express.allow(call, found.arn)
+        raise invalid(f"{found.arn} has ResourceManagementType=ECS use DeleteExpressGatewayService to delete")
+
+    async def _create_service(self, call: Call) -> dict[str, Any]:
+        found = self.express.find(call.params["serviceName"], call.params.get("cluster"))
+        assert found is not None  # owns() asked
+        self.express.allow(call, found.arn)
+        if found.status == "DRAINING":
+            raise invalid("Unable to Start a service that is still Draining.")
+        raise invalid("Creation of service was not idempotent.")
+
+    async def _delete_cluster(self, call: Call) -> dict[str, Any]:
+        self.express.allow(call, self.express.new_arn("cluster", shapes.last_part(call.params["cluster"])))
+        raise ApiError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
+
+    async def _tag(self, call: Call) -> dict[str, Any]:
+        service = self.express.services[call.params["resourceArn"]]
+        new = {item["key"]: item.get("value", "") for item in call.params["tags"]}
+        self.express.allow(call, service.arn, {f"aws:RequestTag/{key}": value for key, value in new.items()})
+        if len({**service.tags, **new}) > 50:
+            raise invalid("Tags can not have more than 50 elements.")
+        service.tags |= new
+        self.cloud.changed()
+        return {}
+
+    async def _untag(self, call: Call) -> dict[str, Any]:
+        service = self.express.services[call.params["resourceArn"]]
+        self.express.allow(call, service.arn)
+        for key in call.params["tagKeys"]:
+            service.tags.pop(key, None)
+        self.cloud.changed()
+        return {}
+
+    async def _list_tags(self, call: Call) -> dict[str, Any]:
+        service = self.express.services[call.params["resourceArn"]]
+        self.express.allow(call, service.arn)
+        return {"tags": shown_tags(service)}
