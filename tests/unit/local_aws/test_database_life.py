@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ import pytest
 from conftest import LocalAws
 from conftest import eventually
 from conftest import marked_processes
+from test_core_cli import NOBODY
+from test_core_cli import _as_nobody
 from test_database_instances import PASSWORD
 from test_database_instances import connect
 from test_database_instances import create
@@ -27,6 +31,7 @@ from test_database_instances import error_of
 from test_database_instances import new_database
 from test_database_instances import query
 from test_database_instances import wait_for
+from test_tasks_life import Stage
 
 __all__ = ["new_database"]
 
@@ -276,3 +281,26 @@ def test_a_home_with_a_long_path_that_only_root_may_enter(
     rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="copy", WaiterConfig={"Delay": 1})
     if os.geteuid() == 0:
         assert server_process(aws, "main").username() == "nobody"
+
+
+def test_a_normal_user_has_databases_and_tasks_too(new_local_aws: Callable[..., LocalAws]) -> None:
+    if os.geteuid() == 0:
+        command, environment = _as_nobody()
+        folder = Path(tempfile.mkdtemp(prefix="local-aws-nobody-"))
+        os.chown(folder, NOBODY, NOBODY)
+        aws = new_local_aws(folder / "home", command=command, environment={**environment, "HOME": str(folder)})
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="local-aws-user-"))
+        aws = new_local_aws(folder / "home")
+    try:
+        aws.up("--runtimes", str(folder / "runtimes"))
+        create(aws, "main")
+        stage = Stage(aws)
+        task = stage.run(["python", "-c", "print('hello')"])
+        assert query(aws, wait_for(aws, "main"), "SELECT 1") == 1
+        assert stage.output(stage.reach(task, "STOPPED")) == ["hello"]
+        aws.client("rds").delete_db_instance(DBInstanceIdentifier="main", FinalDBSnapshotIdentifier="final")
+        eventually(lambda: describe(aws, "main") is None, 60, "the instance to be gone")
+        aws.down("--wipe")
+    finally:
+        shutil.rmtree(folder)

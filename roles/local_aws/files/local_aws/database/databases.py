@@ -43,6 +43,7 @@ _CREATE, _DELETE, _MODIFY, _START, _STOP, _SNAPSHOT, _REBOOT = 360.0, 180.0, 60.
 # RDS shows a modification as pending for some seconds before it begins.
 _NOTICE = 10.0
 _SUPERVISE_PAUSE = 1.0
+_PATIENCE = 20.0
 _SECRET_SHOWN = "****"
 
 # What ModifyDBInstance changes: parameter → (member of the record, whether it waits for the maintenance window).
@@ -170,6 +171,10 @@ class Databases:
         for region, record in list(self._records.snapshots()):
             if record["Status"] == "creating":
                 await self._resume_snapshot(region, record)
+        # Who starts the local AWS again finds the databases as they were, if they are that quick.
+        back = [instance.job for instance in self._instances.values() if instance.job and instance.status == "starting"]
+        if back:
+            await asyncio.wait(back, timeout=_PATIENCE)
 
     async def stop(self) -> None:
         """Stops all clusters cleanly; their status stays."""
@@ -319,6 +324,7 @@ class Databases:
         elif instance.status in ("stopping", "stopped"):
             self._set_status(instance, "stopped")
         elif instance.status != "failed":
+            self._set_status(instance, "starting")
             self._begin(instance, self._come_back(instance))
 
     async def _come_back(self, instance: Instance) -> None:
