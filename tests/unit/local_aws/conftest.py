@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -128,10 +129,18 @@ class LocalAws:
             service,
             region_name=self.info["region"],
             endpoint_url=self.info["endpoint_url"],
+            verify=self.info["ca_bundle"],
             aws_access_key_id=key or self.info["access_key_id"],
             aws_secret_access_key=secret or self.info["secret_access_key"],
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}, proxies={}, **config),
+        )
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """For plain requests to the API: trusts its certificate, uses no proxy."""
+        trusted = ssl.create_default_context(cafile=self.info["ca_bundle"])
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
         )
 
     def page(self, path: str, method: str = "GET", document: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -139,8 +148,7 @@ class LocalAws:
         body = None if document is None else json.dumps(document).encode()
         url = f"{self.info['endpoint_url']}/_local_aws/{path}"
         request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as answer:
+        with self.opener().open(request, timeout=30) as answer:
             return json.load(answer)
 
     def order_fault(self, what: str, **fields: Any) -> None:

@@ -45,7 +45,7 @@ def test_up_says_everything_in_one_line_within_seconds(new_local_aws: Maker) -> 
         "version",
     }
     assert info["changed"] is True
-    assert info["endpoint_url"].startswith("http://127.0.0.1:")
+    assert info["endpoint_url"].startswith("https://127.0.0.1:")
     assert Path(info["ca_bundle"]).read_text(encoding="ascii").startswith("-----BEGIN CERTIFICATE-----")
     assert aws.client("sts").get_caller_identity()["Account"] == info["account_id"]
 

@@ -72,6 +72,7 @@ def test_an_unsigned_request_is_refused(local_aws: LocalAws, service: str, opera
         service,
         region_name="us-east-1",
         endpoint_url=local_aws.info["endpoint_url"],
+        verify=local_aws.info["ca_bundle"],
         config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, proxies={}),
     )
     assert refusal(getattr(client, operation)) in NO_CREDENTIALS
@@ -81,7 +82,7 @@ def test_a_presigned_url_works_and_a_forged_one_does_not(local_aws: LocalAws) ->
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="presigned")
     s3.put_object(Bucket="presigned", Key="k", Body=b"body")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = local_aws.opener()
     for version in ("s3v4", "s3"):
         url = local_aws.client("s3", signature_version=version).generate_presigned_url(
             "get_object", Params={"Bucket": "presigned", "Key": "k"}
@@ -181,7 +182,7 @@ def signed(local_aws: LocalAws, target: str, body: bytes) -> tuple[int, dict[str
     prepared = request.prepare()
     http = urllib.request.Request(prepared.url, data=body, headers=dict(prepared.headers), method="POST")
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(http) as answer:
+        with local_aws.opener().open(http) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

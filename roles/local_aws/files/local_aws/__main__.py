@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -185,7 +186,7 @@ def status(home: Path) -> dict[str, Any]:
     if pid is None:
         return {"running": False, "home": str(home)}
     endpoint = _await_ready(home)["endpoint_url"]
-    with _opener().open(f"{endpoint}/_local_aws/status", timeout=30) as answer:
+    with _opener(home).open(f"{endpoint}/_local_aws/status", timeout=30) as answer:
         return {"running": True, "home": str(home), "pid": pid, **json.load(answer)}
 
 
@@ -200,15 +201,16 @@ def prepare(home: Path, image: str) -> dict[str, Any]:
         headers={"content-type": "application/json"},
     )
     try:
-        with _opener().open(request, timeout=_PREPARE_SECONDS) as answer:
+        with _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise CommandError(json.load(error)["error"]) from error
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(home: Path) -> urllib.request.OpenerDirector:
+    trusted = ssl.create_default_context(cafile=str(home / "ca.pem"))
     # The user's proxy has no business on this machine.
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
 
 
 def _parser() -> argparse.ArgumentParser:

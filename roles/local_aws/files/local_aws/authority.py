@@ -46,6 +46,12 @@ class Authority:
         """A certificate with its key, for what needs PEM files rather than a context."""
         return self._ca.issue_cert(*names)
 
+    def write(self, path: Path, names: list[str]) -> None:
+        """A fresh certificate with its key as one PEM file (mode 0600), for servers that want a file."""
+        leaf = self.issue(names)
+        content = leaf.private_key_pem.bytes() + b"".join(part.bytes() for part in leaf.cert_chain_pems)
+        _write(path, content, 0o600)
+
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     """Writes a whole file or nothing."""

@@ -72,7 +72,7 @@ class Cloud:
         self.authority = authority
         self.processes = processes
         self.faults = Faults()
-        self.endpoint_url = f"http://127.0.0.1:{settings.port}"
+        self.endpoint_url = f"https://127.0.0.1:{settings.port}"
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
         self.on_change: Callable[[float], None] = lambda delay: None
@@ -112,6 +112,7 @@ class Cloud:
             service,
             region_name=self.settings.region,
             endpoint_url=self.endpoint_url,
+            verify=str(self.authority.bundle),
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+from pathlib import Path
 
 import hypercorn.asyncio
 import hypercorn.config
@@ -51,7 +52,9 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     closing = asyncio.Event()
-    server = asyncio.create_task(_serve_http(app.App(cloud, rooms), listener, closing))
+    certificate = settings.home / "ca" / "api.pem"
+    cloud.authority.write(certificate, ["127.0.0.1", "localhost"])
+    server = asyncio.create_task(_serve(app.App(cloud, rooms), listener, certificate, closing))
     saving = asyncio.create_task(saver.run())
     started = []
     try:
@@ -85,8 +88,10 @@ async def _first(stopping: asyncio.Event, server: asyncio.Task[None]) -> None:
         server.result()
 
 
-async def _serve_http(application: object, listener: socket.socket, closing: asyncio.Event) -> None:
+async def _serve(application: object, listener: socket.socket, certificate: Path, closing: asyncio.Event) -> None:
+    """HTTPS, as at AWS: a bucket policy that denies plain HTTP must find aws:SecureTransport to be true."""
     config = hypercorn.config.Config()
+    config.certfile = config.keyfile = str(certificate)
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = _KEEP_ALIVE
     config.graceful_timeout = 0.3

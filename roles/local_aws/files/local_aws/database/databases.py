@@ -217,7 +217,14 @@ class Databases:
             self._cloud.processes,
         )
         context = self._cloud.authority.server_context([ADDRESS, "127.0.0.1"])
-        instance = Instance(region, record, cluster, Front(cluster, context, lambda: self._force_ssl(region, record)))
+        front = Front(
+            cluster,
+            context,
+            lambda: self._force_ssl(region, record),
+            # A fault that was ordered: the database is gone, subject: the instance.
+            lambda: self._cloud.faults.take("databases:Connect", name) is not None,
+        )
+        instance = Instance(region, record, cluster, front)
         self._instances[(region, name)] = instance
         return instance
 
@@ -592,7 +599,15 @@ class Databases:
         if instance.job is not None:
             instance.job.cancel()
             await asyncio.wait([instance.job])
+            self._fail_snapshots(instance, record.get("_Final"))
         return self._do(instance, call, "deleting", self._unmake(instance))
+
+    def _fail_snapshots(self, instance: Instance, final: str | None) -> None:
+        """What was being copied when the instance was deleted will never be complete."""
+        for region, snapshot in self._records.snapshots():
+            mine = region == instance.region and snapshot["DBInstanceIdentifier"] == instance.name
+            if mine and snapshot["Status"] == "creating" and snapshot["DBSnapshotIdentifier"] != final:
+                snapshot["Status"] = "failed"
 
     async def _unmake(self, instance: Instance) -> None:
         final = instance.record.get("_Final")

@@ -38,12 +38,20 @@ class Front:
 
     :arg context: the server's certificate.
     :arg force_ssl: asked for each connection.
+    :arg cut: asked for each connection; true drops it without a word, as a network that is down.
     """
 
-    def __init__(self, cluster: Cluster, context: ssl.SSLContext, force_ssl: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        context: ssl.SSLContext,
+        force_ssl: Callable[[], bool],
+        cut: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cluster = cluster
         self._context = context
         self._force_ssl = force_ssl
+        self._cut = cut
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -90,6 +98,8 @@ class Front:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut():
+            return
         async with asyncio.timeout(_PATIENCE):
             first = await self._negotiate(reader, writer)
         if first is None:

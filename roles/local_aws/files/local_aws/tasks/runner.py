@@ -49,6 +49,7 @@ _MEMORY_PERIOD = 2.0
 # ECS shows stopped tasks for about an hour.
 _KEEP_STOPPED = timedelta(hours=1)
 _KILLED = 137
+_NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 # The longest TMPDIR below which Python's multiprocessing can still make a socket (107 bytes in all).
 _LONGEST_TMPDIR = 70
 
@@ -226,6 +227,7 @@ class TaskRunner:
 
     async def _start(self, task: Task, running: _Running) -> None:
         spec = task.spec
+        self._order_fault("tasks:Capacity", spec.group, _NO_CAPACITY)
         await self._check_roles(task)
         try:
             running.address = network.allocate(spec.container_port, {other.ip for other in self._tasks.values()})
@@ -235,6 +237,7 @@ class TaskRunner:
         self._change(task, running, "PENDING")
         values = await self._secrets(spec)
         driver = await self._open_log(task)
+        self._order_fault("tasks:Pull", spec.image, f"CannotPullContainerError: {spec.image}: pull access denied")
         # The pull lasts at least as long as on AWS; making a runtime for the first time, longer.
         pull = asyncio.create_task(self._cloud.clock.sleep(_PULL_SECONDS))
         try:
@@ -352,8 +355,9 @@ class TaskRunner:
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
-            # Stands for the network: on AWS the service's address is resolved, here it is told.
+            # They stand for the network: on AWS addresses are resolved and certificates known, here they are told.
             "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
+            "AWS_CA_BUNDLE": str(self._cloud.authority.bundle),
             **self._endpoint.admit(task),
             **spec.environment,
             **values,
@@ -388,6 +392,12 @@ class TaskRunner:
                 "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
                 f'process: exec: "{spec.command[0]}": {what}: unknown'
             ) from error
+
+    def _order_fault(self, what: str, subject: str, message: str) -> None:
+        """A fault that was ordered: ``tasks:Capacity`` (subject: the group), ``tasks:Pull`` (subject: the image)."""
+        fault = self._cloud.faults.take(what, subject)
+        if fault is not None:
+            raise StartError(fault.message or message)
 
     def _change(self, task: Task, running: _Running, status: str) -> None:
         task.last_status = status
