@@ -242,3 +242,12 @@ def test_the_newest_major_version_runs(local_aws: LocalAws, new_database: Callab
 def test_an_identifier_is_taken_once(local_aws: LocalAws, database: dict[str, Any]) -> None:
     code, _message = error_of(lambda: create(local_aws, database["DBInstanceIdentifier"].upper()))
     assert code == "DBInstanceAlreadyExists"
+
+
+def test_a_database_can_be_gone_on_order(
+    local_aws: LocalAws, database: dict[str, Any], faults: Callable[..., None]
+) -> None:
+    faults("databases:Connect", subject=database["DBInstanceIdentifier"], times=1)
+    with pytest.raises(psycopg2.OperationalError):
+        connect(local_aws, database)
+    assert query(local_aws, database, "SELECT 1") == 1

@@ -8,6 +8,7 @@ import json
 import sys
 import urllib.request
 import uuid
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -174,6 +175,7 @@ def test_a_container_sees_its_own_environment_only(stage: Stage) -> None:
         "AWS_DEFAULT_REGION",
         "AWS_EXECUTION_ENV",
         "AWS_ENDPOINT_URL",
+        "AWS_CA_BUNDLE",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "ECS_CONTAINER_METADATA_URI_V4",
@@ -327,3 +329,14 @@ def test_only_who_may_pass_the_roles_may_run_a_task(stage: Stage) -> None:
         )
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
     assert "iam:PassRole" in caught.value.response["Error"]["Message"]
+
+
+def test_faults_to_order_for_tasks(stage: Stage, faults: Callable[..., None]) -> None:
+    faults("tasks:Capacity", subject=f"family:family-{stage.suffix}")
+    faults("tasks:Pull", subject="*python*")
+    first = stage.reach(stage.run(python("print()")), "STOPPED")
+    assert first["stoppedReason"].startswith("Capacity is unavailable at this time")
+    second = stage.reach(stage.run(python("print()")), "STOPPED")
+    assert second["stoppedReason"].startswith("CannotPullContainerError: ")
+    third = stage.reach(stage.run(python("print()")), "STOPPED")
+    assert third["stopCode"] == "EssentialContainerExited"
