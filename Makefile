@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PLAYBOOK = $(BIN)/ansible-playbook
 # ARGS="-e mlflow_version=3.10.0" and the like go to ansible-playbook as they are.
 ARGS ?=
-REHEARSAL = -e local_aws_home=$(LOCAL_AWS_HOME) -e local_aws_stop_hint="make rehearse-down" $(ARGS)
+REHEARSAL = -e '{"local_aws_home": "$(LOCAL_AWS_HOME)", "local_aws_stop_hint": "make rehearse-down"}' $(ARGS)
 
 .PHONY: help
 help: ## List the targets
