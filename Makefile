@@ -11,7 +11,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COLLECTION := $(VENV)/lib/python3.11/site-packages/ansible_collections/mlops/mlflow_aws
 LOCAL_AWS_HOME := $(CACHE)/local_aws
-LOCAL_AWS_PYTHON := $(LOCAL_AWS_HOME)/venv/bin/python
+LOCAL_AWS_VENV := $(LOCAL_AWS_HOME)/venv
+LOCAL_AWS_PYTHON := $(LOCAL_AWS_VENV)/bin/python
+LOCAL_AWS_REQUIREMENTS := roles/local_aws/files/requirements.txt
+LOCAL_AWS_TEST_REQUIREMENTS := tests/unit/local_aws/requirements.txt
+# The stamp by which the role local_aws knows that there is nothing to install: the SHA-256 of its requirements without the last newline.
+LOCAL_AWS_INSTALLED = $(LOCAL_AWS_VENV)/.installed-$(firstword $(shell printf %s "$$(cat $(LOCAL_AWS_REQUIREMENTS))" | sha256sum))
+LOCAL_AWS_TESTABLE := $(LOCAL_AWS_VENV)/.testable
 
 export PATH := $(BIN):$(PATH)
 export UV_CACHE_DIR ?= $(CACHE)/uv
@@ -115,10 +121,21 @@ units: $(READY) ## Unit tests of the plugins (pytest)
 	@echo '==> Unit tests of the plugins'
 	@$(BIN)/python -m pytest -q tests/unit --ignore tests/unit/local_aws
 
+$(LOCAL_AWS_INSTALLED): | $(READY)
+	@echo '==> Setting up the local AWS (the first time, about 150 MB are downloaded)'
+	@mkdir -p $(LOCAL_AWS_HOME)
+	@test -x $(LOCAL_AWS_PYTHON) || $(BIN)/python -m venv $(LOCAL_AWS_VENV)
+	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) -r $(LOCAL_AWS_REQUIREMENTS)
+	@touch $@
+
+$(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
+	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) -r $(LOCAL_AWS_TEST_REQUIREMENTS)
+	@touch $@
+
 .PHONY: local-aws-units
-local-aws-units: $(LOCAL_AWS_PYTHON) ## Tests of the local AWS through boto3 (pytest, in its own environment)
+local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (pytest, in its own environment)
 	@echo '==> Tests of the local AWS'
-	@$(LOCAL_AWS_PYTHON) -m pytest -q tests/unit/local_aws
+	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q $(ARGS) tests/unit/local_aws
 
 .PHONY: tree
 tree: $(READY)
