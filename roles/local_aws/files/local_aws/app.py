@@ -120,12 +120,12 @@ class App:
             response = _error(error, request.service)
         elif room is None:
             outcome = await exchange.forward()
-            self._done(api, principal, outcome)
+            self._done(exchange, api, principal, outcome)
             return
         else:
             response = await self._own(room, call, request, exchange)
         await exchange.answer(response)
-        self._done(api, principal, wire.error_code(response.status, response.headers, response.body))
+        self._done(exchange, api, principal, wire.error_code(response.status, response.headers, response.body))
 
     async def _own(self, room: Room, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
         """One of our operations, from the signature to the answer."""
@@ -190,10 +190,10 @@ class App:
             outcome = "AccessDenied"
         else:
             outcome = await exchange.forward()
-        self._done(api, principal, outcome, reads=exchange.method in ("GET", "HEAD", "OPTIONS"))
+        self._done(exchange, api, principal, outcome, reads=exchange.method in ("GET", "HEAD", "OPTIONS"))
 
-    def _done(self, api: str, principal: str, outcome: str, *, reads: bool | None = None) -> None:
-        self.cloud.record(api, principal, outcome)
+    def _done(self, exchange: _Exchange, api: str, principal: str, outcome: str, *, reads: bool | None = None) -> None:
+        self.cloud.record(api, principal, outcome, exchange.headers.get("user-agent", ""))
         operation = api.partition(":")[2]
         if reads is None:
             reads = _is_read(operation)

@@ -39,7 +39,10 @@ __all__ = ["ApiError", "Authority", "Clock", "Cloud", "RecordedCall", "Settings"
 # How long a role's client holds, and how long before that it is made anew; seconds.
 _SESSION_SECONDS = 3600
 _RENEW_SECONDS = 600
-_MAX_CALLS = 10_000
+_MAX_CALLS = 20_000
+# What CloudTrail names as the user agent of a call that AWS itself makes.
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+_OWN_USER_AGENT = "AWS Internal"
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class RecordedCall:
     :arg api: ``service:Operation``.
     :arg principal: the caller's ARN, or an empty string where it could not be told.
     :arg outcome: HTTP status, or AWS's error code.
+    :arg user_agent: what the caller calls itself; a service's principal or ``AWS Internal`` where AWS itself calls.
     """
 
     time: float
     api: str
     principal: str
     outcome: str
+    user_agent: str = ""
 
 
 class Cloud:
@@ -124,6 +129,7 @@ class Cloud:
                 connect_timeout=5,
                 read_timeout=60,
                 max_pool_connections=32,
+                user_agent=principal or _OWN_USER_AGENT,
             ),
         )
 
@@ -192,7 +198,7 @@ class Cloud:
         """Some state changed: it is saved within so many real seconds. Callable from any thread."""
         self.on_change(delay)
 
-    def record(self, api: str, principal: str, outcome: str) -> None:
+    def record(self, api: str, principal: str, outcome: str, user_agent: str = "") -> None:
         """Keeps one call for ``GET /_local_aws/calls``."""
-        self.calls.append(RecordedCall(time.time(), api, principal, outcome))
+        self.calls.append(RecordedCall(time.time(), api, principal, outcome, user_agent))
         self.counts[api] += 1
