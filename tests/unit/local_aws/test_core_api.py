@@ -82,6 +82,23 @@ def test_calls_are_recorded_and_counted(new_local_aws: Callable[..., LocalAws]) 
     assert page["calls"][0]["principal"] == f"arn:aws:iam::{aws.account_id}:root"
 
 
+def test_the_users_calls_are_told_apart_from_those_that_services_make(local_aws: LocalAws) -> None:
+    account = Account(local_aws)
+    local_aws.page("calls", "DELETE")
+    created = account.create("told-apart")
+    deadline = time.monotonic() + 60
+    while "elbv2:CreateTargetGroup" not in local_aws.page("calls")["counts"]:
+        assert time.monotonic() < deadline, created
+        time.sleep(0.05)
+    agents: dict[str, set[str]] = {}
+    for call in local_aws.page("calls")["calls"]:
+        agents.setdefault(call["api"], set()).add(call["user_agent"])
+    # The user asked for a service and for nothing else; ECS made what belongs to it.
+    own = {"AWS Internal", "ecs.amazonaws.com", "ecs-tasks.amazonaws.com"}
+    assert agents["elbv2:CreateTargetGroup"] == {"ecs.amazonaws.com"}
+    assert {api for api, names in agents.items() if names - own} == {"ecs:CreateExpressGatewayService"}
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_a_fresh_account_has_a_default_vpc_that_reaches_the_internet(local_aws: LocalAws, region: str) -> None:
     ec2 = local_aws.client("ec2")
