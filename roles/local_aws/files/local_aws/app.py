@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import MutableMapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import quote
@@ -119,13 +120,13 @@ class App:
             error = ApiError(fault.code, fault.message, fault.status)
             response = _error(error, request.service)
         elif room is None:
-            outcome = await exchange.forward()
-            self._done(exchange, api, principal, outcome)
+            await exchange.forward(partial(self._done, exchange, api, principal))
             return
         else:
             response = await self._own(room, call, request, exchange)
-        await exchange.answer(response)
+        # Before the answer, as everywhere: who has the answer finds the call recorded.
         self._done(exchange, api, principal, wire.error_code(response.status, response.headers, response.body))
+        await exchange.answer(response)
 
     async def _own(self, room: Room, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
         """One of our operations, from the signature to the answer."""
@@ -176,21 +177,27 @@ class App:
         """Not read into memory here: ministack gets the stream."""
         headers, query = exchange.headers, exchange.query
         access_key_id, _, signing_name = wire.credential_scope(headers, exchange.flat_query)
-        service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
-        operation = wire.rest_operation(service, exchange.method, exchange.path, query, headers)
+        named = wire.cbor_operation(exchange.path)
+        if named is not None:
+            service, operation = named
+        else:
+            service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
+            operation = wire.rest_operation(service, exchange.method, exchange.path, query, headers)
         api = f"{service}:{operation}"
         principal = iam.principal_arn(access_key_id)
+        reads = None if named is not None else exchange.method in ("GET", "HEAD", "OPTIONS")
+        done = partial(self._done, exchange, api, principal, reads=reads)
         fault = await self._fault(api, principal)
         if fault is not None:
-            await exchange.answer(_error(ApiError(fault.code, fault.message, fault.status), service))
-            outcome = fault.code
+            done(fault.code)
+            speaks = wire.CBOR if named is not None else ""
+            await exchange.answer(_error(ApiError(fault.code, fault.message, fault.status), service, speaks))
         elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
+            done("AccessDenied")
             await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
-            outcome = "AccessDenied"
         else:
-            outcome = await exchange.forward()
-        self._done(exchange, api, principal, outcome, reads=exchange.method in ("GET", "HEAD", "OPTIONS"))
+            await exchange.forward(done)
 
     def _done(self, exchange: _Exchange, api: str, principal: str, outcome: str, *, reads: bool | None = None) -> None:
         self.cloud.record(api, principal, outcome, exchange.headers.get("user-agent", ""))
@@ -262,8 +269,10 @@ def _json(document: Any, status: int = 200) -> Response:
     return Response(status, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
-def _error(error: ApiError, service: str) -> Response:
-    status, headers, body = wire.serialize_error(error.code, error.message, error.status, service, error.fields)
+def _error(error: ApiError, service: str, speaks: str = "") -> Response:
+    status, headers, body = wire.serialize_error(
+        error.code, error.message, error.status, service, error.fields, speaks=speaks
+    )
     return Response(status, headers, body)
 
 
@@ -353,22 +362,35 @@ class _Exchange:
         body = b"" if self.method == "HEAD" else response.body
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def forward(self) -> str:
-        """Lets ministack answer; the HTTP status or AWS's error code of its answer."""
+    async def forward(self, done: Callable[[str], None]) -> None:
+        """Lets ministack answer.
+
+        :arg done: told the HTTP status or AWS's error code of the answer before its end is sent.
+        """
         start: dict[str, Any] = {"status": 500, "headers": {}}
         head = b""
+        is_told = False
+
+        def tell() -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
+                done(wire.error_code(start["status"], start["headers"], head))
 
         async def send(message: Message) -> None:
             nonlocal head
+            is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 start["status"] = message["status"]
                 start["headers"] = _decode(message.get("headers", []))
             elif start["status"] >= 400 and len(head) < _ERROR_HEAD:
                 head += message.get("body", b"")
+            if is_last:
+                tell()
             await self._send(message)
 
         await ministack_app.app(self.scope, self._replay(), send)
-        return wire.error_code(start["status"], start["headers"], head)
+        tell()
 
     async def collect(self) -> Response:
         """What ministack answers, without sending it."""

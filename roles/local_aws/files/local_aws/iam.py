@@ -21,6 +21,7 @@ from ministack.services import iam as iam_service
 from ministack.services import sts as sts_service
 
 from . import service_linked_roles
+from . import tag_on_create
 from . import wire
 from .room import ApiError
 from .room import Call
@@ -34,6 +35,8 @@ def prepare() -> None:
     """Closes what ministack leaves open, adds the managed policies that it does not have. Called once, at start."""
     _close_root()
     _refuse_root_roles()
+    _name_cbor_actions()
+    tag_on_create.prepare()
     service_linked_roles.prepare()
     for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
@@ -69,6 +72,26 @@ def _refuse_root_roles() -> None:
         return not caller_arn.endswith(":root") and evaluate(trust_doc, caller_arn, ctx)
 
     iam_evaluator.evaluate_trust_policy = evaluate_but_for_root
+
+
+def _name_cbor_actions() -> None:
+    """Names the action of a request in the protocol rpc-v2-cbor, which only its path tells.
+
+    CloudWatch speaks it beside JSON and Query. ministack finds no action in such a request, and asks no policy then.
+    """
+    extract = iam_actions.extract_iam_action
+
+    def extract_iam_action(  # noqa: PLR0917 - ministack's signature
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> str | None:
+        operation = wire.cbor_operation(path)
+        namespace = iam_actions.SERVICE_TO_IAM_NAMESPACE.get(service)
+        if operation and namespace:
+            return f"{namespace}:{operation[1]}"
+        found: str | None = extract(service, method, path, headers, body, query_params)
+        return found
+
+    iam_actions.extract_iam_action = extract_iam_action
 
 
 def authenticate(
@@ -140,6 +163,8 @@ def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | No
     if denied is None:
         return
     code = "AccessDenied" if wire.protocol(call.service) in ("query", "ec2", "rest-xml") else "AccessDeniedException"
+    if isinstance(denied, tag_on_create.Denied):
+        raise ApiError(code, denied.message, 403)
     if isinstance(denied, iam_evaluator.AuthError):
         raise ApiError(denied.code, denied.message, 403)
     if denied.decision == "Deny":

@@ -9,6 +9,7 @@ protocols awsJson1_1, awsQuery and ec2Query.
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import re
@@ -25,6 +26,7 @@ from xml.sax.saxutils import escape
 
 import botocore.parsers
 import botocore.session
+import cbor2
 from botocore.exceptions import UnknownServiceError
 from botocore.model import ListShape
 from botocore.model import MapShape
@@ -33,6 +35,9 @@ from botocore.model import OperationNotFoundError
 from botocore.model import ServiceModel
 from botocore.model import Shape
 from botocore.model import StructureShape
+
+#: The name that botocore has for the protocol.
+CBOR = "smithy-rpc-v2-cbor"
 
 # Signing names that are not botocore's service names.
 _BY_SIGNING_NAME = {
@@ -56,6 +61,7 @@ _BY_VERSION = {
     "2015-12-01": "elbv2",
     "2016-11-15": "ec2",
 }
+_CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9]+)")
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 
 
@@ -131,6 +137,15 @@ def identify(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) 
         _parse_query(request, form)
         return request
     return Request(service, "", access_key_id, region)
+
+
+def cbor_operation(path: str) -> tuple[str, str] | None:
+    """Service and operation that the path of a request in the protocol rpc-v2-cbor names; None for other paths.
+
+    https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html: /service/{service}/operation/{operation}
+    """
+    match = _CBOR_PATH.fullmatch(path)
+    return (_BY_TARGET_PREFIX.get(match[1], match[1]), match[2]) if match else None
 
 
 def rest_operation(service: str, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> str:
@@ -509,12 +524,24 @@ def _xml_text(shape: Shape, value: Any, path: str) -> str:
 
 
 def serialize_error(
-    code: str, message: str, status: int, service: str, fields: Mapping[str, Any] | None = None
+    code: str,
+    message: str,
+    status: int,
+    service: str,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    speaks: str = "",
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an error, in the protocol of the service."""
+    """Status, headers and body of an error, in the protocol of the service.
+
+    :arg speaks: the protocol of the request, where the service has several and this is not the one of boto3.
+    """
     request_id = str(uuid.uuid4())
-    speaks = protocol(service) if service else "query"
+    speaks = speaks or (protocol(service) if service else "query")
     status = _modelled_status(code, service) or status
+    if speaks == CBOR:
+        headers = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+        return status, headers, cbor2.dumps({"__type": code, "message": message, **(fields or {})})
     if speaks in ("json", "rest-json"):
         body = json.dumps({"__type": code, "message": message, **(fields or {})})
         headers = {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": request_id}
@@ -564,6 +591,9 @@ def error_code(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """The AWS error code in a response, or its HTTP status."""
     if status < 400:
         return str(status)
+    if headers.get("content-type", "").startswith("application/cbor"):
+        with contextlib.suppress(cbor2.CBORDecodeError):
+            return str(cbor2.loads(body).get("__type", status)).rpartition("#")[2]
     match = re.search(rb'<Code>([^<]+)</Code>|"__type"\s*:\s*"(?:[^"]*#)?([^"]+)"', body)
     if match:
         return (match[1] or match[2]).decode("utf-8", "replace")

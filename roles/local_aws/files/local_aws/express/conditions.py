@@ -24,7 +24,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
+import cbor2
 
+_CBOR_MAP, _CBOR_TAG = b"\xa0", b"\xc0"
 _ELB = "arn:aws:elasticloadbalancing"
 _EC2_PREFIX = {
     "sg": "security-group",
@@ -96,6 +98,7 @@ def _balancer_resource(params: dict[str, Any], region: str, account: str) -> str
 
 
 def _json(body: bytes) -> dict[str, Any]:
+    body = as_json(body)
     if body[:1] != b"{":
         return {}
     try:
@@ -103,6 +106,16 @@ def _json(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def as_json(body: bytes) -> bytes:
+    """A body in CBOR (a map: RFC 8949, major type 5) as JSON, which is what ministack looks for names and tags in."""
+    if not _CBOR_MAP <= body[:1] < _CBOR_TAG:
+        return body
+    try:
+        return json.dumps(cbor2.loads(body), default=str).encode()
+    except (cbor2.CBORDecodeError, TypeError, ValueError):
+        return body
 
 
 def context_of(service: str, action: str, params: dict[str, Any], request_tags: dict[str, Any]) -> dict[str, Any]:
@@ -182,11 +195,12 @@ def install() -> None:
         region: str,
         account: str,
     ) -> str:
+        body = as_json(body)
         found: str = extract(service, method, path, headers, body, params, region, account)
         return resource_of(service, params, body, region, account) if found == "*" else found
 
     def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = tag_context(service, action, body, params)
+        found: dict[str, Any] = tag_context(service, action, as_json(body), params)
         return {**found, **context_of(service, action.split(":", 1)[-1], params, found)}
 
     iam_actions.extract_resource_arn = extract_resource_arn
