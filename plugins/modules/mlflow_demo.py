@@ -182,13 +182,15 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
 def open_log(module: AnsibleModule, secrets: list[str]) -> Log:
     """The log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
-        return Log(path, secrets)
+        progress = Progress("mlflow-demo", "1 to 5 minutes", hidden=module.no_log_values)
+        return Log(path, secrets, tell=progress.say)
     except OSError as error:
         raise MlflowError("bad_log", f"log_path {path} cannot be written: {error.strerror}.") from error
 

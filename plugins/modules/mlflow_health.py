@@ -211,6 +211,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,7 +291,8 @@ def main() -> None:
     if params["artifact_bucket"] and not params["check_artifacts"]:
         module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
 
-    waiting = Waiting()
+    progress = Progress("MLflow", hidden=module.no_log_values)
+    waiting = Waiting(tell=progress.say)
     uri = params["tracking_uri"]
     try:
         client = Client(parse_connection(params))

@@ -314,12 +314,16 @@ instance:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     name = params["db_instance_identifier"]
-    patience = postgresql.Patience(wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"])
+    progress = Progress(name, "5 to 10 minutes", hidden=module.no_log_values)
+    patience = postgresql.Patience(
+        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
+    )
     rds = common.make_client(module, "rds")
     if params["state"] == "available":
         return postgresql.ensure_available(rds, name, patience, module.check_mode)

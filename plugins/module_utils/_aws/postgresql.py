@@ -130,11 +130,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds."""
+    """How long to wait, in seconds; ``tell`` gets what is seen meanwhile."""
 
     wait: bool = True
     timeout: float = 1800
     delay: float = 15
+    tell: typing.Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -308,9 +309,10 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
         # An endpoint is there when the instance is available, on AWS; whoever waits needs it.
         if status in READY and not waiting_for and instance.get("Endpoint", {}).get("Address"):
             return instance
+        pending = f", with {', '.join(waiting_for)} pending," if waiting_for else ""
+        patience.tell(f"{status}{pending.rstrip(',')}")
         if last:
             break
-    pending = f", with {', '.join(waiting_for)} pending," if waiting_for else ""
     raise Problem(
         f"The RDS instance {name} is still {status}{pending} after {patience.timeout:g} seconds (wait_timeout). AWS"
         " goes on with it: run this again, with a longer wait_timeout if need be."
@@ -345,8 +347,10 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
         Problem: it takes too long.
     """
     for last in polls(patience.timeout, patience.delay):
-        if find(rds, name) is None:
+        instance = find(rds, name)
+        if instance is None:
             return
+        patience.tell(str(instance["DBInstanceStatus"]))
         if last:
             break
     raise Problem(

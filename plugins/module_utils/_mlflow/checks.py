@@ -288,15 +288,19 @@ class Waiting:
         elapsed: seconds.
         attempts: number of attempts.
         history: every change of reason: C(after) in seconds, C(reason), C(message).
+        tell: gets the message at each change of reason, for whoever watches.
     """
 
     elapsed: float = 0.0
     attempts: int = 0
     history: list[dict[str, typing.Any]] = field(default_factory=list)
+    tell: Callable[[str], None] | None = None
 
     def note(self, error: MlflowError) -> None:
         if not self.history or self.history[-1]["reason"] != error.reason:
             self.history.append({"after": round(self.elapsed, 1), "reason": error.reason, "message": error.message})
+            if self.tell:
+                self.tell(error.message)
 
 
 def wait_until_ready(

@@ -174,7 +174,7 @@ def _run_demo(
             folder=home,
             time_limit=max(1.0, deadline - time.monotonic()),
             log=log,
-            on_tick=tell_progress if log.path else None,
+            on_tick=tell_progress if log.path or log.tell else None,
         )
 
 

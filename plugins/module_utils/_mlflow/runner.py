@@ -42,10 +42,14 @@ class Log:
     Args:
         path: is created with mode 0600, or emptied.
         secrets: are masked.
+        tell: also gets the steps (not the command's output), for whoever watches.
     """
 
-    def __init__(self, path: str | None, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, path: str | None, secrets: Iterable[str] = (), tell: Callable[[str], None] | None = None
+    ) -> None:
         self.path = path
+        self.tell = tell
         self._secrets = [secret for secret in secrets if secret]
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -60,6 +64,13 @@ class Log:
         return text
 
     def write(self, text: str) -> None:
+        """A step."""
+        if self.tell:
+            self.tell(self.mask(text))
+        self.output(text)
+
+    def output(self, text: str) -> None:
+        """A line of the command's output."""
         if self._file:
             with self._lock:
                 self._file.write(f"{time.monotonic() - self._started:7.1f} s  {self.mask(text)}\n")
@@ -230,7 +241,7 @@ def _take(item: tuple[str, str] | None, result: Result, log: Log) -> None:
     name, line = item
     line = log.mask(line)
     getattr(result, name).append(line)
-    log.write(line)
+    log.output(line)
 
 
 def _drain(lines: queue.Queue[tuple[str, str] | None], result: Result, log: Log) -> None:

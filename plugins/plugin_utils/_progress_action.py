@@ -1,0 +1,125 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""Runs a module as Ansible itself does, and meanwhile shows the lines that the module writes about its progress."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible import constants
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible.utils.vars import merge_hash
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import FILE_VARIABLE
+
+# Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.
+LOOK_SECONDS = 0.5
+SILENCE_SECONDS = 120.0
+# A play's variable with which the user switches it off.
+SWITCH = "mlflow_live_progress"
+
+
+class ProgressAction(ActionBase):
+    """The action of a module that reports progress."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        task_vars = task_vars or {}
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        if wrap_async or not self._watched(task_vars):
+            result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+        else:
+            result = merge_hash(result, self._execute_watched(task_vars))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _watched(self, task_vars: dict[str, Any]) -> bool:
+        """Whether the user wants to see it, and the file would be on this machine."""
+        if self._task.no_log or self._connection.transport != "local":
+            return False
+        return boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False)
+
+    def _execute_watched(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        descriptor, path = tempfile.mkstemp(prefix="progress-", dir=constants.DEFAULT_LOCAL_TMP)
+        os.close(descriptor)
+        hosts = task_vars.get("ansible_play_hosts_all") or []
+        host = f"[{task_vars.get('inventory_hostname')}] " if len(hosts) > 1 else ""
+        environment = self._task.environment
+        before = environment if isinstance(environment, list) else [environment] if environment else []
+        self._task.environment = [*before, {FILE_VARIABLE: path}]
+        # Standard error: what reads the results from standard output (callback json) is not disturbed.
+        follower = Follower(path, lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True))
+        follower.start()
+        try:
+            return dict(self._execute_module(task_vars=task_vars))
+        finally:
+            self._task.environment = environment
+            follower.stop()
+            os.unlink(path)
+
+
+class Follower(threading.Thread):
+    """Shows each line that is appended to a file, until it is stopped.
+
+    Args:
+        path: the file.
+        show: takes a line.
+        silence: seconds without a line after which ``show`` gets a sign of life.
+    """
+
+    def __init__(self, path: str, show: Callable[[str], Any], silence: float = SILENCE_SECONDS) -> None:
+        super().__init__(name="progress", daemon=True)
+        self._path = path
+        self._show = show
+        self._silence = silence
+        self._position = 0
+        self._subject = ""
+        self._changed = self._spoke = time.monotonic()
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        while not self._end.wait(LOOK_SECONDS):
+            self._look()
+            now = time.monotonic()
+            if self._subject and now - self._spoke >= self._silence:
+                self._spoke = now
+                self._show(f"{self._subject}: no change for {(now - self._changed) / 60:.0f} min, still waiting")
+
+    def stop(self) -> None:
+        """Show what is left, and end."""
+        self._end.set()
+        self.join()
+        self._look()
+
+    def _look(self) -> None:
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._position)
+                fresh = file.read()
+        except OSError:
+            return
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._position += len(whole)
+        for raw in whole.decode(errors="replace").splitlines():
+            # What AWS or a container wrote must not be able to steer the terminal.
+            line = "".join(char if char.isprintable() else " " for char in raw).strip()
+            if line:
+                self._subject = line.split(" ", 1)[0]
+                self._changed = self._spoke = time.monotonic()
+                self._show(line)
