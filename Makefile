@@ -30,6 +30,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PLAYBOOK = $(BIN)/ansible-playbook
 # ARGS="-e mlflow_version=3.10.0" and the like go to ansible-playbook as they are.
 ARGS ?=
+VERSION ?=
 REHEARSAL = -e '{"local_aws_home": "$(LOCAL_AWS_HOME)", "local_aws_stop_hint": "make rehearse-down"}' $(ARGS)
 
 .PHONY: help
@@ -175,6 +176,13 @@ docs: $(READY) ## Write the table of variables into README.md
 .PHONY: lock
 lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-annotate --no-header requirements-dev.in --output-file requirements-dev.txt
+
+.PHONY: release
+release: tree ## Write the changelog of a release: make release VERSION=1.2.3
+	@test -n "$(VERSION)" || { echo 'Which version? make release VERSION=1.2.3'; exit 1; }
+	@sed -i 's/^version: .*/version: $(VERSION)/' galaxy.yml $(TREE)/mlops/mlflow_aws/galaxy.yml
+	@cd $(TREE)/mlops/mlflow_aws && $(BIN)/antsibull-changelog release --version $(VERSION)
+	@rm -f changelogs/fragments/*.yml && cp -r $(TREE)/mlops/mlflow_aws/changelogs $(TREE)/mlops/mlflow_aws/CHANGELOG.md .
 
 .PHONY: clean
 clean: ## Stop the local AWS and remove .venv and .cache
