@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.constants
 import contextlib
 import json
 import logging
@@ -12,6 +13,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import hypercorn.asyncio
 import hypercorn.config
@@ -30,6 +32,7 @@ from .settings import Settings
 
 _log = logging.getLogger("local_aws.daemon")
 _KEEP_ALIVE = 65
+_SSL_SHUTDOWN = 0.5
 
 
 async def run(settings: Settings, listener: socket.socket, room_names: list[str]) -> None:
@@ -98,7 +101,19 @@ async def _serve(application: object, listener: socket.socket, certificate: Path
     config.shutdown_timeout = 2.0
     config.accesslog = None
     config.errorlog = logging.getLogger("local_aws.http")
+    # A client with an idle connection does not answer when it ends. asyncio waits 30 seconds for that; hypercorn has no
+    # setting for it.
+    asyncio.constants.SSL_SHUTDOWN_TIMEOUT = _SSL_SHUTDOWN
+    asyncio.get_running_loop().set_exception_handler(_unhandled)
     await hypercorn.asyncio.serve(application, config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs what nobody caught, but for connections that ended without an answer or with us."""
+    error = context.get("exception")
+    is_silent_end = isinstance(error, TimeoutError) and "SSL shutdown timed out" in str(error)
+    if not is_silent_end and not isinstance(error, asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 def _announce(cloud: Cloud) -> None:

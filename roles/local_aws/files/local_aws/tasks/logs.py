@@ -112,9 +112,12 @@ class LogDriver:
 
     async def send(self) -> None:
         """Sends what was written, until close()."""
-        while not self._closed.is_set():
+        is_over = False
+        while not is_over:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), _PERIOD)
+            # Asked before sending: a container may have ended before this began.
+            is_over = self._closed.is_set()
             while self._events:
                 if not await self._send_batch():
                     break
