@@ -200,6 +200,32 @@ options:
         URL.
     type: bool
     default: false
+  recreate_stuck:
+    description:
+      - What to do with a service that is stuck for ever. It happens when ECS is denied a call because
+        roles made a moment ago were not yet effective, and does not repeat it.
+      - With V(true) the service is deleted and created again, once, with O(wait_timeout) counted anew, provided that it
+        is certain that no task of it was ever started. RV(recreated) and a warning tell it.
+      - With V(false), or if that is not certain, the task fails and explains.
+      - Only takes place with O(wait=true).
+    type: bool
+    default: true
+  stall_timeout:
+    description:
+      - After how many seconds without any change a service in which nothing has ever run is taken for stuck. A resource
+        that ECS was denied, and says so, makes it stuck at once.
+    type: int
+    default: 900
+  rolled_back:
+    description:
+      - What to do if the last deployment, of just what this task describes, was rolled back or stopped before this run
+        began, for instance after a run with O(wait=false).
+      - With V(retry) a warning and RV(rolled_back) tell it, and the deployment is tried again.
+      - With V(fail) the task fails and explains what went wrong, which makes it a wait that sees failures of the past.
+        O(force_new_deployment) overrides it.
+    type: str
+    choices: [retry, fail]
+    default: retry
 attributes:
   check_mode:
     support: full
@@ -214,6 +240,15 @@ notes:
     described is not running.
   - Errors that AWS answers with while roles made a moment ago are not yet effective are repeated for at most four
     minutes.
+  - Before a service is created, IAM is asked (C(iam:GetRole), C(iam:SimulatePrincipalPolicy)) until it knows the
+    infrastructure role and what it may, for at most one minute. Credentials that may not ask can create the service all
+    the same.
+  - While it waits, each change is shown on standard error, with stage, percentage of traffic, resources still in the
+    making, elapsed and usual time. That needs a local connection, and neither C(async) nor C(no_log). The variable
+    C(mlflow_live_progress) set to V(false) switches it off. RV(progress) holds the same lines in any case.
+  - Values of O(primary_container.environment) that look like secrets are hidden in the echo of the arguments (C(-vvv))
+    and in the system's log too. Ansible's own debug output (C(ANSIBLE_DEBUG), C(-vvvvv) with pipelining) shows
+    everything nevertheless, and so does AWS to anybody who may describe the service.
 seealso:
   - module: mlops.mlflow_aws.ecs_express_service_info
   - name: Amazon ECS Express Mode
@@ -280,11 +315,12 @@ EXAMPLES = r"""
     memory: "4096"
     wait: false
 
-- name: Wait for it by the same task
+- name: Wait for it by the same task, and do not begin again if ECS has rolled it back meanwhile
   mlops.mlflow_aws.ecs_express_service:
     service_name: tracking
     memory: "4096"
     wait: true
+    rolled_back: fail
 
 - name: Delete the service, and wait until its name and its security group are free
   mlops.mlflow_aws.ecs_express_service:
@@ -385,6 +421,15 @@ deployment:
       description: The revision that it moves to.
       type: str
       sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
+recreated:
+  description: Whether the service was stuck and therefore deleted and created again.
+  returned: always, unless the call of AWS itself failed
+  type: bool
+  sample: false
+rolled_back:
+  description: The deployment, as in RV(deployment), that was rolled back before this run and is tried again by it.
+  returned: when there is one
+  type: dict
 progress:
   description: What was seen during the wait, a line for each change, with the seconds since its begin.
   returned: always, unless the call of AWS itself failed
@@ -431,11 +476,11 @@ explanation:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -498,6 +543,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "wait_delay": {"type": "int", "default": 10},
     "force_new_deployment": {"type": "bool", "default": False},
     "replace": {"type": "bool", "default": False},
+    "recreate_stuck": {"type": "bool", "default": True},
+    "stall_timeout": {"type": "int", "default": 900},
+    "rolled_back": {"type": "str", "choices": ["retry", "fail"], "default": "retry"},
 }
 
 # One list each: task_definition_arn excludes them singly, they do not exclude each other.
@@ -508,11 +556,10 @@ MUTUALLY_EXCLUSIVE = [
 
 
 def main() -> None:
-    module = AnsibleAWSModule(
+    module = express_module.make_module(
         argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
     )
     params = module.params
-    express_module.hide_secret_environment(module)
     try:
         request = Request(
             name=params["service_name"],
@@ -526,9 +573,13 @@ def main() -> None:
             wait_delay=params["wait_delay"],
             force=params["force_new_deployment"],
             replace=params["replace"],
+            recreate_stuck=params["recreate_stuck"],
+            stall_timeout=params["stall_timeout"],
+            rolled_back=params["rolled_back"],
             check_mode=module.check_mode,
         )
-        lifecycle = Lifecycle(express_module.clients(module), request)
+        progress = Progress(request.name, hidden=module.no_log_values)
+        lifecycle = Lifecycle(express_module.clients(module), request, progress)
         result = lifecycle.ensure_present() if params["state"] == "present" else lifecycle.ensure_absent()
     except AnsibleAWSError as e:
         express_module.fail(module, e)
@@ -542,10 +593,13 @@ def main() -> None:
         "endpoint": service.get("endpoint") or "",
         "url": service.get("url") or "",
         "progress": result.progress,
+        "recreated": result.recreated,
         "diff": {"before": result.before, "after": result.after},
     }
     if result.deployment:
         returned["deployment"] = result.deployment
+    if result.rolled_back:
+        returned["rolled_back"] = result.rolled_back
     module.exit_json(**returned)
 
 

@@ -148,6 +148,12 @@ def describe_revisions(client: Client, arns: list[str]) -> list[Resource]:
     return (answer or {}).get("serviceRevisions") or []
 
 
+@EcsExpressErrorHandler.common_error_handler("describe the task definition of the service")
+def describe_task_definition(client: Client, arn: str) -> Resource:
+    definition: Resource = client.describe_task_definition(aws_retry=True, taskDefinition=arn)["taskDefinition"]
+    return definition
+
+
 @EcsExpressErrorHandler.common_error_handler("tag the service")
 def tag(client: Client, arn: str, tags: dict[str, str]) -> None:
     client.tag_resource(aws_retry=True, resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])

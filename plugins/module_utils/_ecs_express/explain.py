@@ -96,7 +96,7 @@ def collect(
     def events() -> None:
         found = api.find_service(ecs, cluster=subject.cluster, name=subject.name) or {}
         reason = (deployment or {}).get("statusReason")
-        texts = [str(event.get("message", "")) for event in _since(found.get("events") or [], deployment)]
+        texts = [str(event.get("message", "")) for event in since(found.get("events") or [], deployment)]
         evidence.events = [text for text in texts if not (reason and reason in text)][:_EVENTS]
 
     def resources() -> None:
@@ -164,7 +164,7 @@ def _resource_lines(resources: list[Resource]) -> list[str]:
     return lines + [f"still {status}: {', '.join(kinds)}" for status, kinds in silent.items()]
 
 
-def _since(items: list[Resource], deployment: Resource | None) -> list[Resource]:
+def since(items: list[Resource], deployment: Resource | None) -> list[Resource]:
     """Tasks or events that are not older than the deployment: ECS also shows those of a deleted service of the name."""
     begin = (deployment or {}).get("createdAt")
     return [item for item in items if not (begin and item.get("createdAt")) or item["createdAt"] >= begin]
@@ -188,7 +188,7 @@ def _tasks(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Reso
     arns: list[str] = []
     for status in ("STOPPED", "RUNNING"):
         arns += api.list_tasks(ecs, cluster=subject.cluster, service=subject.name, status=status)
-    tasks = _since(api.describe_tasks(ecs, cluster=subject.cluster, tasks=arns), deployment)
+    tasks = since(api.describe_tasks(ecs, cluster=subject.cluster, tasks=arns), deployment)
     tasks.sort(key=lambda task: str(task.get("createdAt") or ""), reverse=True)
     return sorted(tasks, key=lambda task: not _unwanted_stop(task))
 

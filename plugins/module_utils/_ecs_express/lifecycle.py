@@ -11,9 +11,12 @@ from dataclasses import field
 from dataclasses import replace as replaced
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+
 from . import api
 from . import compare
 from . import explain
+from . import preflight
 from . import shapes
 from . import waiters
 from .common import EcsExpressError
@@ -22,6 +25,7 @@ from .common import is_draining
 from .shapes import Canonical
 from .waiters import Expected
 from .waiters import Waiter
+from .waiters import Watch
 
 Resource = dict[str, Any]
 Clients = Callable[[str], Any]
@@ -30,6 +34,10 @@ Clients = Callable[[str], Any]
 _CONFIGURATION_SECONDS = 60
 # Looks after which an update is taken for one that needs no deployment (if ECS shows the wanted configuration).
 _LOOKS_WITHOUT_DEPLOYMENT = 12
+# How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one).
+USUAL_FIRST = "6 to 25 minutes"
+USUAL_UPDATE = "about 10 minutes"
+USUAL_DELETE = "5 to 15 minutes"
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,9 @@ class Request:
     wait_delay: float = 10
     force: bool = False
     replace: bool = False
+    recreate_stuck: bool = True
+    stall_timeout: float = waiters.STALL_SECONDS
+    rolled_back: str = "retry"
     check_mode: bool = False
 
 
@@ -59,7 +70,9 @@ class Result:
     deployment: Canonical | None = None
     before: Canonical = field(default_factory=dict)
     after: Canonical = field(default_factory=dict)
+    rolled_back: Canonical | None = None
     progress: list[str] = field(default_factory=list)
+    recreated: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -86,20 +99,51 @@ class _State:
 class Lifecycle:
     """One run for one service.
 
-    ``clients`` gives a client with ``aws_retry`` for a service's boto name. ``make_waiter`` exists for tests.
+    ``clients`` gives a client with ``aws_retry`` for a service's boto name. ``progress`` shows what is waited for.
+    ``make_waiter`` exists for tests.
     """
 
-    def __init__(self, clients: Clients, request: Request, make_waiter: Callable[..., Waiter] = Waiter) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        request: Request,
+        progress: Progress | None = None,
+        make_waiter: Callable[..., Waiter] = Waiter,
+    ) -> None:
         self.clients = clients
         self.ecs = clients("ecs")
         self.request = request
+        self.shown = progress or Progress(request.name, path="")
         self.make_waiter = make_waiter
-        self.waiter = make_waiter(timeout=request.wait_timeout, delay=request.wait_delay)
-        self.result = Result(progress=self.waiter.progress)
+        self.result = Result()
+        self.waiter = self._new_waiter()
+        self._sent = False
+
+    def _new_waiter(self) -> Waiter:
+        return self.make_waiter(
+            timeout=self.request.wait_timeout,
+            delay=self.request.wait_delay,
+            progress=self.result.progress,
+            note=self.shown.say,
+        )
+
+    def _telling(self, work: Callable[[], Result]) -> Result:
+        """Let each error carry what was done before it."""
+        try:
+            return work()
+        except EcsExpressError as e:
+            known = {"changed": self._sent, "progress": list(self.result.progress), "recreated": self.result.recreated}
+            for key, value in known.items():
+                e.kwargs.setdefault(key, value)
+            e.kwargs.setdefault("warnings", list(self.result.warnings))
+            raise
 
     # ---- present
 
     def ensure_present(self) -> Result:
+        return self._telling(self._present)
+
+    def _present(self) -> Result:
         request = self.request
         self._check_botocore()
         found = api.find_service(self.ecs, cluster=request.cluster, name=request.name)
@@ -185,7 +229,10 @@ class Lifecycle:
         if found is not None:
             old = api.list_deployments(self.ecs, cluster=request.cluster, service=str(found["serviceArn"]))
             known = frozenset(str(item.get("serviceDeploymentArn")) for item in old)
+        self.shown.usual = USUAL_FIRST
+        self.result.warnings += preflight.probe(self.clients("iam"), str(request.infrastructure_role_arn), self.waiter)
         service = self._create_call(config)
+        self._sent = True
         first = shapes.newest_configuration(service) or {}
         expected = Expected(first.get("serviceRevisionArn"), known, service.get("createdAt"))
         return self._finish(str(service["serviceArn"]), expected)
@@ -229,6 +276,7 @@ class Lifecycle:
         if compare.needs_managed_groups(request.wanted, state.canonical) or request.replace:
             state.managed_groups = self._managed_groups(state)
         changes = compare.compare(request.wanted, state.canonical, state.managed_groups)
+        self._tell_of_rollback(state, changes)
         to_set, to_remove = compare.compare_tags(request.tags, shapes.tags(state.service), request.purge_tags)
         if self._role_differs(state):
             return self._replace(state)
@@ -248,6 +296,7 @@ class Lifecycle:
             api.tag(self.ecs, state.arn, to_set)
         if to_remove:
             api.untag(self.ecs, state.arn, to_remove)
+        self._sent = bool(to_set or to_remove)
         if changes:
             expected = self._update_call(state, changes)
         elif redeploy:
@@ -259,20 +308,25 @@ class Lifecycle:
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
         fields = compare.update(self.request.wanted, state.canonical, changes, state.managed_groups)
         params = {**shapes.to_boto(fields), "serviceArn": state.arn}
+        self.shown.usual = USUAL_UPDATE
         service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
+        self._sent = True
         target = (service.get("targetConfiguration") or {}).get("serviceRevisionArn")
         if target == state.config.get("serviceRevisionArn"):
             target = None
         return Expected(target, state.known, service.get("updatedAt"))
 
     def _redeploy_call(self, state: _State) -> Expected:
+        self.shown.usual = USUAL_UPDATE
         service = api.force_deployment(self.ecs, cluster=self.request.cluster, name=self.request.name)
+        self._sent = True
         current = service.get("currentServiceDeployment")
         return Expected(known=state.known, deployment=current if current not in state.known else None)
 
     def _unchanged(self, state: _State) -> Result:
         """Nothing to do; but a deployment that somebody began is waited for, and so are unfinished resources."""
         latest = state.flying or (state.deployments[0] if state.deployments else None)
+        self.shown.usual = USUAL_UPDATE if len(state.deployments) > 1 else USUAL_FIRST
         if self.request.wait and latest and latest.get("status") not in waiters.FAILED:
             return self._finish(state.arn, Expected(deployment=latest.get("serviceDeploymentArn")))
         return self._report(state.arn, latest)
@@ -297,8 +351,15 @@ class Lifecycle:
 
     def _replace(self, state: _State) -> Result:
         """Delete, wait, create again; what the user did not give is taken over from the old service."""
-        request = self.request
         before = self._shown_config(state)
+        self._take_over(state)
+        if not self.request.check_mode:
+            self._delete(state.arn)
+        return self._create(state.service, before)
+
+    def _take_over(self, state: _State) -> None:
+        """Complete the request with what the service has and the user did not give."""
+        request = self.request
         old = compare.without_managed_groups(state.canonical, state.managed_groups)
         if "task_definition_arn" in request.wanted:
             old = {
@@ -310,10 +371,46 @@ class Lifecycle:
         if request.tags is not None:
             tags = {} if request.purge_tags else tags
             tags.update(request.tags)
-        self.request = replaced(request, wanted=compare.overlay(old, request.wanted), tags=tags)
-        if not request.check_mode:
-            self._delete(state.arn)
-        return self._create(state.service, before)
+        role = request.infrastructure_role_arn or state.service.get("infrastructureRoleArn")
+        wanted = compare.overlay(old, request.wanted)
+        self.request = replaced(request, wanted=wanted, tags=tags, infrastructure_role_arn=role)
+
+    # ---- a roll-back that nobody waited for
+
+    def _tell_of_rollback(self, state: _State, changes: compare.Changes) -> None:
+        """Say that the last deployment was rolled back before this run, where this run would send the same again."""
+        latest = state.deployments[0] if state.deployments else {}
+        target = latest.get("targetServiceRevisionArn")
+        if state.flying or not changes or latest.get("status") not in waiters.FAILED:
+            return
+        if not target or target == state.config.get("serviceRevisionArn"):
+            return
+        tried = self._tried(str(target))
+        if tried is not None and compare.compare(_known_of_revision(self.request.wanted, tried), tried):
+            return
+        full = {**latest, **(api.describe_deployment(self.ecs, latest["serviceDeploymentArn"]) or {})}
+        same = "of what this task describes" if tried is not None else "(perhaps of what this task describes)"
+        said = (
+            f"the last deployment {same} ended as {full['status']} before this run began, so the service still is as "
+            "it was before"
+        )
+        if self.request.rolled_back == "fail" and not self.request.force:
+            error = EcsExpressError(message=f"{said[0].upper()}{said[1:]}; to try it again, set rolled_back to retry")
+            raise self._explained(error, state.arn, full)
+        reason = full.get("statusReason") or (full.get("rollback") or {}).get("reason") or "no reason given"
+        self.result.rolled_back = shapes.deployment(full)
+        self.result.warnings.append(f"Service {self.request.name!r}: {said} ({reason}). This run tries it again")
+
+    def _tried(self, revision_arn: str) -> Canonical | None:
+        """What a revision that was rolled back described, as far as ECS tells; None if it can't be read."""
+        try:
+            for revision in api.describe_revisions(self.ecs, [revision_arn]):
+                definition = api.describe_task_definition(self.ecs, str(revision.get("taskDefinition")))
+                return shapes.revision_configuration(revision, definition)
+        except EcsExpressError:
+            # Not being allowed to read it must not keep anybody from deploying.
+            return None
+        return None
 
     def _diff_of_tags(self, state: _State, to_set: dict[str, str], to_remove: list[str]) -> None:
         have = shapes.tags(state.service)
@@ -333,6 +430,10 @@ class Lifecycle:
     # ---- absent
 
     def ensure_absent(self) -> Result:
+        return self._telling(self._absent)
+
+    def _absent(self) -> Result:
+        self.shown.usual = USUAL_DELETE
         request, result = self.request, self.result
         found = api.find_service(self.ecs, cluster=request.cluster, name=request.name)
         self._refuse_classic(found)
@@ -355,6 +456,7 @@ class Lifecycle:
     def _delete(self, arn: str, wait: bool = True) -> None:
         try:
             api.delete_express(self.ecs, arn)
+            self._sent = True
         except EcsExpressError as e:
             if not is_draining(e):
                 raise
@@ -387,10 +489,57 @@ class Lifecycle:
                 waiter=self.waiter,
                 on_failing=lambda failing: early.append(explain.collect(self.clients, subject, failing)),
                 needless=self._needless(arn, expected, state),
+                watch=Watch(self.request.stall_timeout, never_ran=lambda: self._never_ran(arn)),
             )
+        except waiters.Stuck as e:
+            if self.request.recreate_stuck and not self.result.recreated and self._never_ran(arn):
+                return self._recreate(arn, e)
+            raise self._explained(e, arn, e.kwargs.get("deployment")) from e
         except (waiters.FailedDeployment, waiters.WaitTimeout) as e:
             raise self._explained(e, arn, e.kwargs.get("deployment"), early[0] if early else None) from e
         return self._report(arn, deployment)
+
+    def _never_ran(self, arn: str) -> bool:
+        """Whether it is certain that no task of the service was ever started: then nothing is lost by its deletion."""
+        request = self.request
+        try:
+            deployments = api.list_deployments(self.ecs, cluster=request.cluster, service=arn, limit=100)
+            if any(item.get("status") in ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL") for item in deployments):
+                return False
+            service = api.find_service(self.ecs, cluster=request.cluster, name=request.name) or {}
+            if service.get("runningCount") or service.get("pendingCount"):
+                return False
+            tasks: list[str] = []
+            for status in ("RUNNING", "STOPPED"):
+                tasks += api.list_tasks(self.ecs, cluster=request.cluster, service=request.name, status=status)
+            express = api.describe_express(self.ecs, arn) or {}
+            described = api.describe_tasks(self.ecs, cluster=request.cluster, tasks=tasks)
+        except EcsExpressError as e:
+            self.waiter.report(f"whether a task was ever started could not be found out ({e})")
+            return False
+        # ECS still shows the tasks of a service of this name that was deleted within the last hour.
+        return not explain.since(described, express) and len(described) == len(tasks)
+
+    def _recreate(self, arn: str, stuck: waiters.Stuck) -> Result:
+        """Delete a service in which nothing has ever run, and create it once more, with the time counted anew."""
+        result = self.result
+        result.recreated = True
+        result.warnings.append(
+            f"Service {self.request.name!r} was stuck: {stuck.message}. As nothing had ever run in it, it was deleted "
+            "and created again, once; its URL is another one than before"
+        )
+        self.waiter.report(f"stuck ({stuck.message}): deleting the service and creating it again, once")
+        try:
+            state = self._read(arn)
+            state.managed_groups = self._managed_groups(state)
+            self._take_over(state)
+        except EcsExpressError:
+            # There may be nothing to take over; what the user gave must be enough then.
+            self._check_complete(compare.overlay({}, self.request.wanted))
+        self.waiter = self._new_waiter()
+        self._delete(arn)
+        self.waiter = self._new_waiter()
+        return self._create({"serviceArn": arn}, result.before)
 
     def _needless(self, arn: str, expected: Expected, state: _State | None) -> Callable[[int], bool] | None:
         """Some updates (of scaling alone, say) may need no deployment: whether that is so after a number of looks."""
@@ -431,9 +580,10 @@ class Lifecycle:
     ) -> EcsExpressWaitError:
         evidence = explain.collect(self.clients, self._subject(arn), deployment, early)
         text = explain.render(evidence)
+        again = ", also after it was deleted and created again" if self.result.recreated else ""
         return EcsExpressWaitError(
-            message=f"Service {self.request.name!r}: {error.message}" + (f"\n{text}" if text else ""),
-            changed=self.result.changed,
+            message=f"Service {self.request.name!r}{again}: {error.message}" + (f"\n{text}" if text else ""),
+            changed=self._sent,
             service_arn=arn,
             deployment=shapes.deployment(deployment),
             explanation=evidence.as_dict(),
@@ -443,6 +593,11 @@ class Lifecycle:
 
 def _config_of(service: Resource) -> Canonical:
     return shapes.configuration(shapes.newest_configuration(service) or {})
+
+
+def _known_of_revision(wanted: Canonical, tried: Canonical) -> Canonical:
+    """The part of ``wanted`` that a revision tells: not all fields can be read back from one."""
+    return {key: value for key, value in wanted.items() if key in tried}
 
 
 def _is_broken(state: _State) -> bool:

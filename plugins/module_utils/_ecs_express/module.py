@@ -10,7 +10,11 @@ from collections.abc import Callable
 from typing import Any
 from typing import NoReturn
 
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.validation import check_type_dict
+
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 from . import api
@@ -41,15 +45,73 @@ def clients(module: Any) -> Callable[[str], Any]:
 
 def fail(module: Any, error: AnsibleAWSError) -> NoReturn:
     """End the module with the error's message, AWS's answer and the error's further values."""
+    for warning in error.kwargs.pop("warnings", []):
+        module.warn(warning)
     if error.exception:
         module.fail_json_aws(error.exception, msg=error.message, **error.kwargs)
     module.fail_json(msg=error.message, **error.kwargs)
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def hide_secret_environment(module: Any) -> None:
-    """Keep environment values that look like secrets out of all output, Ansible's echo of the arguments included."""
-    environment = (module.params.get("primary_container") or {}).get("environment") or {}
-    for name, value in environment.items():
-        if len(str(value or "")) >= _SHORTEST_HIDDEN and shapes.looks_secret(str(name), value):
-            module.no_log_values.add(str(value))
+class _DiscreetModule(AnsibleModule):
+    """Keeps environment values that look like secrets out of all output, from the first moment on.
+
+    They cannot be no_log options, as a dictionary's values have none, and each occurrence of a short value would be
+    blotted out of innocent places. So long values are hidden wherever they occur, and short ones where they are known
+    to be: in the echo of the arguments (invocation, with -vvv) and in the system's log.
+    """
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        # Before the arguments are checked: the error of an argument that is wrong echoes all of them.
+        for name, value in _environment(self.params).items():
+            if len(str(value or "")) >= _SHORTEST_HIDDEN and shapes.looks_secret(str(name), value):
+                self.no_log_values.add(str(value))
+
+    def _log_invocation(self) -> None:
+        whole = self.params
+        self.params = _discreet(whole)
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = whole
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs.setdefault("invocation", {"module_args": _discreet(self.params)})
+        super()._return_formatted(kwargs)
+
+
+def _environment(params: Any) -> dict[str, Any]:
+    """The environment among arguments that were not checked yet: any of it may be of a wrong type, or text."""
+    container = _parsed((params or {}).get("primary_container"))
+    environment = _parsed((container or {}).get("environment"))
+    return environment or {}
+
+
+def _parsed(value: Any) -> dict[str, Any] | None:
+    try:
+        found = check_type_dict(value)
+    except (TypeError, ValueError):
+        return None
+    return dict(found)
+
+
+def _discreet(params: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the arguments, secrets of the environment hidden."""
+    environment = _environment(params)
+    if not any(shapes.looks_secret(str(name), value) for name, value in environment.items()):
+        return params
+    container = {**(_parsed(params["primary_container"]) or {}), "environment": environment}
+    return {**params, **shapes.masked({"primary_container": container})}
+
+
+def make_module(**kwargs: Any) -> AnsibleAWSModule:
+    """AnsibleAWSModule on top of the discreet module."""
+    settings = AnsibleAWSModule.default_settings
+    usual = settings["module_class"]
+    # It knows a setting module_class, but takes the default one only.
+    settings["module_class"] = _DiscreetModule
+    try:
+        return AnsibleAWSModule(**kwargs)
+    finally:
+        settings["module_class"] = usual

@@ -149,6 +149,42 @@ def _container(boto: Mapping[str, Any]) -> Canonical:
     return container
 
 
+def revision_configuration(revision: Mapping[str, Any], definition: Mapping[str, Any]) -> Canonical:
+    """What a service revision describes, as far as it and its task definition tell: no scaling, no architecture."""
+    main = next((item for item in definition.get("containerDefinitions") or [] if item.get("name") == "Main"), {})
+    logs = (main.get("logConfiguration") or {}).get("options") or {}
+    ports = main.get("portMappings") or [{}]
+    # The digest that ECS resolved a tag to stands beside the image as it was given.
+    given = [item.get("image") for item in revision.get("containerImages") or [] if item.get("image")]
+    network = (revision.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    result = configuration(
+        {
+            "executionRoleArn": definition.get("executionRoleArn"),
+            "taskRoleArn": definition.get("taskRoleArn"),
+            "cpu": definition.get("cpu"),
+            "memory": definition.get("memory"),
+            "networkConfiguration": {k: network.get(k) for k in ("subnets", "securityGroups")},
+            "primaryContainer": {
+                **{k: main.get(k) for k in ("image", "command", "environment", "secrets")},
+                **({"image": given[0]} if given else {}),
+                "containerPort": ports[0].get("containerPort"),
+                "awsLogsConfiguration": {
+                    "logGroup": logs.get("awslogs-group"),
+                    "logStreamPrefix": logs.get("awslogs-stream-prefix"),
+                },
+            },
+        }
+    )
+    for group in (path for item in _ingress(revision) for path in item.get("targetGroups") or []):
+        if group.get("healthCheckPath"):
+            result["health_check_path"] = group["healthCheckPath"]
+    return result
+
+
+def _ingress(revision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list((revision.get("ecsManagedResources") or {}).get("ingressPaths") or [])
+
+
 def newest_configuration(service: Mapping[str, Any], revision: str | None = None) -> Mapping[str, Any] | None:
     """The configuration that the service has or is moving to.
 

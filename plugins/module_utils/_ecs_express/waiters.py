@@ -11,11 +11,14 @@ STOPPED are failures (there is no status FAILED; botocore model, ServiceDeployme
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
@@ -36,11 +39,21 @@ FAILED = frozenset({"STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 IN_FLIGHT = PENDING | FAILING
 
 FRESH_ROLE_SECONDS = 240  # Terraform's provider retries for 4 minutes.
+STALL_SECONDS = 900  # The slowest resources, load balancer and certificate, take a few minutes each.
 _TIE = timedelta(seconds=2)  # Between the clocks of ECS's own parts.
+# AWS refuses requests that are signed with a time more than five minutes off, so clocks differ by no more.
+_CLOCK_SKEW = 300.0
+# A resource that is FAILED at so many looks in a row stays so.
+_LOOKS_AT_FAILED = 3
+_DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot|unable to|not able to) assume", re.I)
 
 
 class FailedDeployment(EcsExpressError):
     """The deployment ended as, or a managed resource is, failed. The lifecycle adds the explanation."""
+
+
+class Stuck(FailedDeployment):
+    """ECS has given up without saying so: nothing has ever run, and nothing will."""
 
 
 class WaitTimeout(EcsExpressError):
@@ -51,7 +64,8 @@ class WaitTimeout(EcsExpressError):
 class Waiter:
     """A bounded wait: how long in all, how long between two looks, and what was seen (in seconds).
 
-    ``sleep`` and ``clock`` are arguments for the sake of tests.
+    ``note`` gets each line of progress as it comes. ``sleep``, ``clock`` and ``wall`` are arguments for the sake of
+    tests.
     """
 
     timeout: float
@@ -60,6 +74,7 @@ class Waiter:
     clock: Callable[[], float] = time.monotonic
     progress: list[str] = field(default_factory=list)
     note: Callable[[str], None] | None = None
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     _start: float | None = None
 
     def start(self) -> None:
@@ -87,10 +102,9 @@ class Waiter:
         """Remember a line of progress, once per change."""
         if self.progress and self.progress[-1].split(" ", 1)[-1] == line:
             return
-        stamped = f"{int(self.elapsed)}s {line}"
-        self.progress.append(stamped)
+        self.progress.append(f"{int(self.elapsed)}s {line}")
         if self.note:
-            self.note(stamped)
+            self.note(line)
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,84 @@ def managed_group_ids(revision: Resource) -> set[str] | None:
     return {str(group["arn"]).rsplit("/", 1)[-1] for group in groups if group.get("arn")} or None
 
 
+@dataclass
+class Watch:
+    """Tells a first deployment that ECS has given up from one that is merely slow, in one wait.
+
+    ECS is denied a call right after the roles were made, and does not repeat it: the deployment stays IN_PROGRESS for
+    ever. Either a resource says so (FAILED, access denied), or all is silence. ``timeout``: how many seconds of it.
+    ``never_ran`` is asked last: whether no task was ever started.
+    """
+
+    timeout: float
+    never_ran: Callable[[], bool]
+    _seen: Any = None
+    _since: float = 0.0
+    _moved: bool = False
+    _failed: int = 0
+
+    def look(self, deployment: Resource | None, resources: Sequence[Resource], waiter: Waiter) -> None:
+        """Raises Stuck, or FailedDeployment if a resource failed for another reason than a denial."""
+        deployment = deployment or {}
+        if deployment.get("status") not in (None, *PENDING):
+            return
+        failed = [item for item in resources if item["status"] == "FAILED"]
+        self._failed = self._failed + 1 if failed else 0
+        denied = [item for item in failed if _DENIED.search(str(item.get("statusReason")))]
+        if denied and self._failed >= 2 and self._first(deployment):
+            raise Stuck(
+                message=f"ECS was denied what it needs and does not try again: {_why(denied)}", deployment=deployment
+            )
+        if self._failed >= _LOOKS_AT_FAILED:
+            raise FailedDeployment(message=f"A resource that ECS manages failed: {_why(failed)}", deployment=deployment)
+        silence = self._silence(deployment, resources, waiter)
+        if silence < self.timeout or not self._first(deployment):
+            return
+        if self.never_ran():
+            waits = kinds_in(resources, "PROVISIONING")
+            raise Stuck(
+                message=f"Nothing has moved for {silence:.0f} s and no task was ever started"
+                + (f", while ECS still has to make: {', '.join(waits)}" if waits else ""),
+                deployment=deployment or None,
+            )
+        self._since = waiter.clock()
+
+    def _first(self, deployment: Resource) -> bool:
+        """Whether it moves the service from nothing, and has no task yet."""
+        target = deployment.get("targetServiceRevision") or {}
+        tasks = (target.get("runningTaskCount") or 0) + (target.get("pendingTaskCount") or 0)
+        return not deployment.get("sourceServiceRevisions") and not tasks
+
+    def _silence(self, deployment: Resource, resources: Sequence[Resource], waiter: Waiter) -> float:
+        """Seconds since anything changed, as far as this wait has seen it, or AWS tells what was before it."""
+        target = deployment.get("targetServiceRevision") or {}
+        seen = (
+            deployment.get("serviceDeploymentArn"),
+            deployment.get("lifecycleStage"),
+            sorted((k, str(v)) for k, v in target.items()),
+            sorted((str(item["kind"]), str(item.get("arn")), str(item["status"])) for item in resources),
+        )
+        now = waiter.clock()
+        if seen != self._seen:
+            self._moved = self._seen is not None
+            self._seen, self._since = seen, now
+        moments = [item.get(key) for item in (deployment, *resources) for key in ("createdAt", "updatedAt")]
+        known = [moment for moment in moments if isinstance(moment, datetime)]
+        if self._moved or not known:
+            return now - self._since
+        before = (waiter.wall() - max(known)).total_seconds() - _CLOCK_SKEW
+        return max(now - self._since, before)
+
+
+def kinds_in(resources: Sequence[Resource], status: str) -> list[str]:
+    """The kinds of the resources in ``status``, each once."""
+    return sorted({str(item["kind"]) for item in resources if item["status"] == status})
+
+
+def _why(failed: Sequence[Resource]) -> str:
+    return ", ".join(f"{item['kind']} ({item.get('statusReason') or 'no reason given'})" for item in failed)
+
+
 def wait_for_deployment(
     client: Any,
     *,
@@ -173,12 +265,14 @@ def wait_for_deployment(
     waiter: Waiter,
     on_failing: Callable[[Resource], None] | None = None,
     needless: Callable[[int], bool] | None = None,
+    watch: Watch | None = None,
 ) -> Resource | None:
     """Wait until the deployment is SUCCESSFUL and what ECS manages for it is ACTIVE; return the deployment.
 
     ``on_failing`` is called once, as soon as the deployment is seen to fail: tasks and targets that tell why are gone
     by the time the rollback is complete. ``needless`` is asked while there is no deployment, with the number of the
-    look; True ends the wait with None. Raises FailedDeployment or WaitTimeout; both carry ``deployment`` in kwargs.
+    look; True ends the wait with None. Raises FailedDeployment, Stuck (if ``watch`` is given) or WaitTimeout; all carry
+    ``deployment`` in kwargs.
     """
     seen: Resource | None = None
     told = False
@@ -188,38 +282,46 @@ def wait_for_deployment(
             if needless and needless(look):
                 return None
             waiter.report("no deployment yet")
+            if watch:
+                watch.look(None, (), waiter)
             continue
         # Just begun it may still be MISSING to Describe; the list's own entry will do then.
         seen = {**picked, **(api.describe_deployment(client, picked["serviceDeploymentArn"]) or {})}
         status = str(seen.get("status"))
-        waiter.report(_progress(seen))
+        resources = _resources(client, seen)
+        waits = kinds_in(resources or (), "PROVISIONING")
+        waiter.report(_progress(seen) + (f"; still PROVISIONING: {', '.join(waits)}" if waits else ""))
         if status in FAILING | FAILED and not told:
             told = True
             if on_failing:
                 on_failing(seen)
         if status in FAILED:
             raise FailedDeployment(message=f"The deployment ended as {status}", deployment=seen)
-        if status == "SUCCESSFUL" and _resources_ready(client, seen, waiter):
+        if status == "SUCCESSFUL" and _resources_ready(resources, seen, waiter):
             return seen
+        if watch:
+            watch.look(seen, resources or (), waiter)
     raise WaitTimeout(message=_timeout_text(seen, waiter), deployment=seen)
 
 
-def _resources_ready(client: Any, deployment: Resource, waiter: Waiter) -> bool:
+def _resources(client: Any, deployment: Resource) -> list[Resource] | None:
+    """What ECS manages for the revision that the deployment moves to; None while the revision is not described yet."""
     revision = target_revision(deployment)
     found = api.describe_revisions(client, [revision]) if revision else []
     if revision and not found:
-        waiter.report("waiting for the revision to be described")
+        return None
+    return [item for revision_ in found for item in managed_resources(revision_)]
+
+
+def _resources_ready(resources: list[Resource] | None, deployment: Resource, waiter: Waiter) -> bool:
+    if resources is None:
+        waiter.report("SUCCESSFUL, waiting for the revision to be described")
         return False
-    resources = [item for revision_ in found for item in managed_resources(revision_)]
     failed = [item for item in resources if item["status"] == "FAILED"]
     if failed:
-        what = ", ".join(f"{item['kind']} ({item.get('statusReason') or 'no reason given'})" for item in failed)
-        raise FailedDeployment(message=f"A resource that ECS manages failed: {what}", deployment=deployment)
+        raise FailedDeployment(message=f"A resource that ECS manages failed: {_why(failed)}", deployment=deployment)
     # What belongs to an older revision may be on its way out meanwhile.
-    waits = sorted({item["kind"] for item in resources if item["status"] == "PROVISIONING"})
-    if waits:
-        waiter.report(f"SUCCESSFUL, but still PROVISIONING: {', '.join(waits)}")
-    return not waits
+    return not kinds_in(resources, "PROVISIONING")
 
 
 def _progress(deployment: Resource) -> str:

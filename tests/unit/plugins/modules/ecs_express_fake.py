@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -81,6 +82,13 @@ class FakeEcs:
         self.targets: list[dict[str, Any]] = []
         self.log: list[str] = []
         self.deploys_scaling = True
+        self.definitions: dict[str, dict[str, Any]] = {}
+        old = {"CreateDate": EPOCH - timedelta(days=1)}
+        names = ("infrastructure", "AWSServiceRoleForECS", "AWSServiceRoleForElasticLoadBalancing")
+        self.roles: dict[str, dict[str, Any]] = {name: dict(old) for name in names}
+        self.allowed_at = 0.0
+        self.stuck_services = 0
+        self.on_tick: Callable[[], None] = lambda: None
         self._count = 0
 
     # ---- harness
@@ -132,15 +140,17 @@ class FakeEcs:
     @property
     def changing_calls(self) -> int:
         """How many calls were made that change something."""
-        readers = ("Describe", "List", "Get")
+        readers = ("Describe", "List", "Get", "Simulate")
         return sum(n for name, n in self.calls.items() if not name.startswith(readers))
 
     # ---- the passage of time
 
     def _tick(self) -> None:
+        self.on_tick()
         for item in self.deployments.values():
             age = self.now - item["_at"]
-            if item["status"] == "IN_PROGRESS" and age >= self.ready_after and not self.stuck:
+            stuck = self.stuck or self.services[item["serviceArn"]]["_number"] <= self.stuck_services
+            if item["status"] == "IN_PROGRESS" and age >= self.ready_after and not stuck:
                 self._end(item)
         for service in self.services.values():
             if service["status"] == "DRAINING" and self.now - service["_draining"] >= self.drained_after:
@@ -179,6 +189,8 @@ class FakeEcs:
             "serviceRevisionArn": revision,
             "_leaves": leaves,
             "_config": {**config, "serviceRevisionArn": revision, "createdAt": self.moment()},
+            "taskDefinition": self._define(service, config),
+            "networkConfiguration": {"awsvpcConfiguration": config.get("networkConfiguration")},
             "ecsManagedResources": {
                 "serviceSecurityGroups": [group],
                 "ingressPaths": [
@@ -194,8 +206,33 @@ class FakeEcs:
             "createdAt": self.moment(),
             "_at": self.now,
         }
+        if service.get("_revisions"):
+            self.deployments[arn]["sourceServiceRevisions"] = [{"arn": service["_revisions"][-1]}]
         service["_revisions"] = [*service.get("_revisions", [])[-1:], revision]
         return revision
+
+    def _define(self, service: dict[str, Any], config: dict[str, Any]) -> str:
+        container = config["primaryContainer"]
+        logs = container.get("awsLogsConfiguration") or {}
+        arn = f"{ACCOUNT}:task-definition/default-{service['serviceName']}:{self._count}"
+        self.definitions[arn] = {
+            **{k: config.get(k) for k in ("cpu", "memory", "executionRoleArn", "taskRoleArn")},
+            "containerDefinitions": [
+                {
+                    "name": "Main",
+                    **{k: container.get(k) for k in ("image", "command", "environment", "secrets")},
+                    "portMappings": [{"containerPort": container.get("containerPort", 80), "name": "main"}],
+                    "logConfiguration": {
+                        "logDriver": "awslogs",
+                        "options": {
+                            "awslogs-group": logs.get("logGroup"),
+                            "awslogs-stream-prefix": logs.get("logStreamPrefix"),
+                        },
+                    },
+                }
+            ],
+        }
+        return arn
 
     def _active(self, arn: str) -> dict[str, Any]:
         self._tick()
@@ -228,6 +265,7 @@ class FakeEcs:
             "infrastructureRoleArn": sent["infrastructureRoleArn"],
             "tags": sent.get("tags", []),
             "createdAt": self.moment(),
+            "_number": self.calls["CreateExpressGatewayService"],
             "_host": f"{name[:2]}-{self._count:032x}.ecs.eu-central-1.on.aws",
         }
         self.services[arn] = service
@@ -306,6 +344,19 @@ class FakeEcs:
         service = self.services[resourceArn]
         service["tags"] = [item for item in service["tags"] if item["key"] not in tagKeys]
         return {}
+
+    def do_DescribeTaskDefinition(self, taskDefinition: str) -> Any:
+        return {"taskDefinition": self.definitions[taskDefinition]}
+
+    def do_GetRole(self, RoleName: str) -> Any:
+        if RoleName not in self.roles:
+            raise Answer("NoSuchEntity", f"The role with name {RoleName} cannot be found.")
+        role = {"RoleName": RoleName, "Arn": f"arn:aws:iam::123456789012:role/{RoleName}", **self.roles[RoleName]}
+        return {"Role": {"Path": "/", "RoleId": "AROA", "AssumeRolePolicyDocument": "ecs.amazonaws.com", **role}}
+
+    def do_SimulatePrincipalPolicy(self, ActionNames: list[str], **_sent: Any) -> Any:
+        decision = "allowed" if self.now >= self.allowed_at else "implicitDeny"
+        return {"EvaluationResults": [{"EvalActionName": name, "EvalDecision": decision} for name in ActionNames]}
 
     def do_ListTasks(self, desiredStatus: str, **_sent: Any) -> Any:
         stopped = desiredStatus == "STOPPED"

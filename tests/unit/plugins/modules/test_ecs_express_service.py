@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
 from ecs_express_fake import ACCOUNT
 from ecs_express_fake import INFRASTRUCTURE_ROLE
@@ -52,9 +53,9 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
         return client
 
     monkeypatch.setattr(express_module, "clients", clients)
-    waiter = functools.partial(waiters.Waiter, sleep=ecs.sleep, clock=ecs.clock)
+    waiter = functools.partial(waiters.Waiter, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
     monkeypatch.setattr(lifecycle, "Waiter", waiter)
-    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (waiter,))
+    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (None, waiter))
 
     def go(params: dict[str, Any], check: bool = False, module: Any = ecs_express_service) -> dict[str, Any]:
         arguments = {
@@ -69,9 +70,19 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
         with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
             module.main()
         result: dict[str, Any] = json.loads(out.getvalue())
+        # Ansible collects them for the whole process.
+        for warning in result.pop("warnings", []):
+            text = warning["event"]["msg"] if isinstance(warning, dict) else warning
+            result.setdefault("warnings", []).append(text)
+        forget_warnings()
         return result
 
     return go
+
+
+def forget_warnings() -> None:
+    if hasattr(ansible_warnings, "_global_warnings"):
+        ansible_warnings._global_warnings.clear()
 
 
 def four_steps(run: Run, ecs: FakeEcs, params: dict[str, Any]) -> dict[str, Any]:
@@ -536,3 +547,266 @@ def test_info(run: Run, ecs: FakeEcs) -> None:
     assert [item["service_name"] for item in services] == ["another", "tracking"]
     assert services[1]["url"].startswith("https://")
     assert services[1]["primary_container"]["environment"] == {"ZONE": "b", "MODE": "plain", "WORKERS": "2"}
+
+
+# ---- a service that ECS has given up
+
+
+def stuck_params(**changes: Any) -> dict[str, Any]:
+    return full_params(wait_timeout=3600, **changes)
+
+
+def test_silent_stuck_service_is_created_again(run: Run, ecs: FakeEcs) -> None:
+    ecs.stuck_services = 1
+    result = run(stuck_params())
+    assert not result.get("failed"), result["msg"]
+    assert result["recreated"] is True
+    assert result["deployment"]["status"] == "SUCCESSFUL"
+    assert ecs.calls["DeleteExpressGatewayService"] == 1
+    assert ecs.calls["CreateExpressGatewayService"] == 2
+    (warning,) = result["warnings"]
+    assert "was stuck" in warning
+    assert "created again, once" in warning
+    assert 900 <= ecs.now < 1300
+    assert any("still PROVISIONING: loadBalancer" in line for line in result["progress"])
+    assert run(stuck_params())["changed"] is False
+
+
+def test_denied_resource_is_noticed_at_once(run: Run, ecs: FakeEcs) -> None:
+    deny_resources(ecs, "User: arn is not authorized to perform: elasticloadbalancing:CreateLoadBalancer")
+    ecs.stuck_services = 1
+    result = run(stuck_params())
+    assert result["recreated"] is True
+    assert ecs.now < 300
+
+
+def test_stuck_service_is_created_again_only_once(run: Run, ecs: FakeEcs) -> None:
+    ecs.stuck = True
+    result = run(stuck_params())
+    assert result["failed"]
+    assert result["recreated"] is True
+    assert result["changed"] is True
+    assert ecs.calls["CreateExpressGatewayService"] == 2
+    assert "also after it was deleted and created again" in result["msg"]
+    assert any("was stuck" in warning for warning in result["warnings"])
+
+
+def test_stuck_service_is_left_alone_if_asked_for(run: Run, ecs: FakeEcs) -> None:
+    ecs.stuck = True
+    result = run(stuck_params(recreate_stuck=False))
+    assert result["failed"]
+    assert ecs.now < 1200, "it was noticed no earlier than by the end of the wait"
+    assert "no task was ever started" in result["msg"]
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
+
+
+def test_stuck_service_of_an_earlier_run_is_taken_over(run: Run, ecs: FakeEcs) -> None:
+    """What this run does not say is taken from the stuck service; its long silence counts."""
+    ecs.stuck_services = 1
+    run(stuck_params(wait=False))
+    ecs.now += 5000
+    result = run({"service_name": "tracking"})
+    assert result["recreated"] is True
+    assert result["changed"] is True
+    assert ecs.now < 5300
+    assert ecs.sent["CreateExpressGatewayService"]["primaryContainer"]["image"] == "example.com/app:1"
+    assert ecs.sent["CreateExpressGatewayService"]["infrastructureRoleArn"] == INFRASTRUCTURE_ROLE
+    assert run(full_params())["changed"] is False
+
+
+@pytest.mark.parametrize("trace", ["stopped task", "earlier deployment", "may not look"])
+def test_service_in_which_something_ran_is_never_deleted(run: Run, ecs: FakeEcs, trace: str) -> None:
+    ecs.stuck = True
+    if trace == "stopped task":
+        task = {"taskArn": f"{ACCOUNT}:task/default/1", "lastStatus": "STOPPED", "createdAt": ecs.moment(10)}
+        ecs.tasks = [{**task, "stoppedReason": "Essential container in task exited"}]
+    elif trace == "earlier deployment":
+        ecs.stuck = False
+        run(full_params())
+        ecs.stuck = True
+    else:
+        ecs.errors["ListTasks"] = [Answer("AccessDeniedException", "not authorized")] * 100
+    result = run(full_params(wait_timeout=2000, memory="8192"))
+    assert result["failed"]
+    assert "not ready after 2000 s" in result["msg"]
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
+
+
+def test_task_of_a_deleted_service_of_the_name_does_not_count(run: Run, ecs: FakeEcs) -> None:
+    ecs.now = 5000
+    ecs.stuck_services = 1
+    ecs.tasks = [{"taskArn": f"{ACCOUNT}:task/default/1", "lastStatus": "STOPPED", "createdAt": ecs.moment(4000)}]
+    assert run(stuck_params())["recreated"] is True
+
+
+def test_slow_service_is_not_taken_for_stuck(run: Run, ecs: FakeEcs) -> None:
+    """Something moves every ten minutes, and it takes forty."""
+    ecs.ready_after = 2400
+
+    def slowly() -> None:
+        for revision in ecs.revisions.values():
+            for number, leaf in enumerate(revision["_leaves"], start=1):
+                if ecs.now >= 600 * number:
+                    leaf["status"] = "ACTIVE"
+
+    ecs.on_tick = slowly
+    result = run(stuck_params())
+    assert not result.get("failed"), result["msg"]
+    assert result["recreated"] is False
+
+
+def test_other_failed_resource_ends_the_wait_early(run: Run, ecs: FakeEcs) -> None:
+    deny_resources(ecs, "The Availability Zones of the subnets do not match those of the shared load balancer")
+    ecs.stuck = True
+    result = run(stuck_params())
+    assert result["failed"]
+    assert "Availability Zones" in result["msg"]
+    assert ecs.now < 120
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
+
+
+def deny_resources(ecs: FakeEcs, reason: str) -> None:
+    """The load balancer of the first revision fails."""
+
+    def fail() -> None:
+        for revision in list(ecs.revisions.values())[:1]:
+            revision["_leaves"][1].update(status="FAILED", statusReason=reason)
+
+    ecs.on_tick = fail
+
+
+# ---- what IAM is asked before the creation
+
+
+def test_trap_21_creation_waits_for_a_role_of_this_moment(run: Run, ecs: FakeEcs) -> None:
+    ecs.roles["infrastructure"]["CreateDate"] = ecs.moment()
+    ecs.allowed_at = 20.0
+    result = run(full_params())
+    assert not result.get("failed"), result["msg"]
+    assert any("does not allow it elasticloadbalancing:DescribeLoadBalancers" in line for line in result["progress"])
+    assert ecs.calls["SimulatePrincipalPolicy"] >= 3
+    assert "warnings" not in result
+
+
+def test_role_that_is_never_allowed_is_a_warning(run: Run, ecs: FakeEcs) -> None:
+    ecs.allowed_at = 1e9
+    result = run(full_params())
+    assert not result.get("failed"), result["msg"]
+    assert "AmazonECSInfrastructureRoleforExpressGatewayServices" in result["warnings"][0]
+
+
+def test_missing_service_linked_role_is_a_warning(run: Run, ecs: FakeEcs) -> None:
+    del ecs.roles["AWSServiceRoleForElasticLoadBalancing"]
+    (warning,) = run(full_params())["warnings"]
+    assert "--aws-service-name elasticloadbalancing.amazonaws.com" in warning
+
+
+@pytest.mark.parametrize("operation", ["GetRole", "SimulatePrincipalPolicy"])
+def test_caller_who_may_not_ask_creates_all_the_same(run: Run, ecs: FakeEcs, operation: str) -> None:
+    ecs.errors[operation] = [Answer("AccessDenied", "not authorized")]
+    result = run(full_params())
+    assert not result.get("failed"), result["msg"]
+    assert any(f"may not call iam:{operation}" in line for line in result["progress"])
+    assert "warnings" not in result
+
+
+def test_infrastructure_role_that_does_not_trust_ecs(run: Run, ecs: FakeEcs) -> None:
+    ecs.roles["infrastructure"]["AssumeRolePolicyDocument"] = "ecs-tasks.amazonaws.com"
+    (warning,) = run(full_params())["warnings"]
+    assert "does not trust ecs.amazonaws.com" in warning
+
+
+def test_check_mode_asks_nothing_of_iam(run: Run, ecs: FakeEcs) -> None:
+    ecs.roles.clear()
+    assert "warnings" not in run(full_params(), check=True)
+
+
+# ---- a roll-back that nobody waited for
+
+
+def roll_back_unseen(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    ecs.outcome, ecs.reason = "ROLLBACK_SUCCESSFUL", "tasks failed to start"
+    run(full_params(memory="8192", wait=False))
+    ecs.now += 1000
+    ecs._tick()
+    ecs.outcome, ecs.reason = "SUCCESSFUL", ""
+
+
+def test_trap_22_unseen_rollback_is_told_and_tried_again(run: Run, ecs: FakeEcs) -> None:
+    roll_back_unseen(run, ecs)
+    for check in (True, False):
+        result = run(full_params(memory="8192"), check=check)
+        assert result["changed"] is True
+        assert "ended as ROLLBACK_SUCCESSFUL before this run began" in result["warnings"][0]
+        assert "tasks failed to start" in result["warnings"][0]
+        assert result["rolled_back"]["status"] == "ROLLBACK_SUCCESSFUL"
+    assert ecs.calls["UpdateExpressGatewayService"] == 2
+    assert "warnings" not in run(full_params(memory="8192"))
+
+
+def test_unseen_rollback_fails_if_asked_for(run: Run, ecs: FakeEcs) -> None:
+    roll_back_unseen(run, ecs)
+    result = run(full_params(memory="8192", rolled_back="fail"))
+    assert result["failed"]
+    assert result["changed"] is False
+    assert "ended as ROLLBACK_SUCCESSFUL before this run began" in result["msg"]
+    assert "tasks failed to start" in result["msg"]
+    assert ecs.calls["UpdateExpressGatewayService"] == 1
+    assert run(full_params(memory="8192", rolled_back="fail", force_new_deployment=True))["changed"] is True
+
+
+def test_another_description_after_a_rollback_is_no_retry(run: Run, ecs: FakeEcs) -> None:
+    roll_back_unseen(run, ecs)
+    result = run(full_params(memory="6144", rolled_back="fail"))
+    assert not result.get("failed"), result["msg"]
+    assert "warnings" not in result
+
+
+def test_rollback_that_cannot_be_compared_is_told_all_the_same(run: Run, ecs: FakeEcs) -> None:
+    roll_back_unseen(run, ecs)
+    ecs.errors["DescribeTaskDefinition"] = [Answer("AccessDeniedException", "not authorized")]
+    result = run(full_params(memory="8192"))
+    assert "perhaps of what this task describes" in result["warnings"][0]
+
+
+# ---- credentials that expire, secrets that look like some
+
+
+def test_credentials_that_expire_during_the_wait_are_named(run: Run, ecs: FakeEcs) -> None:
+    expired = Answer("ExpiredTokenException", "The security token included in the request is expired")
+
+    def later() -> None:
+        if ecs.now >= 15:
+            for operation in ("ListServiceDeployments", "DescribeServiceDeployments", "DescribeServiceRevisions"):
+                ecs.errors[operation] = [expired] * 10
+
+    ecs.on_tick = later
+    result = run(full_params())
+    assert result["failed"]
+    assert "credentials expired" in result["msg"]
+    assert "run the same task again" in result["msg"]
+    assert result["changed"] is True
+    assert any("IN_PROGRESS" in line for line in result["progress"])
+
+
+def test_trap_24_short_secrets_are_not_echoed(run: Run, ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(
+        "ansible.module_utils.basic.AnsibleModule.log", lambda self, msg, log_args=None: logged.append(str(msg))
+    )
+    params = full_params()
+    container = {**params["primary_container"], "environment": {"DB_PASSWORD": "q7x", "API_KEY": "a-long-secret"}}
+    given = {**params, "primary_container": container}
+    wrong = {**given, "cpu_architecture": "VAX"}
+    as_text = {**wrong, "primary_container": json.dumps(container)}
+    for arguments in (given, wrong, as_text):
+        result = run(arguments)
+        text = json.dumps(result)
+        assert "invocation" in result
+        assert "q7x" not in text
+        assert "a-long-secret" not in text
+    assert logged
+    assert "q7x" not in "".join(logged)
+    environment = ecs.sent["CreateExpressGatewayService"]["primaryContainer"]["environment"]
+    assert {"name": "DB_PASSWORD", "value": "q7x"} in environment, "the service itself must get it"
