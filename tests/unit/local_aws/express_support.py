@@ -40,7 +40,7 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 5000), Handler).serve_forever()
 class Account:
     """An account in a local AWS, with the roles that Express Mode needs.
 
-    :arg linked: whether ELB's service-linked role is there.
+    :arg linked: whether the service-linked roles of ECS and ELB are there.
     """
 
     def __init__(self, aws: LocalAws, *, linked: bool = True) -> None:
@@ -55,11 +55,11 @@ class Account:
         if linked:
             self.link()
 
-    def link(self) -> None:
-        """Makes ELB's service-linked role, unless it is there."""
-        name = "elasticloadbalancing.amazonaws.com"
-        if not self.iam.list_roles(PathPrefix=f"/aws-service-role/{name}/")["Roles"]:
-            self.iam.create_service_linked_role(AWSServiceName=name)
+    def link(self, *names: str) -> None:
+        """Makes service-linked roles (ECS's and ELB's unless others are named), those that are not there."""
+        for name in names or ("ecs.amazonaws.com", "elasticloadbalancing.amazonaws.com"):
+            if not self.iam.list_roles(PathPrefix=f"/aws-service-role/{name}/")["Roles"]:
+                self.iam.create_service_linked_role(AWSServiceName=name)
 
     def role(self, name: str, principal: str, policy: str = "") -> str:
         """A role that a service may assume."""

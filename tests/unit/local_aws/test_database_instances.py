@@ -251,3 +251,26 @@ def test_a_database_can_be_gone_on_order(
     with pytest.raises(psycopg2.OperationalError):
         connect(local_aws, database)
     assert query(local_aws, database, "SELECT 1") == 1
+
+
+def test_the_default_parameter_group_is_there_with_the_first_instance(
+    local_aws: LocalAws, database: dict[str, Any]
+) -> None:
+    rds = local_aws.client("rds")
+    family = f"postgres{database['EngineVersion'].partition('.')[0]}"
+    name = database["DBParameterGroups"][0]["DBParameterGroupName"]
+    assert name == f"default.{family}"
+    (group,) = rds.describe_db_parameter_groups(DBParameterGroupName=name)["DBParameterGroups"]
+    assert group["DBParameterGroupFamily"] == family
+    assert group["DBParameterGroupArn"].endswith(f":pg:{name}")
+    assert name in [item["DBParameterGroupName"] for item in rds.describe_db_parameter_groups()["DBParameterGroups"]]
+    pages = rds.get_paginator("describe_db_parameters").paginate(DBParameterGroupName=name)
+    values = {item["ParameterName"]: item.get("ParameterValue") for page in pages for item in page["Parameters"]}
+    assert values["rds.force_ssl"] == ("1" if int(family.removeprefix("postgres")) >= 15 else "0")
+    change = {"ParameterName": "work_mem", "ParameterValue": "8192", "ApplyMethod": "immediate"}
+    for call, more in [
+        (rds.modify_db_parameter_group, {"Parameters": [change]}),
+        (rds.reset_db_parameter_group, {"ResetAllParameters": True}),
+        (rds.delete_db_parameter_group, {}),
+    ]:
+        assert error_of(call, DBParameterGroupName=name, **more)[0] == "InvalidDBParameterGroupState"

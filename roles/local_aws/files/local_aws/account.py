@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+from typing import Any
+
 from ministack.services import ec2
 
 
@@ -22,7 +25,24 @@ def prepare() -> None:
             _complete()
 
     ec2._init_defaults = make_and_complete
+    _count_free_addresses()
     _complete()  # the daemon's own region was made when the module was imported
+
+
+def _count_free_addresses() -> None:
+    """Lets a subnet's free addresses follow its size and its network interfaces; ministack says 251 or 4091 always.
+
+    Five addresses of each subnet are AWS's own ("Subnet CIDR blocks", VPC user guide).
+    """
+    render = ec2._subnet_fields_xml
+
+    def render_counted(subnet: dict[str, Any], tag: str = "item") -> str:
+        interfaces = [item for item in ec2._network_interfaces.values() if item["SubnetId"] == subnet["SubnetId"]]
+        size = ipaddress.ip_network(subnet["CidrBlock"], strict=False).num_addresses
+        subnet["AvailableIpAddressCount"] = max(0, size - 5 - len(interfaces))
+        return str(render(subnet, tag))
+
+    ec2._subnet_fields_xml = render_counted
 
 
 def _complete() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Any
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from . import iam
 from .authority import Authority
@@ -193,6 +195,19 @@ class Cloud:
         """
         call.asked = True
         iam.enforce(call, action, resource, context)
+
+    async def linked_role(self, call: Call, service: str) -> None:
+        """The service-linked role that AWS makes in the caller's name when a service is first used.
+
+        :arg service: ``rds.amazonaws.com`` and the like.
+        :raises ApiError: it is not there, and the caller may not have it made (``iam:CreateServiceLinkedRole``).
+        """
+        if (await self.aws("iam", "list_roles", PathPrefix=f"/aws-service-role/{service}/"))["Roles"]:
+            return
+        resource = f"arn:aws:iam::{self.settings.account_id}:role/aws-service-role/{service}/*"
+        self.allow(call, "iam:CreateServiceLinkedRole", resource, {"iam:AWSServiceName": service})
+        with contextlib.suppress(ClientError):  # somebody else was faster
+            await self.aws("iam", "create_service_linked_role", AWSServiceName=service)
 
     def changed(self, delay: float = 1.0) -> None:
         """Some state changed: it is saved within so many real seconds. Callable from any thread."""

@@ -18,6 +18,10 @@ NAMES = {
     "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
     "ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
     "rds.amazonaws.com": "AWSServiceRoleForRDS",
+    "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
+    "elasticache.amazonaws.com": "AWSServiceRoleForElastiCache",
+    "rds.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_RDSCluster",
+    "replication.ecr.amazonaws.com": "AWSServiceRoleForECRReplication",
 }
 
 

@@ -208,6 +208,8 @@ class Databases:
 
     def _adopt(self, region: str, record: Record) -> Instance:
         """The running side of a record."""
+        for group in record.get("DBParameterGroups", []):
+            self._records.make_default_group(region, group["DBParameterGroupName"])
         name = record["DBInstanceIdentifier"]
         key = name if region == self._cloud.settings.region else f"{region}.{name}"
         cluster = Cluster(
@@ -355,6 +357,7 @@ class Databases:
         groups.check(self._records, call.region, params, chosen)
         if self._records.instance(call.region, name) is not None:
             raise ApiError("DBInstanceAlreadyExists", "DB instance already exists")
+        await self._linked_role(call)
         response = await call.passthrough()
         if response.status >= 400:
             return response
@@ -372,6 +375,24 @@ class Databases:
             _Verifier=scram.verifier(params["MasterUserPassword"]),
         )
         return self._begin_creation(call.region, record, call.operation)
+
+    async def _linked_role(self, call: Call) -> None:
+        """RDS's service-linked role, made with the first instance.
+
+        The message: Amazon RDS User Guide, "Using service-linked roles for Amazon RDS".
+        """
+        self._cloud.allow(call, f"rds:{call.operation}", self._new_arn(call))
+        try:
+            await self._cloud.linked_role(call, "rds.amazonaws.com")
+        except ApiError as error:
+            raise rules.invalid(
+                "Unable to create the resource. Verify that you have permission to create service linked role. "
+                "Otherwise wait and try again later."
+            ) from error
+
+    @staticmethod
+    def _new_arn(call: Call) -> str:
+        return f"arn:aws:rds:{call.region}:{call.account_id}:db:{call.params['DBInstanceIdentifier']}"
 
     def _take(self, region: str, given: str, name: str) -> Record:
         """The record that ministack just made, without what it must not keep."""
@@ -746,6 +767,7 @@ class Databases:
 
     async def _modify_parameters(self, call: Call) -> Response:
         name = str(call.params["DBParameterGroupName"])
+        groups.refuse_default(name, "modified")
         static = groups.check_parameters(self._records, call)
         response = await call.passthrough()
         if response.status >= 400:

@@ -129,6 +129,12 @@ def check_parameters(records: Records, call: Call) -> bool:
     return static
 
 
+def refuse_default(name: str, what: str) -> None:
+    """RDS's default groups can be neither changed nor deleted (Amazon RDS User Guide, "DB parameter groups")."""
+    if name.startswith("default."):
+        raise ApiError("InvalidDBParameterGroupState", f"Default DBParameterGroup cannot be {what}: {name}")
+
+
 async def delete_subnet_group(records: Records, call: Call) -> Response:
     """Refused while an instance uses it."""
     name = call.params["DBSubnetGroupName"]
@@ -145,8 +151,7 @@ async def delete_subnet_group(records: Records, call: Call) -> Response:
 async def delete_parameter_group(records: Records, call: Call) -> Response:
     """Refused while an instance uses it, and always for the default groups."""
     name = call.params["DBParameterGroupName"]
-    if str(name).startswith("default."):
-        raise ApiError("InvalidDBParameterGroupState", f"Default DBParameterGroup cannot be deleted: {name}")
+    refuse_default(str(name), "deleted")
     for region, record in records.instances():
         used = [group["DBParameterGroupName"] for group in record.get("DBParameterGroups", [])]
         if region == call.region and name in used:

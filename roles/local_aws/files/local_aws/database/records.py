@@ -98,6 +98,20 @@ class Records:
             return {"DBParameterGroupName": name, "DBParameterGroupFamily": family, "Parameters": {}}
         return record
 
+    def make_default_group(self, region: str, name: str) -> None:
+        """Makes the default parameter group of a family, as RDS does when the first instance of the family uses it."""
+        key = (self._account_id, region, name)
+        if not name.startswith(_DEFAULT_GROUP) or key in rds._param_groups._data:
+            return
+        family = name.removeprefix("default.")
+        rds._param_groups._data[key] = {
+            "DBParameterGroupName": name,
+            "DBParameterGroupFamily": family,
+            "Description": f"Default parameter group for {family}",
+            "DBParameterGroupArn": f"arn:aws:rds:{region}:{self._account_id}:pg:{name}",
+            "Parameters": {},
+        }
+
     def parameters(self, region: str, name: str) -> dict[str, str]:
         """What the user set in a parameter group."""
         group = self.parameter_group(region, name) or {}

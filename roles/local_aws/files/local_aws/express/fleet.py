@@ -184,6 +184,7 @@ class Fleet:
     def _on_change(self, task: Any) -> None:
         """A task's status changed."""
         if task.last_status == "RUNNING" and task.arn not in self._registered and task.arn not in self._stopping:
+            self.revision.digest = self.revision.digest or task.image_digest
             self._in_background(self._register(task))
         elif task.last_status in ("DEPROVISIONING", "STOPPED"):
             self._in_background(self._deregister(task.arn))

@@ -34,6 +34,7 @@ LOAD_BALANCER_SECONDS = 240
 CERTIFICATE_SECONDS = 60
 SMALL_SECONDS = 3
 SERVICES_PER_LOAD_BALANCER = 25
+FREE_ADDRESSES = 8
 COLORS = ("blue", "green")
 
 _METRICS = {
@@ -307,6 +308,7 @@ class Resources:
         managed = service.managed["load_balancer"]
         if not gateway.load_balancer:
             await self._service_linked_role(service)
+            await self._check_free_addresses(gateway.subnets)
             answer = await self.call(
                 service,
                 "elbv2",
@@ -327,6 +329,20 @@ class Resources:
         left = self.cloud.clock.real(LOAD_BALANCER_SECONDS) - (time.time() - gateway.created)
         await asyncio.sleep(max(0.0, left))
         return gateway.load_balancer
+
+    async def _check_free_addresses(self, subnets: list[str]) -> None:
+        """ELB's own check, which ministack leaves out: eight free addresses in each subnet.
+
+        Elastic Load Balancing User Guide, "Subnets for your load balancer"; the message as users report it.
+        """
+        answer = await self.cloud.aws("ec2", "describe_subnets", SubnetIds=subnets)
+        for subnet in answer["Subnets"]:
+            if subnet["AvailableIpAddressCount"] < FREE_ADDRESSES:
+                message = (
+                    f"Not enough IP space available in {subnet['SubnetId']}. ELB requires at least {FREE_ADDRESSES} "
+                    "free IP addresses in each subnet."
+                )
+                raise ClientError({"Error": {"Code": "InvalidSubnet", "Message": message}}, "CreateLoadBalancer")
 
     async def _service_linked_role(self, service: Service) -> None:
         """ELB's service-linked role: while it is missing, CreateLoadBalancer asks for more than the managed policy has.

@@ -56,6 +56,7 @@ class Revision:
 
     :arg color: which of the two target groups its tasks are in; set when its deployment begins.
     :arg own_definition: whether the task definition is the user's own.
+    :arg digest: what the image's tag stood for when the first task was started; empty before.
     """
 
     arn: str
@@ -64,6 +65,7 @@ class Revision:
     color: str = ""
     desired: int = 1
     own_definition: bool = False
+    digest: str = ""
 
 
 @dataclass

@@ -48,6 +48,7 @@ class Ordinary:
             "DeleteService": self._delete_service,
             "CreateService": self._create_service,
             "DeleteCluster": self._delete_cluster,
+            "DescribeClusters": self._describe_clusters,
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
@@ -151,6 +152,19 @@ class Ordinary:
         if found.status == "DRAINING":
             raise invalid("Unable to Start a service that is still Draining.")
         raise invalid("Creation of service was not idempotent.")
+
+    async def _describe_clusters(self, call: Call) -> dict[str, Any]:
+        """ministack's answer, with the Express services and the tasks that run here counted as well."""
+        response = await call.passthrough()
+        answer = parse_response(response, "ecs", "DescribeClusters")
+        if "Error" in answer:
+            raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
+        for cluster in answer["clusters"]:
+            tasks = [task for task in self.cloud.tasks.all() if task.spec.cluster_arn == cluster["clusterArn"]]
+            cluster["activeServicesCount"] += len(self.express.in_cluster(cluster["clusterName"]))
+            cluster["runningTasksCount"] += sum(task.last_status == "RUNNING" for task in tasks)
+            cluster["pendingTasksCount"] += sum(task.last_status in ("PROVISIONING", "PENDING") for task in tasks)
+        return answer
 
     async def _delete_cluster(self, call: Call) -> dict[str, Any]:
         self.express.allow(call, self.express.new_arn("cluster", shapes.last_part(call.params["cluster"])))

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 TASKS_PRINCIPAL = "ecs-tasks.amazonaws.com"
 DRAINING_SECONDS = 540
 RETRY_SECONDS = 30
+KEEP_INACTIVE_SECONDS = 24 * 3600
 FIRST_DEPLOYMENT_SECONDS = 3
 
 _ALWAYS = frozenset(
@@ -61,6 +62,7 @@ _ALWAYS = frozenset(
         "DescribeServiceRevisions",
         "StopServiceDeployment",
         "ListServices",
+        "DescribeClusters",
     }
 )
 _OF_A_SERVICE = frozenset({"UpdateService", "DeleteService", "ListServiceDeployments"})
@@ -123,8 +125,12 @@ class Express:
 
     async def handle(self, call: Call) -> Response:
         """The answer; raises ApiError."""
+        self.forget_old(time.time())
         if call.service == "application-autoscaling":
-            return aws_response(self.scaling.handle(call), call.service, call.operation)
+            answer = self.scaling.handle(call)
+            if call.operation == "RegisterScalableTarget" and call.params["ServiceNamespace"] == "ecs":
+                await self.cloud.linked_role(call, "ecs.application-autoscaling.amazonaws.com")
+            return aws_response(answer, call.service, call.operation)
         if call.service == "elbv2":
             return aws_response(self._listener_certificates(call), call.service, call.operation)
         operations: dict[str, Callable[[Call], Awaitable[dict[str, Any]]]] = {
@@ -197,6 +203,19 @@ class Express:
             for service in self.services.values()
         }
 
+    def forget_old(self, now: float) -> None:
+        """Drops services that have been INACTIVE for long: ECS does not keep them, and does not say how long it does.
+
+        :arg now: seconds since the epoch.
+        """
+        limit = now - self.cloud.clock.real(KEEP_INACTIVE_SECONDS)
+        for arn, service in list(self.services.items()):
+            if service.status == "INACTIVE" and service.updated < limit:
+                del self.services[arn]
+                self._workers.pop(arn, None)
+                self._provisioners.pop(arn, None)
+                self.cloud.changed()
+
     # Lookups --------------------------------------------------------------------------------------------------------
 
     def new_arn(self, kind: str, rest: str) -> str:
@@ -258,6 +277,7 @@ class Express:
         own = await self._own_definition(params)
         configuration = self._first_configuration(params, own, f"/aws/ecs/{cluster}/{name}-{digits(4)}")
         self._pass_roles(call, configuration, params["infrastructureRoleArn"])
+        await self._linked_role(call)
         cluster_arn = await self._cluster(call, cluster)
         if arn in self._creating:
             raise invalid("Creation of service was not idempotent.")
@@ -312,6 +332,15 @@ class Express:
         for role, principal in roles:
             if role:
                 self.cloud.allow(call, "iam:PassRole", role, {"iam:PassedToService": principal})
+
+    async def _linked_role(self, call: Call) -> None:
+        """ECS's service-linked role, made when ECS is first used (developer guide, express-service-first-run)."""
+        try:
+            await self.cloud.linked_role(call, PRINCIPAL)
+        except ApiError as error:
+            raise invalid(
+                "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
+            ) from error
 
     async def _cluster(self, call: Call, name: str) -> str:
         """The cluster's ARN; only ``default`` is made when it is missing."""

@@ -231,7 +231,6 @@ def endpoint_host(name: str, token: str, region: str) -> str:
 def container_definition(configuration: dict[str, Any], region: str) -> dict[str, Any]:
     """The container ``Main`` of the managed task definition."""
     container = configuration["primaryContainer"]
-    logs = container["awsLogsConfiguration"]
     definition: dict[str, Any] = {
         "name": "Main",
         "image": container["image"],
@@ -242,7 +241,10 @@ def container_definition(configuration: dict[str, Any], region: str) -> dict[str
         "linuxParameters": {"initProcessEnabled": True},
         "stopTimeout": 30,
         "versionConsistency": "enabled",
-        "logConfiguration": {
+    }
+    logs = container.get("awsLogsConfiguration")
+    if logs:  # a user's own definition, from which a managed one is made later, may have none
+        definition["logConfiguration"] = {
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": logs["logGroup"],
@@ -251,8 +253,7 @@ def container_definition(configuration: dict[str, Any], region: str) -> dict[str
                 "mode": "non-blocking",
                 "max-buffer-size": "25m",
             },
-        },
-    }
+        }
     for key in ("command", "environment", "secrets", "repositoryCredentials"):
         if container.get(key):
             definition[key] = container[key]

@@ -188,7 +188,7 @@ class Views:
             "platformVersion": "LATEST",
             "platformFamily": "Linux",
             "networkConfiguration": {"awsvpcConfiguration": self._awsvpc(service, described)},
-            "containerImages": [{"containerName": "Main", "image": container["image"]}],
+            "containerImages": [self._image(container["image"], revision)],
             "createdAt": stamp(revision.created),
             "ecsManagedResources": self.managed(service),
         }
@@ -196,6 +196,15 @@ class Views:
         if balancers:
             result["loadBalancers"] = balancers
         return result
+
+    @staticmethod
+    def _image(image: str, revision: Revision) -> dict[str, Any]:
+        """The image with the digest that ECS pins for all tasks of a revision when the first one starts.
+
+        ECS developer guide, "Container image resolution".
+        """
+        shown = {"containerName": "Main", "image": image}
+        return {**shown, "imageDigest": revision.digest} if revision.digest else shown
 
     @staticmethod
     def _awsvpc(service: Service, described: dict[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,8 @@ def _shape(task: Task) -> dict[str, Any]:
         "cpu": spec.cpu,
         "memory": spec.memory,
     }
+    if task.image_digest:
+        container["imageDigest"] = task.image_digest
     if task.exit_code is not None:
         container["exitCode"] = task.exit_code
     reason = task.container_reason or (task.stopped_reason if task.stop_code == "TaskFailedToStart" else "")

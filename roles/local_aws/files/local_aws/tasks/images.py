@@ -10,6 +10,7 @@ images have Python 3.10 or 3.11.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -65,3 +66,15 @@ def recipe(image: str) -> Recipe:
         f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: "
         f"{repository}: not found (the local AWS runs mlflow/mlflow:vX.Y.Z, mlflow/mlflow:vX.Y.Z-full and python:3.x)"
     )
+
+
+def digest(image: str) -> str:
+    """The manifest digest that a reference stands for: its own if it names one, else one of the software that it is.
+
+    :raises CannotPullContainerError: nothing is known about that image.
+    """
+    given = _DIGEST.search(image)
+    if given:
+        return given[0].removeprefix("@")
+    found = recipe(image)
+    return "sha256:" + hashlib.sha256(f"{found.key}\n{found.requirements}".encode()).hexdigest()

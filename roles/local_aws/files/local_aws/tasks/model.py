@@ -75,6 +75,7 @@ class Task:
     :ivar stopped_reason: ECS's stoppedReason.
     :ivar container_reason: the container's own reason, e.g. out of memory.
     :ivar exit_code: the container's exit code; 128 + n for signal n, as container runtimes count; None if it never ran.
+    :ivar image_digest: what the image's tag stood for when it was pulled; empty before.
     :ivar memory_mib: what its processes use now, anonymous and shared memory, MiB.
     :ivar peak_memory_mib: the most that was seen.
     """
@@ -98,6 +99,7 @@ class Task:
     peak_memory_mib: int = 0
     version: int = 1
     log_stream: str = field(default="")
+    image_digest: str = ""
 
     @property
     def id(self) -> str:

@@ -23,6 +23,7 @@ from ..processes import Process
 from ..room import Call
 from ..room import Response
 from . import api
+from . import images
 from . import logs
 from . import memory
 from . import network
@@ -247,6 +248,7 @@ class TaskRunner:
             raise StartError(str(error)) from error
         finally:
             pull.cancel()
+        task.image_digest = images.digest(spec.image)
         running.process = await self._spawn(task, running, runtime, values)
         task.pid = running.process.pid
         task.started_at = self._cloud.clock.now()
