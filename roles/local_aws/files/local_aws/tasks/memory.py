@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def tree(pid: int) -> list[int]:
@@ -23,9 +26,24 @@ def tree(pid: int) -> list[int]:
     return members
 
 
-def used(pid: int) -> int:
-    """Anonymous and shared memory of a process tree in MiB; file pages, which can be dropped, do not count."""
-    return sum(_of(member) for member in tree(pid)) // 1024
+def used(pid: int, limit: int) -> int:
+    """Anonymous and shared memory of a process tree in MiB; file pages, which can be dropped, do not count.
+
+    :arg limit: MiB that matter. Below them a quick upper bound is good enough: the exact figure makes the kernel walk
+        all pages of all processes, and pages that forked workers share count only there as one.
+    """
+    members = tree(pid)
+    bound = sum(_at_most(member) for member in members) // 1024
+    return bound if bound <= limit else sum(_of(member) for member in members) // 1024
+
+
+def _at_most(pid: int) -> int:
+    """KiB: resident pages less those of files."""
+    try:
+        resident, shared = (int(field) for field in Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    except (OSError, ValueError):
+        return _without_proc(pid)
+    return (resident - shared) * _PAGE
 
 
 def _of(pid: int) -> int:

@@ -76,7 +76,7 @@ class Task:
     :ivar container_reason: the container's own reason, e.g. out of memory.
     :ivar exit_code: the container's exit code; 128 + n for signal n, as container runtimes count; None if it never ran.
     :ivar image_digest: what the image's tag stood for when it was pulled; empty before.
-    :ivar memory_mib: what its processes use now, anonymous and shared memory, MiB.
+    :ivar memory_mib: what its processes use now, MiB; at most that, as long as it is below the limit.
     :ivar peak_memory_mib: the most that was seen.
     """
 

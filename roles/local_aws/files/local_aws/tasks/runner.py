@@ -281,7 +281,7 @@ class TaskRunner:
     async def _watch_memory(self, task: Task, running: _Running, process: Process) -> None:
         limit = int(task.spec.memory)
         while True:
-            task.memory_mib = await asyncio.to_thread(memory.used, process.pid)
+            task.memory_mib = await asyncio.to_thread(memory.used, process.pid, limit)
             task.peak_memory_mib = max(task.peak_memory_mib, task.memory_mib)
             if task.memory_mib > limit:
                 _log.warning("task %s: uses %s MiB of %s MiB, killed", task.id, task.memory_mib, limit)
