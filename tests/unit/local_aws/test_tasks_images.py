@@ -68,3 +68,20 @@ def test_what_an_aborted_build_left_is_built_again(tmp_path: Path) -> None:
     assert os.access(runtime / "bin" / "python", os.X_OK)
     assert (runtime / "complete.json").exists()
     assert list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.pth"))
+
+
+def test_a_runtime_that_is_complete_is_used_without_writing_to_the_cache(tmp_path: Path) -> None:
+    image, packages = "python:3.11", "lib/python3.11/site-packages"
+    runtime = tmp_path / "runtimes" / "python-3.11"
+    (runtime / packages).mkdir(parents=True)
+    (runtime / "complete.json").write_text("{}")
+
+    def provide() -> Path:
+        return asyncio.run(Runtimes(tmp_path / "runtimes", Processes(tmp_path)).provide(image))
+
+    # The first time, the hook is brought up to date, under a lock that others see.
+    assert provide() == runtime
+    lock = tmp_path / "runtimes" / ".python-3.11.lock"
+    lock.unlink()
+    assert provide() == runtime
+    assert not lock.exists()

@@ -50,6 +50,9 @@ class Runtimes:
         """
         wanted = recipe(image)
         target = self._folder / wanted.key
+        # What is there is only read, so that the cache may belong to somebody else.
+        if await asyncio.to_thread(_is_usable, target):
+            return target
         self._folder.mkdir(parents=True, exist_ok=True)
         async with self._locks.setdefault(wanted.key, asyncio.Lock()), self._file_lock(wanted.key):
             if not (target / _COMPLETE).exists():
@@ -146,11 +149,23 @@ def _pull_error(image: str, wanted: Recipe, tail: list[str]) -> CannotPullContai
     )
 
 
-def _install_hook(target: Path) -> None:
-    """Puts the present version of the network hook into a runtime, whichever version made it."""
+def _hook_files(target: Path) -> dict[Path, str]:
+    """The network hook in its present version, from path to content."""
     packages = next((target / "lib").glob("python3.*/site-packages"))
     source = Path(__file__).with_name("network_hook.py").read_text()
-    for path, content in ((packages / f"{_HOOK}.py", source), (packages / f"{_HOOK}.pth", f"import {_HOOK}\n")):
+    return {packages / f"{_HOOK}.py": source, packages / f"{_HOOK}.pth": f"import {_HOOK}\n"}
+
+
+def _is_usable(target: Path) -> bool:
+    """Whether a runtime is complete, and holds the present version of the network hook."""
+    if not (target / _COMPLETE).exists():
+        return False
+    return all(path.exists() and path.read_text() == content for path, content in _hook_files(target).items())
+
+
+def _install_hook(target: Path) -> None:
+    """Puts the present version of the network hook into a runtime, whichever version made it."""
+    for path, content in _hook_files(target).items():
         if not path.exists() or path.read_text() != content:
             new = path.with_name(f".{path.name}.new")
             new.write_text(content)
