@@ -123,8 +123,22 @@ def _partition(region: str) -> tuple[str, str]:
     return partition, data.get_partition_dns_suffix(partition)
 
 
+def _incomplete(params: dict) -> str:
+    """Say what is missing in the options or their variables; empty if nothing is. The SDK's own words name neither."""
+    access_key, secret_key, profile = (params.get(name) for name in ("access_key", "secret_key", "profile"))
+    if bool(access_key) != bool(secret_key):
+        given, lacking = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        given, lacking = (given, lacking) if access_key else (lacking, given)
+        return f"No AWS credentials: {given} is set without {lacking}; set both, or AWS_PROFILE."
+    if profile and profile not in Session().available_profiles:
+        return f"There is no AWS profile '{profile}': set AWS_PROFILE to one that the AWS configuration files hold."
+    return ""
+
+
 def main() -> None:
     module = AnsibleAWSModule(argument_spec={}, supports_check_mode=True)
+    if problem := _incomplete(module.params):
+        module.fail_json(msg=problem)
     if not module.region:
         module.fail_json(
             msg="No AWS region: set AWS_REGION (or AWS_DEFAULT_REGION, or a region in the profile), or the option "

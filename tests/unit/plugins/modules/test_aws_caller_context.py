@@ -57,6 +57,21 @@ def test_no_region_is_said_before_aws_is_asked(sts, capsys):
     sts.get_caller_identity.assert_not_called()
 
 
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({"access_key": "AKIAMADEUPMADEUPMADE"}, ("AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",)),
+        ({"secret_key": "made-up-made-up-01"}, ("AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID",)),
+        ({"profile": "nobodys"}, ("'nobodys'", "AWS_PROFILE")),
+    ],
+)
+def test_incomplete_options_are_said_by_their_names(sts, capsys, given, parts):
+    result = _run(capsys, {**given, "region": "eu-central-1"})
+    assert result["failed"] is True
+    assert [part for part in parts if part not in result["msg"]] == []
+    sts.get_caller_identity.assert_not_called()
+
+
 def test_a_region_that_does_not_exist(sts, capsys):
     result = _run(capsys, {**_KEYS, "region": "nowhere"})
     assert "AWS has no region called 'nowhere'" in result["msg"]
