@@ -177,7 +177,7 @@ def version(name: str, value: typing.Any) -> Problems:
         return []
     if numbers:
         oldest = ".".join(str(part) for part in OLDEST_VERSION)
-        why = f"is older than {oldest}, the first version with the demo data and the image that are needed here"
+        why = f"is {value!r}, older than {oldest}, the first version with the demo data and image needed here"
     elif empty(value):
         why = "is empty: a server without a fixed version changes by itself and cannot be rolled back"
     elif value == "latest":

@@ -56,7 +56,8 @@ def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:
     has_account = re.fullmatch(r"[0-9]{12}", parts[4]) or (service == "iam" and parts[4] == "aws")
     problem = None
     if parts[2] != service or kind not in resource.split("|"):
-        problem = f"is the ARN of a {kind} of {parts[2]} ({value}), {wanted}"
+        article = "an" if kind[:1] in "aeio" else "a"
+        problem = f"is the ARN of {article} {kind} of {parts[2]} ({value}), {wanted}"
     elif service in _REGIONAL and not parts[3]:
         problem = f"has no region ({value}), {wanted}"
     elif not has_account:
