@@ -1,0 +1,59 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One local AWS for all tests here, which are about what a user sees.
+
+MLFLOW_AWS_SOFTWARE: the folder with the local AWS's virtual environment and the runtimes (default: .cache/local_aws).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from harness import SOFTWARE
+from harness import LocalAws
+from harness import becomes_nobody
+
+# Slow at first: the test of the deployment interrupts the wait for the database, which must not be over by then.
+SLOW = 4
+
+
+def pytest_report_header() -> str:
+    """Say who the user is."""
+    return f"end to end: software in {SOFTWARE}, run as {'nobody' if becomes_nobody() else 'the present user'}"
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    """The local AWS; nothing of it is left afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="mlflow-aws-"))
+    home.chmod(0o755)
+    local_aws = LocalAws(home)
+    try:
+        local_aws.up(SLOW)
+        yield local_aws
+    finally:
+        local_aws.down()
+        left = [process.pid for process in psutil.process_iter() if _belongs_to(process, home)]
+        shutil.rmtree(home)
+        assert not left
+
+
+def _belongs_to(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get("LOCAL_AWS_OWNER", "").startswith(str(home))
+    except psutil.Error:
+        return False
+
+
+@pytest.fixture
+def calm(aws: LocalAws) -> Iterator[LocalAws]:
+    """The local AWS without faults and with no call recorded."""
+    aws.page("faults", "DELETE")
+    aws.page("calls", "DELETE")
+    yield aws
+    aws.page("faults", "DELETE")

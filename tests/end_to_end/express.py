@@ -1,0 +1,147 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Express modules against a local AWS: roles, a small server that does as it is told, and the modules' results."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import ssl
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ansible.module_utils.common import warnings as ansible_warnings
+from ansible.module_utils.testing import patch_module_args
+from harness import LocalAws
+
+SCALE = 120
+IMAGE = "public.ecr.aws/docker/library/python:3.11"
+EXECUTION_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+INFRASTRUCTURE_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
+
+SERVER = """
+import http.server, os, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        health = self.path == "/health"
+        if health:
+            time.sleep(float(os.environ.get("SLOW", "0")))
+        self.send_response(int(os.environ.get("HEALTH" if health else "STATUS", "200")))
+        self.end_headers()
+        self.wfile.write(os.environ.get("TEXT", "").encode())
+    def log_message(self, *arguments):
+        pass
+for line in os.environ.get("SAY", "").splitlines():
+    print(line, flush=True)
+if os.environ.get("CRASH"):
+    raise SystemExit(int(os.environ["CRASH"]))
+hoard = os.urandom(int(os.environ.get("HOARD", "0")) << 20)
+http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("PORT", "5000"))), Handler).serve_forever()
+"""
+
+
+class ExpressAws(LocalAws):
+    """A local AWS with the roles that Express Mode needs."""
+
+    def __init__(self, home: Path) -> None:
+        with mock.patch("harness.becomes_nobody", lambda: False):
+            super().__init__(home)
+        self.execution = self.infrastructure = ""
+
+    def up(self, scale: float = SCALE) -> None:
+        """Start it as the present user, as the modules run in this very process; make the roles."""
+        with mock.patch("harness.becomes_nobody", lambda: False):
+            super().up(scale)
+        self.ecs = self.client("ecs")
+        self.iam = self.client("iam")
+        self.link("ecs.amazonaws.com", "elasticloadbalancing.amazonaws.com")
+        self.execution = self.role("ecs-tasks.amazonaws.com", EXECUTION_POLICY)
+        self.infrastructure = self.role("ecs.amazonaws.com", INFRASTRUCTURE_POLICY)
+
+    def down(self) -> None:
+        """Stop it."""
+        with mock.patch("harness.becomes_nobody", lambda: False):
+            super().down()
+
+    def link(self, *services: str) -> None:
+        """Make service-linked roles, those that are not there."""
+        for name in services:
+            if not self.iam.list_roles(PathPrefix=f"/aws-service-role/{name}/")["Roles"]:
+                self.iam.create_service_linked_role(AWSServiceName=name)
+
+    def role(self, principal: str, policy: str = "") -> str:
+        """The ARN of a new role that a service may assume."""
+        statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        name = f"{principal.partition('.')[0]}-{uuid.uuid4().hex[:8]}"
+        arn = str(self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
+        if policy:
+            self.iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+        return arn
+
+    def get(self, url: str) -> tuple[int, str]:
+        """Status and text of one request to a service."""
+        context = ssl.create_default_context(cafile=self.info["ca_bundle"])
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
+        try:
+            with urllib.request.build_opener(*handlers).open(url, timeout=20) as answer:
+                return int(answer.status), answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def arguments(self, name: str, environment: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        """Arguments of ecs_express_service for the small server; AWS's times are shortened as the local AWS's are."""
+        container = {
+            "image": IMAGE,
+            "container_port": 5000,
+            "command": ["python", "-c", SERVER],
+            "environment": environment or {},
+            **more.pop("container", {}),
+        }
+        return {
+            "service_name": name,
+            "infrastructure_role_arn": self.infrastructure,
+            "execution_role_arn": self.execution,
+            "primary_container": container,
+            "health_check_path": "/health",
+            "cpu": "256",
+            "memory": "512",
+            "scaling_target": {"min_task_count": 1, "max_task_count": 1},
+            "wait_timeout": 90,
+            "wait_delay": 1,
+            # Not 900 / SCALE: the machine itself is not faster than at AWS.
+            "stall_timeout": 20,
+            **more,
+        }
+
+    def run(self, module: Any, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        """Run a module with its arguments, as Ansible does; its result, warnings as a list of texts."""
+        whole = {
+            "endpoint_url": self.info["endpoint_url"],
+            "region": self.info["region"],
+            "access_key": self.info["access_key_id"],
+            "secret_key": self.info["secret_access_key"],
+            "aws_ca_bundle": self.info["ca_bundle"],
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            **arguments,
+        }
+        out = io.StringIO()
+        with patch_module_args(whole), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(out.getvalue())
+        found = result.pop("warnings", [])
+        result["warnings"] = [item["event"]["msg"] if isinstance(item, dict) else item for item in found]
+        # Ansible collects them for the whole process.
+        getattr(ansible_warnings, "_global_warnings", {}).clear()
+        return result
+
+    def remove(self, name: str, module: Any) -> None:
+        """Delete a service with the module."""
+        result = self.run(module, {"service_name": name, "state": "absent", "wait_delay": 1, "wait_timeout": 90})
+        assert not result.get("failed"), result["msg"]

@@ -1,0 +1,267 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A local AWS, and a user who types ansible-playbook.
+
+Where the tests run as root, local AWS and user are "nobody", who may read every file (the virtual environments may lie
+in a folder that is closed to others) but write only into a home of his own.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+from botocore.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+SOFTWARE = Path(os.environ.get("MLFLOW_AWS_SOFTWARE", ROOT / ".cache" / "local_aws")).resolve()
+REGION = "us-east-1"
+
+NOBODY = 65534
+_AS_NOBODY = (
+    "setpriv",
+    f"--reuid={NOBODY}",
+    f"--regid={NOBODY}",
+    "--clear-groups",
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+)
+_READS = ("Describe", "List", "Get", "Head", "BatchGet", "Simulate")
+_PLAY_SECONDS = 400
+_OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "XDG_", "PYTHON")
+
+
+@functools.cache
+def becomes_nobody() -> bool:
+    """Whether there is need and a way to be somebody else than root."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        return False
+    probe = [*_AS_NOBODY, sys.executable, "-c", "import ansible"]
+    return subprocess.run(probe, cwd="/", capture_output=True, check=False).returncode == 0
+
+
+def as_user() -> list[str]:
+    """What a command line begins with."""
+    return list(_AS_NOBODY) if becomes_nobody() else []
+
+
+def eventually(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    """Poll until the check gives something true; return that."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"Waited {seconds} s for {what} in vain."
+        time.sleep(0.05)
+    return found
+
+
+class LocalAws:
+    """A local AWS with a home of its own, and its user's environment."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.info: dict[str, Any] = {}
+        home.mkdir(parents=True, exist_ok=True)
+        if becomes_nobody():
+            os.chown(home, NOBODY, NOBODY)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
+        return {**kept, "HOME": str(self.home), "TMPDIR": str(self.home)}
+
+    def _run(self, verb: str, *arguments: str) -> dict[str, Any]:
+        program = [*as_user(), str(SOFTWARE / "venv/bin/python"), "-m", "local_aws"]
+        done = subprocess.run(
+            [*program, verb, "--home", str(self.home / "aws"), *arguments],
+            env={**self._environment(), "PYTHONPATH": str(ROOT / "roles/local_aws/files")},
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def up(self, scale: float) -> None:
+        """Start it."""
+        self.info = self._run("up", "--scale", str(scale), "--runtimes", str(SOFTWARE / "runtimes"))
+
+    def prepare(self, image: str) -> None:
+        """Bring an image here, if it is not."""
+        self._run("prepare", image)
+
+    def kill(self) -> None:
+        """End the daemon as a power cut would."""
+        os.kill(self.info["pid"], signal.SIGKILL)
+        eventually(lambda: not psutil.pid_exists(self.info["pid"]), "the daemon's end")
+
+    def down(self) -> None:
+        """Stop it."""
+        self._run("down", "--wipe")
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """A client of the account's root."""
+        return boto3.session.Session().client(
+            service,
+            region_name=region,
+            endpoint_url=self.info["endpoint_url"],
+            verify=self.info["ca_bundle"],
+            aws_access_key_id=self.info["access_key_id"],
+            aws_secret_access_key=self.info["secret_access_key"],
+            config=Config(proxies={}),
+        )
+
+    def page(self, path: str, method: str = "GET", document: Any = None) -> Any:
+        """One of the local AWS's own pages."""
+        body = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(f"{self.info['endpoint_url']}/_local_aws/{path}", data=body, method=method)
+        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.info["ca_bundle"]))
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def order_fault(self, what: str, **fields: Any) -> None:
+        """Let something go wrong."""
+        self.page("faults", "POST", {"what": what, **fields})
+
+    def writes(self) -> list[str]:
+        """The operations since the last reset that change something."""
+        counts = self.page("calls")["counts"]
+        return sorted(api for api in counts if not api.partition(":")[2].startswith(_READS))
+
+    def user_environment(self) -> dict[str, str]:
+        """What a user exports."""
+        return {
+            "AWS_ENDPOINT_URL": self.info["endpoint_url"],
+            "AWS_URL": self.info["endpoint_url"],
+            "AWS_ACCESS_KEY_ID": self.info["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": self.info["secret_access_key"],
+            "AWS_REGION": self.info["region"],
+            "AWS_CA_BUNDLE": self.info["ca_bundle"],
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def small(self, **variables: Any) -> dict[str, Any]:
+        """The variables of a deployment that starts soon, on this local AWS."""
+        return {
+            "mlflow_workers": 1,
+            "mlflow_job_execution": False,
+            "mlflow_memory": 2048,
+            "mlflow_ca_path": self.info["ca_bundle"],
+            "mlflow_express_domain": self.info["domain"],
+            "mlflow_poll_seconds": 1,
+            "mlflow_wait_timeout": 180,
+            **variables,
+        }
+
+    def play(
+        self,
+        playbook: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        hosts: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: Mapping[str, str | None] | None = None,
+        check: bool = False,
+        at: str = "",
+        then: Callable[[subprocess.Popen], None] | None = None,
+    ) -> Played:
+        """Run one of the collection's playbooks to its end.
+
+        Args:
+            playbook: deploy, validate or destroy.
+            variables: for ``-e``.
+            hosts: an inventory, from host to variables; none: there is no inventory.
+            environment: differs from what a user exports on this local AWS; None takes a variable away.
+            check: whether to run in check mode.
+            at: part of a task's name.
+            then: called as soon as that task begins.
+        """
+        exported = {**self._environment(), **self.user_environment(), "NO_COLOR": "1"}
+        exported["ANSIBLE_REMOTE_TEMP"] = str(self.home / ".ansible/tmp")
+        for name, value in (environment or {}).items():
+            exported.pop(name, None)
+            if value is not None:
+                exported[name] = value
+        command = [*as_user(), str(Path(sys.executable).parent / "ansible-playbook"), f"mlops.mlflow_aws.{playbook}"]
+        command += ["--extra-vars", json.dumps(dict(variables or {}))] + ["--check"] * check
+        if hosts is not None:
+            inventory = self.home / f"inventory-{time.monotonic_ns()}.json"
+            inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+            command += ["--inventory", str(inventory), "--forks", "2"]
+        process = subprocess.Popen(
+            command,
+            env=exported,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        alarm = threading.Timer(_PLAY_SECONDS, process.kill)
+        alarm.start()
+        lines, happened = [], False
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if then and not happened and line.startswith("TASK [") and at in line:
+                    happened = True
+                    then(process)
+            process.wait()
+        finally:
+            alarm.cancel()
+            process.kill()
+        assert happened or not then, f"There was no task {at}:\n{''.join(lines)}"
+        return Played(process.returncode, "".join(lines))
+
+
+@dataclass
+class Played:
+    """How a playbook ended."""
+
+    code: int
+    output: str
+    failures: dict[str, list[str]] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for host, result in re.findall(r"^fatal: \[(\S+)\]: \S+! => (\{.*\})$", self.output, re.M):
+            self.failures.setdefault(host, []).append(json.loads(result).get("msg", ""))
+        for host, number in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.M):
+            self.changed[host] = int(number)
+
+    def succeeded(self) -> Played:
+        """Assert that it did."""
+        assert self.code == 0, self.output
+        return self
+
+    def problem(self, host: str = "localhost") -> str:
+        """The sentence with which it ended; there must be just one."""
+        assert self.code != 0, self.output
+        assert len(self.failures.get(host, [])) == 1, self.output
+        return self.failures[host][0]
+
+
+def interrupt(process: subprocess.Popen) -> None:
+    """Press Ctrl-C."""
+    os.killpg(process.pid, signal.SIGINT)

@@ -1,0 +1,251 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever can be known to go wrong ends in one clear sentence that names the variable, with nothing created."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any
+
+import pytest
+from harness import REGION
+from harness import LocalAws
+from harness import Played
+
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:name-a1B2c3"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+ROLE = "arn:aws:iam::123456789012:role/boundary"
+
+# From a word about the case to the variables, and what the sentence must say.
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "capitals": ({"mlflow_name": "Bad"}, ["mlflow_name", "'Bad'", "lower-case"]),
+    "underscore": ({"mlflow_name": "bad_name"}, ["mlflow_name", "'bad_name'"]),
+    "digit_first": ({"mlflow_name": "1st"}, ["mlflow_name", "begin with"]),
+    "two_hyphens": ({"mlflow_name": "a--b"}, ["mlflow_name", "single hyphens"]),
+    "hyphen_last": ({"mlflow_name": "a-"}, ["mlflow_name", "end with a hyphen"]),
+    "empty_name": ({"mlflow_name": ""}, ["mlflow_name", "''"]),
+    "umlaut": ({"mlflow_name": "grün"}, ["mlflow_name", "'grün'"]),
+    "security_group": ({"mlflow_name": "sg-1"}, ["mlflow_name", "security groups"]),
+    "long_for_role": (
+        {"mlflow_name": "n" * 46, "mlflow_bucket_name": "short-enough"},
+        ["mlflow_name", "-infrastructure-role", "at most 44 characters"],
+    ),
+    "old": ({"mlflow_version": "3.9.9"}, ["mlflow_version", "3.9.9", "older than 3.10.0"]),
+    "very_old": ({"mlflow_version": "2.22.1"}, ["mlflow_version", "older than 3.10.0"]),
+    "latest": ({"mlflow_version": "latest"}, ["mlflow_version", "'latest'", "'3.17.2'"]),
+    "no_version": ({"mlflow_version": ""}, ["mlflow_version", "empty", "'3.17.2'"]),
+    "two_numbers": ({"mlflow_version": "3.17"}, ["mlflow_version", "'3.17'", "'3.17.2'"]),
+    "a_number": ({"mlflow_version": 3.10}, ["mlflow_version", "quotes", "'3.17.2'"]),
+    "v_before": ({"mlflow_version": "v3.17.2"}, ["mlflow_version", "'v3.17.2'"]),
+    "words": ({"mlflow_version": "the newest"}, ["mlflow_version", "'the newest'"]),
+    "candidate": ({"mlflow_version": "3.17.2rc1"}, ["mlflow_version", "no released version"]),
+    "image_without_tag": ({"mlflow_image": "ghcr.io/mlflow/mlflow"}, ["mlflow_image", "no version"]),
+    "cpu_not_sold": ({"mlflow_cpu": 1000}, ["mlflow_cpu", "1000", "1024"]),
+    "cpu_as_vcpu": ({"mlflow_cpu": 1}, ["mlflow_cpu", "1024 are one vCPU"]),
+    "memory_not_sold": ({"mlflow_memory": 3000}, ["mlflow_memory", "3000", "2048 to 8192"]),
+    "memory_for_cpu": (
+        {"mlflow_cpu": 256, "mlflow_memory": 4096},
+        ["mlflow_memory", "4096", "mlflow_cpu 256", "512, 1024, 2048"],
+    ),
+    "subnet_id": ({"mlflow_subnet_ids": ["subnet-x", "vpc-12345678"]}, ["mlflow_subnet_ids[0]", "subnet-x"]),
+    "one_subnet": ({"mlflow_subnet_ids": ["subnet-12345678"]}, ["mlflow_subnet_ids", "availability zones"]),
+    "bucket_characters": ({"mlflow_bucket_name": "My_Bucket"}, ["mlflow_bucket_name", "lower-case"]),
+    "adopt_what": ({"mlflow_bucket_adopt": True}, ["mlflow_bucket_adopt", "mlflow_bucket_name"]),
+    "kms_key": ({"mlflow_bucket_kms_key_arn": SECRET}, ["mlflow_bucket_kms_key_arn", "a secret of secretsmanager"]),
+    "kms_alias": (
+        {"mlflow_bucket_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:alias/mine"},
+        ["mlflow_bucket_kms_key_arn", "an alias of kms", "key/"],
+    ),
+    "db_kms_key": ({"mlflow_db_kms_key_arn": ROLE}, ["mlflow_db_kms_key_arn", "a role of iam"]),
+    "no_arn": ({"mlflow_permissions_boundary_arn": "boundary"}, ["mlflow_permissions_boundary_arn", "'boundary'"]),
+    "boundary": ({"mlflow_permissions_boundary_arn": ROLE}, ["mlflow_permissions_boundary_arn", "a role of iam"]),
+    "db_secret": (
+        {"mlflow_db_host": "db.example.com", "mlflow_db_secret_arn": KEY},
+        ["mlflow_db_secret_arn", "a key of kms", "secretsmanager"],
+    ),
+    "db_secret_missing": ({"mlflow_db_host": "db.example.com"}, ["mlflow_db_host", "mlflow_db_secret_arn"]),
+    "db_host_missing": ({"mlflow_db_secret_arn": SECRET}, ["mlflow_db_secret_arn", "mlflow_db_host"]),
+    "extra_secret": ({"mlflow_extra_secrets": {"TOKEN": ROLE}}, ["mlflow_extra_secrets['TOKEN']", "a role of iam"]),
+    "extra_secret_text": ({"mlflow_extra_secrets": {"TOKEN": "hidden"}}, ["mlflow_extra_secrets['TOKEN']", "ARN"]),
+}
+
+CREDENTIALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
+    "no region": ({"AWS_REGION": None}, ["No AWS region", "AWS_REGION"]),
+    "unknown region": ({"AWS_REGION": "mars-central"}, ["mars-central", "AWS_REGION"]),
+    "no credentials": (
+        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+        ["No AWS credentials", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"],
+    ),
+    "half of the credentials": ({"AWS_SECRET_ACCESS_KEY": None}, ["No AWS credentials", "AWS_SECRET_ACCESS_KEY"]),
+    "wrong key": ({"AWS_ACCESS_KEY_ID": "AKIAMADEUPANDUNLIKELY"}, ["does not know this access key"]),
+    "wrong secret": (
+        {"AWS_SECRET_ACCESS_KEY": "made-up-and-unlikely-51e9"},
+        ["does not belong", "AWS_SECRET_ACCESS_KEY"],
+    ),
+    "unknown profile": (
+        {"AWS_PROFILE": "nobodys", "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+        ["nobodys", "AWS_PROFILE"],
+    ),
+}
+
+
+def assert_clear(sentence: str, parts: list[str]) -> None:
+    """One sentence that says these things, and no trace of a program."""
+    missing = [part for part in parts if part not in sentence]
+    assert not missing, f"{sentence!r} lacks {missing}"
+    assert "\n" not in sentence
+    assert sentence.endswith((".", "?")), sentence
+    assert len(sentence) < 400, sentence
+    assert not re.search(r"Traceback|botocore\.|An error occurred|object has no|undefined", sentence), sentence
+
+
+def assert_nothing_done(aws: LocalAws, played: Played) -> None:
+    """No call that changes anything."""
+    assert aws.writes() == []
+    assert set(played.changed.values()) <= {0}
+
+
+@pytest.fixture(scope="module")
+def mistakes(aws: LocalAws) -> Played:
+    """All of them in one run: an inventory host is a deployment."""
+    aws.page("calls", "DELETE")
+    played = aws.play("deploy", hosts={name: variables for name, (variables, _) in MISTAKES.items()})
+    # Nothing is asked of AWS either: no credentials are needed to learn of a mistake.
+    assert aws.page("calls")["counts"] == {}
+    return played
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_a_variable(name: str, mistakes: Played) -> None:
+    assert_clear(mistakes.problem(name), MISTAKES[name][1])
+
+
+def test_a_mistake_given_on_the_command_line_is_the_last_thing_that_is_said(calm: LocalAws) -> None:
+    played = calm.play("deploy", {"mlflow_version": "3.9.0"})
+    assert_clear(played.problem(), ["mlflow_version", "3.9.0"])
+    errors = [line for line in played.output.splitlines() if line.startswith("[ERROR]")]
+    assert len(errors) == 1
+    assert played.problem() in errors[0]
+
+
+@pytest.mark.parametrize("playbook", ["validate", "destroy"])
+def test_the_other_playbooks_say_it_too(calm: LocalAws, playbook: str) -> None:
+    played = calm.play(playbook, {"mlflow_name": "Bad_Name", "mlflow_confirm_destroy": "Bad_Name"})
+    assert_clear(played.problem(), ["mlflow_name", "'Bad_Name'"])
+    assert_nothing_done(calm, played)
+
+
+def test_a_name_too_long_for_the_bucket_in_this_account_and_region(calm: LocalAws) -> None:
+    played = calm.play("deploy", {"mlflow_name": "n" * 40})
+    assert_clear(played.problem(), ["mlflow_name", f"-artifacts-123456789012-{REGION}", "at most 29 characters"])
+    assert_nothing_done(calm, played)
+
+
+@pytest.mark.parametrize("case", CREDENTIALS)
+def test_credentials_and_region(calm: LocalAws, case: str) -> None:
+    environment, parts = CREDENTIALS[case]
+    played = calm.play("deploy", environment=environment)
+    assert_clear(played.problem(), parts)
+    assert_nothing_done(calm, played)
+
+
+def test_an_expired_token(calm: LocalAws) -> None:
+    message = "The security token included in the request is expired"
+    calm.order_fault("sts:GetCallerIdentity", code="ExpiredToken", message=message, status=403, times=0)
+    played = calm.play("deploy")
+    assert_clear(played.problem(), ["credentials", "expired"])
+    assert_nothing_done(calm, played)
+
+
+def test_no_way_to_aws(calm: LocalAws) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"https://127.0.0.1:{closed.getsockname()[1]}"
+        played = calm.play("deploy", environment={"AWS_URL": nowhere, "AWS_ENDPOINT_URL": nowhere})
+    assert_clear(played.problem(), ["cannot be reached", nowhere])
+    assert_nothing_done(calm, played)
+
+
+def _subnets_in_one_zone(aws: LocalAws) -> list[str]:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    zone = {"VpcId": vpc, "AvailabilityZone": f"{REGION}a"}
+    return [ec2.create_subnet(CidrBlock=f"10.7.{number}.0/24", **zone)["Subnet"]["SubnetId"] for number in (1, 2)]
+
+
+def test_subnets_and_buckets(aws: LocalAws) -> None:
+    in_one_zone = _subnets_in_one_zone(aws)
+    default = aws.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    theirs = "somebody-elses-bucket-7c1d"
+    unknown = ["subnet-00000000000000001", default[0]["SubnetId"]]
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "unknown": ({"mlflow_subnet_ids": unknown}, ["mlflow_subnet_ids", unknown[0], "AWS_REGION"]),
+        "one_zone": ({"mlflow_subnet_ids": in_one_zone}, ["mlflow_subnet_ids", f"{REGION}a only", "two availability"]),
+        "two_vpcs": (
+            {"mlflow_subnet_ids": [in_one_zone[0], default[0]["SubnetId"]]},
+            ["mlflow_subnet_ids", "one VPC"],
+        ),
+        "missing": (
+            {"mlflow_bucket_name": "not-there-7c1d", "mlflow_bucket_adopt": True},
+            ["mlflow_bucket_name", "not-there-7c1d", "does not exist", "mlflow_bucket_adopt"],
+        ),
+        "theirs": ({"mlflow_bucket_name": theirs}, ["mlflow_bucket_name", theirs, "another AWS account"]),
+        "theirs_adopted": (
+            {"mlflow_bucket_name": theirs, "mlflow_bucket_adopt": True},
+            ["mlflow_bucket_name", theirs, "another AWS account"],
+        ),
+    }
+    aws.page("calls", "DELETE")
+    # So does S3 answer about a bucket of somebody else. HeadBucket has no body, and hence no other code.
+    aws.order_fault("s3:HeadBucket", code="403", message="Forbidden", status=403, times=0)
+    played = aws.play("deploy", hosts={name: case[0] for name, case in cases.items() if "theirs" in name})
+    aws.page("faults", "DELETE")
+    rest = aws.play("deploy", hosts={name: case[0] for name, case in cases.items() if "theirs" not in name})
+    for name, (_, parts) in cases.items():
+        assert_clear((played if "theirs" in name else rest).problem(name), parts)
+    assert_nothing_done(aws, played)
+    assert_nothing_done(aws, rest)
+
+
+def test_a_region_without_default_vpc(calm: LocalAws) -> None:
+    region = "eu-west-3"
+    ec2 = calm.client("ec2", region)
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"]
+    for subnet in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    for gateway in ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]:
+        ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc["VpcId"])
+    ec2.delete_vpc(VpcId=vpc["VpcId"])
+    calm.page("calls", "DELETE")
+    played = calm.play("deploy", environment={"AWS_REGION": region})
+    assert_clear(played.problem(), ["no default VPC", "mlflow_subnet_ids"])
+    assert_nothing_done(calm, played)
+
+
+def test_destroying_takes_the_name_twice_and_losing_data_too(calm: LocalAws) -> None:
+    sure = {"mlflow_name": "kept", "mlflow_confirm_destroy": "kept"}
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "other_name": (
+            {"mlflow_name": "kept", "mlflow_confirm_destroy": "mlflow"},
+            ["Nothing was destroyed", "mlflow_confirm_destroy=kept"],
+        ),
+        "artifacts": (
+            {**sure, "mlflow_delete_artifacts": True},
+            ["mlflow_delete_artifacts", "mlflow_confirm_data_loss=kept"],
+        ),
+        "snapshot": (
+            {**sure, "mlflow_skip_final_snapshot": True, "mlflow_confirm_data_loss": "mlflow"},
+            ["mlflow_skip_final_snapshot", "mlflow_confirm_data_loss=kept"],
+        ),
+    }
+    played = calm.play("destroy", hosts={name: case[0] for name, case in cases.items()})
+    for name, (_, parts) in cases.items():
+        assert_clear(played.problem(name), parts)
+    assert_nothing_done(calm, played)
+    # Nobody is there to answer the question either.
+    played = calm.play("destroy", {"mlflow_name": "kept"})
+    assert_clear(played.problem(), ["Nothing was destroyed", "mlflow_confirm_destroy=kept"])
+    assert_nothing_done(calm, played)

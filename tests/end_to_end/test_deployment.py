@@ -1,0 +1,207 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A deployment that is cut off again and again is completed, with the same password; destroyed, it can be had again.
+
+One deployment goes through all tests here, in their order: each takes up what the one before has left.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from harness import LocalAws
+from harness import Played
+from harness import eventually
+from harness import interrupt
+
+NAME = "story"
+QUICK = 60
+IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+
+# How each service words it (botocore's models; EC2 User Guide, "Error codes").
+EXPIRED = {
+    "ec2:*": "RequestExpired",
+    "ecs:*": "ExpiredTokenException",
+    "logs:*": "ExpiredTokenException",
+    "secretsmanager:*": "ExpiredTokenException",
+    "*": "ExpiredToken",
+}
+
+
+class Secret:
+    """The password's version, which must stay the same from the first run on."""
+
+    first = ""
+
+    @classmethod
+    def unchanged(cls, aws: LocalAws) -> None:
+        """Assert that."""
+        now = aws.client("secretsmanager").get_secret_value(SecretId=f"{NAME}/database")["VersionId"]
+        cls.first = cls.first or now
+        assert now == cls.first
+
+
+def deploy(aws: LocalAws, **options: Any) -> Played:
+    """Run the playbook for the one deployment."""
+    return aws.play("deploy", aws.small(mlflow_name=NAME), **options)
+
+
+def database_status(aws: LocalAws) -> str:
+    """As RDS says it."""
+    [instance] = aws.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+    return instance["DBInstanceStatus"]
+
+
+def services(aws: LocalAws) -> list[str]:
+    """The statuses of the service's deployments, as ECS says it."""
+    try:
+        found = aws.client("ecs").describe_services(services=[NAME])["services"]
+    except botocore.exceptions.ClientError:
+        return []
+    return [one["status"] for one in found]
+
+
+def cut_off(played: Played) -> None:
+    """Assert that Ctrl-C was what ended it."""
+    assert played.code not in (0, 2), played.output
+    assert "Summary" not in played.output
+
+
+def test_check_mode_on_nothing_says_what_it_would_do_and_does_nothing(calm: LocalAws) -> None:
+    played = deploy(calm, check=True).succeeded()
+    assert played.changed["localhost"] >= 8
+    assert calm.writes() == []
+
+
+def test_interrupted_right_after_the_password(aws: LocalAws) -> None:
+    cut_off(deploy(aws, at="Start | Subnet group", then=interrupt))
+    Secret.unchanged(aws)
+
+
+def test_credentials_expire_in_the_middle(calm: LocalAws) -> None:
+    def expire(_: subprocess.Popen) -> None:
+        for what, code in EXPIRED.items():
+            calm.order_fault(what, code=code, message="The security token is expired.", times=0)
+
+    played = deploy(calm, at="Bucket for the artifacts", then=expire)
+    calm.page("faults", "DELETE")
+    assert "The AWS credentials have expired: renew them and run this again." in played.problem()
+    Secret.unchanged(calm)
+
+
+def test_interrupted_while_it_waits_for_the_database(aws: LocalAws) -> None:
+    def wait_and_interrupt(process: subprocess.Popen) -> None:
+        aws.page("calls", "DELETE")
+        eventually(lambda: "rds:DescribeDBInstances" in aws.page("calls")["counts"], "the first look at the database")
+        assert database_status(aws) in ("creating", "backing-up", "modifying")
+        interrupt(process)
+
+    cut_off(deploy(aws, at="Await | The instance is available", then=wait_and_interrupt))
+    Secret.unchanged(aws)
+
+
+def test_connection_lost(aws: LocalAws) -> None:
+    played = deploy(aws, at="Log group with retention", then=lambda _: aws.kill())
+    aws.up(QUICK)
+    assert "Could not connect to the endpoint" in played.problem()
+    Secret.unchanged(aws)
+
+
+def test_interrupted_while_it_waits_for_the_service(aws: LocalAws) -> None:
+    def wait_and_interrupt(process: subprocess.Popen) -> None:
+        eventually(lambda: "ACTIVE" in services(aws), "the service")
+        interrupt(process)
+
+    aws.prepare(IMAGE)
+    cut_off(deploy(aws, at="MLflow server as an Express Mode service", then=wait_and_interrupt))
+    Secret.unchanged(aws)
+
+
+def test_completed_by_running_it_again(aws: LocalAws) -> None:
+    played = deploy(aws).succeeded()
+    assert f"MLflow '{NAME}' answers at https://" in played.output
+    Secret.unchanged(aws)
+
+
+def test_nothing_is_left_to_change(calm: LocalAws) -> None:
+    assert deploy(calm).succeeded().changed == {"localhost": 0}
+    assert calm.writes() == ["s3:DeleteObject", "s3:PutObject"] or calm.writes() == []
+    Secret.unchanged(calm)
+
+
+def test_validated(aws: LocalAws) -> None:
+    played = aws.play("validate", aws.small(mlflow_name=NAME, mlflow_demo=False)).succeeded()
+    assert "is ready: version 3.17.2" in played.output
+
+
+def test_destroyed_twice(aws: LocalAws) -> None:
+    sure = aws.small(mlflow_name=NAME, mlflow_confirm_destroy=NAME)
+    played = aws.play("destroy", sure).succeeded()
+    assert f"Database snapshot {NAME}-final-" in played.output
+    again = aws.play("destroy", sure).succeeded()
+    assert again.changed == {"localhost": 0}
+    assert f"Database snapshot {NAME}-final-" in again.output
+
+
+def test_deployed_again_it_takes_up_the_bucket_and_the_secret(aws: LocalAws) -> None:
+    bucket = f"{NAME}-artifacts-123456789012-us-east-1"
+    aws.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"from before")
+    deploy(aws).succeeded()
+    Secret.unchanged(aws)
+    assert aws.client("s3").get_object(Bucket=bucket, Key="kept")["Body"].read() == b"from before"
+
+
+@pytest.fixture
+def companys(aws: LocalAws) -> dict[str, Any]:
+    """A bucket, a database and its secret that somebody else has made."""
+    bucket = "companys-artifacts-7c1d"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    ec2, rds = aws.client("ec2"), aws.client("rds")
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"]
+    group = ec2.create_security_group(GroupName="company", Description="company", VpcId=vpc["VpcId"])["GroupId"]
+    within = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": vpc["CidrBlock"]}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[within])
+    login = {"username": "company", "password": secrets.token_urlsafe(24)}
+    rds.create_db_instance(
+        DBInstanceIdentifier="companys",
+        Engine="postgres",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        DBName="models",
+        MasterUsername=login["username"],
+        MasterUserPassword=login["password"],
+        VpcSecurityGroupIds=[group],
+    )
+    secret = aws.client("secretsmanager").create_secret(Name="companys-login", SecretString=json.dumps(login))
+
+    def endpoint() -> dict[str, Any] | None:
+        [instance] = rds.describe_db_instances(DBInstanceIdentifier="companys")["DBInstances"]
+        return instance["Endpoint"] if instance["DBInstanceStatus"] == "available" else None
+
+    found = eventually(endpoint, "the company's database")
+    return {
+        "mlflow_bucket_name": bucket,
+        "mlflow_bucket_adopt": True,
+        "mlflow_db_host": found["Address"],
+        "mlflow_db_port": found["Port"],
+        "mlflow_db_name": "models",
+        "mlflow_db_username": login["username"],
+        "mlflow_db_secret_arn": secret["ARN"],
+    }
+
+
+def test_with_an_existing_database_and_an_adopted_bucket(aws: LocalAws, companys: dict[str, Any]) -> None:
+    variables = aws.small(mlflow_name="second", **companys)
+    aws.page("calls", "DELETE")
+    aws.play("deploy", variables).succeeded()
+    assert not [api for api in aws.writes() if api.startswith(("rds:", "s3:PutBucket", "secretsmanager:"))]
+    assert aws.play("deploy", variables).succeeded().changed == {"localhost": 0}
+    aws.play("destroy", {**variables, "mlflow_confirm_destroy": "second"}).succeeded()
+    assert aws.client("rds").describe_db_instances(DBInstanceIdentifier="companys")["DBInstances"]
+    assert "DeletedDate" not in aws.client("secretsmanager").describe_secret(SecretId="companys-login")
+    aws.client("s3").head_bucket(Bucket=companys["mlflow_bucket_name"])
