@@ -1,10 +1,10 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure deployments on the local AWS: time, AWS calls, time spent waiting, memory; print it, and write it as a document.
+"""Measure deployments on the local AWS: time, AWS calls, time spent waiting, memory; print it and write a document.
 
-Every scenario runs the collection's own playbooks (deploy, destroy) against a local AWS of its own, in a fresh home, which is
-stopped and wiped at the end, however the scenario ends. A run that fails, a converge that changes something, or a check that
-does not tell the truth ends the benchmark: its figures would mean nothing.
+Every scenario runs the collection's own playbooks (deploy, destroy) against a local AWS of its own, in a fresh home,
+which is stopped and wiped at the end, however the scenario ends. A run that fails, a converge that changes something,
+or a check that does not tell the truth ends the benchmark: its figures would mean nothing.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Scenario:
     memory: dict[str, int] = field(default_factory=dict)
 
     def waits(self) -> dict[str, float]:
-        """Seconds of the first deploy that went into waiting: what a waiting task took beyond its time in the converge."""
+        """Seconds of the first deploy spent waiting: what a waiting task took beyond its time in the converge."""
         first, again = self.runs[DEPLOY].tasks, self.runs[CONVERGE].tasks
         return {text: max(0.0, _task(first, end) - _task(again, end)) for end, text in WAITS.items()}
 
@@ -283,7 +283,7 @@ def environment(**more: str) -> dict[str, str]:
 def playbook(aws: LocalAws, inventory: Path, name: str, *arguments: str, changes: bool) -> Run:
     """Runs one of the collection's playbooks on all hosts.
 
-    :arg changes: whether it is to change something (in check mode: to say that it would) on every host, or nothing on any.
+    :arg changes: whether it is to change something (in check mode: to say so) on every host, or nothing on any.
     :raises BenchError: it failed, with what the failed tasks said; or it did not keep to that.
     """
     forks = len(yaml.safe_load(inventory.read_text(encoding="utf-8"))["all"]["hosts"])
@@ -311,9 +311,8 @@ def playbook(aws: LocalAws, inventory: Path, name: str, *arguments: str, changes
         raise BenchError(f"{name} failed on {inventory}:\n{_failures(document) or output}")
     changed = {host: stats["changed"] for host, stats in document["stats"].items()}
     if len(changed) != forks or any((count > 0) != changes for count in changed.values()):
-        raise BenchError(
-            f"{name} {' '.join(arguments)} changed {changed}, where it should have changed {'some' if changes else 'no'}thing."
-        )
+        wanted = "something on every host" if changes else "nothing"
+        raise BenchError(f"{' '.join((name, *arguments))} should have changed {wanted}; it changed: {changed}")
     return Run(seconds, calls, _durations(document), others)
 
 
@@ -386,7 +385,7 @@ def _inventory(scenario: Scenario, home: Path, aws: LocalAws) -> Path:
         **scenario.variables,
     }
     path = home / "inventory.yml"
-    document = {"all": {"hosts": dict.fromkeys(names, {}), "vars": variables}}
+    document = {"all": {"hosts": {name: {} for name in names}, "vars": variables}}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
 
@@ -417,7 +416,7 @@ def report(scenarios: list[Scenario], scale: float, load: float) -> str:
 def _introduction(scale: float, load: float) -> str:
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
     requirements = (PACKAGE / "requirements.txt").read_text(encoding="utf-8")
-    pins = dict(line.split(";")[0].strip().split("==") for line in requirements.splitlines() if "==" in line)
+    pins = dict(line.split()[0].split("==") for line in requirements.splitlines() if "==" in line)
     memory = psutil.virtual_memory().total / 2**30
     machine = f"{psutil.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.system()} {platform.machine()}"
     versions = ", ".join(
@@ -432,20 +431,20 @@ def _introduction(scale: float, load: float) -> str:
     )
     return f"""# Benchmarks
 
-Written by `make bench`; do not edit. These are the figures of one run on one machine, against the local AWS: the seconds say
-little about another machine, the ratios and the numbers of AWS calls say more.
+Written by `make bench`; do not edit. These are the figures of one run on one machine, against the local AWS: the
+seconds say little about another machine, the ratios and the numbers of AWS calls say more.
 
 - Machine: {machine}; load average at the start {load:.1f}.
 - Versions: {versions}.
-- Scale: 1:{scale:g}. The local AWS makes a second of {scale:g} AWS seconds: what takes RDS six minutes is simulated in
-  {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real and not scaled, so at AWS
-  waiting weighs far more than here.
-- Deployments: one is one inventory host; ten are ten, side by side (`--forks 10`), all with {_settings(SMALL)}, so that ten
-  servers fit on one machine.
-- Waits look once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every {scale:g} AWS seconds: at AWS, looking adds
-  calls in proportion to the time that is waited.
-- Every run was checked: no failure, a converge that changes nothing, a `--check` that says that it would change things before the
-  first deploy and nothing after."""
+- Scale: 1:{scale:g}. The local AWS makes a second of {scale:g} AWS seconds: the six minutes of a new RDS instance are
+  {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real and not scaled, so
+  waiting weighs far more at AWS than here.
+- Deployments: one is one inventory host, ten are ten, side by side (`--forks 10`), with {_settings(SMALL)},
+  so that ten servers fit on one machine.
+- Waits look once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every {scale:g} AWS seconds. At AWS,
+  looking adds calls in proportion to the time that is waited.
+- Every run was checked: no failure, a converge that changes nothing, a `--check` that announces changes before the
+  first deploy and none after it."""
 
 
 def _settings(variables: dict[str, Any]) -> str:
@@ -470,13 +469,13 @@ def _times(scenarios: list[Scenario]) -> str:
         rows.append(row)
     return f"""## Time and AWS calls
 
-Seconds are the wall time of `ansible-playbook`, its own start included. AWS calls are those of the deployer, of all hosts together;
-calls that AWS's services make themselves, and those of the MLflow servers, are not among them.
+Seconds are the wall time of `ansible-playbook`, its own start included. AWS calls are the deployer's, of all hosts
+together; what AWS's services call by themselves, and what the MLflow servers call, is not among them.
 
 {_table(head, rows)}
 
-`--check on nothing` and `--check` are `deploy` in check mode, before the first deploy and after the converge; `converge` is `deploy` with
-nothing to do; `destroy` keeps the bucket and a final snapshot, as it does by default."""
+"`--check` on nothing" and "`--check`" are `deploy` in check mode, before the first deploy and after the converge;
+"converge" is `deploy` with nothing to do; "destroy" keeps the bucket and a final snapshot, as it does by default."""
 
 
 def _named(operation: str) -> str:
@@ -510,8 +509,9 @@ def _waiting(scenarios: list[Scenario]) -> str:
     rows.append(["share of the first deploy", *shares])
     return f"""## Where a first deploy waits
 
-Seconds that a waiting task took in the first deploy beyond what the same task took in the converge. The Express Mode service's wait
-holds the real start of MLflow (imports, and the tables of an empty database), which the machine's cores bound, not AWS.
+Seconds that a waiting task took in the first deploy beyond what the same task took in the converge (nothing, where the
+converge leaves it out). The Express Mode service's wait holds the real start of MLflow (its imports, and the tables of
+an empty database), which the machine's cores bound, not AWS.
 
 {_table(["Waiting for", *(f"{scenario.label}: seconds" for scenario in scenarios)], rows)}"""
 
@@ -543,8 +543,9 @@ def _memory(scenarios: list[Scenario]) -> str:
         counted = "unique set size (USS: memory that processes share is not counted)"
     return f"""## Peak memory
 
-MiB, {counted}, sampled about once a second or less often, so that sampling takes no more than a twentieth of a
-core; each row has its own peak. "local AWS" is its daemon with the small processes that keep the others; "together" is the peak of local AWS,
+MiB, {counted},
+sampled once a second, or less often where sampling would take more than a twentieth of a core; each row has its own
+peak. "local AWS" is its daemon with the small processes that keep the others; "together" is the peak of local AWS,
 PostgreSQL and MLflow at one moment. Ansible runs beside it.
 
 {_table(["Processes", *counts], rows)}"""
@@ -572,7 +573,7 @@ def _raw(scenarios: list[Scenario]) -> str:
 def scenarios_of(options: argparse.Namespace) -> list[tuple[Scenario, tuple[str, ...]]]:
     """What is to be measured, and by which operations."""
     labels = {1: "one", 10: "ten"}
-    chosen = [
+    chosen: list[tuple[Scenario, tuple[str, ...]]] = [
         (Scenario(labels.get(count, str(count)), count, SMALL), OPERATIONS) for count in sorted(options.deployments)
     ]
     if not options.quick:
