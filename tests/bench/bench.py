@@ -437,7 +437,7 @@ seconds say little about another machine, the ratios and the numbers of AWS call
 - Machine: {machine}; load average at the start {load:.1f}.
 - Versions: {versions}.
 - Scale: 1:{scale:g}. The local AWS makes a second of {scale:g} AWS seconds: the six minutes of a new RDS instance are
-  {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real and not scaled, so
+  {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real, not scaled, so
   waiting weighs far more at AWS than here.
 - Deployments: one is one inventory host, ten are ten, side by side (`--forks 10`), with {_settings(SMALL)},
   so that ten servers fit on one machine.
