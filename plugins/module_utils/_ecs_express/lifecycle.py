@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
@@ -118,6 +119,7 @@ class Lifecycle:
         self.result = Result()
         self.waiter = self._new_waiter()
         self._sent = False
+        self._made_here = False
 
     def _new_waiter(self) -> Waiter:
         return self.make_waiter(
@@ -232,7 +234,7 @@ class Lifecycle:
         self.shown.usual = USUAL_FIRST
         self.result.warnings += preflight.probe(self.clients("iam"), str(request.infrastructure_role_arn), self.waiter)
         service = self._create_call(config)
-        self._sent = True
+        self._sent = self._made_here = True
         first = shapes.newest_configuration(service) or {}
         expected = Expected(first.get("serviceRevisionArn"), known, service.get("createdAt"))
         return self._finish(str(service["serviceArn"]), expected)
@@ -367,6 +369,7 @@ class Lifecycle:
             }
         else:
             old.pop("task_definition_arn", None)
+            old = _without_managed_log_group(old, shapes.cluster_name(request.cluster), request.name)
         tags = shapes.tags(state.service)
         if request.tags is not None:
             tags = {} if request.purge_tags else tags
@@ -529,13 +532,10 @@ class Lifecycle:
             "and created again, once; its URL is another one than before"
         )
         self.waiter.report(f"stuck ({stuck.message}): deleting the service and creating it again, once")
-        try:
+        if not self._made_here:
             state = self._read(arn)
             state.managed_groups = self._managed_groups(state)
             self._take_over(state)
-        except EcsExpressError:
-            # There may be nothing to take over; what the user gave must be enough then.
-            self._check_complete(compare.overlay({}, self.request.wanted))
         self.waiter = self._new_waiter()
         self._delete(arn)
         self.waiter = self._new_waiter()
@@ -593,6 +593,16 @@ class Lifecycle:
 
 def _config_of(service: Resource) -> Canonical:
     return shapes.configuration(shapes.newest_configuration(service) or {})
+
+
+def _without_managed_log_group(config: Canonical, cluster: str, name: str) -> Canonical:
+    """Without the log group that ECS chose by itself: asked for by name, ECS would take it for one that exists."""
+    container = dict(config.get("primary_container") or {})
+    logs = container.get("aws_logs_configuration") or {}
+    if not re.fullmatch(f"/aws/ecs/{re.escape(cluster)}/{re.escape(name)}-[0-9A-Za-z]+", str(logs.get("log_group"))):
+        return config
+    del container["aws_logs_configuration"]
+    return {**config, "primary_container": container}
 
 
 def _known_of_revision(wanted: Canonical, tried: Canonical) -> Canonical:

@@ -215,7 +215,7 @@ class Watch:
             waits = kinds_in(resources, "PROVISIONING")
             raise Stuck(
                 message=f"Nothing has moved for {silence:.0f} s and no task was ever started"
-                + (f", while ECS still has to make: {', '.join(waits)}" if waits else ""),
+                + (f", while ECS still has to make: {_some(waits)}" if waits else ""),
                 deployment=deployment or None,
             )
         self._since = waiter.clock()
@@ -250,6 +250,17 @@ class Watch:
 def kinds_in(resources: Sequence[Resource], status: str) -> list[str]:
     """The kinds of the resources in ``status``, each once."""
     return sorted({str(item["kind"]) for item in resources if item["status"] == status})
+
+
+# What takes long, hence worth a name.
+_SLOW = ("loadBalancer", "certificate", "listener", "rule", "targetGroups")
+
+
+def _some(kinds: list[str]) -> str:
+    """The slow ones by name, the others as a number."""
+    named = [kind for kind in _SLOW if kind in kinds] or kinds[:3]
+    others = len(kinds) - len(named)
+    return ", ".join(named) + (f" and {others} more" if others else "")
 
 
 def _why(failed: Sequence[Resource]) -> str:
@@ -290,7 +301,7 @@ def wait_for_deployment(
         status = str(seen.get("status"))
         resources = _resources(client, seen)
         waits = kinds_in(resources or (), "PROVISIONING")
-        waiter.report(_progress(seen) + (f"; still PROVISIONING: {', '.join(waits)}" if waits else ""))
+        waiter.report(_progress(seen) + (f"; still PROVISIONING: {_some(waits)}" if waits else ""))
         if status in FAILING | FAILED and not told:
             told = True
             if on_failing:

@@ -228,6 +228,20 @@ def test_trap_6_infrastructure_role_is_immutable(run: Run, ecs: FakeEcs) -> None
     assert "replace" in result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("group", "kept"), [("/aws/ecs/default/tracking-1234", False), ("/ecs/default/tracking", True)]
+)
+def test_replace_leaves_the_log_group_of_ecs_to_ecs(run: Run, ecs: FakeEcs, group: str, kept: bool) -> None:
+    """ECS does not make a log group that it is asked for by name."""
+    params = full_params()
+    params["primary_container"]["aws_logs_configuration"]["log_group"] = group
+    run(params)
+    role = "arn:aws:iam::123456789012:role/other"
+    run({"service_name": "tracking", "infrastructure_role_arn": role, "replace": True, "wait": False})
+    assert ecs.calls["CreateExpressGatewayService"] == 2
+    assert ("awsLogsConfiguration" in ecs.sent["CreateExpressGatewayService"]["primaryContainer"]) is kept
+
+
 def test_replace_takes_over_what_was_not_given(run: Run, ecs: FakeEcs) -> None:
     first = run(full_params())
     new_role = "arn:aws:iam::123456789012:role/new"
