@@ -29,7 +29,7 @@ export ANSIBLE_REMOTE_TEMP := $(CACHE)/ansible/tmp
 export ANSIBLE_ASYNC_DIR := $(CACHE)/ansible/async
 export PYTHONDONTWRITEBYTECODE := 1
 
-PLAYBOOK = $(BIN)/ansible-playbook
+PLAYBOOK = mkdir -p $(CACHE)/tmp && TMPDIR=$(CACHE)/tmp $(BIN)/ansible-playbook
 # ARGS="-e mlflow_version=3.10.0" and the like go to ansible-playbook as they are.
 ARGS ?=
 VERSION ?=
