@@ -28,6 +28,7 @@ from local_aws.balancer.groups import Target
 from local_aws.balancer.groups import breaching
 from local_aws.balancer.groups import matches
 from local_aws.clock import Clock
+from local_aws.faults import Faults
 
 KEY = "arn:aws:ecs:us-east-1:123456789012:service/default/web"
 HOST = "we-0123456789abcdef0123456789abcdef.ecs.us-east-1.on.aws"
@@ -214,6 +215,8 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
         authority=Authority(home / "ca", home / "ca.pem"),
         settings=SimpleNamespace(endpoints="ports"),
         changed=lambda: None,
+        faults=Faults(),
+        tasks=SimpleNamespace(all=list),
     )
     balancer = Balancer(cloud)
     await balancer.start()

@@ -27,6 +27,7 @@ from ministack.core import router as ministack_router
 from . import iam
 from . import wire
 from .cloud import Cloud
+from .faults import EVENTS
 from .faults import Fault
 from .room import ApiError
 from .room import Call
@@ -115,10 +116,16 @@ class App:
             _passthrough=exchange.collect,
         )
         fault = await self._fault(api, principal)
+        if (
+            fault is None
+            and request.service == "iam"
+            and "RoleName" in request.params
+            and not _is_read(request.operation)
+        ):
+            self.cloud.role_changed(str(request.params["RoleName"]))
         room = next((room for room in self.rooms if room.owns(call)), None)
         if fault is not None:
-            error = ApiError(fault.code, fault.message, fault.status)
-            response = _error(error, request.service)
+            response = _error(ApiError(*fault.error(request.service)), request.service)
         elif room is None:
             await exchange.forward(partial(self._done, exchange, api, principal))
             return
@@ -165,11 +172,29 @@ class App:
         self.cloud.allow(call, f"{namespace}:{call.operation}")
 
     async def _fault(self, api: str, principal: str) -> Fault | None:
+        early = self._too_early(api, principal)
+        if early is not None:
+            return early
         fault = self.cloud.faults.take(api, principal)
         if fault is None:
             return None
         await self.cloud.clock.sleep(fault.delay)
         return fault if fault.code else None
+
+    def _too_early(self, api: str, principal: str) -> Fault | None:
+        """The refusal of a role whose policies do not hold yet, where the fault iam:PolicyPropagation is on order."""
+        service, _, operation = api.partition(":")
+        role = iam.role_of_session(principal)
+        if not role or not self.cloud.is_too_young("iam:PolicyPropagation", role):
+            return None
+        speaks = wire.protocol(service)
+        code = {"ec2": "UnauthorizedOperation", "query": "AccessDenied", "rest-xml": "AccessDenied"}
+        action = f"{wire.service_model(service).signing_name}:{operation}"
+        message = (
+            f"User: {principal} is not authorized to perform: {action} because no identity-based policy allows the "
+            f"{action} action"
+        )
+        return Fault(api, code=code.get(speaks, "AccessDeniedException"), message=message, status=403)
 
     # --- REST services (S3) ------------------------------------------------------------------------------------------
 
@@ -189,9 +214,9 @@ class App:
         done = partial(self._done, exchange, api, principal, reads=reads)
         fault = await self._fault(api, principal)
         if fault is not None:
-            done(fault.code)
-            speaks = wire.CBOR if named is not None else ""
-            await exchange.answer(_error(ApiError(fault.code, fault.message, fault.status), service, speaks))
+            error = ApiError(*fault.error(service))
+            done(error.code)
+            await exchange.answer(_error(error, service, wire.CBOR if named is not None else ""))
         elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
             done("AccessDenied")
@@ -262,7 +287,11 @@ class App:
                 self.cloud.faults.add(Fault.parse(json.loads(await exchange.read())))
             except (TypeError, ValueError) as error:
                 return _json({"error": str(error)}, 400)
-        return _json({"faults": self.cloud.faults.list()})
+        events = {
+            name: {"happens": happens, "subject": subject, "data": list(members)}
+            for name, (happens, subject, members) in EVENTS.items()
+        }
+        return _json({"faults": self.cloud.faults.list(), "events": events})
 
 
 def _json(document: Any, status: int = 200) -> Response:

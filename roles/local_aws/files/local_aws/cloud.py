@@ -85,6 +85,7 @@ class Cloud:
         self.on_change: Callable[[float], None] = lambda delay: None
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
+        self._role_changes: dict[str, float] = {}
         self._clients: dict[tuple[str, str, str], tuple[float, Any]] = {}
 
     def client(self, service: str, *, role_arn: str | None = None, principal: str = "") -> Any:
@@ -147,9 +148,23 @@ class Cloud:
 
     def _check_trust(self, role_arn: str, principal: str) -> None:
         """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
-        if self.faults.take("iam:Propagation", role_arn) is not None:
+        if self.is_too_young("iam:Propagation", role_arn) or self.faults.take("iam:Propagation", role_arn) is not None:
             raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
         iam.check_trust(self.settings, role_arn, principal)
+
+    def role_changed(self, name: str) -> None:
+        """A role, its trust or its policies were changed now."""
+        self._role_changes[name] = time.monotonic()
+
+    def is_too_young(self, event: str, role_arn: str) -> bool:
+        """Whether a role's last change is too young to be known everywhere, where a fault says how long that takes."""
+        fault = self.faults.standing(event, role_arn, "seconds")
+        changed = self._role_changes.get(role_arn.rsplit("/", 1)[-1])
+        if fault is None or changed is None:
+            return False
+        is_young = time.monotonic() - changed < self.clock.real(float(fault.data["seconds"]))
+        fault.happened += is_young
+        return is_young
 
     async def aws(
         self,

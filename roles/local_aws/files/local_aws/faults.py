@@ -1,6 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults to order: an API call answered with an error n times, and whatever else a room asks for by name."""
+"""Faults to order: an API call answered with an error n times, and whatever else a room asks for by name.
+
+docs/local-aws.md shows each of them.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,65 @@ from dataclasses import field
 from dataclasses import fields
 from typing import Any
 
+from botocore.exceptions import UnknownServiceError
+
+from . import wire
+
+#: What can happen beside an API call: its name → what happens, what ``subject`` is compared with, members of ``data``.
+EVENTS = {
+    "balancer:HealthCheck": (
+        "A health check is answered with a status of your choice, or runs into its time-out, whatever the task says.",
+        "service:<name>",
+        ("status", "timeout"),
+    ),
+    "databases:Connect": ("A connection to a database is closed before a word is said.", "instance identifier", ()),
+    "express:deploy-unchanged": ("An update that changes nothing starts a deployment.", "service ARN", ()),
+    "express:wedge": ("A service's load balancer and the rest stay PROVISIONING for ever.", "service ARN", ()),
+    "iam:PolicyPropagation": (
+        "A role's policies do not hold yet, so many AWS seconds after it was made or changed.",
+        "role ARN",
+        ("seconds",),
+    ),
+    "iam:Propagation": (
+        "A role cannot be assumed yet: so many times, or so many AWS seconds after it was made or changed.",
+        "role ARN",
+        ("seconds",),
+    ),
+    "tasks:Capacity": ("A task finds no capacity.", "service:<name> or family:<name>", ()),
+    "tasks:Exit": (
+        "A container writes the message to its log and ends, after so many AWS seconds of delay, with an exit code.",
+        "service:<name> or family:<name>",
+        ("code",),
+    ),
+    "tasks:Memory": (
+        "A task's processes count as using so many MiB more than they do.",
+        "service:<name> or family:<name>",
+        ("mib",),
+    ),
+    "tasks:Pull": ("An image cannot be pulled.", "image", ()),
+}
+_THROTTLED = {
+    "json": ("ThrottlingException", "Rate exceeded", 400),
+    "query": ("Throttling", "Rate exceeded", 400),
+    "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
+    "rest-xml": ("SlowDown", "Please reduce your request rate.", 503),
+}
+
 
 @dataclass
 class Fault:
     """Something that shall go wrong.
 
     :arg what: what it happens to, with wildcards: an API call (``rds:CreateDBInstance``, ``ecs:*``, ``s3:PutObject``)
-        or a name that a part of the local AWS takes (``iam:Propagation``: a role is not yet to be assumed).
-    :arg subject: which one, with wildcards; compared with the caller's ARN (API call) or what the room says.
-    :arg code: AWS's error code.
+        or one of EVENTS.
+    :arg subject: which one, with wildcards; compared with the caller's ARN (API call) or what EVENTS says.
+    :arg code: AWS's error code; ``Throttling`` without a message becomes what the service that is called says then.
     :arg message: AWS's message.
     :arg status: the HTTP status, where botocore's model of the error has none.
     :arg times: how often; 0 means until it is deleted.
     :arg skip: how many matching events pass unharmed before it starts.
     :arg delay: AWS seconds before the answer.
-    :arg data: whatever else the room understands.
+    :arg data: what else EVENTS says.
     """
 
     what: str
@@ -51,12 +98,55 @@ class Fault:
         unknown = sorted(set(document) - known)
         if unknown:
             raise ValueError(f"A fault has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-        return cls(**document)
+        fault = cls(**document)
+        fault._check()
+        return fault
+
+    def _check(self) -> None:
+        """Raises ValueError for what would never happen."""
+        for name, kind in (("subject", str), ("code", str), ("message", str), ("data", dict), ("times", int)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"A fault's {name} is {getattr(self, name)!r}, which is no {kind.__name__}.")
+        if not _can_happen(self.what):
+            raise ValueError(
+                f"{self.what} never happens: it is neither service:Operation as botocore names them nor one of "
+                f"{', '.join(sorted(EVENTS))}."
+            )
+        members = EVENTS[self.what][2] if self.what in EVENTS else ()
+        unknown = sorted(set(self.data) - set(members))
+        if unknown:
+            raise ValueError(
+                f"The data of {self.what} have no {', '.join(unknown)}; they have {', '.join(members) or 'nothing'}."
+            )
+
+    def matches(self, what: str) -> bool:
+        """Whether it is about this. Wildcards are for API calls: ``iam:*`` does not mean ``iam:Propagation``."""
+        return self.what == what or (what not in EVENTS and fnmatch.fnmatchcase(what, self.what))
+
+    def error(self, service: str) -> tuple[str, str, int]:
+        """Code, message and HTTP status of the answer to a call of a service."""
+        if self.code == "Throttling" and not self.message:
+            return _THROTTLED.get(wire.protocol(service), _THROTTLED["json"])
+        return self.code, self.message, self.status
 
     @property
     def spent(self) -> bool:
         """Whether it has happened as often as it was ordered."""
         return bool(self.times) and self.happened >= self.times
+
+
+def _can_happen(what: str) -> bool:
+    """Whether a pattern names an event, or an operation that botocore knows; with wildcards: whether it may."""
+    service, _, operation = what.partition(":")
+    if what in EVENTS or what == "*":
+        return True
+    if operation and any(character in service for character in "*?["):
+        return True
+    try:
+        operations = wire.service_model(service).operation_names
+    except UnknownServiceError:
+        return False
+    return any(fnmatch.fnmatchcase(name, operation) for name in operations)
 
 
 class Faults:
@@ -75,7 +165,7 @@ class Faults:
         """The fault that shall happen now, counted; None if none."""
         with self._lock:
             for fault in self._faults:
-                if fault.spent or not fnmatch.fnmatchcase(what, fault.what):
+                if fault.spent or not fault.matches(what) or "seconds" in fault.data:
                     continue
                 if not fnmatch.fnmatchcase(subject, fault.subject):
                     continue
@@ -84,6 +174,14 @@ class Faults:
                     continue
                 fault.happened += 1
                 return fault
+        return None
+
+    def standing(self, what: str, subject: str, member: str) -> Fault | None:
+        """The fault that holds as long as it is on order, told by a member of its data; not counted."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.what == what and member in fault.data and fnmatch.fnmatchcase(subject, fault.subject):
+                    return fault
         return None
 
     def list(self) -> list[dict[str, Any]]:

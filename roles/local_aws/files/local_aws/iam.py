@@ -144,6 +144,14 @@ def principal_arn(access_key_id: str) -> str:
     return getattr(credential, "principal_arn", "")
 
 
+def role_of_session(principal: str) -> str:
+    """The ARN of the role whose session a principal is; empty for others. Without the role's path."""
+    parts = principal.split(":")
+    if len(parts) < 6 or not parts[5].startswith("assumed-role/"):
+        return ""
+    return f"arn:aws:iam::{parts[4]}:role/{parts[5].split('/')[1]}"
+
+
 def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
     """See Cloud.allow()."""
     responses.set_request_account_id(call.account_id)

@@ -20,6 +20,7 @@ class Target:
     :arg id: the task's address.
     :arg port: the container port, as the API shows it.
     :arg real_port: the port to connect to.
+    :ivar ordered: monotonic time since when its health is made up on order (no slow machine is to blame); else 0.
     :ivar answered: monotonic time of the first answer, with any status; 0 before.
     :ivar since: monotonic time of the last change of state.
     """
@@ -32,6 +33,7 @@ class Target:
     description: str = "Target registration is in progress"
     successes: int = 0
     failures: int = 0
+    ordered: float = 0.0
     answered: float = 0.0
     since: float = 0.0
 

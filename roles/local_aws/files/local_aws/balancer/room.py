@@ -238,9 +238,21 @@ class Balancer:
         url = f"http://{target.id}:{target.real_port}{group.path}"
         while True:
             await self.cloud.clock.sleep(group.interval)
-            status = await self._forwarder.probe(url, group.timeout)
+            fault = self.cloud.faults.take("balancer:HealthCheck", self._owner(target, group))
+            if fault is None:
+                status = await self._forwarder.probe(url, group.timeout)
+                target.ordered = 0.0
+            else:
+                await self.cloud.clock.sleep(fault.delay)
+                target.ordered = target.ordered or time.monotonic()
+                status = 0 if fault.data.get("timeout") else fault.data.get("status")
             if group.observe(target, status, time.monotonic()):
                 log.info("target %s:%s of %s is %s", target.id, target.port, group.arn, target.state)
+
+    def _owner(self, target: Target, group: TargetGroup) -> str:
+        """Whose target it is, as its task says: ``service:<name>``."""
+        owners = (task.spec.group for task in self.cloud.tasks.all() if task.ip == target.id)
+        return next(owners, group.arn)
 
     def _by_name(self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
         """Gives each host name its own certificate; fails for names without one, as before a certificate is issued."""

@@ -251,10 +251,13 @@ class Fleet:
 
     def _beyond_grace(self, task: Any, target: Any, now: float) -> bool:
         """Whether an unhealthy task has had its time; only wrong answers are judged by AWS's clock."""
+        grace = self.cloud.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
+        if target.ordered:
+            return now - target.ordered > grace
         if not target.answered:
             return now - self._since.get(task.arn, now) > STARTUP_REAL_SECONDS
         if target.reason == "Target.ResponseCodeMismatch":
-            return now - target.answered > self.cloud.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
+            return now - target.answered > grace
         return now - target.since > SILENT_REAL_SECONDS
 
     async def _stop(self, arn: str, reason: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..faults import Fault
 from ..processes import Process
 from ..room import Call
 from ..room import Response
@@ -71,6 +72,8 @@ class _Running:
     stop: tuple[str, str] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     out_of_memory: bool = False
+    exit_code: int | None = None
+    driver: LogDriver | None = None
     address: network.Address | None = None
     output: asyncio.Task[None] | None = None
 
@@ -237,7 +240,7 @@ class TaskRunner:
         task.ip, task.port = running.address.ip, running.address.port
         self._change(task, running, "PENDING")
         values = await self._secrets(spec)
-        driver = await self._open_log(task)
+        driver = running.driver = await self._open_log(task)
         self._order_fault("tasks:Pull", spec.image, f"CannotPullContainerError: {spec.image}: pull access denied")
         # The pull lasts at least as long as on AWS; making a runtime for the first time, longer.
         pull = asyncio.create_task(self._cloud.clock.sleep(_PULL_SECONDS))
@@ -263,6 +266,8 @@ class TaskRunner:
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(running.stopping.wait())
         watcher = asyncio.create_task(self._watch_memory(task, running, process))
+        fault = self._cloud.faults.take("tasks:Exit", task.spec.group)
+        exiting = asyncio.create_task(self._exit(running, process, fault)) if fault is not None else None
         try:
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
@@ -271,17 +276,32 @@ class TaskRunner:
         finally:
             watcher.cancel()
             stopping.cancel()
+            if exiting is not None:
+                exiting.cancel()
         if running.output is not None:
             await running.output
         task.exit_code = code if code >= 0 else 128 - code
+        if running.exit_code is not None:
+            task.exit_code = running.exit_code
         if running.out_of_memory:
             task.exit_code = _KILLED
             task.container_reason = "OutOfMemoryError: Container killed due to memory usage"
 
+    async def _exit(self, running: _Running, process: Process, fault: Fault) -> None:
+        """The container ends on order, with its last words."""
+        await self._cloud.clock.sleep(fault.delay)
+        if running.driver is not None:
+            for line in fault.message.splitlines():
+                running.driver.write(line.encode())
+        running.exit_code = int(fault.data.get("code", 1))
+        await process.stop(0)
+
     async def _watch_memory(self, task: Task, running: _Running, process: Process) -> None:
         limit = int(task.spec.memory)
+        fault = self._cloud.faults.take("tasks:Memory", task.spec.group)
+        more = int(fault.data.get("mib", 0)) if fault is not None else 0
         while True:
-            task.memory_mib = await asyncio.to_thread(memory.used, process.pid, limit)
+            task.memory_mib = more + await asyncio.to_thread(memory.used, process.pid, limit - more)
             task.peak_memory_mib = max(task.peak_memory_mib, task.memory_mib)
             if task.memory_mib > limit:
                 _log.warning("task %s: uses %s MiB of %s MiB, killed", task.id, task.memory_mib, limit)
@@ -418,7 +438,8 @@ class TaskRunner:
         return spec.log_region or self._cloud.settings.region
 
     def _folder(self, task: Task) -> Path:
-        return self._cloud.settings.home / "tasks" / task.id
+        # Not the whole id: what the task makes in its tmp folder may be a socket, whose path is limited.
+        return self._cloud.settings.home / "tasks" / task.id[:12]
 
     def _forget_old(self) -> None:
         limit = self._cloud.clock.now() - _KEEP_STOPPED
