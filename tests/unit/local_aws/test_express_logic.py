@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import conftest  # noqa: F401 - makes local_aws importable
 import pytest
 
+from local_aws.balancer.groups import Target
+from local_aws.balancer.groups import TargetGroup
 from local_aws.express import conditions
 from local_aws.express import network
 from local_aws.express import shapes
+from local_aws.express.fleet import SILENT_REAL_SECONDS
+from local_aws.express.fleet import Fleet
 from local_aws.express.model import Deployment
 from local_aws.express.model import Managed
 from local_aws.express.model import Revision
@@ -150,3 +155,23 @@ def test_resources_that_ministack_does_not_name() -> None:
     assert arn("acm", b'{"DomainName": "x"}') == "arn:aws:acm:us-east-1:1:certificate/new"
     assert arn("acm", b"{}") == "*"
     assert arn("s3") == "*"
+
+
+def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None:
+    task = SimpleNamespace(arn="made-up")
+    fleet: Any = SimpleNamespace(
+        cloud=SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 60)),
+        service=SimpleNamespace(overrides={}),
+        _since={task.arn: 0.0},
+    )
+    group, target = TargetGroup("made-up"), Target("127.64.0.1", 5000, 5000)
+    group.observe(target, None, 1)
+    group.observe(target, None, 2)
+    assert target.state == "unhealthy"
+    assert not Fleet._beyond_grace(fleet, task, target, 100)
+    group.observe(target, 200, 100)
+    assert target.state == "unhealthy"
+    assert not Fleet._beyond_grace(fleet, task, target, 101)
+    group.observe(target, None, 102)
+    assert not Fleet._beyond_grace(fleet, task, target, 103)
+    assert Fleet._beyond_grace(fleet, task, target, 101 + SILENT_REAL_SECONDS)

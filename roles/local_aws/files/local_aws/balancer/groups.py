@@ -22,6 +22,7 @@ class Target:
     :arg real_port: the port to connect to.
     :ivar ordered: monotonic time since when its health is made up on order (no slow machine is to blame); else 0.
     :ivar answered: monotonic time of the first answer, with any status; 0 before.
+    :ivar heard: monotonic time of the last answer, with any status; 0 before.
     :ivar since: monotonic time of the last change of state.
     """
 
@@ -35,6 +36,7 @@ class Target:
     failures: int = 0
     ordered: float = 0.0
     answered: float = 0.0
+    heard: float = 0.0
     since: float = 0.0
 
 
@@ -77,8 +79,9 @@ class TargetGroup:
         :returns: whether the state changed.
         """
         before = target.state
-        if status and not target.answered:
-            target.answered = now
+        if status:
+            target.answered = target.answered or now
+            target.heard = now
         if status and matches(self.codes, status):
             target.successes += 1
             target.failures = 0

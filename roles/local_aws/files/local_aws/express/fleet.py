@@ -258,7 +258,8 @@ class Fleet:
             return now - self._since.get(task.arn, now) > STARTUP_REAL_SECONDS
         if target.reason == "Target.ResponseCodeMismatch":
             return now - target.answered > grace
-        return now - target.since > SILENT_REAL_SECONDS
+        # It became unhealthy while it started, and stays so until enough answers were right: not in silence.
+        return now - max(target.since, target.heard) > SILENT_REAL_SECONDS
 
     async def _stop(self, arn: str, reason: str) -> None:
         if arn in self._stopping:
