@@ -111,6 +111,8 @@ lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
 	@$(BIN)/antsibull-changelog lint
 	@echo '==> README, specifications and defaults agree'
 	@$(BIN)/python tests/tools/variables_table.py --check
+	@echo '==> Module pages and the modules agree'
+	@$(BIN)/python tests/tools/module_pages.py --check
 	@echo '==> ansible-lint'
 	@$(BIN)/ansible-lint --offline --profile production -q
 
@@ -174,8 +176,13 @@ bench: $(READY) ## Measure one deployment and ten; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --home $(CACHE)/bench --software $(LOCAL_AWS_HOME) --write docs/benchmarks.md
 
 .PHONY: docs
-docs: $(READY) ## Write the table of variables into README.md
+docs: $(READY) ## Write the table of variables into README.md, and docs/modules
 	@$(BIN)/python tests/tools/variables_table.py
+	@$(BIN)/python tests/tools/module_pages.py
+
+.PHONY: troubleshooting
+troubleshooting: $(LOCAL_AWS_PYTHON) ## Let all go wrong on a local AWS, and write what is said into docs/troubleshooting.md
+	@WRITE_TROUBLESHOOTING=1 $(BIN)/python -m pytest -q tests/end_to_end/test_explain.py
 
 .PHONY: lock
 lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt
