@@ -210,7 +210,7 @@ def test_delete(run: Run, ecs: FakeEcs) -> None:
 # ---- traps
 
 
-def test_trap_5_ecs_rewriting_is_no_change(run: Run, ecs: FakeEcs) -> None:
+def test_trap_05_ecs_rewriting_is_no_change(run: Run, ecs: FakeEcs) -> None:
     """#45792, #47070, #47436, #47437, #47595, #47908, #49511: the order, null for [], the added group, the defaults."""
     params = full_params()
     params["primary_container"]["command"] = []
@@ -220,7 +220,7 @@ def test_trap_5_ecs_rewriting_is_no_change(run: Run, ecs: FakeEcs) -> None:
     assert ecs.changing_calls == updates
 
 
-def test_trap_6_infrastructure_role_is_immutable(run: Run, ecs: FakeEcs) -> None:
+def test_trap_06_infrastructure_role_is_immutable(run: Run, ecs: FakeEcs) -> None:
     run(full_params())
     result = run(full_params(infrastructure_role_arn="arn:aws:iam::123456789012:role/new"))
     assert result["failed"]
@@ -256,7 +256,7 @@ def test_replace_takes_over_what_was_not_given(run: Run, ecs: FakeEcs) -> None:
     assert result["endpoint"] != first["endpoint"]
 
 
-def test_trap_7_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
+def test_trap_07_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
     """#47743: an INACTIVE name is free; a DRAINING one is waited for."""
     run(full_params())
     run({"service_name": "tracking", "state": "absent"})
@@ -284,7 +284,7 @@ def test_old_deployments_of_the_name_are_not_taken_for_new_ones(run: Run, ecs: F
     assert result["deployment"]["service_deployment_arn"].endswith("/2")
 
 
-def test_trap_8_endpoint_without_configuration_yet(run: Run, ecs: FakeEcs) -> None:
+def test_trap_08_endpoint_without_configuration_yet(run: Run, ecs: FakeEcs) -> None:
     result = run(full_params(), check=True)
     assert result["url"] == ""
     assert result["service_arn"] == ""
@@ -824,3 +824,15 @@ def test_trap_24_short_secrets_are_not_echoed(run: Run, ecs: FakeEcs, monkeypatc
     assert "q7x" not in "".join(logged)
     environment = ecs.sent["CreateExpressGatewayService"]["primaryContainer"]["environment"]
     assert {"name": "DB_PASSWORD", "value": "q7x"} in environment, "the service itself must get it"
+
+
+def test_trap_18_network_that_does_not_do_is_said_in_the_words_of_aws(run: Run, ecs: FakeEcs) -> None:
+    """No default VPC, too few zones or addresses: nothing of that is awaited or created."""
+    message = "No subnets were given, and the default VPC is missing or has no public subnets."
+    ecs.errors["CreateExpressGatewayService"] = [Answer("InvalidParameterException", message)]
+    result = run(full_params())
+    assert result["failed"]
+    assert message in result["msg"]
+    assert result["changed"] is False
+    assert ecs.calls["CreateExpressGatewayService"] == 1
+    assert not ecs.services

@@ -1,0 +1,138 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role ecs_express must say by itself, as Express Mode's own defaults are wrong for MLflow or disputed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+Render = Callable[..., dict[str, Any]]
+
+
+def tasks(role: str, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load((ROLES / role / "tasks" / f"{name}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def task_of(role: str, name: str, module: str) -> dict[str, Any]:
+    """The arguments of the first task with that module."""
+    found: dict[str, Any] = next(task[module] for task in tasks(role, name) if module in task)
+    return found
+
+
+@pytest.fixture(scope="module")
+def service() -> dict[str, Any]:
+    return task_of("ecs_express", "service", "mlops.mlflow_aws.ecs_express_service")
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Render:
+    """The role's command and environment for some variables."""
+    given = {
+        "ecs_express_context": {"region": "eu-central-1", "partition": "aws", "dns_suffix": "amazonaws.com"},
+        "ecs_express_service_name": "mlflow",
+        "ecs_express_database_host": "database.example.com",
+        "ecs_express_database_secret_arn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf",
+        "ecs_express_bucket": "mlflow-artifacts",
+    }
+
+    def go(**variables: Any) -> dict[str, Any]:
+        files = [str(ROLES / "ecs_express" / part / "main.yml") for part in ("defaults", "vars")]
+        shown = "{{ {'command': __ecs_express_command, 'environment': __ecs_express_environment, "
+        shown += "'secrets': __ecs_express_secrets} | to_json }}"
+        copy = {"ansible.builtin.copy": {"content": shown, "dest": str(tmp_path / "shown.json"), "mode": "0600"}}
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars_files": files,
+            "vars": {"ansible_python_interpreter": sys.executable},
+            "tasks": [copy],
+        }
+        (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
+        extra = json.dumps({**given, **variables})
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-e", extra, str(tmp_path / "play.yml")],
+            env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        result: dict[str, Any] = json.loads((tmp_path / "shown.json").read_text(encoding="utf-8"))
+        return result
+
+    return go
+
+
+def test_trap_10_nothing_is_left_to_defaults(service: dict[str, Any]) -> None:
+    assert service["health_check_path"] == "/health"
+    assert set(service["primary_container"]) >= {"image", "container_port", "command", "environment", "secrets"}
+    assert {"cpu", "memory"} <= set(service)
+    assert set(service["scaling_target"]) == {
+        "min_task_count",
+        "max_task_count",
+        "auto_scaling_metric",
+        "auto_scaling_target_value",
+    }
+
+
+def test_trap_16_roles_and_groups_outlive_the_service() -> None:
+    order = [
+        task["ansible.builtin.include_role"]["name"].rsplit(".", 1)[-1]
+        for task in tasks("mlflow", "absent")
+        if "ansible.builtin.include_role" in task
+    ]
+    assert order.index("ecs_express") < order.index("network")
+    assert order.index("ecs_express") < order.index("iam")
+    gone = task_of("ecs_express", "absent", "mlops.mlflow_aws.ecs_express_service")
+    assert (gone["state"], gone["wait"]) == ("absent", True)
+
+
+def test_trap_19_log_group_is_there_before_and_expires(service: dict[str, Any]) -> None:
+    group = task_of("ecs_express", "logs", "amazon.aws.cloudwatchlogs_log_group")
+    assert "retention" in group
+    assert service["primary_container"]["aws_logs_configuration"]["log_group"] == group["log_group_name"]
+    included = [str(task.get("ansible.builtin.include_tasks")) for task in tasks("ecs_express", "main")]
+    assert [name.rsplit("/", 1)[-1] for name in included].index("logs.yml") < len(included) - 1
+    assert included[-1].endswith("service.yml")
+
+
+def test_trap_20_number_of_tasks_is_one(service: dict[str, Any]) -> None:
+    assert service["scaling_target"]["min_task_count"] == service["scaling_target"]["max_task_count"] == 1
+
+
+def test_trap_24_password_is_nowhere_in_the_plain_definition(render: Render) -> None:
+    shown = render()
+    assert list(shown["secrets"]) == ["PGPASSWORD"]
+    assert shown["secrets"]["PGPASSWORD"].endswith(":password::")
+    plain = json.dumps([shown["command"], shown["environment"]])
+    assert "PGPASSWORD" not in plain
+    assert "secretsmanager" not in plain
+
+
+def test_trap_11_and_26_middleware_stays_unless_asked_for_by_name(render: Render) -> None:
+    usual = render()
+    assert "--disable-security-middleware" not in json.dumps(usual["command"])
+    assert usual["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")[0] == "ml-*.ecs.eu-central-1.on.aws"
+    without = render(ecs_express_disable_security_middleware=True)
+    assert "--disable-security-middleware" in without["command"][-1]
+    assert "MLFLOW_SERVER_ALLOWED_HOSTS" not in without["environment"]
+
+
+@pytest.mark.parametrize("user", ["mlflow", "a user@the/place"])
+def test_trap_01_special_characters_are_encoded(render: Render, user: str) -> None:
+    command = render(ecs_express_database_username=user)["command"][-1]
+    assert f"postgresql+psycopg2://{'mlflow' if user == 'mlflow' else 'a%20user%40the/place'}@" in command
