@@ -94,7 +94,7 @@ ANSIBLE_TEST_HOME := $(CACHE)/ansible-test
 ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME=$(ANSIBLE_TEST_HOME) $(BIN)/ansible-test
 
 .PHONY: test
-test: lint types units sanity ansible-test-units local-aws-units molecule ## Every check there is
+test: lint types units sanity ansible-test-units local-aws-units end-to-end molecule ## Every check there is
 	@echo '==> All checks passed'
 
 .PHONY: check
@@ -143,6 +143,11 @@ $(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
 local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (pytest, in its own environment)
 	@echo '==> Tests of the local AWS'
 	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q $(ARGS) tests/unit/local_aws
+
+.PHONY: end-to-end
+end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
+	@echo '==> Bad input and failure, end to end'
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end
 
 .PHONY: tree
 tree: $(READY)

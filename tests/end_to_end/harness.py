@@ -8,6 +8,7 @@ in a folder that is closed to others) but write only into a home of his own.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -70,6 +71,11 @@ def eventually(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
         assert time.monotonic() < deadline, f"Waited {seconds} s for {what} in vain."
         time.sleep(0.05)
     return found
+
+
+def _by_aws(call: dict[str, str]) -> bool:
+    """Whether a service made a call, or a server with its role."""
+    return call["user_agent"].endswith((".amazonaws.com", "AWS Internal")) or ":assumed-role/" in call["principal"]
 
 
 class LocalAws:
@@ -142,9 +148,9 @@ class LocalAws:
         self.page("faults", "POST", {"what": what, **fields})
 
     def writes(self) -> list[str]:
-        """The operations since the last reset that change something."""
-        counts = self.page("calls")["counts"]
-        return sorted(api for api in counts if not api.partition(":")[2].startswith(_READS))
+        """The operations since the last reset that change something, without those of AWS itself and of servers."""
+        calls = [call for call in self.page("calls")["calls"] if not _by_aws(call)]
+        return sorted({call["api"] for call in calls if not call["api"].partition(":")[2].startswith(_READS)})
 
     def user_environment(self) -> dict[str, str]:
         """What a user exports."""
@@ -263,5 +269,12 @@ class Played:
 
 
 def interrupt(process: subprocess.Popen) -> None:
-    """Press Ctrl-C."""
-    os.killpg(process.pid, signal.SIGINT)
+    """Press Ctrl-C until it helps: Ansible may be forking at that moment, and miss it."""
+
+    def press() -> None:
+        while process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+
+    threading.Thread(target=press, daemon=True).start()
