@@ -99,7 +99,7 @@ class LocalAws:
 
     def up(self, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
         """Starts it; what it printed is kept as info."""
-        if "LOCAL_AWS_RUNTIMES" in os.environ:
+        if "LOCAL_AWS_RUNTIMES" in os.environ and "--runtimes" not in arguments:
             arguments = (*arguments, "--runtimes", os.environ["LOCAL_AWS_RUNTIMES"])
         self.info = self.json("up", "--scale", str(SCALE), *arguments, environment=environment)
         return self.info
