@@ -57,7 +57,7 @@ class Progress:
         if not self._path or line == self._said:
             return
         self._said = line
-        usual = f" (usually {self.usual})" if self.usual else ""
+        usual = f" (at AWS usually {self.usual})" if self.usual else ""
         text = f"{self.subject} {duration(self._clock() - self._begin)}{usual}: {line}"
         shown: Any = remove_values(" ".join(text.split())[:_LONGEST], self._hidden)
         try:

@@ -67,8 +67,9 @@ attributes:
     support: full
 notes:
   - The login reaches the command through its environment, never on its command line.
-  - Ansible shows the output of a module at its end only. To show it earlier, follow O(log_path), or run the task with
-    C(async) and C(poll) and read O(log_path) meanwhile.
+  - Its steps are shown on standard error while it runs, over a local connection and without C(async) and C(no_log).
+    The variable C(mlflow_live_progress) set to V(false) switches that off. The command's own output is shown at the end
+    only; to see it earlier, follow O(log_path).
 requirements:
   - python >= 3.11
 """
@@ -189,7 +190,7 @@ def open_log(module: AnsibleModule, secrets: list[str]) -> Log:
     """The log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
-        progress = Progress("mlflow-demo", "1 to 5 minutes", hidden=module.no_log_values)
+        progress = Progress("mlflow-demo", hidden=module.no_log_values)
         return Log(path, secrets, tell=progress.say)
     except OSError as error:
         raise MlflowError("bad_log", f"log_path {path} cannot be written: {error.strerror}.") from error

@@ -72,6 +72,9 @@ extends_documentation_fragment:
   - amazon.aws.region.modules
   - mlops.mlflow_aws.attributes
   - mlops.mlflow_aws.actiongroup
+notes:
+  - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
+    The variable C(mlflow_live_progress) set to V(false) switches that off.
 attributes:
   check_mode:
     support: full

@@ -202,6 +202,8 @@ options:
     type: bool
     default: true
 notes:
+  - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
+    The variable C(mlflow_live_progress) set to V(false) switches that off.
   - A stopped instance is not started; O(state=present) warns about it, O(state=available) fails.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
