@@ -72,6 +72,9 @@ def main() -> int:
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     wanted = f"{before}{BEGIN}\n{table(options)}\n{END}{after}"
+    rehearse = (ROOT / "playbooks/rehearse.yml").read_text(encoding="utf-8")
+    if f"default('{options['mlflow_version']['default']}')" not in rehearse:
+        problems.append("playbooks/rehearse.yml: the image is not that of mlflow_version's default")
     if "--check" not in sys.argv[1:]:
         readme.write_text(wanted, encoding="utf-8")
     elif wanted != text:
