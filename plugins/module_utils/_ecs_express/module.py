@@ -61,6 +61,8 @@ class _DiscreetModule(AnsibleModule):
     to be: in the echo of the arguments (invocation, with -vvv) and in the system's log.
     """
 
+    params: dict[str, Any]
+
     def _load_params(self) -> None:
         super()._load_params()
         # Before the arguments are checked: the error of an argument that is wrong echoes all of them.

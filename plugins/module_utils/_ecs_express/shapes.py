@@ -151,7 +151,8 @@ def _container(boto: Mapping[str, Any]) -> Canonical:
 
 def revision_configuration(revision: Mapping[str, Any], definition: Mapping[str, Any]) -> Canonical:
     """What a service revision describes, as far as it and its task definition tell: no scaling, no architecture."""
-    main = next((item for item in definition.get("containerDefinitions") or [] if item.get("name") == "Main"), {})
+    definitions = definition.get("containerDefinitions") or []
+    main: Mapping[str, Any] = next((item for item in definitions if item.get("name") == "Main"), {})
     logs = (main.get("logConfiguration") or {}).get("options") or {}
     ports = main.get("portMappings") or [{}]
     # The digest that ECS resolved a tag to stands beside the image as it was given.
