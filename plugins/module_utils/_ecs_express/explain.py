@@ -51,6 +51,8 @@ class Evidence:
     log: list[str] = field(default_factory=list)
     log_source: str = ""
     notes: list[str] = field(default_factory=list)
+    # Whether the wait found that ECS has given the service up.
+    stuck: bool = False
 
     def of_aws(self) -> str:
         """What AWS says, for a search."""
@@ -440,13 +442,21 @@ _CAUSES = (
 )
 
 
+_PROVISIONING = _CAUSES[-1]
+_STUCK = (
+    "ECS has given the service up: the infrastructure role was not effective in time, or Elastic Load Balancing's "
+    "service-linked role is missing",
+    "see that both roles are there, then delete the service and create it again (recreate_stuck does so by itself)",
+)
+
+
 def likely_cause(evidence: Evidence) -> tuple[str, str]:
     """(cause, remedy), each a clause without full stop; two empty strings if nothing known matches."""
     said, written = evidence.of_aws(), evidence.of_container()
     for entry in _CAUSES:
         if entry.pattern.search(said) or (entry.in_log and entry.pattern.search(written)):
-            return entry.cause, entry.remedy
-    return "", ""
+            return _STUCK if evidence.stuck and entry is _PROVISIONING else (entry.cause, entry.remedy)
+    return _STUCK if evidence.stuck else ("", "")
 
 
 def render(evidence: Evidence) -> str:

@@ -579,6 +579,7 @@ class Lifecycle:
         self, error: EcsExpressError, arn: str, deployment: Resource | None, early: explain.Evidence | None = None
     ) -> EcsExpressWaitError:
         evidence = explain.collect(self.clients, self._subject(arn), deployment, early)
+        evidence.stuck = isinstance(error, waiters.Stuck)
         text = explain.render(evidence)
         again = ", also after it was deleted and created again" if self.result.recreated else ""
         return EcsExpressWaitError(

@@ -611,6 +611,7 @@ def test_stuck_service_is_left_alone_if_asked_for(run: Run, ecs: FakeEcs) -> Non
     assert result["failed"]
     assert ecs.now < 1200, "it was noticed no earlier than by the end of the wait"
     assert "no task was ever started" in result["msg"]
+    assert "ECS has given the service up" in result["explanation"]["likely_cause"]
     assert ecs.calls["DeleteExpressGatewayService"] == 0
 
 
