@@ -20,11 +20,24 @@ from harness import becomes_nobody
 
 # Slow at first: the test of the deployment interrupts the wait for the database, which must not be over by then.
 SLOW = 4
+QUICK = 60
+IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
 
 def pytest_report_header() -> str:
     """Say who the user is."""
     return f"end to end: software in {SOFTWARE}, run as {'nobody' if becomes_nobody() else 'the present user'}"
+
+
+@pytest.fixture(scope="session")
+def software(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The server's software, brought here by whom the folder belongs to: nobody may not write to it."""
+    owner = LocalAws(tmp_path_factory.mktemp("owner"), present_user=True)
+    owner.up(QUICK)
+    try:
+        owner.prepare(IMAGE)
+    finally:
+        owner.down()
 
 
 @pytest.fixture(scope="session")

@@ -81,11 +81,12 @@ def _by_aws(call: dict[str, str]) -> bool:
 class LocalAws:
     """A local AWS with a home of its own, and its user's environment."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, present_user: bool = False) -> None:
         self.home = home
         self.info: dict[str, Any] = {}
+        self.as_user = [] if present_user else as_user()
         home.mkdir(parents=True, exist_ok=True)
-        if becomes_nobody():
+        if self.as_user:
             os.chown(home, NOBODY, NOBODY)
 
     def _environment(self) -> dict[str, str]:
@@ -93,7 +94,7 @@ class LocalAws:
         return {**kept, "HOME": str(self.home), "TMPDIR": str(self.home)}
 
     def _run(self, verb: str, *arguments: str) -> dict[str, Any]:
-        program = [*as_user(), str(SOFTWARE / "venv/bin/python"), "-m", "local_aws"]
+        program = [*self.as_user, str(SOFTWARE / "venv/bin/python"), "-m", "local_aws"]
         done = subprocess.run(
             [*program, verb, "--home", str(self.home / "aws"), *arguments],
             env={**self._environment(), "PYTHONPATH": str(ROOT / "roles/local_aws/files")},
@@ -106,13 +107,13 @@ class LocalAws:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def prepare(self, image: str) -> None:
+        """Bring an image's software here, if it is not."""
+        self._run("prepare", image)
+
     def up(self, scale: float) -> None:
         """Start it."""
         self.info = self._run("up", "--scale", str(scale), "--runtimes", str(SOFTWARE / "runtimes"))
-
-    def prepare(self, image: str) -> None:
-        """Bring an image here, if it is not."""
-        self._run("prepare", image)
 
     def kill(self) -> None:
         """End the daemon as a power cut would."""
@@ -207,7 +208,7 @@ class LocalAws:
             exported.pop(name, None)
             if value is not None:
                 exported[name] = value
-        command = [*as_user(), str(Path(sys.executable).parent / "ansible-playbook"), f"mlops.mlflow_aws.{playbook}"]
+        command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), f"mlops.mlflow_aws.{playbook}"]
         command += ["--extra-vars", json.dumps(dict(variables or {}))] + ["--check"] * check
         if hosts is not None:
             inventory = self.home / f"inventory-{time.monotonic_ns()}.json"

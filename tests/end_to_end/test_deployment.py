@@ -14,14 +14,13 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
+from conftest import QUICK
 from harness import LocalAws
 from harness import Played
 from harness import eventually
 from harness import interrupt
 
 NAME = "story"
-QUICK = 60
-IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
 # How each service words it (botocore's models; EC2 User Guide, "Error codes").
 EXPIRED = {
@@ -112,12 +111,12 @@ def test_connection_lost(aws: LocalAws) -> None:
     Secret.unchanged(aws)
 
 
+@pytest.mark.usefixtures("software")
 def test_interrupted_while_it_waits_for_the_service(aws: LocalAws) -> None:
     def wait_and_interrupt(process: subprocess.Popen) -> None:
         eventually(lambda: "ACTIVE" in services(aws), "the service")
         interrupt(process)
 
-    aws.prepare(IMAGE)
     cut_off(deploy(aws, at="MLflow server as an Express Mode service", then=wait_and_interrupt))
     Secret.unchanged(aws)
 
