@@ -99,7 +99,7 @@ def collect(
         found = api.find_service(ecs, cluster=subject.cluster, name=subject.name) or {}
         reason = (deployment or {}).get("statusReason")
         texts = [str(event.get("message", "")) for event in since(found.get("events") or [], deployment)]
-        evidence.events = [text for text in texts if not (reason and reason in text)][:_EVENTS]
+        evidence.events = [text for text in texts if _is_news(text, str(reason or ""))][:_EVENTS]
 
     def resources() -> None:
         revisions.extend(_revisions(ecs, subject, deployment))
@@ -118,9 +118,24 @@ def collect(
     tasks: list[Resource] = []
     _try(evidence, "the tasks", lambda: tasks.extend(_tasks(ecs, subject, deployment)))
     evidence.tasks = _task_lines(tasks[:_TASKS])
+    if evidence.tasks:
+        # The lines of the tasks say the same with more detail.
+        evidence.events = [text for text in evidence.events if ") stopped: " not in text]
     _try(evidence, "the health of the targets", lambda: _targets(clients, revisions, evidence))
     _try(evidence, "the container's log", lambda: _log(clients, subject, tasks, revisions, evidence))
     return evidence
+
+
+# Events of each deployment, good or bad ("Amazon ECS service event messages" in ECS's guide).
+_ROUTINE = re.compile(
+    r"has (started|stopped) \d+ (running )?tasks|registered \d+ targets|has begun draining|steady state", re.I
+)
+
+
+def _is_news(text: str, reason: str) -> bool:
+    """Whether an event says more than that a deployment goes its way, or than the deployment's own reason."""
+    told = text.partition(" deployment failed: ")[2]
+    return not (_ROUTINE.search(text) or (reason and reason in text) or (told and told in reason))
 
 
 def _try(evidence: Evidence, what: str, look: Callable[[], None]) -> None:

@@ -501,7 +501,11 @@ def test_member_unknown_to_botocore_is_said(run: Run, ecs: FakeEcs, monkeypatch:
 
 def test_explanation_has_its_order(run: Run, ecs: FakeEcs) -> None:
     ecs.outcome, ecs.reason = "STOPPED", "deployment failed: tasks failed to start"
-    ecs.events = ["(service tracking) has started 1 tasks"]
+    ecs.events = [
+        "(service tracking) has started 1 tasks: (task abc).",
+        "(service tracking) (task abc) stopped: Essential container in task exited (exit code 255).",
+        "(service tracking) (port 5000) is unhealthy in (target-group x)",
+    ]
     ecs.tasks = [
         {
             "taskArn": f"{ACCOUNT}:task/default/{name}",
@@ -524,6 +528,7 @@ def test_explanation_has_its_order(run: Run, ecs: FakeEcs) -> None:
     places = [message.index(mark) for mark in marks]
     assert places == sorted(places)
     assert "architecture" in result["explanation"]["likely_cause"]
+    assert result["explanation"]["events"] == [ecs.events[-1]], "routine, and what the tasks' lines say, is no news"
     assert len(result["explanation"]["log"]) == 20
     fate = "STOPPED: Essential container in task exited; container Main: exit code 255"
     assert result["explanation"]["tasks"] == [f"task abc (and 1 more likewise) {fate}"]
