@@ -138,7 +138,7 @@ def test_the_other_playbooks_say_it_too(calm: LocalAws, playbook: str) -> None:
 
 def test_a_name_too_long_for_the_bucket_in_this_account_and_region(calm: LocalAws) -> None:
     played = calm.play("deploy", {"mlflow_name": "n" * 40})
-    assert_clear(played.problem(), ["mlflow_name", f"-artifacts-123456789012-{REGION}", "at most 29 characters"])
+    assert_clear(played.problem(), ["mlflow_name", f"-artifacts-123456789012-{REGION}", "at most 30 characters"])
     assert_nothing_done(calm, played)
 
 
