@@ -114,13 +114,12 @@ def collect(
         evidence.log, evidence.log_source = earlier.log, earlier.log_source
         evidence.events += [event for event in earlier.events if event not in evidence.events]
         evidence.resources += [line for line in earlier.resources if line not in evidence.resources]
+        _drop_what_tasks_tell(evidence)
         return evidence
     tasks: list[Resource] = []
     _try(evidence, "the tasks", lambda: tasks.extend(_tasks(ecs, subject, deployment)))
     evidence.tasks = _task_lines(tasks[:_TASKS])
-    if evidence.tasks:
-        # The lines of the tasks say the same with more detail.
-        evidence.events = [text for text in evidence.events if ") stopped: " not in text]
+    _drop_what_tasks_tell(evidence)
     _try(evidence, "the health of the targets", lambda: _targets(clients, revisions, evidence))
     _try(evidence, "the container's log", lambda: _log(clients, subject, tasks, revisions, evidence))
     return evidence
@@ -130,6 +129,12 @@ def collect(
 _ROUTINE = re.compile(
     r"has (started|stopped) \d+ (running )?tasks|registered \d+ targets|has begun draining|steady state", re.I
 )
+
+
+def _drop_what_tasks_tell(evidence: Evidence) -> None:
+    """The lines of the tasks say the same with more detail."""
+    if evidence.tasks:
+        evidence.events = [text for text in evidence.events if ") stopped: " not in text]
 
 
 def _is_news(text: str, reason: str) -> bool:
