@@ -290,14 +290,17 @@ def playbook(aws: LocalAws, inventory: Path, name: str, *arguments: str, changes
     command = [str(BIN / "ansible-playbook"), f"mlops.mlflow_aws.{name}", "-i", str(inventory), "--forks", str(forks)]
     aws.calls("DELETE")
     begun = time.monotonic()
-    process = subprocess.Popen(
-        [*command, *arguments],
-        cwd=ROOT,
-        env={**aws.environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    # What the modules say while they wait goes to a file: with ten hosts it is hundreds of lines.
+    with open(inventory.with_name("progress.log"), "a", encoding="utf-8") as progress:
+        process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=ROOT,
+            env={**aws.environment(), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=progress,
+            text=True,
+        )
     try:
         output, _ = process.communicate()
     finally:
@@ -308,7 +311,8 @@ def playbook(aws: LocalAws, inventory: Path, name: str, *arguments: str, changes
     calls, others = aws.calls()
     document = json.loads(output[output.index("{") :]) if "{" in output else {"plays": [], "stats": {}}
     if process.returncode:
-        raise BenchError(f"{name} failed on {inventory}:\n{_failures(document) or output}")
+        said = _failures(document) or output
+        raise BenchError(f"{name} failed (see also progress.log beside {inventory}):\n{said}")
     changed = {host: stats["changed"] for host, stats in document["stats"].items()}
     if len(changed) != forks or any((count > 0) != changes for count in changed.values()):
         wanted = "something on every host" if changes else "nothing"
@@ -343,7 +347,7 @@ def _durations(document: dict[str, Any]) -> dict[str, float]:
 
 def measure(scenario: Scenario, home: Path, software: Path, scale: float, operations: tuple[str, ...]) -> None:
     """Runs the operations on a fresh local AWS, and takes it down again, whatever happens."""
-    say(f"==> {scenario.label}: a fresh local AWS")
+    say(f"==> {scenario.label}, {_settings(scenario.variables)}: a fresh local AWS")
     aws = LocalAws(home / "local_aws", software, scale)
     try:
         aws.up()
@@ -434,7 +438,8 @@ def _introduction(scale: float, load: float) -> str:
 Written by `make bench`; do not edit. These are the figures of one run on one machine, against the local AWS: the
 seconds say little about another machine, the ratios and the numbers of AWS calls say more.
 
-- Machine: {machine}; load average at the start {load:.1f}.
+- Machine: {machine}; load average at the start {load:.1f}. Whatever else
+  the machine does meanwhile lengthens the seconds, and with them the number of calls that look whether a wait is over.
 - Versions: {versions}.
 - Scale: 1:{scale:g}. The local AWS makes a second of {scale:g} AWS seconds: the six minutes of a new RDS instance are
   {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real, not scaled, so
@@ -448,7 +453,7 @@ seconds say little about another machine, the ratios and the numbers of AWS call
 
 
 def _settings(variables: dict[str, Any]) -> str:
-    return " ".join(f"`{name}={str(value).lower()}`" for name, value in variables.items()) or "the defaults"
+    return " ".join(f"`{name}={str(value).lower()}`" for name, value in variables.items()) or "defaults"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -537,7 +542,7 @@ def _memory(scenarios: list[Scenario]) -> str:
     rows = []
     for group in groups:
         rows.append([group, *(f"{scenario.memory.get(group, 0) / 2**20:.0f}" for scenario in scenarios)])
-    counts = [f"{scenario.label} ({_settings(scenario.variables)})" for scenario in scenarios]
+    counts = [scenario.label if scenario.variables else f"{scenario.label} ({_settings({})})" for scenario in scenarios]
     counted = "proportional set size (PSS: memory that processes share is divided among them)"
     if not hasattr(psutil.Process().memory_full_info(), "pss"):
         counted = "unique set size (USS: memory that processes share is not counted)"
@@ -577,7 +582,7 @@ def scenarios_of(options: argparse.Namespace) -> list[tuple[Scenario, tuple[str,
         (Scenario(labels.get(count, str(count)), count, SMALL), OPERATIONS) for count in sorted(options.deployments)
     ]
     if not options.quick:
-        chosen.append((Scenario("one, defaults", 1, {}), (DEPLOY, DESTROY)))
+        chosen.append((Scenario("one", 1, {}), (DEPLOY, DESTROY)))
     return chosen
 
 
