@@ -302,7 +302,7 @@ def playbook(aws: LocalAws, inventory: Path, name: str, *arguments: str, changes
             text=True,
         )
     try:
-        output, _ = process.communicate()
+        output = process.communicate()[0]
     finally:
         if process.poll() is None:
             process.terminate()
@@ -523,7 +523,7 @@ an empty database), which the machine's cores bound, not AWS.
 
 def _operations(scenarios: list[Scenario]) -> str:
     first = scenarios[0]
-    top = [api for api, _ in first.runs[DEPLOY].calls.most_common(10)]
+    top = [api for api, _count in first.runs[DEPLOY].calls.most_common(10)]
     rows = []
     for api in top:
         rows.append(
