@@ -151,6 +151,14 @@ class Account:
             self.ecs.delete_express_gateway_service(serviceArn=arn)
         eventually(lambda: self.ordinary(arn)["status"] == "INACTIVE", seconds, "INACTIVE")
 
+    def all_gone(self, arns: list[str]) -> None:
+        """Deletes services together and waits until all are INACTIVE."""
+        for arn in arns:
+            if self.ordinary(arn)["status"] == "ACTIVE":
+                self.ecs.delete_express_gateway_service(serviceArn=arn)
+        for arn in arns:
+            self.gone(arn)
+
     def get(self, endpoint: str, path: str = "/") -> tuple[int, str]:
         """Status and text of one request to an endpoint, with the local AWS's certificate authority trusted."""
         context = ssl.create_default_context(cafile=self.aws.info["ca_bundle"])

@@ -34,8 +34,7 @@ def made(account: Account) -> Iterator[list[str]]:
     """ARNs of services that are removed after the test."""
     arns: list[str] = []
     yield arns
-    for arn in arns:
-        account.gone(arn)
+    account.all_gone(arns)
 
 
 @pytest.fixture

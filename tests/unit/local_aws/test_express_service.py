@@ -40,8 +40,7 @@ def made(account: Account) -> Iterator[list[str]]:
     """ARNs of services that are removed after the test."""
     arns: list[str] = []
     yield arns
-    for arn in arns:
-        account.gone(arn)
+    account.all_gone(arns)
 
 
 def test_create_is_active_at_once_without_a_deployment(account: Account, made: list[str]) -> None:

@@ -35,8 +35,7 @@ def made(account: Account) -> Iterator[list[str]]:
     """ARNs of services that are removed after the test."""
     arns: list[str] = []
     yield arns
-    for arn in arns:
-        account.gone(arn)
+    account.all_gone(arns)
 
 
 def unique(prefix: str) -> str:
@@ -241,7 +240,7 @@ def test_a_load_balancer_needs_eight_free_addresses_in_each_subnet(account: Acco
         return [next(item["AvailableIpAddressCount"] for item in found if item["SubnetId"] == name) for name in names]
 
     assert free() == [11, 11]
-    taken = [account.ec2.create_network_interface(SubnetId=names[1])["NetworkInterface"] for _ in range(4)]
+    taken = [account.ec2.create_network_interface(SubnetId=names[1])["NetworkInterface"] for _unused in range(4)]
     assert free() == [11, 7]
     made.append(account.create(unique("crowded"), networkConfiguration={"subnets": names})["serviceArn"])
 

@@ -39,8 +39,7 @@ def made(account: Account) -> Iterator[list[str]]:
     arns: list[str] = []
     yield arns
     account.aws.page("faults", "DELETE")
-    for arn in arns:
-        account.gone(arn)
+    account.all_gone(arns)
 
 
 def unique(prefix: str) -> str:
@@ -142,7 +141,7 @@ def test_an_answer_can_be_an_error_some_times_after_some_good_ones(local_aws: Lo
     faults("rds:DescribeDBInstances", code="InternalFailure", message="It broke.", status=500, skip=1, times=2)
     describe = local_aws.client("rds").describe_db_instances
     describe()
-    assert [refused(describe) for _ in range(2)] == [("InternalFailure", "It broke.")] * 2
+    assert [refused(describe) for _unused in range(2)] == [("InternalFailure", "It broke.")] * 2
     describe()
 
 
