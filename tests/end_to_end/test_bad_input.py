@@ -110,7 +110,7 @@ def assert_nothing_done(aws: LocalAws, played: Played) -> None:
 def mistakes(aws: LocalAws) -> Played:
     """All of them in one run: an inventory host is a deployment."""
     aws.page("calls", "DELETE")
-    played = aws.play("deploy", hosts={name: variables for name, (variables, _) in MISTAKES.items()})
+    played = aws.play("deploy", hosts={name: variables for name, (variables, _unused) in MISTAKES.items()})
     # Nothing is asked of AWS either: no credentials are needed to learn of a mistake.
     assert aws.page("calls")["counts"] == {}
     return played
@@ -202,7 +202,7 @@ def test_subnets_and_buckets(aws: LocalAws) -> None:
     played = aws.play("deploy", hosts={name: case[0] for name, case in cases.items() if "theirs" in name})
     aws.page("faults", "DELETE")
     rest = aws.play("deploy", hosts={name: case[0] for name, case in cases.items() if "theirs" not in name})
-    for name, (_, parts) in cases.items():
+    for name, (_unused, parts) in cases.items():
         assert_clear((played if "theirs" in name else rest).problem(name), parts)
     assert_nothing_done(aws, played)
     assert_nothing_done(aws, rest)
@@ -242,7 +242,7 @@ def test_destroying_takes_the_name_twice_and_losing_data_too(calm: LocalAws) -> 
         ),
     }
     played = calm.play("destroy", hosts={name: case[0] for name, case in cases.items()})
-    for name, (_, parts) in cases.items():
+    for name, (_unused, parts) in cases.items():
         assert_clear(played.problem(name), parts)
     assert_nothing_done(calm, played)
     # Nobody is there to answer the question either.

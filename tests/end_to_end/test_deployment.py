@@ -83,7 +83,7 @@ def test_interrupted_right_after_the_password(aws: LocalAws) -> None:
 
 
 def test_credentials_expire_in_the_middle(calm: LocalAws) -> None:
-    def expire(_: subprocess.Popen) -> None:
+    def expire(_unused: subprocess.Popen) -> None:
         for what, code in EXPIRED.items():
             calm.order_fault(what, code=code, message="The security token is expired.", times=0)
 
@@ -105,7 +105,7 @@ def test_interrupted_while_it_waits_for_the_database(aws: LocalAws) -> None:
 
 
 def test_connection_lost(aws: LocalAws) -> None:
-    played = deploy(aws, at="Log group with retention", then=lambda _: aws.kill())
+    played = deploy(aws, at="Log group with retention", then=lambda _unused: aws.kill())
     aws.up(QUICK)
     assert "Could not connect to the endpoint" in played.problem()
     Secret.unchanged(aws)

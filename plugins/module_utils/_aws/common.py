@@ -18,7 +18,7 @@ try:
     from botocore.exceptions import ClientError
 except ImportError:
     # AnsibleAWSModule says what is missing, before any of this is used.
-    BotoCoreError = ClientError = type(None)
+    BotoCoreError = ClientError = RuntimeError
 
 from ansible.module_utils.common.warnings import warn
 

@@ -70,7 +70,7 @@ def password(length: int, exclude: str) -> str:
     if length < 12:
         raise Problem(f"generate.length is {length}: a password needs at least 12 characters.")
     while True:
-        candidate = "".join(secrets.choice(alphabet) for _ in range(length))
+        candidate = "".join(secrets.choice(alphabet) for _unused in range(length))
         if all(any(c in letters for c in candidate) for letters in classes):
             return candidate
 

@@ -247,7 +247,7 @@ class Lifecycle:
             "cluster": shapes.cluster_name(request.cluster),
             "infrastructureRoleArn": request.infrastructure_role_arn,
         }
-        tags, _ = compare.compare_tags(request.tags, {}, purge=False)
+        tags, _unused = compare.compare_tags(request.tags, {}, purge=False)
         if tags:
             params["tags"] = [{"key": k, "value": v} for k, v in sorted(tags.items())]
 

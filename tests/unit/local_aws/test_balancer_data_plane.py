@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-import conftest  # noqa: F401 - makes local_aws importable
 import pytest
 from aiohttp import web
 

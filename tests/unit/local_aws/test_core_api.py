@@ -20,7 +20,7 @@ def test_a_fault_happens_as_often_as_it_was_ordered(local_aws: LocalAws, faults:
     rds = local_aws.client("rds")
     faults("rds:DescribeDB*", code="ThrottlingException", message="Rate exceeded", times=2, skip=1)
     rds.describe_db_instances()
-    for _ in range(2):
+    for _unused in range(2):
         with pytest.raises(ClientError, match=r"ThrottlingException.*Rate exceeded"):
             rds.describe_db_instances()
     rds.describe_db_instances()
@@ -33,7 +33,7 @@ def test_faults_reach_json_and_rest_services_and_single_callers(local_aws: Local
     with pytest.raises(ClientError, match="ServiceUnavailableException"):
         local_aws.client("logs").describe_log_groups()
     faults("s3:ListBuckets", code="SlowDown", status=503, times=0)
-    for _ in range(3):
+    for _unused in range(3):
         with pytest.raises(ClientError, match="SlowDown"):
             local_aws.client("s3").list_buckets()
     faults("iam:*", code="Throttling", subject="*:assumed-role/nobody/*")

@@ -170,7 +170,7 @@ def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
     package = str(PACKAGE)
     both = [
         subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        for _unused in range(2)
     ]
     answers = [json.loads(process.communicate(timeout=60)[0]) for process in both]
     assert {answer["changed"] for answer in answers} == {True, False}

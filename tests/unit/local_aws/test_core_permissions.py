@@ -140,7 +140,7 @@ def test_who_creates_with_tags_must_be_allowed_to_tag(  # noqa: PLR0917
 ) -> None:
     vpc = local_aws.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
     create = getattr(user.client(service), operation)
-    first, second = (creation(service, f"test-{uuid.uuid4().hex[:8]}", vpc) for _ in range(2))
+    first, second = (creation(service, f"test-{uuid.uuid4().hex[:8]}", vpc) for _unused in range(2))
     user.may(action)
     create(**first)
     found, message = refused(create, **tagged(service, second))

@@ -56,7 +56,7 @@ def test_output_exit_code_and_environment(tmp_path: Path) -> None:
 
 def test_output_to_a_file_is_appended(tmp_path: Path) -> None:
     async def body(all_processes: Processes, home: Path) -> None:
-        for _ in range(2):
+        for _unused in range(2):
             process = await all_processes.spawn("f", ["echo", "line"], env=PATH, cwd=home, stdout=home / "out.log")
             assert await process.wait() == 0
         assert (home / "out.log").read_text(encoding="ascii") == "line\nline\n"
@@ -177,7 +177,7 @@ def _daemon(home: Path, script: str) -> tuple[subprocess.Popen[str], int, int]:
 
 def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Path) -> None:
     script = "trap 'echo stopped; exit 0' TERM; setsid sleep 600 & echo ready; while :; do sleep 0.05; done"
-    daemon, _, _ = _daemon(tmp_path, script)
+    daemon = _daemon(tmp_path, script)[0]
     eventually(lambda: (tmp_path / "out.log").read_text(encoding="ascii") == "ready\n")
     daemon.kill()
     daemon.wait()
@@ -187,7 +187,7 @@ def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Pat
 
 
 def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Path) -> None:
-    daemon, _, keeper = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
+    daemon, _unused, keeper = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
     eventually(lambda: len(marked_processes(tmp_path)) == 4)
     daemon.kill()
     daemon.wait()

@@ -121,12 +121,12 @@ def test_missing_input_is_named(service: str, operation: str, params: dict[str, 
 def test_unknown_and_wrong_input_is_named() -> None:
     headers = {"x-amz-target": "AmazonEC2ContainerServiceV20141113.ListClusters"}
     request = wire.identify(headers, {}, b'{"maxResult": 1, "nextToken": 5, "maxResults": true}')
-    assert [kind for kind, _ in request.problems] == ["unknown", "type", "type"]
+    assert [kind for kind, _unused in request.problems] == ["unknown", "type", "type"]
     assert "maxResult" in request.problems[0][1]
     form = {"content-type": "application/x-www-form-urlencoded"}
     request = wire.identify(form, {}, b"Action=DescribeDBInstances&Version=2014-10-31&Colour=red&MaxRecords=many")
     assert request.service == "rds"
-    assert [kind for kind, _ in request.problems] == ["unknown", "type"]
+    assert [kind for kind, _unused in request.problems] == ["unknown", "type"]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_output_that_aws_would_not_give_is_a_mistake(output: dict[str, Any]) -> 
 
 
 def test_none_is_absent() -> None:
-    _, body = wire.serialize({"tasks": None}, "ecs", "DescribeTasks")
+    _unused, body = wire.serialize({"tasks": None}, "ecs", "DescribeTasks")
     assert body == b"{}"
 
 

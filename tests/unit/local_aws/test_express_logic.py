@@ -8,7 +8,6 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-import conftest  # noqa: F401 - makes local_aws importable
 import pytest
 
 from local_aws.balancer.groups import Target

@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from conftest import eventually  # noqa: F401 - makes the package importable
-
 from local_aws.tasks import logs
 
 

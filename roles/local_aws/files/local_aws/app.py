@@ -183,7 +183,7 @@ class App:
 
     def _too_early(self, api: str, principal: str) -> Fault | None:
         """The refusal of a role whose policies do not hold yet, where the fault iam:PolicyPropagation is on order."""
-        service, _, operation = api.partition(":")
+        service, _unused, operation = api.partition(":")
         role = iam.role_of_session(principal)
         if not role or not self.cloud.is_too_young("iam:PolicyPropagation", role):
             return None
@@ -201,7 +201,7 @@ class App:
     async def _rest(self, exchange: _Exchange) -> None:
         """Not read into memory here: ministack gets the stream."""
         headers, query = exchange.headers, exchange.query
-        access_key_id, _, signing_name = wire.credential_scope(headers, exchange.flat_query)
+        access_key_id, _unused, signing_name = wire.credential_scope(headers, exchange.flat_query)
         named = wire.cbor_operation(exchange.path)
         if named is not None:
             service, operation = named
@@ -237,7 +237,7 @@ class App:
     async def _admin(self, exchange: _Exchange) -> Response:
         if "origin" in exchange.headers:
             return _json({"error": "Not for web pages."}, 403)
-        page, _, rest = exchange.path.removeprefix("/_local_aws/").partition("/")
+        page, _unused, rest = exchange.path.removeprefix("/_local_aws/").partition("/")
         if page == "status" and exchange.method == "GET":
             return _json(self.status())
         if page == "calls":
@@ -309,8 +309,8 @@ def _refuse_problems(request: wire.Request) -> None:
     """AWS's error for input that does not fit the model."""
     if not request.problems:
         return
-    kinds = [kind for kind, _ in request.problems]
-    message = " ".join(text for _, text in request.problems)
+    kinds = [kind for kind, _unused in request.problems]
+    message = " ".join(text for _unused, text in request.problems)
     if request.service == "ecs":
         code = "InvalidParameterException"
     elif wire.protocol(request.service) in ("query", "ec2"):

@@ -137,7 +137,7 @@ class Fault:
 
 def _can_happen(what: str) -> bool:
     """Whether a pattern names an event, or an operation that botocore knows; with wildcards: whether it may."""
-    service, _, operation = what.partition(":")
+    service, _unused, operation = what.partition(":")
     if what in EVENTS or what == "*":
         return True
     if operation and any(character in service for character in "*?["):

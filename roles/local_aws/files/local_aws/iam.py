@@ -111,7 +111,7 @@ def authenticate(
     """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers}
     flat = {name: values[0] for name, values in query.items()}
-    access_key_id, region, _ = wire.credential_scope(headers, flat)
+    access_key_id, region, _unused = wire.credential_scope(headers, flat)
     account = iam_evaluator.find_iam_access_key_account(access_key_id) if access_key_id else None
     responses.set_request_account_id(account or access_key_id)
     responses.set_request_region(region)
@@ -124,7 +124,7 @@ def authenticate(
     failure = iam_evaluator.check_credentials(access_key_id, service)
     if failure is not None:
         # ministack knows how each service words it: SignatureDoesNotMatch, InvalidSignatureException, AuthFailure …
-        status, _, body = iam_actions.access_denied_response(
+        status, _unused, body = iam_actions.access_denied_response(
             service, "", "", str(uuid.uuid4()), error_code=failure.code, message=failure.message, headers=headers
         )
         error = wire.parse_error(status, body, service)

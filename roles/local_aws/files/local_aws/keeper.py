@@ -159,7 +159,7 @@ def _watch(keeper: Keeper, buffer: bytes, wakeup: int) -> None:
     keeper.reap()
     while keeper.exit_code is None:
         timeout = None if keeper.kill_at is None else max(0.0, keeper.kill_at - time.monotonic())
-        ready, _, _ = select.select(sources, [], [], timeout)
+        ready = select.select(sources, [], [], timeout)[0]
         if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
             keeper.stop(min(keeper.order["stop_grace"], ORPHAN_GRACE))
         if 0 in ready:
@@ -185,7 +185,7 @@ def main() -> int:
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_unused: None)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     buffer = b""
@@ -194,7 +194,7 @@ def main() -> int:
         if not chunk:
             return 1
         buffer += chunk
-    line, _, buffer = buffer.partition(b"\n")
+    line, _unused, buffer = buffer.partition(b"\n")
     keeper = Keeper(json.loads(line))
     try:
         keeper.start()

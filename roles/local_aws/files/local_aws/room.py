@@ -89,30 +89,24 @@ class Room(Protocol):
 
     def owns(self, call: Call) -> bool:
         """Whether this room answers the call. Cheap: asked for every call of a known operation."""
-        ...
 
     async def handle(self, call: Call) -> Response:
         """The answer; raises ApiError.
 
         Asks IAM by Cloud.allow(), unless it passes the call on. A read that it did not ask for is asked for on "*".
         """
-        ...
 
     async def start(self) -> None:
         """Called once, after state was restored and the port is open: resumes what should run."""
-        ...
 
     async def stop(self) -> None:
         """A clean stop of the room's processes and listeners."""
-        ...
 
     def state(self) -> dict[str, Any]:
         """What the room must remember over a restart; JSON."""
-        ...
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes back what state() gave; called before start()."""
-        ...
 
 
 def aws_response(output: dict[str, Any], service: str, operation: str) -> Response:

@@ -111,7 +111,7 @@ def _credentials(path: Path) -> dict[str, str]:
         return json.loads(path.read_text(encoding="utf-8"))
     letters = string.ascii_uppercase + "234567"
     made = {
-        "access_key_id": "AKIA" + "".join(secrets.choice(letters) for _ in range(16)),
+        "access_key_id": "AKIA" + "".join(secrets.choice(letters) for _unused in range(16)),
         "secret_access_key": secrets.token_urlsafe(48),
     }
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -57,7 +57,7 @@ def tagging_action(action: str, context: dict[str, Any]) -> str:
     :arg action: with its namespace, ``elasticloadbalancing:CreateListener``.
     :arg context: the request's condition keys.
     """
-    namespace, _, name = action.partition(":")
+    namespace, _unused, name = action.partition(":")
     if not name.startswith(_CREATING) or name in _NEVER:
         return ""
     if not any(key.lower().startswith("aws:requesttag/") for key in context):
@@ -68,7 +68,7 @@ def tagging_action(action: str, context: dict[str, Any]) -> str:
 
 def tagged_resource(action: str, resource: str) -> str:
     """The ARN that is tagged: that of the new thing, where the creating action is checked on what it belongs to."""
-    namespace, _, name = action.partition(":")
+    namespace, _unused, name = action.partition(":")
     if namespace == "ec2" and name in _EC2_KINDS and resource.startswith("arn:"):
         return ":".join(resource.split(":")[:5]) + f":{_EC2_KINDS[name]}/new"
     if name == "CreateListener":
@@ -95,7 +95,7 @@ def prepare() -> None:
         action = "" if refusal is not None else tagging_action(iam_action, context)
         if not action:
             return refusal
-        namespace, _, name = iam_action.partition(":")
+        namespace, _unused, name = iam_action.partition(":")
         if namespace in _CREATE_ACTION:
             context = {**context, f"{namespace}:CreateAction": name}
         resource = tagged_resource(iam_action, resource_arn)

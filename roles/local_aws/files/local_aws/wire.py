@@ -126,7 +126,7 @@ def identify(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) 
     service = _BY_SIGNING_NAME.get(signing_name, signing_name)
     target = headers.get("x-amz-target", "")
     if "." in target:
-        prefix, _, operation = target.rpartition(".")
+        prefix, _unused, operation = target.rpartition(".")
         request = Request(_BY_TARGET_PREFIX.get(prefix, service), operation, access_key_id, region)
         _parse_json(request, body)
         return request
@@ -174,7 +174,7 @@ def _routes(service: str) -> list[tuple[str, str, int, frozenset[str], frozenset
     routes = []
     for name in model.operation_names:
         operation = model.operation_model(name)
-        path, _, query = operation.http["requestUri"].partition("?")
+        path, _unused, query = operation.http["requestUri"].partition("?")
         fields = {item.partition("=")[0] for item in query.split("&") if item}
         headers = set()
         shape = operation.input_shape

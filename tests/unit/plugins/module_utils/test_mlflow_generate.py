@@ -84,17 +84,17 @@ def executable(tmp_path: Path) -> Executable:
     return Executable(tmp_path)
 
 
-def ensure(fake: FakeMlflow, executable: Executable, log: Log | None = None, /, **settings: Any) -> dict[str, Any]:
+def ensure(fake: FakeMlflow, stand_in: Executable, log: Log | None = None, /, **settings: Any) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    settings.setdefault("executable", str(executable.path))
+    settings.setdefault("executable", str(stand_in.path))
     connection = settings.pop("connection", Connection(fake.url))
     report["changed"] = ensure_demo(connection, Settings(**settings), log or Log(None), report)
     return report
 
 
-def failure(fake: FakeMlflow, executable: Executable, /, **settings: Any) -> MlflowError:
+def failure(fake: FakeMlflow, stand_in: Executable, /, **settings: Any) -> MlflowError:
     with pytest.raises(MlflowError) as caught:
-        ensure(fake, executable, **settings)
+        ensure(fake, stand_in, **settings)
     return caught.value
 
 

@@ -149,7 +149,7 @@ def test_created_meanwhile_keeps_the_other_value(cloud):
 def test_passwords():
     allowed = set(string.ascii_letters + string.digits + string.punctuation) - set("/\"@' ")
     seen = set()
-    for _ in range(300):
+    for _unused in range(300):
         password = secret.password(32, "/\"@' ")
         assert len(password) == 32
         assert set(password) <= allowed

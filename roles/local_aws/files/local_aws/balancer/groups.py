@@ -116,7 +116,7 @@ def matches(codes: str, status: int) -> bool:
     True
     """
     for part in codes.split(","):
-        low, _, high = part.strip().partition("-")
+        low, _unused, high = part.strip().partition("-")
         if int(low) <= status <= int(high or low):
             return True
     return False

@@ -487,7 +487,7 @@ class Express:
         container = configuration["primaryContainer"]
         logs = container.get("awsLogsConfiguration") or {}
         definition = configuration["taskDefinitionArn"]
-        family, _, number = definition.rsplit("/", 1)[-1].partition(":")
+        family, _unused, number = definition.rsplit("/", 1)[-1].partition(":")
         given = configuration["networkConfiguration"]
         return TaskSpec(
             service_arn=service.arn,

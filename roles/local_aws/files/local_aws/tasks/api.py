@@ -130,7 +130,7 @@ async def _run(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
         if role:
             cloud.allow(call, "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"})
     count = int(call.params.get("count") or 1)
-    tasks = [await runner.run(spec, lambda task: None) for _ in range(count)]
+    tasks = [await runner.run(spec, lambda task: None) for _unused in range(count)]
     return json_response({"tasks": [_shape(task) for task in tasks], "failures": []}, "ecs", "RunTask")
 
 
