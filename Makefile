@@ -142,12 +142,17 @@ $(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
 .PHONY: local-aws-units
 local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (pytest, in its own environment)
 	@echo '==> Tests of the local AWS'
-	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q $(ARGS) tests/unit/local_aws
+	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS) tests/unit/local_aws
 
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
 	@echo '==> Bad input and failure, end to end'
-	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end --ignore tests/end_to_end/test_explain.py
+
+.PHONY: explanations
+explanations: $(LOCAL_AWS_TESTABLE) ## What the modules say about each fault (takes ten minutes, so it is not part of make test)
+	@echo '==> Explained failures'
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end/test_explain.py
 
 .PHONY: tree
 tree: $(READY)
@@ -168,7 +173,7 @@ sanity: tree ## ansible-test sanity
 .PHONY: ansible-test-units
 ansible-test-units: tree ## ansible-test units
 	@echo '==> ansible-test units'
-	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no
+	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no tests/unit/plugins/
 
 .PHONY: molecule
 molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (molecule)

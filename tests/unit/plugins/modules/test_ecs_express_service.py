@@ -17,11 +17,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
-from ecs_express_fake import ACCOUNT
-from ecs_express_fake import INFRASTRUCTURE_ROLE
-from ecs_express_fake import Answer
-from ecs_express_fake import FakeEcs
-from ecs_express_fake import full_params
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
@@ -30,6 +25,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Answer
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 
 ARN = f"{ACCOUNT}:service/default/tracking"
 Run = Callable[..., dict[str, Any]]

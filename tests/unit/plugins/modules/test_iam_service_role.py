@@ -6,8 +6,9 @@ import json
 from datetime import timedelta
 
 import pytest
-from aws_fake import Cloud
-from aws_fake import error
+
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 
 ROLE = {
     "name": "mlflow-task-role",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from aws_fake import Cloud
-from aws_fake import error
+
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 
 PASSWORD = "unlikely-password-of-a-test-%#+"
 DB = {

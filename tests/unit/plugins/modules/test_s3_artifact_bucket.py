@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from aws_fake import ACCOUNT
-from aws_fake import Cloud
-from aws_fake import error
+
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 
 NAME = "mlflow-artifacts-123456789012-eu-central-1"
 BUCKET = {"name": NAME, "tags": {"Project": "mlflow"}}

@@ -8,11 +8,11 @@ from datetime import UTC
 from datetime import datetime
 
 import pytest
-from aws_fake import Cloud
-from aws_fake import error
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 
 NAME = "mlflow/database"
 SECRET = {
