@@ -298,7 +298,8 @@ def test_a_normal_user_has_databases_and_tasks_too(new_local_aws: Callable[..., 
         stage = Stage(aws)
         task = stage.run(["python", "-c", "print('hello')"])
         assert query(aws, wait_for(aws, "main"), "SELECT 1") == 1
-        assert stage.output(stage.reach(task, "STOPPED")) == ["hello"]
+        stopped = stage.reach(task, "STOPPED")
+        assert stage.output(stopped) == ["hello"], stopped
         aws.client("rds").delete_db_instance(DBInstanceIdentifier="main", FinalDBSnapshotIdentifier="final")
         eventually(lambda: describe(aws, "main") is None, 60, "the instance to be gone")
         aws.down("--wipe")

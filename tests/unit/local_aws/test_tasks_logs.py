@@ -7,18 +7,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from botocore.exceptions import ConnectTimeoutError
+
 from local_aws.tasks import logs
 
 
-def sent(output: bytes, *, ended: bool) -> list[str]:
+def sent(output: bytes, *, ended: bool, refusals: int = 0) -> list[str]:
     """The messages that were sent for some output.
 
     :arg ended: whether the container had ended before anybody read its output.
+    :arg refusals: how many calls fail first.
     """
     messages: list[str] = []
+    failing = [ConnectTimeoutError(endpoint_url="https://logs")] * refusals
 
     async def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         assert operation == "put_log_events"
+        if failing:
+            raise failing.pop()
         messages.extend(event["message"] for event in parameters["logEvents"])
         return {}
 
@@ -43,3 +49,11 @@ def test_what_a_container_wrote_before_it_was_listened_to_is_sent() -> None:
 
 def test_the_last_line_needs_no_end() -> None:
     assert sent(b"one\ntwo", ended=False) == ["one", "two"]
+
+
+def test_the_end_of_the_output_survives_a_call_that_fails() -> None:
+    assert sent(b"one\ntwo\n", ended=True, refusals=1) == ["one", "two"]
+
+
+def test_an_output_that_cannot_be_sent_does_not_hold_up_the_task_for_ever() -> None:
+    assert sent(b"one\n", ended=True, refusals=1000) == []

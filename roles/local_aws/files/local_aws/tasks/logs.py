@@ -29,6 +29,8 @@ _OVERHEAD = 26
 _MAX_LINE = 262_144 - _OVERHEAD
 _BUFFER = 25 * 1024 * 1024
 _PERIOD = 0.5
+# How often what a container wrote last is tried to be sent.
+_LAST_TRIES = 4
 _CHUNK = 65536
 
 # (operation, parameters) → output, as the execution role
@@ -112,8 +114,8 @@ class LogDriver:
 
     async def send(self) -> None:
         """Sends what was written, until close()."""
-        is_over = False
-        while not is_over:
+        tries_left = _LAST_TRIES
+        while tries_left:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), _PERIOD)
             # Asked before sending: a container may have ended before this began.
@@ -121,6 +123,12 @@ class LogDriver:
             while self._events:
                 if not await self._send_batch():
                     break
+            if not is_over:
+                continue
+            if not self._events:
+                return
+            tries_left -= 1
+            await asyncio.sleep(_PERIOD)
 
     async def _send_batch(self) -> bool:
         batch: list[tuple[int, str]] = []
@@ -141,9 +149,6 @@ class LogDriver:
         except (ClientError, BotoCoreError) as error:
             # The driver keeps what it could not send as long as there is room, and tries again.
             _log.warning("log stream %s of %s: %s", self._stream, self._group, error)
-            if self._closed.is_set():
-                self._buffered -= size
-                return False
             self._events.extendleft(reversed(batch))
             return False
         self._buffered -= size
