@@ -161,7 +161,7 @@ def companys(aws: LocalAws) -> dict[str, Any]:
     bucket = "companys-artifacts-7c1d"
     aws.client("s3").create_bucket(Bucket=bucket)
     ec2, rds = aws.client("ec2"), aws.client("rds")
-    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"]
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     group = ec2.create_security_group(GroupName="company", Description="company", VpcId=vpc["VpcId"])["GroupId"]
     within = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": vpc["CidrBlock"]}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[within])
