@@ -288,7 +288,9 @@ def test_a_normal_user_has_databases_and_tasks_too(new_local_aws: Callable[..., 
         command, environment = _as_nobody()
         folder = Path(tempfile.mkdtemp(prefix="local-aws-nobody-"))
         os.chown(folder, NOBODY, NOBODY)
-        aws = new_local_aws(folder / "home", command=command, environment={**environment, "HOME": str(folder)})
+        # The caller's cache of uv belongs to root.
+        environment = {**environment, "HOME": str(folder), "UV_CACHE_DIR": str(folder / "uv")}
+        aws = new_local_aws(folder / "home", command=command, environment=environment)
     else:
         folder = Path(tempfile.mkdtemp(prefix="local-aws-user-"))
         aws = new_local_aws(folder / "home")
