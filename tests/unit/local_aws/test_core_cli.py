@@ -184,7 +184,9 @@ def test_kill_9_is_noticed_and_state_and_objects_survive(new_local_aws: Maker) -
     aws.client("s3").put_object(Bucket="survives-a-kill", Key="folder/ä.txt", Body=b"still here")
     aws.client("secretsmanager").create_secret(Name="survives", SecretString="quiet")
     aws.client("iam").create_user(UserName="survivor")
-    eventually(lambda: "survivor" in _saved(aws, "iam"), what="the state on disk")
+    # One file per service, written one after the other: each is waited for.
+    eventually(lambda: "survivor" in _saved(aws, "iam"), what="the users on disk")
+    eventually(lambda: "survives" in _saved(aws, "secretsmanager"), what="the secrets on disk")
     os.kill(first["pid"], signal.SIGKILL)
     eventually(lambda: not marked_processes(aws.home), what="the end of all processes")
     second = aws.up()
