@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import json
 import logging
+import re
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import MutableMapping
@@ -53,6 +54,10 @@ _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Filter", "Lookup", "Se
 # Log events come often and are worth less than a deployment's state.
 _LOG_EVENTS_DELAY = 5.0
 _ERROR_HEAD = 4096
+# What Amazon Cognito shows to browsers and to clients of a user pool, who hold no AWS credentials: the pages of the
+# hosted UI and of OAuth 2.0, and the two documents of each pool ("User pool endpoints and managed login reference").
+_COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke", "/login", "/logout")
+_COGNITO_DOCUMENT = re.compile(r"/[a-z]{2}(?:-[a-z]+)+-\d_\w+/\.well-known/(?:openid-configuration|jwks\.json)")
 
 
 def wire_rooms(cloud: Cloud, names: list[str]) -> list[Room]:
@@ -93,6 +98,8 @@ class App:
             await exchange.answer(Response(404, {"content-type": "text/plain"}, b"Not Found\n"))
         elif exchange.is_rpc:
             await self._rpc(exchange)
+        elif _is_of_cognito(exchange):
+            await self._cognito(exchange)
         else:
             await self._rest(exchange)
 
@@ -195,6 +202,14 @@ class App:
             f"{action} action"
         )
         return Fault(api, code=code.get(speaks, "AccessDeniedException"), message=message, status=403)
+
+    # --- pages of Amazon Cognito -------------------------------------------------------------------------------------
+
+    async def _cognito(self, exchange: _Exchange) -> None:
+        """Open to everybody, as at AWS."""
+        # ministack believes itself behind something that ends TLS, which is what is true here.
+        exchange.replace_header("x-forwarded-proto", "https")
+        await exchange.forward(partial(self._done, exchange, f"cognito-idp:{exchange.path}", "", reads=False))
 
     # --- REST services (S3) ------------------------------------------------------------------------------------------
 
@@ -320,6 +335,15 @@ def _refuse_problems(request: wire.Request) -> None:
     raise ApiError(code, message)
 
 
+def _is_of_cognito(exchange: _Exchange) -> bool:
+    """Never what is signed: an object in S3 may be called login too."""
+    if "authorization" in exchange.headers and exchange.headers["authorization"].startswith("AWS"):
+        return False
+    if "X-Amz-Signature" in exchange.query or "AWSAccessKeyId" in exchange.query:
+        return False
+    return exchange.path in _COGNITO_PATHS or _COGNITO_DOCUMENT.fullmatch(exchange.path) is not None
+
+
 def _is_signed_v2(exchange: _Exchange) -> bool:
     return exchange.headers.get("authorization", "").startswith("AWS ") or "AWSAccessKeyId" in exchange.query
 
@@ -347,6 +371,13 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._body: bytes | None = None
+
+    def replace_header(self, name: str, value: str) -> None:
+        """Sets a header, whatever the client sent."""
+        kept = [(key, old) for key, old in self.raw_headers if key.lower() != name.encode()]
+        self.raw_headers = [*kept, (name.encode(), value.encode())]
+        self.headers[name] = value
+        self.scope = {**self.scope, "headers": self.raw_headers}
 
     @property
     def raw_path(self) -> str:

@@ -25,6 +25,7 @@ from ..room import Call
 from ..room import Response
 from . import api
 from . import images
+from . import layer
 from . import logs
 from . import memory
 from . import network
@@ -368,7 +369,8 @@ class TaskRunner:
         folder = self._folder(task)
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        path = f"{runtime / 'bin'}:{_SYSTEM_PATH}"
+        programs = await asyncio.to_thread(layer.make, runtime, folder / "layer")
+        path = f"{programs}:{_SYSTEM_PATH}"
         region = self._region(spec)
         environment = {
             "PATH": path,
