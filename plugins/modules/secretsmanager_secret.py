@@ -37,10 +37,10 @@ options:
     type: str
   generate:
     description:
-      - Makes the value inside the module, a JSON object with one random member.
+      - Makes the value inside the module, a JSON object with a random password, random keys, or both.
       - One of O(generate) and O(value) is needed for a new secret.
-      - An existing secret must have all members of O(generate.template) and O(generate.key); it is an error if one is
-        missing.
+      - An existing secret must have all members of O(generate.template), O(generate.key) and O(generate.keys); it is an
+        error if one is missing.
     type: dict
     suboptions:
       template:
@@ -50,12 +50,18 @@ options:
         default: {}
       key:
         description:
-          - Name of the random member.
+          - Name of the member that is a random password. Empty means that there is none.
         type: str
         default: password
+      keys:
+        description:
+          - Names of members that are random keys, 32 random bytes in URL-safe Base64 each, as a Fernet key is.
+        type: list
+        elements: str
+        default: []
       length:
         description:
-          - Number of characters of the random member, at least 12.
+          - Number of characters of the random password, at least 12.
         type: int
         default: 32
       exclude_characters:
@@ -73,8 +79,9 @@ options:
     type: json
   rotate:
     description:
-      - Whether to give an existing secret a new value. With O(generate), the random member is replaced on every run and
-        all other members stay. With O(value), it is written if it differs.
+      - Whether to give an existing secret a new value. With O(generate), the members O(generate.key) and
+        O(generate.keys) are replaced on every run, and all other members stay. With O(value), it is written if it
+        differs.
       - What uses the old value, such as a database, has to be told by the caller.
     type: bool
     default: false
@@ -122,6 +129,13 @@ EXAMPLES = r"""
         dbname: mlflow
       key: password
   register: database_secret
+
+- name: Two keys, made once
+  mlops.mlflow_aws.secretsmanager_secret:
+    name: mlflow/server
+    generate:
+      key: ""
+      keys: [flask_secret_key, webhook_encryption_key]
 
 - name: Schedule the secret for deletion
   mlops.mlflow_aws.secretsmanager_secret:
@@ -231,6 +245,7 @@ def main() -> None:
                 "options": {
                     "template": {"type": "dict", "default": {}},
                     "key": {"type": "str", "default": "password", "no_log": False},
+                    "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
                     "length": {"type": "int", "default": 32},
                     "exclude_characters": {"type": "str", "default": "/\"@' "},
                 },

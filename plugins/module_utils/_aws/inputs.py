@@ -238,6 +238,15 @@ def secrets(name: str, value: typing.Any) -> Problems:
     return problems
 
 
+def url(name: str, value: typing.Any) -> Problems:
+    """Check an https address; a login in it would be seen by everybody who may look at the task."""
+    if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/?#]+[^\s]*", value):
+        return [f"{name} is {value!r}, but must be an address that begins with https://."]
+    if "@" in value.split("/")[2]:
+        return [f"{name} holds a login, which ECS would show to everybody: put the address into a secret instead."]
+    return []
+
+
 CHECKS: dict[str, Check] = {
     "mlflow_version": version,
     "mlflow_image": image,
@@ -275,6 +284,26 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_deletion_protection": boolean,
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
     "mlflow_permissions_boundary_arn": arn("iam", "policy"),
+    "mlflow_auth": choice("basic", "oidc", "none"),
+    "mlflow_allow_public_without_login": boolean,
+    # What HTTP's basic authentication allows, without what would need quoting.
+    "mlflow_admin_username": text(
+        r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}", "a name of letters, digits and the characters . _ @ + -"
+    ),
+    # mlflow/server/auth/permissions.py
+    "mlflow_default_permission": choice("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
+    "mlflow_pip_install": boolean,
+    "mlflow_pip_index_url": url,
+    "mlflow_oidc_discovery_url": url,
+    "mlflow_oidc_client_id": some_text,
+    "mlflow_oidc_client_secret_arn": arn("secretsmanager", "secret"),
+    "mlflow_oidc_client_secret_key": some_text,
+    "mlflow_oidc_scope": some_text,
+    "mlflow_oidc_groups_attribute": some_text,
+    "mlflow_oidc_group_name": some_text,
+    "mlflow_oidc_admin_group_name": some_text,
+    "mlflow_oidc_redirect_uri": url,
+    "mlflow_oidc_plugin_version": text(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 10.1.3"),
     "mlflow_cluster": text(
         r"[A-Za-z0-9_-]{1,255}", "the name of an ECS cluster: letters, digits, hyphens, underscores"
     ),
@@ -288,16 +317,23 @@ CHECKS: dict[str, Check] = {
     "mlflow_extra_env": environment,
     "mlflow_extra_secrets": secrets,
     "mlflow_log_retention_days": choice(*LOG_RETENTION),
+    "mlflow_custom_domain": text(
+        r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+",
+        "a host name such as mlflow.example.com, without https:// and without a path",
+    ),
     "mlflow_allowed_hosts": listed(some_text),
     "mlflow_cors_allowed_origins": listed(some_text),
     "mlflow_disable_security_middleware": boolean,
     "mlflow_wait_timeout": number(1),
     "mlflow_poll_seconds": number(1),
     "mlflow_demo": boolean,
+    "mlflow_validation_token_secret_arn": arn("secretsmanager", "secret"),
     "mlflow_delete_artifacts": boolean,
     "mlflow_delete_logs": boolean,
     "mlflow_skip_final_snapshot": boolean,
 }
+
+_OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oidc_client_secret_arn")
 
 # Without them the defaults do not apply: an empty value is a mistake.
 _NEVER_EMPTY = ("mlflow_version",)
@@ -375,6 +411,13 @@ def together_problems(inputs: Mapping) -> Problems:
     subnets = inputs.get("mlflow_subnet_ids")
     if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
         problems.append("mlflow_subnet_ids has one subnet; name two or more, in different availability zones.")
+    if inputs.get("mlflow_auth") == "oidc":
+        problems += [
+            f"mlflow_auth is 'oidc' without {name}: it also needs mlflow_oidc_discovery_url, mlflow_oidc_client_id and"
+            " mlflow_oidc_client_secret_arn."
+            for name in _OIDC_NEEDS
+            if not is_set(name)
+        ][:1]
     env, hidden = inputs.get("mlflow_extra_env"), inputs.get("mlflow_extra_secrets")
     if isinstance(env, Mapping) and isinstance(hidden, Mapping):
         both: Iterable[str] = sorted(str(key) for key in env if key in hidden)

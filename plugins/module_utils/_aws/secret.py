@@ -8,11 +8,13 @@ Facts: botocore's model of Secrets Manager; API Reference, CreateSecret, DeleteS
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import string
 import typing
 from dataclasses import dataclass
+from dataclasses import field
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
@@ -32,12 +34,13 @@ CLASSES = (string.ascii_uppercase, string.ascii_lowercase, string.digits, string
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a value is generated: a JSON object with one random member."""
+    """How a value is generated: a JSON object with a random password, random keys, or both."""
 
     template: dict
     key: str
     length: int
     exclude_characters: str
+    keys: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,25 @@ def password(length: int, exclude: str) -> str:
             return candidate
 
 
+def random_key() -> str:
+    """Return 32 random bytes in URL-safe Base64, which is what a Fernet key is.
+
+    https://github.com/fernet/spec/blob/master/Spec.md#key-format
+    """
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 def generate(recipe: Recipe, base: dict | None = None) -> str:
-    """Return the JSON text of a new value; members of *base* are kept."""
-    fresh = {recipe.key: password(recipe.length, recipe.exclude_characters)}
+    """Return the JSON text of a new value; members of *base* are kept.
+
+    Raises:
+        Problem: there is nothing random in it.
+    """
+    fresh = {name: random_key() for name in recipe.keys}
+    if recipe.key:
+        fresh[recipe.key] = password(recipe.length, recipe.exclude_characters)
+    if not fresh:
+        raise Problem("generate.key and generate.keys are both empty: name at least one random member.")
     return json.dumps({**recipe.template, **(base or {}), **fresh})
 
 
@@ -261,7 +280,8 @@ def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | 
         return generate(wanted.recipe), False, []
     if wanted.rotate:
         return generate(wanted.recipe, members), True, []
-    missing = [key for key in (*wanted.recipe.template, wanted.recipe.key) if not members.get(key)]
+    needed = [*wanted.recipe.template, *([wanted.recipe.key] if wanted.recipe.key else []), *wanted.recipe.keys]
+    missing = [key for key in needed if not members.get(key)]
     if missing:
         raise Problem(
             f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
 import json
 import string
 from datetime import UTC
@@ -170,3 +171,37 @@ def test_weak_passwords_are_refused(length, exclude):
 
 def test_a_class_that_is_excluded_is_not_demanded():
     assert secret.password(20, string.punctuation).isalnum()
+
+
+KEYS = {"name": "mlflow/server", "generate": {"key": "", "keys": ["signing", "encryption"]}}
+
+
+def test_random_keys_are_fernet_keys_and_stay(cloud):
+    cloud.cycle("secretsmanager_secret", cloud.secretsmanager, **KEYS)
+    value = json.loads(cloud.secretsmanager.values["mlflow/server"])
+    assert set(value) == {"signing", "encryption"}
+    assert len(set(value.values())) == 2
+    for key in value.values():
+        assert len(base64.urlsafe_b64decode(key)) == 32
+        assert key not in cloud.printed
+
+
+def test_one_key_is_rotated_and_the_other_stays(cloud):
+    cloud.run("secretsmanager_secret", **KEYS)
+    before = json.loads(cloud.secretsmanager.values["mlflow/server"])
+    only = {"name": "mlflow/server", "generate": {"key": "", "keys": ["signing"]}, "rotate": True}
+    assert cloud.run("secretsmanager_secret", **only)["rotated"]
+    after = json.loads(cloud.secretsmanager.values["mlflow/server"])
+    assert after["encryption"] == before["encryption"]
+    assert after["signing"] != before["signing"]
+
+
+def test_a_lacking_key_is_said_and_not_made_up(cloud):
+    cloud.run("secretsmanager_secret", **KEYS)
+    more = {"name": "mlflow/server", "generate": {"key": "", "keys": ["signing", "another"]}}
+    assert "lacks another" in cloud.run("secretsmanager_secret", **more)["msg"]
+
+
+def test_nothing_random_is_refused(cloud):
+    result = cloud.run("secretsmanager_secret", name="x", generate={"key": ""})
+    assert "generate.keys" in result["msg"]
