@@ -26,7 +26,8 @@ options:
   service_name:
     description:
       - Name of the service, at most 255 letters, digits, underscores and hyphens. Together with O(cluster) it is
-        what the service is found by, and cannot be changed.
+        what the service is found by. Neither can be changed. Another name or another cluster means another service, and
+        the present one stays as it is until a task with O(state=absent) names it.
     type: str
     required: true
     aliases: [name]
@@ -54,7 +55,7 @@ options:
     type: str
   task_role_arn:
     description:
-      - ARN of the role that the container itself has.
+      - ARN of the role that the container itself has. An empty string takes it away.
     type: str
   primary_container:
     description:
@@ -123,12 +124,15 @@ options:
         description:
           - IDs of at least two subnets in different Availability Zones, for load balancer and tasks alike. With a
             route to an internet gateway the service is public, else it is reachable from within the VPC only.
+          - An empty list leaves the choice to ECS, as if it was not given.
         type: list
         elements: str
       security_groups:
         description:
           - IDs of security groups that the tasks have besides the one that ECS makes. An empty list takes all of them
             away but that one.
+          - Which one ECS made is read from the service's revision, else from the tag C(AmazonECSManaged)
+            (C(ec2:DescribeSecurityGroups)). Where neither can be read, groups that are not given are taken for ECS's.
         type: list
         elements: str
   cpu:
@@ -174,6 +178,7 @@ options:
     description:
       - Wait for the deployment, or for the end of the deletion. The wait is taken up by running the same task again,
         also after a run with V(false).
+      - An older service of the name that is C(DRAINING) is waited for in any case, as nothing can be created before.
     type: bool
     default: true
   wait_timeout:
@@ -197,7 +202,9 @@ options:
     description:
       - Delete the service and create it again if O(infrastructure_role_arn) differs, which cannot be changed
         otherwise. What is not given is taken over from the old service. The service is interrupted and gets another
-        URL.
+        URL. O(wait_timeout) counts anew after the deletion.
+      - Nothing is deleted if something is missing that the creation needs, or if IAM does not know the new role, or
+        says that it does not let ECS do what it must.
     type: bool
     default: false
   recreate_stuck:
@@ -239,7 +246,8 @@ notes:
   - A service whose only deployment failed is deployed again, even though nothing differs, because the service as
     described is not running.
   - Errors that AWS answers with while roles made a moment ago are not yet effective are repeated for at most four
-    minutes.
+    minutes. Throttled calls are repeated with growing, random pauses. While a deployment or deletion is waited for, AWS
+    may be out of reach for up to five minutes.
   - Before a service is created, IAM is asked (C(iam:GetRole), C(iam:SimulatePrincipalPolicy)) until it knows the
     infrastructure role and what it may, for at most one minute. Credentials that may not ask can create the service all
     the same.
@@ -560,10 +568,15 @@ def main() -> None:
         argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
     )
     params = module.params
+    for name, least in (("wait_timeout", 1), ("wait_delay", 1), ("stall_timeout", 1)):
+        if params[name] < least:
+            module.fail_json(msg=f"{name} is {params[name]}, but must be {least} second at least")
     try:
+        shapes.check_service_name(params["service_name"])
+        shapes.check_tags(params["tags"])
         request = Request(
             name=params["service_name"],
-            cluster=params["cluster"],
+            cluster=params["cluster"] or "default",
             wanted=shapes.wanted(params),
             infrastructure_role_arn=params["infrastructure_role_arn"],
             tags=params["tags"],

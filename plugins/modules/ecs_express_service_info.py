@@ -14,6 +14,8 @@ description:
   - Finds one or all Express Mode services of a cluster.
   - Services that are not of Express Mode, or that are already deleted, are left out. A cluster or a name that does
     not exist gives an empty list.
+  - Which tool made a service does not matter. If all services are asked for, one that may not be described is there
+    with its name, ARN and status only, and a warning says why.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:
@@ -154,15 +156,19 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def main() -> None:
     module = AnsibleAWSModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
+    warnings: list[str] = []
     try:
         services = info.describe(
             express_module.clients(module),
-            cluster=params["cluster"],
+            cluster=params["cluster"] or "default",
             name=params["service_name"],
             explanations=params["explain"],
+            warnings=warnings,
         )
     except AnsibleAWSError as e:
         express_module.fail(module, e)
+    for warning in warnings:
+        module.warn(warning)
     module.exit_json(changed=False, services=services)
 
 

@@ -164,6 +164,14 @@ def untag(client: Client, arn: str, keys: list[str]) -> None:
     client.untag_resource(aws_retry=True, resourceArn=arn, tagKeys=keys)
 
 
+@EcsExpressErrorHandler.common_error_handler("find out which security groups are ECS's own")
+def groups_of_ecs(client: Client, ids: list[str]) -> set[str]:
+    """Those of the groups that carry the tag that ECS gives to what it makes (EC2 client)."""
+    marked = [{"Name": "group-id", "Values": ids}, {"Name": "tag:AmazonECSManaged", "Values": ["true"]}]
+    answer = client.describe_security_groups(aws_retry=True, Filters=marked)
+    return {str(group["GroupId"]) for group in answer.get("SecurityGroups") or []}
+
+
 @EcsExpressErrorHandler.common_error_handler("list the tasks of the service")
 def list_tasks(client: Client, *, cluster: str, service: str, status: str) -> list[str]:
     """ARNs of the newest tasks in ``status`` (RUNNING or STOPPED; ECS forgets stopped ones after about an hour)."""

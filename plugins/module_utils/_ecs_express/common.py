@@ -19,6 +19,21 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
+# Of the side of AWS, and over soon (ECS API reference, common errors and ServerException).
+_PASSING_CODES = frozenset(
+    {
+        "ServerException",
+        "InternalFailure",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    }
+)
+
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; ECS words it ExpiredTokenException.
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 THROTTLING_CODES = ("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottledException")
@@ -118,6 +133,17 @@ def is_expired(error: BaseException | None) -> bool:
     return isinstance(error, expired)
 
 
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the error says nothing about the service: the way to AWS, or AWS itself, was disturbed for a moment."""
+    if isinstance(error, AnsibleAWSError):
+        error = error.exception
+    if isinstance(error, botocore.exceptions.SSLError):
+        return False
+    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
+        return True
+    return error_code(error) in _PASSING_CODES or error_code(error) in THROTTLING_CODES
+
+
 def expired_message(description: str) -> str:
     return (
         f"The AWS credentials expired while trying to {description}; what ECS has begun goes on without them. "
@@ -137,14 +163,15 @@ def is_gone(error: BaseException | None) -> bool:
         return True
     if code == "InvalidParameterException":
         return "resource not found" in message.lower()
-    return code == "ServiceNotActiveException" and "INACTIVE" in message
+    return code == "ServiceNotActiveException" and "inactive" in message.lower()
 
 
 def is_draining(error: BaseException | None) -> bool:
     """Whether the error says that the service, or an older one of its name, is being deleted."""
     code, message = error_code(error), error_message(error)
     if code == "ServiceNotActiveException":
-        return "DRAINING" in message
+        # It is either; whatever else AWS may come to say, there is an end to wait for.
+        return "inactive" not in message.lower()
     return code == "InvalidParameterException" and "still draining" in message.lower()
 
 

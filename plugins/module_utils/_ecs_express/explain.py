@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 
 from . import api
+from . import shapes
 from . import waiters
 
 Resource = dict[str, Any]
@@ -299,19 +300,38 @@ def _log(
 
 
 def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[str, str]:
+    """Log group and prefix of the revision's container.
+
+    The service's configurations tell, but one that was rolled back is no longer among them, and one with a task
+    definition of the user's own need not show its container; the task definition always does.
+    """
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
     wanted = {revision.get("serviceRevisionArn") for revision in revisions}
-    configs = list(service.get("activeConfigurations") or [])
-    configs.sort(key=lambda config: config.get("serviceRevisionArn") not in wanted)
-    for config in configs:
-        logs = (config.get("primaryContainer") or {}).get("awsLogsConfiguration") or {}
-        if logs.get("logGroup"):
-            return str(logs["logGroup"]), str(logs.get("logStreamPrefix") or "ecs")
+    configs = [config for config in service.get("activeConfigurations") or [] if config]
+    places = [_logs(shapes.configuration(item)) for item in configs if item.get("serviceRevisionArn") in wanted]
+    if not any(places):
+        places += [_logs(_of_revision(ecs, revision)) for revision in revisions]
+    places += [_logs(shapes.configuration(config)) for config in configs]
     for revision in revisions:
         for item in (revision.get("ecsManagedResources") or {}).get("logGroups") or []:
             if item.get("logGroupName"):
-                return str(item["logGroupName"]), "ecs"
-    return "", ""
+                places.append((str(item["logGroupName"]), "ecs"))
+    return next((place for place in places if place), ("", ""))
+
+
+def _logs(config: shapes.Canonical) -> tuple[str, str] | None:
+    logs = config.get("primary_container", {}).get("aws_logs_configuration", {})
+    return (str(logs["log_group"]), str(logs.get("log_stream_prefix") or "ecs")) if logs.get("log_group") else None
+
+
+def _of_revision(ecs: Any, revision: Resource) -> shapes.Canonical:
+    """What a revision's task definition says; {} if it cannot be read."""
+    if not revision.get("taskDefinition"):
+        return {}
+    try:
+        return shapes.revision_configuration(revision, api.describe_task_definition(ecs, revision["taskDefinition"]))
+    except AnsibleAWSError:
+        return {}
 
 
 # ---- judging
@@ -323,11 +343,31 @@ class _Cause:
     cause: str
     remedy: str
     in_log: bool
+    given: re.Pattern[str] | None
+
+    def matches(self, said: str, written: str) -> bool:
+        """``said`` by AWS, ``written`` by the container."""
+        if self.given and not self.given.search(said):
+            return False
+        return bool(self.pattern.search(said) or (self.in_log and self.pattern.search(written)))
 
 
-def _cause(pattern: str, cause: str, remedy: str, *, in_log: bool = False) -> _Cause:
-    """``in_log``: the container's own log is searched too. A log may hold anything, so only for unmistakable texts."""
-    return _Cause(re.compile(pattern, re.I), cause, remedy, in_log)
+def _cause(pattern: str, cause: str, remedy: str, *, in_log: bool = False, given: str = "") -> _Cause:
+    """``in_log``: the container's own log is searched too. A log may hold anything, so only for unmistakable texts.
+
+    ``given``: what AWS must say besides.
+    """
+    return _Cause(re.compile(pattern, re.I), cause, remedy, in_log, re.compile(given, re.I) if given else None)
+
+
+# MLflow's words (mlflow/server/fastapi_security.py). Anybody on the internet can cause such lines by calling the load
+# balancer by its address, so they are to blame only where requests are refused, or where nothing else is.
+_HOST = r"Invalid Host header|host not allowed|DNS rebinding"
+_HOST_CAUSE = "the server refuses the host name it is called by"
+_HOST_REMEDY = (
+    "add the service's endpoint to the server's allowed hosts; the load balancer's health checks call the task by its "
+    "address, so use a health_check_path that is exempt (/health for MLflow)"
+)
 
 
 # The first that matches wins: from the most specific to the most general. The texts matched are those of ECS ("Stopped
@@ -371,12 +411,7 @@ _CAUSES = (
         "check that the database is available, that its security group allows the service's, and the credentials",
         in_log=True,
     ),
-    _cause(
-        r"Invalid Host header|host not allowed|DNS rebinding",
-        "the server refuses the host name it is called by",
-        "add the service's endpoint to the server's allowed hosts",
-        in_log=True,
-    ),
+    _cause(_HOST, _HOST_CAUSE, _HOST_REMEDY, in_log=True, given=r"codes: \[403|RollbackAlarm|in ALARM|alarm triggered"),
     _cause(
         r"Permission denied.*(bind|port)|bind.*permission denied",
         "the container's user may not bind the port",
@@ -453,6 +488,7 @@ _CAUSES = (
         "a resource that ECS manages could not be made",
         "see its reason above; delete the service and create it again once that is put right",
     ),
+    _cause(_HOST, _HOST_CAUSE, _HOST_REMEDY, in_log=True),
     _cause(
         r"is PROVISIONING|still PROVISIONING",
         "ECS has not finished making the service's resources; the first service of a VPC takes 10 to 25 minutes",
@@ -474,7 +510,7 @@ def likely_cause(evidence: Evidence) -> tuple[str, str]:
     """(cause, remedy), each a clause without full stop; two empty strings if nothing known matches."""
     said, written = evidence.of_aws(), evidence.of_container()
     for entry in _CAUSES:
-        if entry.pattern.search(said) or (entry.in_log and entry.pattern.search(written)):
+        if entry.matches(said, written):
             return _STUCK if evidence.stuck and entry is _PROVISIONING else (entry.cause, entry.remedy)
     return _STUCK if evidence.stuck else ("", "")
 

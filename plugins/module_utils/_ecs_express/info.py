@@ -12,23 +12,44 @@ from . import api
 from . import explain
 from . import shapes
 from . import waiters
+from .common import EcsExpressError
+from .common import is_expired
 from .shapes import Canonical
 
 Clients = Callable[[str], Any]
 
 
-def describe(clients: Clients, *, cluster: str, name: str | None, explanations: bool = False) -> list[Canonical]:
-    """The Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones."""
+def describe(
+    clients: Clients, *, cluster: str, name: str | None, explanations: bool = False, warnings: list[str] | None = None
+) -> list[Canonical]:
+    """The Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
+
+    Of many, one that cannot be described (somebody else's, say) is there with what is known, and a sentence is added to
+    ``warnings``.
+    """
     ecs = clients("ecs")
     wanted = [name] if name else api.list_express_arns(ecs, cluster=cluster)
     found = api.describe_services(ecs, cluster=cluster, services=wanted)
-    arns = [
-        str(item["serviceArn"])
-        for item in found
-        if item.get("resourceManagementType") == "ECS" and item.get("status") != "INACTIVE"
-    ]
-    services = (_describe_one(clients, cluster, arn, explanations) for arn in arns)
-    return sorted((item for item in services if item), key=lambda item: str(item["service_name"]))
+    services: list[Canonical] = []
+    for item in found:
+        if item.get("resourceManagementType") != "ECS" or item.get("status") == "INACTIVE":
+            continue
+        try:
+            service = _describe_one(clients, cluster, str(item["serviceArn"]), explanations)
+        except EcsExpressError as e:
+            if name or warnings is None or is_expired(e.exception):
+                raise
+            warnings.append(f"Service {item.get('serviceName')!r} could not be described: {e}")
+            service = _outline(item)
+        if service:
+            services.append(service)
+    return sorted(services, key=lambda item: str(item["service_name"]))
+
+
+def _outline(item: Canonical) -> Canonical:
+    """What DescribeServices alone tells."""
+    known = {**item, "status": {"statusCode": item.get("status")}, "cluster": item.get("clusterArn"), "tags": []}
+    return {**shapes.service(known), "deployment": {}}
 
 
 def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) -> Canonical | None:

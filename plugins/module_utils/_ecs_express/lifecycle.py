@@ -22,6 +22,7 @@ from . import shapes
 from . import waiters
 from .common import EcsExpressError
 from .common import EcsExpressWaitError
+from .common import error_code
 from .common import is_draining
 from .shapes import Canonical
 from .waiters import Expected
@@ -155,7 +156,8 @@ class Lifecycle:
             return self._create(found)
         if status == "DRAINING":
             if not request.check_mode:
-                waiters.wait_for_inactive(self.ecs, cluster=request.cluster, name=request.name, waiter=self.waiter)
+                self._check_complete(compare.overlay({}, request.wanted))
+                self._wait_inactive(str(found["serviceArn"]))
             return self._create(found)
         state = self._read(str(found["serviceArn"]))
         if request.wait and not request.check_mode and state.flying and state.flying["status"] in waiters.FAILING:
@@ -180,6 +182,7 @@ class Lifecycle:
     def _read(self, arn: str) -> _State:
         """Read the service; shortly after a change, wait until ECS shows its configuration."""
         waiter = self.make_waiter(timeout=_CONFIGURATION_SECONDS, delay=min(self.request.wait_delay, 5))
+        flying: Resource | None = None
         for _look in waiter.looks():
             service = api.describe_express(self.ecs, arn)
             if service is None:
@@ -192,10 +195,11 @@ class Lifecycle:
             config = shapes.newest_configuration(service, revision)
             if config and (not revision or config.get("serviceRevisionArn") in (revision, None)):
                 return _State(service, deployments, flying, dict(config), shapes.configuration(config))
-        raise EcsExpressError(
-            message=f"Service {self.request.name!r} exists, but ECS shows no configuration of it to compare with, even "
-            f"after {_CONFIGURATION_SECONDS} s; run again later, or delete the service and create it again"
+        error = EcsExpressError(
+            message=f"The service exists, but ECS shows no configuration of it to compare with, even after "
+            f"{_CONFIGURATION_SECONDS} s; run again later, or delete the service and create it again"
         )
+        raise self._explained(error, arn, flying)
 
     def _settle(self, state: _State) -> _State:
         """Wait until a roll-back that is under way has come to its end: ECS takes no update meanwhile."""
@@ -254,7 +258,16 @@ class Lifecycle:
         def create() -> Resource:
             return waiters.retry_fresh_role(lambda: api.create_express(self.ecs, **params), self.waiter)
 
-        return waiters.retry_draining(create, self.waiter)
+        try:
+            return waiters.retry_draining(create, self.waiter)
+        except EcsExpressError as e:
+            if error_code(e) != "ClusterNotFoundException":
+                raise
+            raise EcsExpressError(
+                message=f"cluster {params['cluster']!r} does not exist, and Express Mode makes none but 'default' by "
+                "itself: create the cluster before, or leave cluster out",
+                exception=e.exception,
+            ) from e
 
     def _check_complete(self, config: Canonical) -> None:
         """What Create needs. In check mode it may not be known yet (an ARN of a role that does not exist)."""
@@ -302,10 +315,14 @@ class Lifecycle:
         if changes:
             expected = self._update_call(state, changes)
         elif redeploy:
-            expected = self._redeploy_call(state)
+            return self._finish(state.arn, self._redeploy_call(state), state)
         else:
             return self._unchanged(state)
-        return self._finish(state.arn, expected, state)
+        done = self._finish(state.arn, expected, state)
+        if request.force and request.wait and done.deployment is None:
+            # The update needed no deployment, the user does.
+            return self._finish(state.arn, self._redeploy_call(state), state)
+        return done
 
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
         fields = compare.update(self.request.wanted, state.canonical, changes, state.managed_groups)
@@ -346,18 +363,40 @@ class Lifecycle:
         )
 
     def _managed_groups(self, state: _State) -> set[str] | None:
+        """The groups that ECS attached: the revision tells, else their tags do; None if neither can be read."""
         arn = state.config.get("serviceRevisionArn")
-        for revision in api.describe_revisions(self.ecs, [arn] if arn else []):
-            return waiters.managed_group_ids(revision)
-        return None
+        attached = (state.canonical.get("network_configuration") or {}).get("security_groups") or []
+        try:
+            for revision in api.describe_revisions(self.ecs, [arn] if arn else []):
+                told = waiters.managed_group_ids(revision)
+                if told:
+                    return told
+            # None of them has the tag: rather nothing known than one of ECS's taken for the user's.
+            return (api.groups_of_ecs(self.clients("ec2"), attached) if attached else set()) or None
+        except EcsExpressError as e:
+            self.waiter.report(f"which security groups are ECS's own could not be found out ({e})")
+            return None
 
     def _replace(self, state: _State) -> Result:
         """Delete, wait, create again; what the user did not give is taken over from the old service."""
         before = self._shown_config(state)
         self._take_over(state)
         if not self.request.check_mode:
+            self._check_complete(compare.overlay({}, self.request.wanted))
+            self._refuse_useless_role()
             self._delete(state.arn)
+            self.waiter = self._new_waiter()
         return self._create(state.service, before)
+
+    def _refuse_useless_role(self) -> None:
+        """A service that runs is not given up for a role with which no other could be made."""
+        role = str(self.request.infrastructure_role_arn)
+        problems = preflight.role_problems(self.clients("iam"), role, self.waiter)
+        if problems:
+            raise EcsExpressError(
+                message=f"Service {self.request.name!r} is left as it is, because it could not be created again: "
+                + " ".join(problems)
+            )
 
     def _take_over(self, state: _State) -> None:
         """Complete the request with what the service has and the user did not give."""
@@ -547,7 +586,7 @@ class Lifecycle:
             return None
 
         def check(look: int) -> bool:
-            if look < _LOOKS_WITHOUT_DEPLOYMENT or self.request.force:
+            if look < _LOOKS_WITHOUT_DEPLOYMENT:
                 return False
             service = api.describe_express(self.ecs, arn) or {}
             config = _config_of(service)

@@ -62,6 +62,14 @@ def probe(iam: Client, role_arn: str, waiter: Waiter) -> list[str]:
     return warnings
 
 
+def role_problems(iam: Client, role_arn: str, waiter: Waiter) -> list[str]:
+    """Like ``probe``, of the infrastructure role alone; [] if it can't be found out."""
+    try:
+        return _infrastructure_role(iam, role_arn, waiter)
+    except (_NotAllowed, botocore.exceptions.BotoCoreError):
+        return []
+
+
 def _role(iam: Client, name: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = iam.get_role(RoleName=name, aws_retry=True)["Role"]

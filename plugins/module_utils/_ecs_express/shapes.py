@@ -44,9 +44,20 @@ _STRUCTURES: dict[str, tuple[str, dict[str, str]]] = {
 }
 _LOGS = {"log_group": "logGroup", "log_stream_prefix": "logStreamPrefix"}
 
-_SECRET_NAME = re.compile(r"passw(or)?d|passphrase|secret|token|credential|private_?key|api_?key|access_?key", re.I)
+_SECRET_NAME = re.compile(
+    r"passw(or)?d|passphrase|secret|token|credential|(^|_)(pg|db|mysql)?pass$|(_|^pg|^db|^mysql)pwd$|"
+    r"(private|api|access|account|encryption|signing|master|fernet|auth|license)_?key",
+    re.I,
+)
 _REFERENCE_NAME = re.compile(r"(_arn|_name|_id|_path|_file|_header|_expir\w*|_ttl)$", re.I)
-_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+# In a URL, in libpq's or ODBC's pairs, in Azure's connection strings, in PEM.
+_WITH_PASSWORD = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|\b(password|pwd|AccountKey|SharedAccessKey)\s*=\s*[^\s;]|-----BEGIN [A-Z ]*PRIVATE KEY",
+    re.I,
+)
+# Tags that ECS itself gives.
+_OWN_TAG = re.compile(r"aws:|AmazonECSManaged$", re.I)
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def without_none(value: Any) -> Any:
@@ -59,6 +70,24 @@ def without_none(value: Any) -> Any:
 def cluster_name(cluster: str | None) -> str:
     """The name of a cluster given as name or ARN."""
     return (cluster or "default").rsplit("/", 1)[-1]
+
+
+def check_service_name(name: str) -> None:
+    """Raises EcsExpressError for a name that ECS refuses (botocore model, serviceName), so that check mode does too."""
+    if not _SERVICE_NAME.fullmatch(name):
+        raise EcsExpressError(
+            message=f"service_name is {name!r}, but must be 1 to 255 letters, digits, underscores and hyphens"
+        )
+
+
+def check_tags(tags: Mapping[str, Any] | None) -> None:
+    """Raises EcsExpressError for tags that are AWS's own."""
+    for key in tags or {}:
+        if _OWN_TAG.match(str(key)):
+            raise EcsExpressError(
+                message=f"tags has {key!r}, which is AWS's own: AmazonECSManaged and keys that begin with aws: are set "
+                "by AWS alone, so leave it out"
+            )
 
 
 def text(value: Any, where: str) -> str:
@@ -79,11 +108,15 @@ def wanted(params: Mapping[str, Any]) -> Canonical:
     """
     result: Canonical = {}
     for key in _SCALARS:
-        if params.get(key) is not None:
+        # Only a role can be taken away; what else is an empty text is a variable that was left empty.
+        if params.get(key) is not None and (str(params[key]).strip() or key == "task_role_arn"):
             result[key] = str(params[key]).strip()
     for key in _STRUCTURES:
         if params.get(key) is not None:
             result[key] = without_none(params[key])
+    if not result.get("network_configuration", {}).get("subnets", True):
+        # A service cannot be without: ECS chooses, and shows what it chose.
+        del result["network_configuration"]["subnets"]
     if params.get("primary_container") is not None:
         result["primary_container"] = _wanted_container(params["primary_container"])
     _check_sizes(result)
@@ -92,6 +125,8 @@ def wanted(params: Mapping[str, Any]) -> Canonical:
 
 def _wanted_container(given: Mapping[str, Any]) -> Canonical:
     container: Canonical = without_none(given)
+    if not str(container.get("image", "x")).strip():
+        del container["image"]
     for key in ("environment", "secrets"):
         if key in container:
             container[key] = {
@@ -100,6 +135,12 @@ def _wanted_container(given: Mapping[str, Any]) -> Canonical:
             }
     if "command" in container:
         container["command"] = [str(item) for item in container["command"]]
+    both = sorted(set(container.get("environment") or {}) & set(container.get("secrets") or {}))
+    if both:
+        raise EcsExpressError(
+            message=f"{', '.join(both)} is given in primary_container.environment and in primary_container.secrets; "
+            "ECS takes a name once"
+        )
     return container
 
 
@@ -137,9 +178,9 @@ def _container(boto: Mapping[str, Any]) -> Canonical:
     if boto.get("command"):
         container["command"] = list(boto["command"])
     if boto.get("environment"):
-        container["environment"] = {item["name"]: item.get("value") or "" for item in boto["environment"]}
+        container["environment"] = {str(item["name"]): item.get("value") or "" for item in boto["environment"]}
     if boto.get("secrets"):
-        container["secrets"] = {item["name"]: item["valueFrom"] for item in boto["secrets"]}
+        container["secrets"] = {str(item["name"]): item.get("valueFrom") or "" for item in boto["secrets"]}
     logs = boto.get("awsLogsConfiguration") or {}
     if logs:
         container["aws_logs_configuration"] = {k: logs[n] for k, n in _LOGS.items() if logs.get(n)}
@@ -201,25 +242,26 @@ def newest_configuration(service: Mapping[str, Any], revision: str | None = None
 
 
 def endpoint(service: Mapping[str, Any]) -> str:
-    """The host name of the service as ECS gives it, "" as long as there is none. It can't be computed."""
+    """The host name of the service, "" as long as ECS gives none. It can't be computed.
+
+    ECS gives it without a scheme, AWS's own examples show one.
+    """
     for config in service.get("activeConfigurations") or []:
         for path in (config or {}).get("ingressPaths") or []:
-            if path.get("endpoint"):
-                return str(path["endpoint"])
+            if (path or {}).get("endpoint"):
+                return str(path["endpoint"]).rpartition("://")[2].rstrip("/")
     return ""
 
 
 def url(host: str) -> str:
-    """``https://`` before an endpoint, which ECS gives without scheme (and once in a while may not)."""
-    if not host or "://" in host:
-        return host
-    return f"https://{host}"
+    """``https://`` before an endpoint."""
+    return f"https://{host}" if host else ""
 
 
 def tags(boto: Mapping[str, Any]) -> dict[str, str]:
     """The user's tags. AWS's own (``aws:`` and AmazonECSManaged) are nobody's to compare or remove."""
-    found = {item["key"]: item.get("value") or "" for item in boto.get("tags") or []}
-    return {k: v for k, v in found.items() if not k.startswith("aws:") and k != "AmazonECSManaged"}
+    found = {str(item.get("key")): item.get("value") or "" for item in boto.get("tags") or [] if item}
+    return {k: v for k, v in found.items() if not _OWN_TAG.match(k)}
 
 
 def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
@@ -252,6 +294,7 @@ def _active(boto: Mapping[str, Any]) -> Canonical:
     result["ingress_paths"] = [
         {"access_type": path.get("accessType"), "endpoint": path.get("endpoint")}
         for path in boto.get("ingressPaths") or []
+        if path
     ]
     return result
 
@@ -334,7 +377,7 @@ def _container_to_boto(container: Canonical) -> dict[str, Any]:
 
 def looks_secret(name: str, value: Any) -> bool:
     """Whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
-    if _URL_WITH_PASSWORD.search(str(value or "")):
+    if _WITH_PASSWORD.search(str(value or "")):
         return True
     return bool(_SECRET_NAME.search(name)) and not _REFERENCE_NAME.search(name)
 

@@ -28,6 +28,7 @@ from . import api
 from .common import EcsExpressError
 from .common import is_draining
 from .common import is_fresh_role
+from .common import is_passing
 
 T = TypeVar("T")
 Resource = dict[str, Any]
@@ -43,6 +44,8 @@ STALL_SECONDS = 900  # The slowest resources, load balancer and certificate, tak
 _TIE = timedelta(seconds=2)  # Between the clocks of ECS's own parts.
 # AWS refuses requests that are signed with a time more than five minutes off, so clocks differ by no more.
 _CLOCK_SKEW = 300.0
+# How long AWS may be out of reach in the middle of a wait: the deployment goes on meanwhile.
+_DISTURBED_SECONDS = 300.0
 # A resource that is FAILED at so many looks in a row stays so.
 _LOOKS_AT_FAILED = 3
 _DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot|unable to|not able to) assume", re.I)
@@ -76,6 +79,7 @@ class Waiter:
     note: Callable[[str], None] | None = None
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     _start: float | None = None
+    _disturbed: float | None = None
 
     def start(self) -> None:
         """The bound counts from the first call of this (by default from the first look)."""
@@ -97,6 +101,19 @@ class Waiter:
             if left <= 0:
                 return
             self.sleep(min(self.delay, left))
+
+    def bear(self, look: Callable[[], T], otherwise: T) -> T:
+        """What a look sees; ``otherwise`` if AWS can't be asked right now, which is borne for some minutes in a row."""
+        try:
+            seen = look()
+        except EcsExpressError as e:
+            self._disturbed = self.clock() if self._disturbed is None else self._disturbed
+            if not is_passing(e) or self.clock() - self._disturbed >= _DISTURBED_SECONDS:
+                raise
+            self.report(f"AWS cannot be asked at present, the wait goes on ({e})")
+            return otherwise
+        self._disturbed = None
+        return seen
 
     def report(self, line: str) -> None:
         """Remember a line of progress, once per change."""
@@ -287,19 +304,30 @@ def wait_for_deployment(
     """
     seen: Resource | None = None
     told = False
-    for look in waiter.looks():
+
+    def ask() -> tuple[Resource | None, list[Resource] | None] | None:
+        """The deployment and what ECS manages for it."""
         picked = expected.pick(api.list_deployments(client, cluster=cluster, service=service))
         if picked is None:
+            return None, None
+        # Just begun it may still be MISSING to Describe; the list's own entry will do then.
+        found = {**picked, **(api.describe_deployment(client, picked["serviceDeploymentArn"]) or {})}
+        return found, _resources(client, found)
+
+    for look in waiter.looks():
+        answer = waiter.bear(ask, None)
+        if answer is None:
+            continue
+        found, resources = answer
+        if found is None:
             if needless and needless(look):
                 return None
             waiter.report("no deployment yet")
             if watch:
                 watch.look(None, (), waiter)
             continue
-        # Just begun it may still be MISSING to Describe; the list's own entry will do then.
-        seen = {**picked, **(api.describe_deployment(client, picked["serviceDeploymentArn"]) or {})}
+        seen = found
         status = str(seen.get("status"))
-        resources = _resources(client, seen)
         waits = kinds_in(resources or (), "PROVISIONING")
         waiter.report(_progress(seen) + (f"; still PROVISIONING: {_some(waits)}" if waits else ""))
         if status in FAILING | FAILED and not told:
@@ -355,13 +383,17 @@ def _timeout_text(deployment: Resource | None, waiter: Waiter) -> str:
 def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -> None:
     """Wait until the service is INACTIVE or unknown, which frees its name. Raises WaitTimeout."""
     status = ""
+    unseen: Resource | None = {"status": "not known"}
     for _look in waiter.looks():
-        service = api.find_service(client, cluster=cluster, name=name)
+        service = waiter.bear(lambda: api.find_service(client, cluster=cluster, name=name), unseen)
         status = str((service or {}).get("status") or "INACTIVE")
         waiter.report(f"service {status}")
         if status == "INACTIVE":
             return
-    raise WaitTimeout(message=f"The service is still {status} after {waiter.timeout:g} s", deployment=None)
+    raise WaitTimeout(
+        message=f"The service is still {status} after {waiter.timeout:g} s; its name is free once it is INACTIVE",
+        deployment=None,
+    )
 
 
 def retry_fresh_role(call: Callable[[], T], waiter: Waiter, *, bound: float = FRESH_ROLE_SECONDS) -> T:

@@ -137,6 +137,16 @@ NO_CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None]] = {
         container(awsLogsConfiguration={"logGroup": "/aws/ecs/default/x-1234", "logStreamPrefix": "ecs"}),
         None,
     ),
+    "an empty list of subnets leaves the choice to ECS": (
+        {"network_configuration": {"subnets": [], "security_groups": []}},
+        network(subnets=["a", "b"], securityGroups=["sg-managed"]),
+        {"sg-managed"},
+    ),
+    "variables left empty": (
+        {"health_check_path": "", "cpu": " ", "execution_role_arn": "", "primary_container": {"image": ""}},
+        {"executionRoleArn": "arn:x", "cpu": "512", "healthCheckPath": "/x", **container()},
+        None,
+    ),
     "min 0": ({"scaling_target": {"min_task_count": 0}}, {"scalingTarget": {"minTaskCount": 0}}, None),
     "task role given as empty text, none there": ({"task_role_arn": ""}, {}, None),
     "None in suboptions": (
@@ -300,8 +310,30 @@ def test_tags(wanted: Any, current: dict[str, str], purge: bool, expected: Any) 
 
 
 def test_tags_of_aws_do_not_count() -> None:
-    boto = {"tags": [{"key": k, "value": "v"} for k in ("mine", "aws:x", "AmazonECSManaged")]}
+    own = ("aws:ecs:serviceName", "aws:ecs:clusterName", "aws:cloudformation:stack-name", "AmazonECSManaged")
+    boto = {"tags": [{"key": k, "value": "v"} for k in ("mine", *own)]}
     assert shapes.tags(boto) == {"mine": "v"}
+    assert shapes.tags({"tags": None}) == {}
+
+
+@pytest.mark.parametrize("key", ["aws:ecs:serviceName", "AWS:x", "AmazonECSManaged"])
+def test_tags_of_aws_cannot_be_given(key: str) -> None:
+    with pytest.raises(EcsExpressError, match="AWS's own"):
+        shapes.check_tags({"team": "x", key: "y"})
+    shapes.check_tags({"team": "x", "laws:x": "y"})
+    shapes.check_tags(None)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 256, "naïve"])
+def test_name_that_ecs_refuses(name: str) -> None:
+    with pytest.raises(EcsExpressError, match="service_name is"):
+        shapes.check_service_name(name)
+    shapes.check_service_name("Tracking_2-x")
+
+
+def test_name_in_environment_and_secrets() -> None:
+    with pytest.raises(EcsExpressError, match=r"A is given in primary_container\.environment and in"):
+        shapes.wanted({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
@@ -314,6 +346,19 @@ def test_environment_takes_no_structures(value: Any) -> None:
     ("name", "value", "secret"),
     [
         ("DB_PASSWORD", "x", True),
+        ("PGPASS", "x", True),
+        ("DB_PWD", "x", True),
+        ("MLFLOW_CRYPTO_KEK_PASSPHRASE", "x", True),
+        ("FERNET_KEY", "x", True),
+        ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "x", True),
+        ("DSN", "host=h user=u password=q7x", True),
+        ("CONNECTION", "Endpoint=sb://x/;SharedAccessKey=q7x", True),
+        ("CERTIFICATE", "-----BEGIN RSA PRIVATE KEY-----\nMII", True),
+        ("PASS_THROUGH", "x", False),
+        ("PWD", "/srv", False),
+        ("BYPASS", "x", False),
+        ("PASSENGERS", "x", False),
+        ("SORT_KEY", "x", False),
         ("FLASK_SERVER_SECRET_KEY", "x", True),
         ("API_TOKEN", "x", True),
         ("STORE_URI", "postgresql://user:pass@host/db", True),
@@ -328,9 +373,18 @@ def test_what_looks_secret(name: str, value: str, secret: bool) -> None:
     assert shapes.looks_secret(name, value) is secret
 
 
-@pytest.mark.parametrize(("host", "url"), [("", ""), ("a.b", "https://a.b"), ("https://a.b", "https://a.b")])
-def test_url(host: str, url: str) -> None:
-    assert shapes.url(host) == url
+@pytest.mark.parametrize("told", ["a.b", "https://a.b", "https://a.b/", "http://a.b"])
+def test_47944_endpoint_with_or_without_scheme(told: str) -> None:
+    boto = {"activeConfigurations": [None, {"ingressPaths": [None, {"endpoint": None}, {"endpoint": told}]}]}
+    assert shapes.endpoint(boto) == "a.b"
+    assert shapes.service(boto)["url"] == "https://a.b"
+
+
+@pytest.mark.parametrize(
+    "boto", [{}, {"activeConfigurations": None}, {"activeConfigurations": [{"ingressPaths": None}]}]
+)
+def test_endpoint_that_is_not_there_yet(boto: Boto) -> None:
+    assert (shapes.endpoint(boto), shapes.url("")) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -354,6 +408,7 @@ def test_the_deployments_target_is_the_configuration_that_counts() -> None:
 # ---- properties: whatever is described and read back is equal, and each single edit is seen as exactly that edit
 
 names = st.text("ABCXYZ_", min_size=1, max_size=4)
+secret_names = st.text("STUVW", min_size=1, max_size=4)
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=6)
 lists = st.lists(texts, max_size=3)
 ids = st.lists(st.sampled_from(["a1", "b2", "c3", "d4"]), max_size=3, unique=True)
@@ -372,7 +427,7 @@ services = optional(
         "cpu": st.sampled_from(["256", "1024", 2048]),
         "memory": st.sampled_from(["2048", 4096]),
         "cpu_architecture": st.sampled_from(["X86_64", "ARM64"]),
-        "network_configuration": optional({"subnets": ids, "security_groups": ids}),
+        "network_configuration": optional({"subnets": ids.filter(bool), "security_groups": ids}),
         "scaling_target": optional(
             {
                 "min_task_count": st.integers(0, 3),
@@ -387,7 +442,7 @@ services = optional(
                 "container_port": st.integers(1, 65535),
                 "command": lists,
                 "environment": st.dictionaries(names, texts | st.integers() | st.booleans(), max_size=4),
-                "secrets": st.dictionaries(names, arns, max_size=3),
+                "secrets": st.dictionaries(secret_names, arns, max_size=3),
                 "aws_logs_configuration": st.fixed_dictionaries({"log_group": arns, "log_stream_prefix": arns}),
                 "repository_credentials": st.fixed_dictionaries({"credentials_parameter": arns}),
             }

@@ -71,7 +71,28 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "in time",
         "container_port",
     ),
-    "host": (Evidence(log=["Invalid Host header - possible DNS rebinding attack"]), "host name", "allowed hosts"),
+    "host": (Evidence(log=["Rejected request with invalid Host header: ml-0.on.aws"]), "host name", "allowed hosts"),
+    "host of the health check": (
+        Evidence(
+            targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [403]"],
+            log=["Rejected request with invalid Host header: 10.0.3.7:5000"],
+        ),
+        "host name",
+        "/health",
+    ),
+    "host of the clients": (
+        Evidence(says=["alarm triggered: x/RollbackAlarm"], log=["Rejected request with invalid Host header: ml-0"]),
+        "host name",
+        "allowed hosts",
+    ),
+    "calls by address are no cause of an end": (
+        Evidence(
+            tasks=["task a STOPPED: Essential container in task exited; container Main: exit code 2"],
+            log=["Rejected request with invalid Host header: 203.0.113.9", "Traceback"],
+        ),
+        "ends by itself",
+        "command",
+    ),
     "alarm": (
         Evidence(says=["deployment ROLLBACK_SUCCESSFUL: alarm(s) detected", "alarm triggered: x/RollbackAlarm"]),
         "4xx or 5xx",
@@ -243,6 +264,8 @@ def test_progress_has_a_line_for_each_change() -> None:
         ("ClusterNotFoundException", "x", True, False, False),
         ("ServiceNotActiveException", "... on a service in INACTIVE status", True, False, False),
         ("ServiceNotActiveException", "Service is in DRAINING status", False, True, False),
+        ("ServiceNotActiveException", "The service is inactive.", True, False, False),
+        ("ServiceNotActiveException", "The specified service is not active.", False, True, False),
         (
             "InvalidParameterException",
             "Unable to Start a service that is still Draining.",

@@ -3,7 +3,8 @@
 """An ECS Express API in memory, behind real boto3 clients: botocore validates each request against its service model.
 
 Time is a counter of seconds that only ``sleep`` moves. It rewrites what it is sent as ECS does: environment and secrets
-sorted, null for an empty command, its own security group appended, scaling defaults filled in.
+sorted, nothing for what is empty, its own security group appended, defaults filled in. What AWS does not document about
+that can be chosen (``Manners``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -59,17 +61,49 @@ def full_params(**changes: Any) -> dict[str, Any]:
     return params
 
 
+ABSENT = "absent"
+
+
+@dataclass
+class Manners:
+    """What is not documented, or was seen differently by different users.
+
+    Args:
+        nothing: how an empty list is described: None, [] or ABSENT.
+        fills: whether defaults are described where nothing was sent.
+        merges: whether an update merges structures with what was there, or replaces them.
+        scheme: what stands before the endpoint.
+        newest_first: order of activeConfigurations.
+        tells_groups: whether a revision names the security groups that ECS made.
+        marks_groups: whether those carry ECS's tag.
+        managed_first: whether ECS's group stands before the user's.
+        own_tags: tags that ECS adds.
+    """
+
+    nothing: Any = None
+    fills: bool = True
+    merges: bool = True
+    scheme: str = ""
+    newest_first: bool = False
+    tells_groups: bool = True
+    marks_groups: bool = True
+    managed_first: bool = False
+    own_tags: tuple[str, ...] = ()
+
+
 class FakeEcs:
     """State and behaviour; ``client`` makes a boto3 client for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, manners: Manners | None = None) -> None:
+        self.manners = manners or Manners()
+        self.clusters = {"default"}
         self.now = 0.0
         self.services: dict[str, dict[str, Any]] = {}
         self.deployments: dict[str, dict[str, Any]] = {}
         self.revisions: dict[str, dict[str, Any]] = {}
         self.calls: Counter[str] = Counter()
         self.sent: dict[str, dict[str, Any]] = {}
-        self.errors: dict[str, list[Answer]] = {}
+        self.errors: dict[str, list[Exception]] = {}
         self.ready_after = 30.0
         self.listed_after = 5.0
         self.drained_after = 60.0
@@ -185,6 +219,7 @@ class FakeEcs:
         leaves = [group, balancer, targets]
         for leaf in leaves:
             leaf["status"] = "PROVISIONING"
+        told = {"serviceSecurityGroups": [group]} if self.manners.tells_groups else {}
         self.revisions[revision] = {
             "serviceRevisionArn": revision,
             "_leaves": leaves,
@@ -192,7 +227,7 @@ class FakeEcs:
             "taskDefinition": self._define(service, config),
             "networkConfiguration": {"awsvpcConfiguration": config.get("networkConfiguration")},
             "ecsManagedResources": {
-                "serviceSecurityGroups": [group],
+                **told,
                 "ingressPaths": [
                     {"accessType": "PUBLIC", "endpoint": "x", "loadBalancer": balancer, "targetGroups": [targets]}
                 ],
@@ -250,7 +285,8 @@ class FakeEcs:
     def do_CreateExpressGatewayService(self, **sent: Any) -> Any:
         self._tick()
         name = sent["serviceName"]
-        arn = f"{ACCOUNT}:service/{sent.get('cluster', 'default')}/{name}"
+        cluster = self._cluster(sent.get("cluster", "default"))
+        arn = f"{ACCOUNT}:service/{cluster}/{name}"
         old = self.services.get(arn)
         if old and old["status"] == "DRAINING":
             raise Answer("InvalidParameterException", "Unable to Start a service that is still Draining.")
@@ -259,17 +295,18 @@ class FakeEcs:
         service = {
             "serviceArn": arn,
             "serviceName": name,
-            "cluster": f"{ACCOUNT}:cluster/default",
+            "cluster": f"{ACCOUNT}:cluster/{cluster}",
+            "clusterArn": f"{ACCOUNT}:cluster/{cluster}",
             "status": "ACTIVE",
             "resourceManagementType": "ECS",
             "infrastructureRoleArn": sent["infrastructureRoleArn"],
-            "tags": sent.get("tags", []),
+            "tags": [*sent.get("tags", []), *({"key": key, "value": "x"} for key in self.manners.own_tags)],
             "createdAt": self.moment(),
             "_number": self.calls["CreateExpressGatewayService"],
             "_host": f"{name[:2]}-{self._count:032x}.ecs.eu-central-1.on.aws",
         }
         self.services[arn] = service
-        self._deploy(service, _rewritten(sent))
+        self._deploy(service, self._rewritten(sent))
         return {"service": self._express(service)}
 
     def do_UpdateExpressGatewayService(self, **sent: Any) -> Any:
@@ -277,11 +314,11 @@ class FakeEcs:
         current = self.revisions[service["_revisions"][-1]]["_config"]
         merged = copy.deepcopy({k: v for k, v in current.items() if k not in ("serviceRevisionArn", "createdAt")})
         for key, value in sent.items():
-            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) and self.manners.merges else value
         if set(sent) == {"serviceArn", "scalingTarget"} and not self.deploys_scaling:
-            current.update(_rewritten(merged))
+            current.update(self._rewritten(merged))
             return {"service": {"serviceArn": service["serviceArn"], "updatedAt": self.moment()}}
-        revision = self._deploy(service, _rewritten(merged))
+        revision = self._deploy(service, self._rewritten(merged))
         return {
             "service": {
                 "serviceArn": service["serviceArn"],
@@ -300,16 +337,34 @@ class FakeEcs:
         service = self.services.get(serviceArn)
         if service is None:
             raise Answer("InvalidParameterException", "Resource not found")
-        return {"service": self._express(service)}
+        described = self._express(service)
+        return {"service": described if "TAGS" in (include or []) else {**described, "tags": []}}
+
+    def _cluster(self, name_or_arn: str) -> str:
+        name = name_or_arn.rsplit("/", 1)[-1]
+        if name not in self.clusters:
+            raise Answer("ClusterNotFoundException", "Cluster not found.")
+        return name
 
     def do_DescribeServices(self, services: list[str], cluster: str = "default") -> Any:
         self._tick()
-        found = [s for s in self.services.values() if s["serviceName"] in services or s["serviceArn"] in services]
+        path = f":service/{self._cluster(cluster)}/"
+        here = [item for item in self.services.values() if path in item["serviceArn"]]
+        found = [item for item in here if item["serviceName"] in services or item["serviceArn"] in services]
         events = [{"message": text, "createdAt": self.moment(self.events_at)} for text in self.events]
-        return {"services": [{**_public(item), "events": events} for item in found], "failures": []}
+        known = {name for item in found for name in (item["serviceName"], item["serviceArn"])}
+        missing = [{"arn": name, "reason": "MISSING"} for name in services if name not in known]
+        return {"services": [{**_public(item), "events": events} for item in found], "failures": missing}
 
-    def do_ListServices(self, **_sent: Any) -> Any:
-        return {"serviceArns": list(self.services)}
+    def do_ListServices(self, cluster: str = "default", **_sent: Any) -> Any:
+        path = f":service/{self._cluster(cluster)}/"
+        return {"serviceArns": [arn for arn in self.services if path in arn]}
+
+    def do_DescribeSecurityGroups(self, Filters: list[dict[str, Any]]) -> Any:
+        ids = next(item["Values"] for item in Filters if item["Name"] == "group-id")
+        assert {"Name": "tag:AmazonECSManaged", "Values": ["true"]} in Filters
+        marked = [name for name in ids if name == "sg-managed" and self.manners.marks_groups]
+        return {"SecurityGroups": [{"GroupId": name} for name in marked]}
 
     def do_ListServiceDeployments(self, service: str, cluster: str = "default", nextToken: str = "") -> Any:
         self._tick()
@@ -328,7 +383,7 @@ class FakeEcs:
         return {"serviceRevisions": [_public(self.revisions[arn]) for arn in serviceRevisionArns]}
 
     def do_UpdateService(self, service: str, cluster: str = "default", forceNewDeployment: bool = False) -> Any:
-        arn = f"{ACCOUNT}:service/{cluster}/{service}"
+        arn = f"{ACCOUNT}:service/{self._cluster(cluster)}/{service}"
         found = self._active(arn)
         config = self.revisions[found["_revisions"][-1]]["_config"]
         self._deploy(found, {k: v for k, v in config.items() if k not in ("serviceRevisionArn", "createdAt")})
@@ -381,35 +436,48 @@ class FakeEcs:
                 for k in ("serviceArn", "serviceName", "cluster", "infrastructureRoleArn", "tags", "createdAt")
             },
             "status": {"statusCode": service["status"]},
-            "activeConfigurations": [self._config(arn, service) for arn in service["_revisions"]],
+            "activeConfigurations": [
+                self._config(arn, service) for arn in service["_revisions"][:: -1 if self.manners.newest_first else 1]
+            ],
         }
 
     def _config(self, revision: str, service: dict[str, Any]) -> dict[str, Any]:
         return {
             **self.revisions[revision]["_config"],
-            "ingressPaths": [{"accessType": "PUBLIC", "endpoint": service["_host"]}],
+            "ingressPaths": [{"accessType": "PUBLIC", "endpoint": self.manners.scheme + service["_host"]}],
         }
+
+    def _rewritten(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """What Describe answers for what was sent."""
+        names = ("executionRoleArn", "taskRoleArn", "healthCheckPath", "cpu", "memory", "cpuArchitecture")
+        filled = {"cpu": "1024", "memory": "2048", "healthCheckPath": "/", "cpuArchitecture": "X86_64"}
+        config = filled if self.manners.fills else {}
+        config |= {name: sent[name] for name in names if sent.get(name)}
+        config["primaryContainer"] = self._container(sent.get("primaryContainer") or {})
+        network = sent.get("networkConfiguration") or {}
+        groups = [group for group in network.get("securityGroups") or [] if group != "sg-managed"]
+        groups = ["sg-managed", *groups] if self.manners.managed_first else [*groups, "sg-managed"]
+        subnets = network.get("subnets") or ["subnet-default-a", "subnet-default-b"]
+        config["networkConfiguration"] = {"subnets": subnets, "securityGroups": groups}
+        scaling = {"minTaskCount": 1, "maxTaskCount": 20}
+        if self.manners.fills:
+            scaling |= {"autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
+        config["scalingTarget"] = {**scaling, **(sent.get("scalingTarget") or {})}
+        config["taskDefinitionArn"] = f"{ACCOUNT}:task-definition/default-tracking:1"
+        return config
+
+    def _container(self, sent: dict[str, Any]) -> dict[str, Any]:
+        logs = {"logGroup": "/aws/ecs/default/tracking-1234", "logStreamPrefix": "ecs"}
+        filled = {"containerPort": 80, "awsLogsConfiguration": logs} if self.manners.fills else {}
+        container = {**filled, **sent}
+        for key in ("environment", "secrets"):
+            container[key] = sorted(container.get(key) or [], key=lambda item: item["name"])
+        for key in ("environment", "secrets", "command"):
+            container[key] = container.get(key) or self.manners.nothing
+            if container[key] == ABSENT:
+                del container[key]
+        return container
 
 
 def _public(item: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in item.items() if not k.startswith("_")}
-
-
-def _rewritten(sent: dict[str, Any]) -> dict[str, Any]:
-    """What Describe answers for what was sent."""
-    names = ("executionRoleArn", "taskRoleArn", "healthCheckPath", "cpu", "memory", "cpuArchitecture")
-    config: dict[str, Any] = {k: sent[k] for k in names if k in sent}
-    container = dict(sent.get("primaryContainer") or {})
-    for key in ("environment", "secrets"):
-        if container.get(key):
-            container[key] = sorted(container[key], key=lambda item: item["name"])
-    if "command" in container:
-        container["command"] = container["command"] or None
-    config["primaryContainer"] = container
-    network = dict(sent.get("networkConfiguration") or {})
-    groups = [group for group in network.get("securityGroups") or [] if group != "sg-managed"]
-    config["networkConfiguration"] = {**network, "securityGroups": [*groups, "sg-managed"]}
-    scaling = {"minTaskCount": 1, "maxTaskCount": 20, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
-    config["scalingTarget"] = {**scaling, **(sent.get("scalingTarget") or {})}
-    config["taskDefinitionArn"] = f"{ACCOUNT}:task-definition/default-tracking:1"
-    return config

@@ -17,21 +17,25 @@ from typing import Any
 import pytest
 from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
+from botocore.exceptions import EndpointConnectionError
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import THROTTLING_CODES
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Answer
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 
 ARN = f"{ACCOUNT}:service/default/tracking"
+NEW_ROLE = "arn:aws:iam::123456789012:role/new"
 Run = Callable[..., dict[str, Any]]
 
 
@@ -237,6 +241,7 @@ def test_replace_leaves_the_log_group_of_ecs_to_ecs(run: Run, ecs: FakeEcs, grou
     params["primary_container"]["aws_logs_configuration"]["log_group"] = group
     run(params)
     role = "arn:aws:iam::123456789012:role/other"
+    ecs.roles["other"] = dict(ecs.roles["infrastructure"])
     run({"service_name": "tracking", "infrastructure_role_arn": role, "replace": True, "wait": False})
     assert ecs.calls["CreateExpressGatewayService"] == 2
     assert ("awsLogsConfiguration" in ecs.sent["CreateExpressGatewayService"]["primaryContainer"]) is kept
@@ -245,6 +250,7 @@ def test_replace_leaves_the_log_group_of_ecs_to_ecs(run: Run, ecs: FakeEcs, grou
 def test_replace_takes_over_what_was_not_given(run: Run, ecs: FakeEcs) -> None:
     first = run(full_params())
     new_role = "arn:aws:iam::123456789012:role/new"
+    ecs.roles["new"] = dict(ecs.roles["infrastructure"])
     params = {"service_name": "tracking", "infrastructure_role_arn": new_role, "replace": True}
     result = four_steps(run, ecs, params)
     assert ecs.calls["DeleteExpressGatewayService"] == 1
@@ -254,6 +260,24 @@ def test_replace_takes_over_what_was_not_given(run: Run, ecs: FakeEcs) -> None:
     assert sent["networkConfiguration"]["securityGroups"] == ["sg-mine"], "ECS's own group was asked for"
     assert sent["tags"] == [{"key": "team", "value": "research"}]
     assert result["endpoint"] != first["endpoint"]
+
+
+@pytest.mark.parametrize("why", ["unknown", "distrusted", "incomplete"])
+def test_replace_gives_up_no_service_that_could_not_be_made_again(run: Run, ecs: FakeEcs, why: str) -> None:
+    run(full_params())
+    params: dict[str, Any] = {"service_name": "tracking", "replace": True, "infrastructure_role_arn": NEW_ROLE}
+    if why == "distrusted":
+        ecs.roles["new"] = {"AssumeRolePolicyDocument": "ecs-tasks.amazonaws.com"}
+    elif why == "incomplete":
+        ecs.roles["new"] = dict(ecs.roles["infrastructure"])
+        del ecs.revisions[ecs.services[ARN]["_revisions"][-1]]["_config"]["executionRoleArn"]
+    result = run(params)
+    assert result["failed"]
+    expected = {"unknown": "does not know it", "distrusted": "does not trust", "incomplete": "execution_role_arn"}
+    assert expected[why] in result["msg"]
+    assert result["changed"] is False
+    assert ecs.services[ARN]["status"] == "ACTIVE"
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
 
 
 def test_trap_07_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
@@ -327,6 +351,25 @@ def test_throttling_is_repeated(run: Run, ecs: FakeEcs) -> None:
     assert run(full_params())["changed"] is True
 
 
+def test_throttling_is_repeated_with_jitter(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules' own clients: the pauses grow, and are not those of whoever else was throttled at the same moment."""
+    pauses: list[float] = []
+    monkeypatch.setattr("ansible_collections.amazon.aws.plugins.module_utils.cloud.time.sleep", pauses.append)
+
+    class Module:
+        def client(self, service: str, retry_decorator: Any) -> Any:
+            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry_decorator)
+
+    for number, code in enumerate(THROTTLING_CODES):
+        ecs.errors["DescribeServices"] = [Answer(code, "Rate exceeded")] * 6
+        client = express_module.clients(Module())("ecs")
+        assert lifecycle.api.find_service(client, cluster="default", name="none") is None
+        assert len(pauses) == 6 * (number + 1)
+    rounds = [pauses[start : start + 6] for start in range(0, len(pauses), 6)]
+    assert len({tuple(pauses) for pauses in rounds}) == len(rounds), "all wait the same time"
+    assert all(pause <= 60 for pause in pauses)
+
+
 @pytest.mark.parametrize("outcome", ["ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "STOPPED"])
 def test_trap_22_failed_update_is_a_failure(run: Run, ecs: FakeEcs, outcome: str) -> None:
     run(full_params())
@@ -397,6 +440,16 @@ def test_scaling_without_deployment(run: Run, ecs: FakeEcs) -> None:
     assert ecs.now < 600
 
 
+def test_forced_deployment_with_scaling_alone(run: Run, ecs: FakeEcs) -> None:
+    """The update brings no deployment, so it is asked for; without end it would be waited for else."""
+    run(full_params())
+    ecs.deploys_scaling = False
+    result = run({"service_name": "tracking", "scaling_target": {"max_task_count": 3}, "force_new_deployment": True})
+    assert not result.get("failed"), result["msg"]
+    assert (ecs.calls["UpdateExpressGatewayService"], ecs.calls["UpdateService"]) == (1, 1)
+    assert result["deployment"]["service_deployment_arn"].endswith("/2")
+
+
 def test_timeout_explains(run: Run, ecs: FakeEcs) -> None:
     ecs.stuck = True
     result = run(full_params(wait_timeout=120))
@@ -446,15 +499,100 @@ def test_already_gone_is_success(run: Run, ecs: FakeEcs, answer: Answer) -> None
 
 
 def test_absent_in_an_unknown_cluster(run: Run, ecs: FakeEcs) -> None:
-    ecs.errors["DescribeServices"] = [GONE["cluster"]]
     result = run({"service_name": "tracking", "cluster": "none", "state": "absent"})
     assert result["changed"] is False
+
+
+def test_create_in_an_unknown_cluster(run: Run, ecs: FakeEcs) -> None:
+    result = run(full_params(cluster="none"))
+    assert "cluster 'none' does not exist" in result["msg"]
+    assert "create the cluster before" in result["msg"]
+    assert run({"cluster": "none"}, module=ecs_express_service_info)["services"] == []
+
+
+@pytest.mark.parametrize("cluster", ["default", f"{ACCOUNT}:cluster/default", ""])
+def test_trap_06_cluster_as_name_arn_or_left_empty(run: Run, ecs: FakeEcs, cluster: str) -> None:
+    """#47277: the same cluster, so the same service; another one is another service, and this one stays."""
+    first = run(full_params())
+    again = run(full_params(cluster=cluster, force_new_deployment=cluster != "default"))
+    assert not again.get("failed"), again["msg"]
+    assert (again["service_arn"], again["service"]["cluster"]) == (ARN, "default")
+    assert again["diff"]["after"].get("cluster") is None
+    ecs.clusters.add("other")
+    other = run(full_params(cluster=f"{ACCOUNT}:cluster/other"))
+    assert other["service_arn"] == f"{ACCOUNT}:service/other/tracking"
+    assert run(full_params())["endpoint"] == first["endpoint"]
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
+
+
+def test_trap_06_another_name_is_another_service(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    assert run(full_params(service_name="renamed"))["service_arn"] == f"{ACCOUNT}:service/default/renamed"
+    assert ecs.services[ARN]["status"] == "ACTIVE"
+    assert "service_name is 'no good'" in run(full_params(service_name="no good"), check=True)["msg"]
+
+
+@pytest.mark.parametrize("option", ["wait_timeout", "wait_delay", "stall_timeout"])
+def test_no_wait_without_pause_or_end(run: Run, ecs: FakeEcs, option: str) -> None:
+    assert f"{option} is 0, but must be" in run(full_params(**{option: 0}))["msg"]
+    assert not ecs.calls
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer("ServerException", "Server Exception"), EndpointConnectionError(endpoint_url="x")]
+)
+def test_disturbance_in_a_wait_is_borne(run: Run, ecs: FakeEcs, answer: Exception) -> None:
+    """A wait of twenty minutes must not end because AWS could not be reached for one."""
+
+    def disturb_once(after: float, operation: str) -> None:
+        begin, done = ecs.now + after, []
+
+        def later() -> None:
+            if ecs.now >= begin and not done:
+                done.append(True)
+                ecs.errors[operation] = [answer] * 6
+
+        ecs.on_tick = later
+
+    ecs.ready_after = 120
+    disturb_once(10, "ListServiceDeployments")
+    result = run(full_params())
+    assert not result.get("failed"), result["msg"]
+    assert any("cannot be asked at present, the wait goes on" in line for line in result["progress"])
+    disturb_once(10, "DescribeServices")
+    result = run({"service_name": "tracking", "state": "absent"})
+    assert not result.get("failed"), result["msg"]
+    assert any("cannot be asked" in line for line in result["progress"])
+    assert ecs.services[ARN]["status"] == "INACTIVE"
+
+
+def test_disturbance_without_end_is_an_error(run: Run, ecs: FakeEcs) -> None:
+    run(full_params(wait=False))
+    ecs.now += ecs.listed_after
+    ecs.ready_after = 1e6
+    ecs.on_tick = lambda: ecs.errors.update(
+        {"DescribeServiceDeployments": [Answer("ServerException", "Server Exception")] * 99} if ecs.now > 50 else {}
+    )
+    result = run(full_params())
+    assert "Server Exception" in result["msg"]
+    assert 300 <= ecs.now < 450
 
 
 def test_delete_times_out(run: Run, ecs: FakeEcs) -> None:
     run(full_params())
     result = run({"service_name": "tracking", "state": "absent", "wait_timeout": 20})
     assert "still DRAINING after 20 s" in result["msg"]
+
+
+def test_trap_07_create_says_if_the_old_service_drains_too_long(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    ecs.drained_after = 1e6
+    run({"service_name": "tracking", "state": "absent", "wait": False})
+    assert run(full_params(), check=True)["changed"] is True
+    result = run(full_params(wait_timeout=30, wait=False))
+    assert "Service 'tracking': The service is still DRAINING after 30 s" in result["msg"]
+    assert result["changed"] is False
+    assert ecs.calls["CreateExpressGatewayService"] == 1
 
 
 def test_create_says_what_is_missing_but_not_in_check_mode(run: Run, ecs: FakeEcs) -> None:
@@ -566,6 +704,82 @@ def test_info(run: Run, ecs: FakeEcs) -> None:
     assert [item["service_name"] for item in services] == ["another", "tracking"]
     assert services[1]["url"].startswith("https://")
     assert services[1]["primary_container"]["environment"] == {"ZONE": "b", "MODE": "plain", "WORKERS": "2"}
+
+
+def test_info_never_fails_on_the_service_of_another_tool(run: Run, ecs: FakeEcs) -> None:
+    """One of nothing but a task definition of its own, one that may not be described, a classic one."""
+    run(full_params())
+    run(full_params(service_name="foreign"))
+    foreign = ecs.services[f"{ACCOUNT}:service/default/foreign"]
+    config = ecs.revisions[foreign["_revisions"][0]]["_config"]
+    for key in ("primaryContainer", "networkConfiguration", "scalingTarget", "cpu", "healthCheckPath"):
+        config[key] = None
+    ecs.services["classic"] = {"serviceArn": f"{ACCOUNT}:service/default/classic", "serviceName": "classic"}
+    ecs.services["classic"].update(status="ACTIVE", resourceManagementType="CUSTOMER")
+    ecs.services[f"{ACCOUNT}:service/default/classic"] = ecs.services.pop("classic")
+    services = run({"explain": True}, module=ecs_express_service_info)["services"]
+    assert [item["service_name"] for item in services] == ["foreign", "tracking"]
+    assert services[0]["task_definition_arn"]
+    ecs.errors["DescribeExpressGatewayService"] = [Answer("AccessDeniedException", "not authorized")]
+    result = run({}, module=ecs_express_service_info)
+    assert [item["service_name"] for item in result["services"]] == ["foreign", "tracking"]
+    assert sorted(bool(item["url"]) for item in result["services"]) == [False, True]
+    assert "could not be described" in result["warnings"][0]
+    ecs.errors["DescribeExpressGatewayService"] = [Answer("AccessDeniedException", "not authorized")]
+    assert run({"name": "tracking"}, module=ecs_express_service_info)["failed"]
+
+
+def test_log_is_found_by_the_task_definition(run: Run, ecs: FakeEcs) -> None:
+    """The configuration of a revision that was rolled back is gone, and its log is elsewhere."""
+    run(full_params())
+    ecs.outcome, ecs.reason = "ROLLBACK_SUCCESSFUL", "tasks failed to start"
+    task = {"taskArn": f"{ACCOUNT}:task/default/new", "lastStatus": "STOPPED", "stoppedReason": "x", "containers": []}
+    ecs.tasks, ecs.log = [task], ["the last words"]
+    params = full_params()
+    params["primary_container"]["aws_logs_configuration"] = {"log_group": "/new", "log_stream_prefix": "other"}
+    result = run(params)
+    assert "Last lines of the log (/new other/Main/new)" in result["msg"]
+
+
+# ---- which security groups are ECS's
+
+
+GROUPS = [{"tells_groups": True, "marks_groups": False}, {"tells_groups": False, "marks_groups": True}]
+
+
+@pytest.mark.parametrize("how", GROUPS, ids=["by revision", "by tag"])
+def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
+    run: Run, ecs: FakeEcs, how: dict[str, bool]
+) -> None:
+    """#47908: ECS's own is no change; a group of the user's that is no longer wanted is one."""
+    ecs.manners = Manners(**how)
+    groups = {"security_groups": ["sg-mine", "sg-more"]}
+    run(full_params(network_configuration=groups))
+    assert run(full_params(network_configuration=groups))["changed"] is False
+    four_steps(run, ecs, {"service_name": "tracking", "network_configuration": {"security_groups": ["sg-mine"]}})
+    subnets = {"subnets": ["subnet-x", "subnet-y"]}
+    four_steps(run, ecs, {"service_name": "tracking", "network_configuration": subnets})
+    assert ecs.sent["UpdateExpressGatewayService"]["networkConfiguration"]["securityGroups"] == ["sg-mine"]
+    four_steps(run, ecs, {"service_name": "tracking", "network_configuration": {"security_groups": []}})
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEcs, denied: bool) -> None:
+    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    run(full_params())
+    if denied:
+        ecs.errors["DescribeSecurityGroups"] = [Answer("UnauthorizedOperation", "You are not authorized")] * 9
+    assert run(full_params())["changed"] is False
+    assert run(full_params(network_configuration={"security_groups": ["sg-mine", "sg-more"]}))["changed"] is True
+
+
+def test_trap_05_tags_that_ecs_adds_stay(run: Run, ecs: FakeEcs) -> None:
+    ecs.manners = Manners(own_tags=("aws:ecs:serviceName", "aws:ecs:clusterName", "AmazonECSManaged"))
+    run(full_params())
+    assert run(full_params())["changed"] is False
+    assert run(full_params(tags={}))["changed"] is True
+    assert {item["key"] for item in ecs.services[ARN]["tags"]} == set(ecs.manners.own_tags)
+    assert "AWS's own" in run(full_params(tags={"aws:ecs:serviceName": "x"}))["msg"]
 
 
 # ---- a service that ECS has given up
