@@ -33,7 +33,7 @@ PLAYBOOK = mkdir -p $(CACHE)/tmp && TMPDIR=$(CACHE)/tmp $(BIN)/ansible-playbook
 # ARGS="-e mlflow_version=3.10.0" and the like go to ansible-playbook as they are.
 ARGS ?=
 VERSION ?=
-REHEARSAL = -e '{"local_aws_home": "$(LOCAL_AWS_HOME)", "local_aws_stop_hint": "make rehearse-down"}' $(ARGS)
+REHEARSAL = -e '{"local_aws_home": "$(LOCAL_AWS_HOME)", "local_aws_stop_hint": "make rehearse-down", "mlflow_login_hint": "make rehearse-login"}' $(ARGS)
 
 .PHONY: help
 help: ## List the targets
@@ -72,6 +72,10 @@ rehearse-up: $(READY) ## Only start the local AWS
 .PHONY: rehearse-check
 rehearse-check: $(READY) ## Say what make rehearse would change (ansible-playbook --check --diff)
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse $(REHEARSAL) --check --diff
+
+.PHONY: rehearse-login
+rehearse-login: $(READY) ## Show the user and the password of the rehearsed deployment
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_login $(REHEARSAL)
 
 .PHONY: rehearse-destroy
 rehearse-destroy: $(READY) ## Destroy the rehearsed deployment, as the destroy playbook does at AWS

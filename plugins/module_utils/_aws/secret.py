@@ -313,6 +313,26 @@ def _apply(client: Client, wanted: Wanted, before: dict, after: dict) -> None:
         client.tag_resource(SecretId=wanted.name, Tags=tags_to_aws(fresh))
 
 
+def look(client: Client, name: str, show_value: bool) -> dict:
+    """Return what there is of a secret: C(exists), C(secret), and with *show_value* C(value) and C(members).
+
+    Raises:
+        Problem: the value is binary.
+    """
+    shape = _shape(describe(client, name))
+    if not shape or "deleted_date" in shape:
+        return {"exists": False}
+    found: dict[str, typing.Any] = {"exists": True, "secret": shape}
+    if show_value:
+        text = read_value(client, name) or ""
+        try:
+            members = json.loads(text)
+        except ValueError:
+            members = None
+        found.update(value=text, members=members if isinstance(members, dict) else {})
+    return found
+
+
 def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool, check_mode: bool) -> Outcome:
     """Schedule the secret for deletion, or delete it at once.
 

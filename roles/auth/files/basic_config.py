@@ -1,3 +1,7 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Run by a task before its server starts; these lines are left out there. Writes what MLflow's login reads, from the
+# task's environment and from arguments <name>=<value>, in which there is no secret.
 import configparser
 import importlib.util
 import os
@@ -5,12 +9,10 @@ import sys
 
 lacking = [name for name in ("psycopg2", "boto3", "flask_wtf") if not importlib.util.find_spec(name)]
 if lacking:
-    sys.exit("MLflow cannot start: the image lacks the Python packages " + ", ".join(lacking))
+    sys.exit("MLflow cannot start: its image lacks the Python packages " + ", ".join(lacking))
 password = os.environ["MLFLOW_AUTH_ADMIN_PASSWORD"]
 if len(password) < 12 or password != password.strip() or "\n" in password or password == "password1234":
-    sys.exit(
-        "MLflow cannot start: the password in the secret of the login must have 12 characters or more, in one line"
-    )
+    sys.exit("MLflow cannot start: the login's password has less than 12 characters, a space at an end, or is public")
 values = {
     "database_uri": os.environ["MLFLOW_BACKEND_STORE_URI"],
     "admin_username": os.environ["MLFLOW_AUTH_ADMIN_USERNAME"],

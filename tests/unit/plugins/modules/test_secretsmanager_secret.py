@@ -205,3 +205,16 @@ def test_a_lacking_key_is_said_and_not_made_up(cloud):
 def test_nothing_random_is_refused(cloud):
     result = cloud.run("secretsmanager_secret", name="x", generate={"key": ""})
     assert "generate.keys" in result["msg"]
+
+
+def test_info_shows_the_value_only_when_asked(cloud):
+    assert cloud.run("secretsmanager_secret_info", name=NAME)["exists"] is False
+    cloud.run("secretsmanager_secret", **SECRET)
+    value = json.loads(cloud.secretsmanager.values[NAME])
+    found = cloud.run("secretsmanager_secret_info", name=NAME)
+    assert (found["exists"], found["secret"]["name"], found["changed"]) == (True, NAME, False)
+    assert value["password"] not in cloud.printed
+    shown = cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)
+    assert shown["members"] == value
+    cloud.run("secretsmanager_secret", name=NAME, state="absent")
+    assert cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)["exists"] is False
