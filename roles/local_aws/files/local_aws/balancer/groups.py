@@ -152,42 +152,27 @@ class Answers:
     """
 
     KEEP = 30
+    OWN = 0
+    """Where answers of the balancer itself are counted, which no HTTPCode_Target metric knows."""
 
     def __init__(self, period: float) -> None:
         self.period = period
         self._periods: dict[tuple[str, int], Counter[int]] = {}
-        self.totals: dict[str, Counter[int]] = {}
 
-    def add(self, arn: str, status: int, now: float) -> None:
-        """Counts one response by the hundreds of its status."""
+    def add(self, arn: str, status: int, now: float, *, own: bool = False) -> None:
+        """Counts one response by the hundreds of its status; ``own``: the balancer's, not the target's."""
         number = int(now / self.period)
-        self._periods.setdefault((arn, number), Counter())[status // 100] += 1
-        self.totals.setdefault(arn, Counter())[status // 100] += 1
+        self._periods.setdefault((arn, number), Counter())[self.OWN if own else status // 100] += 1
         if len(self._periods) > 4 * self.KEEP:
             for key in [key for key in self._periods if key[1] < number - self.KEEP]:
                 del self._periods[key]
 
-    def errors(self, arn: str, now: float, periods: int) -> list[float | None]:
-        """The percentage of 4xx and 5xx in each of the last complete periods, oldest first; None: no request at all."""
+    def last(self, arn: str, now: float, periods: int) -> list[Counter[int] | None]:
+        """The counts of the last complete periods, oldest first; None: no request at all."""
         current = int(now / self.period)
-        result: list[float | None] = []
-        for number in range(current - periods, current):
-            counts = self._periods.get((arn, number), Counter())
-            total = sum(counts.values())
-            result.append(100.0 * (counts[4] + counts[5]) / total if total else None)
-        return result
+        return [self._periods.get((arn, number)) for number in range(current - periods, current)]
 
     def forget(self, arn: str) -> None:
         """Drops the counts of a target group that is gone."""
-        self.totals.pop(arn, None)
         for key in [key for key in self._periods if key[0] == arn]:
             del self._periods[key]
-
-
-def breaching(errors: list[float | None], threshold: float = 1.0, needed: int = 2) -> bool:
-    """Whether the rollback alarm fires: at least `needed` periods with more errors than the threshold.
-
-    Express Mode's alarm: 4xx + 5xx above 1 %, 2 datapoints within 3 minutes; no data is not breaching
-    (Amazon ECS developer guide, express-service-update-full).
-    """
-    return sum(1 for value in errors if value is not None and value > threshold) >= needed

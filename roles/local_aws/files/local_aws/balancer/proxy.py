@@ -43,12 +43,16 @@ _TITLES = {
 }
 
 
-def own_answer(status: int) -> web.Response:
+class OwnAnswer(web.Response):
+    """An answer of the balancer itself, which no target gave."""
+
+
+def own_answer(status: int) -> OwnAnswer:
     """An answer of the balancer itself, worded as ELB words it."""
     title = _TITLES[status]
     head = f"<head><title>{title}</title></head>"
     body = f"<html>\r\n{head}\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>"
-    return web.Response(status=status, text=body, content_type="text/html", headers={"Server": "awselb/2.0"})
+    return OwnAnswer(status=status, text=body, content_type="text/html", headers={"Server": "awselb/2.0"})
 
 
 def forwarded_headers(request: web.BaseRequest, port: int) -> CIMultiDict[str]:

@@ -26,6 +26,7 @@ from .groups import Target
 from .groups import TargetGroup
 from .groups import Weights
 from .proxy import Forwarder
+from .proxy import OwnAnswer
 from .proxy import own_answer
 
 if TYPE_CHECKING:
@@ -301,11 +302,10 @@ class Balancer:
         group = self.groups.get(arn or "")
         target = group.pick() if group is not None else None
         if group is None or target is None:
-            answer: web.StreamResponse = own_answer(503)
-        else:
-            answer = await self._forwarder.forward(request, f"{target.id}:{target.real_port}", port)
-        if group is not None:
-            self.answers.add(group.arn, answer.status, time.monotonic())
+            # No metric of a target group counts it: ELB could not choose a target.
+            return own_answer(503)
+        answer = await self._forwarder.forward(request, f"{target.id}:{target.real_port}", port)
+        self.answers.add(group.arn, answer.status, time.monotonic(), own=isinstance(answer, OwnAnswer))
         return answer
 
 

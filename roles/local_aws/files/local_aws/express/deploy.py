@@ -17,7 +17,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..balancer.groups import breaching
 from ..cloud import TrustError
 from .managed import message_of
 from .model import Deployment
@@ -36,6 +35,7 @@ BAKE_MINUTES = 3
 BREAKER_THRESHOLD = 3
 """Failed tasks until the circuit breaker trips; ECS's minimum (developer guide, deployment-circuit-breaker)."""
 LOOK_SECONDS = 5
+ALARM_LOOK_SECONDS = 15
 
 ABORT, ROLLBACK = "ABORT", "ROLLBACK"
 
@@ -74,6 +74,8 @@ class Run:
         self.service = service
         self.deployment = deployment
         self.target = service.revisions[deployment.target]
+        self._alarms: list[str] = []
+        self._next_alarm_look = 0.0
         self._interrupt: Interrupted | None = None
         self._interrupted = asyncio.Event()
 
@@ -142,6 +144,7 @@ class Run:
         source = self.source
         if not self.target.color:
             self.target.color = other(source.color) if source is not None else "blue"
+        await self._begin_alarms()
         if source is not None:
             await self._shift(0)
         self._stage("PRE_SCALE_UP")
@@ -167,7 +170,8 @@ class Run:
         if source is not None:
             await self.express.retire(service, source, "Scaling activity initiated by deployment")
         fleet.want(max(0, self.express.steady_count(service)))
-        deployment.alarm = deployment.breaker = "MONITORING_COMPLETE"
+        deployment.breaker = "MONITORING_COMPLETE"
+        deployment.alarm = "MONITORING_COMPLETE" if deployment.alarm == "MONITORING" else deployment.alarm
         deployment.becomes("SUCCESSFUL")
         self.express.say(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
         self.express.say(service, "has reached a steady state.")
@@ -179,6 +183,7 @@ class Run:
         await self.resources.refresh_target_group(
             self.service, self.target.color, container["containerPort"], configuration["healthCheckPath"]
         )
+        await self.resources.rewrite_alarm(self.service)
         await self.resources.rescale(self.service, configuration["scalingTarget"])
 
     async def _until_healthy(self, fleet: Fleet) -> None:
@@ -191,10 +196,12 @@ class Run:
         while time.monotonic() < end:
             await self._pause(LOOK_SECONDS)
             self._watch_tasks(fleet)
-            self._watch_errors(fleet)
+            await self._watch_errors()
 
     def _watch_tasks(self, fleet: Fleet) -> None:
         self.deployment.failures = fleet.failures
+        if not deployment_configuration(self.service)["deploymentCircuitBreaker"]["enable"]:
+            return
         # A task that stays unhealthy beyond its grace period has cost minutes already: users see the rollback after
         # three to eight of them, which three such tasks in a row would exceed.
         if fleet.failures >= BREAKER_THRESHOLD or fleet.ill:
@@ -204,15 +211,34 @@ class Run:
                 f"Last failure: {fleet.last_reason}"
             )
 
-    def _watch_errors(self, fleet: Fleet) -> None:
-        if self.source is None:
+    async def _begin_alarms(self) -> None:
+        """Which alarms this deployment is rolled back by.
+
+        ECS adds its own alarm to those of the service at each deployment (a user's report). An alarm that already is
+        in ALARM when a deployment begins is not looked at during it (developer guide, deployment-alarm-failure).
+        """
+        own = self.resources.alarm_name(self.service)
+        settings = alarm_settings(self.service, own)
+        if own not in settings["alarmNames"]:
+            settings["alarmNames"] = [*settings["alarmNames"], own]
+            self.service.overrides.setdefault("deployment", {})["alarms"] = settings
+        watched = settings["enable"] and self.source is not None
+        self._alarms = list(settings["alarmNames"]) if watched else []
+        if await self.express.alarms.in_alarm(self._alarms):
+            self._alarms = []
+        self.deployment.alarm = "MONITORING" if self._alarms or (settings["enable"] and not watched) else "DISABLED"
+
+    async def _watch_errors(self) -> None:
+        now = time.monotonic()
+        if now < self._next_alarm_look:
             return
-        errors = self.cloud.balancer.answers.errors(fleet.group, time.monotonic(), 3)
-        if breaching(errors):
+        self._next_alarm_look = now + self.cloud.clock.real(ALARM_LOOK_SECONDS)
+        fired = await self.express.alarms.in_alarm(self._alarms)
+        if fired:
             self.deployment.alarm = "TRIGGERED"
+            self.deployment.fired = fired
             raise Failed(
-                "Service deployment rolled back because of CloudWatch alarm(s) in ALARM state: "
-                f"{self.resources.alarm_name(self.service)}"
+                "Service deployment rolled back because of CloudWatch alarm(s) in ALARM state: " + ", ".join(fired)
             )
 
     # Back -----------------------------------------------------------------------------------------------------------
@@ -228,6 +254,7 @@ class Run:
         deployment.becomes("ROLLBACK_IN_PROGRESS")
         self.cloud.changed()
         await self._back_to_source(reason)
+        await self.resources.rewrite_alarm(self.service)
         if source is None:
             deployment.becomes("ROLLBACK_FAILED", f"{reason} No rollback candidate was found to run the rollback.")
         else:
@@ -259,17 +286,23 @@ class Run:
             self.service.latest = source.arn
 
 
+def alarm_settings(service: Service, own: str) -> dict[str, Any]:
+    """The alarms that roll deployments back; ``own``: the name of the one that ECS makes."""
+    standard = {"alarmNames": [own], "rollback": True, "enable": True}
+    return {**standard, **service.overrides.get("deployment", {}).get("alarms", {})}
+
+
 def deployment_configuration(service: Service) -> dict[str, Any]:
-    """The settings of an Express service's deployments; bake times may have been changed by UpdateService."""
+    """The settings of an Express service's deployments but for its alarms, as UpdateService may have changed them."""
     changes = service.overrides.get("deployment", {})
     canary = {"canaryPercent": CANARY_PERCENT, "canaryBakeTimeInMinutes": CANARY_BAKE_MINUTES}
     return {
         "strategy": "CANARY",
-        "maximumPercent": 200,
-        "minimumHealthyPercent": 100,
+        "maximumPercent": changes.get("maximumPercent", 200),
+        "minimumHealthyPercent": changes.get("minimumHealthyPercent", 100),
         "bakeTimeInMinutes": changes.get("bakeTimeInMinutes", BAKE_MINUTES),
         "canaryConfiguration": {**canary, **changes.get("canaryConfiguration", {})},
-        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+        "deploymentCircuitBreaker": changes.get("deploymentCircuitBreaker", {"enable": True, "rollback": True}),
     }
 
 

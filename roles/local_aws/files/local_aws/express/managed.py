@@ -21,6 +21,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..cloud import TrustError
+from . import alarm
 from .model import Managed
 from .model import Service
 
@@ -541,41 +542,36 @@ class Resources:
 
     def alarm_name(self, service: Service) -> str:
         """The name of the rollback alarm."""
-        return f"{service.cluster}/{service.name}/{service.host.split('.', maxsplit=1)[0]}/RollbackAlarm"
+        return f"{service.cluster}/{service.name}/RollbackAlarm"
 
     async def _make_alarm(self, service: Service) -> str:
-        balancer = self.own_gateway(service).load_balancer.split(":loadbalancer/")[-1]
-
-        def metric(number: str, name: str) -> dict[str, Any]:
-            dimensions = [{"Name": "LoadBalancer", "Value": balancer}]
-            described = {"Namespace": "AWS/ApplicationELB", "MetricName": name, "Dimensions": dimensions}
-            return {
-                "Id": number,
-                "MetricStat": {"Metric": described, "Period": 60, "Stat": "Sum"},
-                "ReturnData": False,
-            }
-
         name = self.alarm_name(service)
+        groups = [service.managed[f"target_group_{color}"].arn for color in COLORS]
         await self.call(
             service,
             "cloudwatch",
             "put_metric_alarm",
             AlarmName=name,
-            AlarmDescription="Rolls a deployment back when more than 1 % of the responses are 4xx or 5xx",
+            AlarmDescription=alarm.DESCRIPTION,
             ComparisonOperator="GreaterThanThreshold",
             Threshold=1.0,
             EvaluationPeriods=3,
             DatapointsToAlarm=2,
             TreatMissingData="notBreaching",
-            Metrics=[
-                metric("m4", "HTTPCode_Target_4XX_Count"),
-                metric("m5", "HTTPCode_Target_5XX_Count"),
-                metric("mr", "RequestCount"),
-                {"Id": "e1", "Expression": "100*(m4+m5)/mr", "Label": "Error rate", "ReturnData": True},
-            ],
+            Metrics=alarm.metrics(self.own_gateway(service).load_balancer, groups),
             Tags=self._elb_tags(service),
         )
         return f"arn:aws:cloudwatch:{self.cloud.settings.region}:{self.cloud.settings.account_id}:alarm:{name}"
+
+    async def rewrite_alarm(self, service: Service) -> None:
+        """Makes the rollback alarm anew, as ECS does at the beginning of each deployment and after a rollback.
+
+        So what a user has changed in it does not last (a user's report, from CloudTrail).
+        """
+        try:
+            await self._make_alarm(service)
+        except (ClientError, TrustError, Wedged) as error:
+            log.warning("alarm of %s: %s", service.arn, message_of(error))
 
     # Targets --------------------------------------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ class Deployment:
     failures: int = 0
     breaker: str = "MONITORING"
     alarm: str = "MONITORING"
+    fired: list[str] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
 
     @property

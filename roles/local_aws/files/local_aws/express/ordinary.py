@@ -32,6 +32,38 @@ def paged(items: list[Any], params: dict[str, Any], default: int = PAGE) -> tupl
     return items[begin:following], str(following) if following < len(items) else ""
 
 
+CHANGEABLE = (
+    "bakeTimeInMinutes",
+    "canaryConfiguration",
+    "alarms",
+    "deploymentCircuitBreaker",
+    "maximumPercent",
+    "minimumHealthyPercent",
+)
+"""What UpdateService keeps of a deployment configuration. What is not given stays, as far as known."""
+LONGEST_BAKE = 1440
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """The ranges in botocore's model, and what is not imitated here."""
+    canary = settings.get("canaryConfiguration") or {}
+    times = {
+        "bakeTimeInMinutes": settings.get("bakeTimeInMinutes"),
+        "canaryBakeTimeInMinutes": canary.get("canaryBakeTimeInMinutes"),
+    }
+    for name, minutes in times.items():
+        if minutes is not None and not 0 <= minutes <= LONGEST_BAKE:
+            raise invalid(f"{name} must be between 0 and {LONGEST_BAKE}.")
+    percent = canary.get("canaryPercent")
+    if percent is not None and not 0.1 <= percent <= 100:
+        raise invalid("canaryPercent must be between 0.1 and 100.0.")
+    alarms = settings.get("alarms") or {}
+    breaker = settings.get("deploymentCircuitBreaker") or {}
+    for name, part in (("alarms", alarms), ("deploymentCircuitBreaker", breaker)):
+        if part.get("enable") and not part.get("rollback"):
+            raise invalid(f"{name} with enable and without rollback: what ECS does then is not imitated here.")
+
+
 class Ordinary:
     """Answers for Express services; what concerns classic services comes from ministack."""
 
@@ -105,7 +137,7 @@ class Ordinary:
         self._check_update_service(params)
         settings = params.get("deploymentConfiguration") or {}
         changes = service.overrides.setdefault("deployment", {})
-        for name in ("bakeTimeInMinutes", "canaryConfiguration"):
+        for name in CHANGEABLE:
             if settings.get(name) is not None:
                 changes[name] = settings[name]
         if params.get("healthCheckGracePeriodSeconds") is not None:
@@ -135,6 +167,7 @@ class Ordinary:
         strategy = (params.get("deploymentConfiguration") or {}).get("strategy")
         if strategy and strategy != "CANARY":
             raise invalid(f"Updating to {strategy} deployment strategy is not supported for ExpressGatewayServices.")
+        _check_settings(params.get("deploymentConfiguration") or {})
         for name, value in params.items():
             if name not in known and value is not None:
                 raise invalid(f"Updating {name} by UpdateService is not supported for ExpressGatewayServices.")

@@ -19,9 +19,11 @@ from ..room import ApiError
 from ..room import Call
 from ..room import Response
 from ..room import aws_response
+from . import alarm
 from . import conditions
 from . import network
 from . import shapes
+from .alarm import Alarms
 from .deploy import ABORT
 from .deploy import ROLLBACK
 from .deploy import Run
@@ -92,11 +94,13 @@ class Express:
         self.scaling = Scaling(cloud)
         self.views = Views(self)
         self.ordinary = Ordinary(self)
+        self.alarms = Alarms(cloud)
         self.runs: dict[str, Run] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._provisioners: dict[str, asyncio.Task[None]] = {}
         self._creating: set[str] = set()
         conditions.install()
+        alarm.install(self.alarms)
 
     # The room -------------------------------------------------------------------------------------------------------
 
@@ -510,6 +514,7 @@ class Express:
             group=f"service:{service.name}",
             subnets=given.get("subnets") or service.overrides["subnets"],
             security_groups=[*(given.get("securityGroups") or []), managed_group(service)],
+            cpu_architecture=configuration.get("cpuArchitecture") or "X86_64",
         )
 
     # Describe, update, delete ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from .deploy import BREAKER_THRESHOLD
+from .deploy import alarm_settings
 from .deploy import deployment_configuration
 from .fleet import GRACE_SECONDS
 from .managed import COLORS
@@ -143,16 +144,15 @@ class Views:
                 },
                 "alarms": {
                     "status": deployment.alarm,
-                    "alarmNames": [alarm],
-                    "triggeredAlarmNames": [alarm] if deployment.alarm == "TRIGGERED" else [],
+                    "alarmNames": alarm_settings(service, alarm)["alarmNames"],
+                    "triggeredAlarmNames": deployment.fired,
                 },
             }
         )
 
     def _settings(self, service: Service) -> dict[str, Any]:
         alarm = self.express.resources.alarm_name(service)
-        alarms = {"alarmNames": [alarm], "rollback": True, "enable": True}
-        return {**deployment_configuration(service), "alarms": alarms}
+        return {**deployment_configuration(service), "alarms": alarm_settings(service, alarm)}
 
     def _counts(self, service: Service, arn: str) -> tuple[int, int, int]:
         fleet = self.express.fleets.get(arn)
