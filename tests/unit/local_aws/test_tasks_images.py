@@ -16,6 +16,7 @@ sys.path.insert(0, str(PACKAGE))
 
 from local_aws.processes import Processes
 from local_aws.tasks.images import CannotPullContainerError
+from local_aws.tasks.images import architecture
 from local_aws.tasks.images import recipe
 from local_aws.tasks.runtimes import Runtimes
 
@@ -39,6 +40,21 @@ def test_an_mlflow_image_is_that_mlflow_with_the_images_extras(image: str, requi
 def test_a_python_image_is_a_bare_interpreter() -> None:
     assert recipe("python:3.11-slim").python == "3.11"
     assert recipe("public.ecr.aws/docker/library/python:3.12").requirements == ()
+
+
+@pytest.mark.parametrize(
+    ("image", "processor"),
+    [
+        ("python:3.11", ""),
+        ("arm64v8/python:3.11", "ARM64"),
+        ("docker.io/amd64/python:3.11-slim", "X86_64"),
+        ("example.com/mlflow/mlflow:v3.17.2-full", ""),
+        ("example.com/mirror/python:3.11-arm64v8", ""),
+    ],
+)
+def test_an_image_of_one_processor_says_so_in_its_namespace(image: str, processor: str) -> None:
+    assert architecture(image) == processor
+    assert recipe(image)
 
 
 @pytest.mark.parametrize("image", ["nginx", "mlflow/mlflow:latest", "mlflow/mlflow:3.17.2", "mlflow/mlflow", "python"])

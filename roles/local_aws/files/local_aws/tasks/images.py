@@ -20,6 +20,8 @@ _MLFLOW = re.compile(
 )
 _PYTHON = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?:[\w.-]+/)*python:(?P<version>3\.\d+)(?:\.\d+)?(?:-[\w.-]+)?")
 
+# Docker Hub's namespaces for the images of one processor: arm64v8/python, amd64/python.
+_ONE_ARCHITECTURE = {"arm64v8": "ARM64", "amd64": "X86_64"}
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _BASE_EXTRAS = ("extras", "db", "gateway", "genai")
 
@@ -66,6 +68,12 @@ def recipe(image: str) -> Recipe:
         f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: "
         f"{repository}: not found (the local AWS runs mlflow/mlflow:vX.Y.Z, mlflow/mlflow:vX.Y.Z-full and python:3.x)"
     )
+
+
+def architecture(image: str) -> str:
+    """The one processor architecture, in ECS's words, that an image is for; empty: it is for all."""
+    found = [_ONE_ARCHITECTURE[part] for part in image.split("/")[:-1] if part in _ONE_ARCHITECTURE]
+    return found[-1] if found else ""
 
 
 def digest(image: str) -> str:

@@ -32,6 +32,7 @@ class TaskSpec:
     :arg memory: MiB, a string as ECS has it.
     :arg group: ``service:<name>``, or ``family:<family>`` for a task without a service.
     :arg started_by: ECS's startedBy; empty: the service.
+    :arg cpu_architecture: of the machine that ECS runs it on; what an image for another one can do there is to fail.
     """
 
     service_arn: str
@@ -56,6 +57,7 @@ class TaskSpec:
     security_groups: list[str]
     container_name: str = "Main"
     started_by: str = ""
+    cpu_architecture: str = "X86_64"
 
     @property
     def service_name(self) -> str:

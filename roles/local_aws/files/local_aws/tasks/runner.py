@@ -52,6 +52,8 @@ _MEMORY_PERIOD = 2.0
 # ECS shows stopped tasks for about an hour.
 _KEEP_STOPPED = timedelta(hours=1)
 _KILLED = 137
+# What is left of a container whose image is for another processor: one line and exit code 255 (user reports, Fargate).
+_WRONG_PROCESSOR = 'echo "exec $0: exec format error" >&2; exit 255'
 _NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 # The longest TMPDIR below which Python's multiprocessing can still make a socket (107 bytes in all).
 _LONGEST_TMPDIR = 70
@@ -399,9 +401,13 @@ class TaskRunner:
         try:
             if program is None:
                 raise FileNotFoundError
+            if images.architecture(spec.image) not in ("", spec.cpu_architecture):
+                command = ["/bin/sh", "-c", _WRONG_PROCESSOR, f"/usr/local/bin/{Path(program).name}"]
+            else:
+                command = [program, *spec.command[1:]]
             return await self._cloud.processes.spawn(
                 f"task/{task.id}",
-                [program, *spec.command[1:]],
+                command,
                 env=environment,
                 cwd=folder,
                 stdout=asyncio.subprocess.PIPE,

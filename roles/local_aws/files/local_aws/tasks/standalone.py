@@ -64,6 +64,7 @@ def spec(params: dict[str, Any], definition: dict[str, Any], cluster_arn: str, r
         security_groups=list(network.get("securityGroups", [])),
         container_name=container["name"],
         started_by=params.get("startedBy", ""),
+        cpu_architecture=(definition.get("runtimePlatform") or {}).get("cpuArchitecture", "X86_64"),
     )
 
 
