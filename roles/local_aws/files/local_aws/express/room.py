@@ -514,6 +514,7 @@ class Express:
             group=f"service:{service.name}",
             subnets=given.get("subnets") or service.overrides["subnets"],
             security_groups=[*(given.get("securityGroups") or []), managed_group(service)],
+            cpu_architecture=configuration.get("cpuArchitecture") or "X86_64",
         )
 
     # Describe, update, delete ---------------------------------------------------------------------------------------
