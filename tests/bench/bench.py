@@ -383,6 +383,7 @@ def _inventory(scenario: Scenario, home: Path, aws: LocalAws) -> Path:
     variables = {
         "mlflow_name": "{{ inventory_hostname }}",
         "mlflow_ca_path": aws.info["ca_bundle"],
+        "mlflow_db_ca_path": aws.info["rds_ca_bundle"],
         "mlflow_express_domain": aws.info["domain"],
         "mlflow_poll_seconds": 1,
         "mlflow_confirm_destroy": "{{ mlflow_name }}",

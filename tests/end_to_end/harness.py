@@ -23,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -174,6 +175,7 @@ class LocalAws:
             "mlflow_job_execution": False,
             "mlflow_memory": 2048,
             "mlflow_ca_path": self.info["ca_bundle"],
+            "mlflow_db_ca_path": self.info["rds_ca_bundle"],
             "mlflow_express_domain": self.info["domain"],
             "mlflow_poll_seconds": 1,
             "mlflow_wait_timeout": 180,
@@ -188,6 +190,7 @@ class LocalAws:
         hosts: Mapping[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, str | None] | None = None,
         check: bool = False,
+        arguments: Sequence[str] = (),
         at: str = "",
         then: Callable[[subprocess.Popen], None] | None = None,
     ) -> Played:
@@ -199,6 +202,7 @@ class LocalAws:
             hosts: an inventory, from host to variables; none: there is no inventory.
             environment: differs from what a user exports on this local AWS; None takes a variable away.
             check: whether to run in check mode.
+            arguments: more ones of ansible-playbook.
             at: part of a task's name.
             then: called as soon as that task begins.
         """
@@ -210,6 +214,7 @@ class LocalAws:
                 exported[name] = value
         command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), f"mlops.mlflow_aws.{playbook}"]
         command += ["--extra-vars", json.dumps(dict(variables or {}))] + ["--check"] * check
+        command += arguments
         if hosts is not None:
             inventory = self.home / f"inventory-{time.monotonic_ns()}.json"
             inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")

@@ -143,6 +143,17 @@ class LocalAws:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
         )
 
+    def open_group(self) -> str:
+        """A security group of the default VPC that admits programs on this machine, as a user's own network."""
+        ec2 = self.client("ec2")
+        named = [{"Name": "group-name", "Values": ["this-machine"]}]
+        for group in ec2.describe_security_groups(Filters=named)["SecurityGroups"]:
+            return group["GroupId"]
+        group = ec2.create_security_group(GroupName="this-machine", Description="tests")["GroupId"]
+        from_here = {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "IpRanges": [{"CidrIp": "127.0.0.0/8"}]}
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[from_here])
+        return group
+
     def page(self, path: str, method: str = "GET", document: Any = None, headers: dict[str, str] | None = None) -> Any:
         """One of the local AWS's own pages (``calls``, ``faults``, ``status``)."""
         body = None if document is None else json.dumps(document).encode()

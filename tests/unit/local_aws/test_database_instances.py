@@ -41,8 +41,13 @@ def wait_for(aws: LocalAws, name: str, status: str = "available") -> dict[str, A
     return eventually(reached, 60, f"{name} to be {status}")
 
 
+def open_to_this_machine(aws: LocalAws) -> dict[str, Any]:
+    """How a program outside of the VPC, such as these tests, reaches an instance."""
+    return {"PubliclyAccessible": True, "VpcSecurityGroupIds": [aws.open_group()]}
+
+
 def create(aws: LocalAws, name: str, **options: Any) -> dict[str, Any]:
-    """Orders an instance."""
+    """Orders an instance; it is open to this machine, unless the options say otherwise."""
     parameters = {
         "DBInstanceIdentifier": name,
         "Engine": "postgres",
@@ -51,6 +56,7 @@ def create(aws: LocalAws, name: str, **options: Any) -> dict[str, Any]:
         "MasterUsername": "mlflow",
         "MasterUserPassword": PASSWORD,
         "DBName": "mlflow",
+        **open_to_this_machine(aws),
     }
     return aws.client("rds").create_db_instance(**{**parameters, **options})["DBInstance"]
 
@@ -64,7 +70,7 @@ def connect(aws: LocalAws, instance: dict[str, Any], **options: Any) -> Any:
         "password": PASSWORD,
         "dbname": "mlflow",
         "sslmode": "verify-full",
-        "sslrootcert": aws.info["ca_bundle"],
+        "sslrootcert": aws.info["rds_ca_bundle"],
         "connect_timeout": 10,
     }
     return psycopg2.connect(**{**parameters, **options})

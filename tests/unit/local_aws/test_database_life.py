@@ -29,6 +29,7 @@ from test_database_instances import delete
 from test_database_instances import describe
 from test_database_instances import error_of
 from test_database_instances import new_database
+from test_database_instances import open_to_this_machine
 from test_database_instances import query
 from test_database_instances import wait_for
 from test_tasks_life import Stage
@@ -171,7 +172,9 @@ def test_a_snapshot_is_a_copy_that_can_be_restored(local_aws: LocalAws, new_data
     wait_for(local_aws, name)
     query(local_aws, instance, "UPDATE kept SET moment = 'after'")
     restored = f"{name}-r"
-    created = rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier=restored, DBSnapshotIdentifier=snapshot)
+    created = rds.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier=restored, DBSnapshotIdentifier=snapshot, **open_to_this_machine(local_aws)
+    )
     assert created["DBInstance"]["DBInstanceStatus"] == "creating"
     copy = wait_for(local_aws, restored)
     assert copy["MasterUsername"] == "mlflow"
@@ -200,7 +203,9 @@ def test_deleting_keeps_a_final_snapshot(local_aws: LocalAws, new_database: Make
     eventually(lambda: describe(local_aws, name) is None, 60, "the instance to be gone")
     assert rds.describe_db_snapshots(DBSnapshotIdentifier=final)["DBSnapshots"][0]["Status"] == "available"
     assert not (local_aws.home / "db" / name).exists()
-    rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier=name, DBSnapshotIdentifier=final)
+    rds.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier=name, DBSnapshotIdentifier=final, **open_to_this_machine(local_aws)
+    )
     again = wait_for(local_aws, name)
     assert query(local_aws, again, "SELECT answer FROM kept") == 7
 

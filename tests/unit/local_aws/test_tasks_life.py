@@ -70,6 +70,10 @@ class Stage:
         memory = container.pop("memory", "512")
         task_role = container.pop("task_role", self.task_role)
         execution_role = container.pop("execution_role", self.execution_role)
+        network = {
+            "subnets": container.pop("subnets", ["subnet-1"]),
+            "securityGroups": container.pop("security_groups", []),
+        }
         options = {
             "awslogs-group": container.pop("log_group", self.log_group),
             "awslogs-region": self.aws.info["region"],
@@ -98,7 +102,7 @@ class Stage:
         answer = self.ecs.run_task(
             taskDefinition=definition["taskDefinition"]["taskDefinitionArn"],
             launchType="FARGATE",
-            networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+            networkConfiguration={"awsvpcConfiguration": network},
         )
         task = answer["tasks"][0]
         assert task["lastStatus"] == "PROVISIONING"
@@ -272,7 +276,8 @@ print(json.dumps(get(os.environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task")))
 
 def test_two_tasks_serve_on_the_same_port_and_a_stop_ends_them(stage: Stage) -> None:
     command = ["python", "-m", "http.server", "5000"]
-    tasks = [stage.reach(stage.run(command), "RUNNING") for _unused in range(2)]
+    groups = [stage.aws.open_group()]
+    tasks = [stage.reach(stage.run(command, security_groups=groups), "RUNNING") for _unused in range(2)]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     addresses = [address(task) for task in tasks]
     assert len(set(addresses)) == 2

@@ -31,7 +31,19 @@ _START_SECONDS = 120.0
 _STOP_SECONDS = 90.0
 _PREPARE_SECONDS = 3600.0
 #: What lies in a home besides the cache of runtimes: all that ``down --wipe`` removes.
-_STATE = ("state", "s3", "db", "tasks", "ca", "ca.pem", "settings.json", "credentials.json", "daemon.log")
+_STATE = (
+    "state",
+    "s3",
+    "db",
+    "snapshots",
+    "tasks",
+    "ca",
+    "ca.pem",
+    "rds-ca.pem",
+    "settings.json",
+    "credentials.json",
+    "daemon.log",
+)
 
 
 class CommandError(Exception):
@@ -85,6 +97,7 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
         "access_key_id": loaded.access_key_id,
         "secret_access_key": loaded.secret_access_key,
         "ca_bundle": str(home / "ca.pem"),
+        "rds_ca_bundle": str(home / "rds-ca.pem"),
         "home": str(home),
     }
 

@@ -17,9 +17,10 @@ class Authority:
 
     :arg folder: where the authority's key is kept (mode 0700).
     :arg bundle: the file clients are given; the certificate of this authority alone, no public roots.
+    :arg name: the organization in the authority's certificate.
     """
 
-    def __init__(self, folder: Path, bundle: Path) -> None:
+    def __init__(self, folder: Path, bundle: Path, name: str = "mlops.mlflow_aws local AWS") -> None:
         self.bundle = bundle
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = folder / "ca.key"
@@ -27,7 +28,7 @@ class Authority:
         if key.exists() and certificate.exists():
             self._ca = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
         else:
-            self._ca = trustme.CA(organization_name="mlops.mlflow_aws local AWS")
+            self._ca = trustme.CA(organization_name=name)
             _write(key, self._ca.private_key_pem.bytes(), 0o600)
             _write(certificate, self._ca.cert_pem.bytes(), 0o644)
         _write(bundle, self._ca.cert_pem.bytes(), 0o644)

@@ -24,6 +24,7 @@ from . import iam
 from .authority import Authority
 from .clock import Clock
 from .faults import Faults
+from .firewall import Firewall
 from .processes import Processes
 from .room import ApiError
 from .room import Call
@@ -77,8 +78,13 @@ class Cloud:
         self.settings = settings
         self.clock = Clock(settings.scale)
         self.authority = authority
+        # RDS's certificates are signed by authorities of its own, which no system trusts (Amazon RDS User Guide, "Using
+        # SSL/TLS to encrypt a connection to a DB instance").
+        home = settings.home
+        self.rds_authority = Authority(home / "ca" / "rds", home / "rds-ca.pem", "mlops.mlflow_aws local AWS: RDS")
         self.processes = processes
         self.faults = Faults()
+        self.firewall = Firewall(self)
         self.endpoint_url = f"https://127.0.0.1:{settings.port}"
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
+from ..firewall import Peer
+
 
 @dataclass
 class Target:
@@ -20,6 +22,7 @@ class Target:
     :arg id: the task's address.
     :arg port: the container port, as the API shows it.
     :arg real_port: the port to connect to.
+    :arg source: what the load balancer is for the target's security groups; None: nobody asks them.
     :ivar ordered: monotonic time since when its health is made up on order (no slow machine is to blame); else 0.
     :ivar answered: monotonic time of the first answer, with any status; 0 before.
     :ivar heard: monotonic time of the last answer, with any status; 0 before.
@@ -29,6 +32,7 @@ class Target:
     id: str
     port: int
     real_port: int
+    source: Peer | None = None
     state: str = "initial"
     reason: str = "Elb.RegistrationInProgress"
     description: str = "Target registration is in progress"

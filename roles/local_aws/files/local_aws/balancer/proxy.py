@@ -18,6 +18,9 @@ from yarl import URL
 
 log = logging.getLogger(__name__)
 
+CONNECT = 10.0
+"""Real seconds until a connection to a target is given up; fixed by ELB."""
+
 IDLE = 60.0
 """Real seconds without a byte in either direction until a request is given up; ELB's idle_timeout.timeout_seconds."""
 
@@ -96,7 +99,7 @@ class Forwarder:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NO_AUTO_HEADERS,

@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..firewall import Peer
 from ..room import ApiError
 from ..room import Call
 from ..room import Response
@@ -25,6 +26,7 @@ from .groups import Answers
 from .groups import Target
 from .groups import TargetGroup
 from .groups import Weights
+from .proxy import CONNECT
 from .proxy import Forwarder
 from .proxy import OwnAnswer
 from .proxy import own_answer
@@ -208,15 +210,16 @@ class Balancer:
             self._end_check(arn, target)
         self.answers.forget(arn)
 
-    def register(self, arn: str, target_id: str, port: int, real_port: int) -> None:
+    def register(self, arn: str, target_id: str, port: int, real_port: int, source: Peer | None = None) -> None:
         """Adds a target and starts to check its health.
 
         :arg target_id: the task's address, which is also where it is reached.
         :arg port: the container port, as the API shows it.
         :arg real_port: where the task listens.
+        :arg source: see Target.
         """
         group = self.groups[arn]
-        target = Target(target_id, port, real_port, since=time.monotonic())
+        target = Target(target_id, port, real_port, source, since=time.monotonic())
         group.targets[target_id] = target
         self._end_check(arn, target_id)
         self._checks[(arn, target_id)] = asyncio.get_running_loop().create_task(self._check(group, target))
@@ -236,12 +239,11 @@ class Balancer:
             check.cancel()
 
     async def _check(self, group: TargetGroup, target: Target) -> None:
-        url = f"http://{target.id}:{target.real_port}{group.path}"
         while True:
             await self.cloud.clock.sleep(group.interval)
             fault = self.cloud.faults.take("balancer:HealthCheck", self._owner(target, group))
             if fault is None:
-                status = await self._forwarder.probe(url, group.timeout)
+                status = await self._probe(group, target)
                 target.ordered = 0.0
             else:
                 await self.cloud.clock.sleep(fault.delay)
@@ -249,6 +251,21 @@ class Balancer:
                 status = 0 if fault.data.get("timeout") else fault.data.get("status")
             if group.observe(target, status, time.monotonic()):
                 log.info("target %s:%s of %s is %s", target.id, target.port, group.arn, target.state)
+
+    async def _probe(self, group: TargetGroup, target: Target) -> int | None:
+        """One health check: the status, 0 for a time-out, None when there was no answer."""
+        where = self._where(target)
+        if where is None:
+            await asyncio.sleep(group.timeout)
+            return 0
+        return await self._forwarder.probe(f"http://{where}{group.path}", group.timeout)
+
+    def _where(self, target: Target) -> str | None:
+        """Host and port of a target; None: its security groups drop what the load balancer sends."""
+        if target.source is None:
+            return f"{target.id}:{target.real_port}"
+        found = self.cloud.tasks.reach(target.id, target.port, target.source)
+        return None if found is None else f"{found[0]}:{found[1]}"
 
     def _owner(self, target: Target, group: TargetGroup) -> str:
         """Whose target it is, as its task says: ``service:<name>``."""
@@ -304,7 +321,14 @@ class Balancer:
         if group is None or target is None:
             # No metric of a target group counts it: ELB could not choose a target.
             return own_answer(503)
-        answer = await self._forwarder.forward(request, f"{target.id}:{target.real_port}", port)
+        where = self._where(target)
+        if where is None:
+            # "The load balancer failed to establish a connection to the target before the connection timeout expired"
+            # (ELB user guide, "HTTP 504: Gateway timeout").
+            await asyncio.sleep(CONNECT)
+            answer: web.StreamResponse = own_answer(504)
+        else:
+            answer = await self._forwarder.forward(request, where, port)
         self.answers.add(group.arn, answer.status, time.monotonic(), own=isinstance(answer, OwnAnswer))
         return answer
 

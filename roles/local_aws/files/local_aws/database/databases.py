@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..firewall import Address
 from ..room import ApiError
 from ..room import Call
 from ..room import Response
@@ -43,6 +44,7 @@ _CREATE, _DELETE, _MODIFY, _START, _STOP, _SNAPSHOT, _REBOOT = 360.0, 180.0, 60.
 # RDS shows a modification as pending for some seconds before it begins.
 _NOTICE = 10.0
 _SUPERVISE_PAUSE = 1.0
+_POSTGRESQL_PORT = 5432
 _PATIENCE = 20.0
 _SECRET_SHOWN = "****"
 
@@ -218,13 +220,14 @@ class Databases:
             engine.find(record["EngineVersion"]),
             self._cloud.processes,
         )
-        context = self._cloud.authority.server_context([ADDRESS, "127.0.0.1"])
+        context = self._cloud.rds_authority.server_context([ADDRESS, "127.0.0.1"])
         front = Front(
             cluster,
             context,
             lambda: self._force_ssl(region, record),
             # A fault that was ordered: the database is gone, subject: the instance.
             lambda: self._cloud.faults.take("databases:Connect", name) is not None,
+            lambda client, server: self._admits(region, record, client, server),
         )
         instance = Instance(region, record, cluster, front)
         self._instances[(region, name)] = instance
@@ -236,6 +239,23 @@ class Databases:
             value = self._records.parameters(region, group["DBParameterGroupName"]).get("rds.force_ssl", "1")
             return value not in ("0", "off", "false")
         return True
+
+    async def _admits(self, region: str, record: Record, client: Address, server: Address) -> bool:
+        """Whether the security groups let a connection in, and the internet is let in at all."""
+        firewall = self._cloud.firewall
+        peer = await firewall.peer(client, server)
+        if not peer.task and not record.get("PubliclyAccessible"):
+            allowed = False
+        else:
+            given = [group["VpcSecurityGroupId"] for group in record.get("VpcSecurityGroups", [])]
+            allowed = firewall.admits(region, given, int(record.get("_RulesPort") or _POSTGRESQL_PORT), peer)
+        if not allowed:
+            _log.info(
+                "database %s: no security group admits %s",
+                record["DBInstanceIdentifier"],
+                peer.task or f"{client[0]}, which is no task",
+            )
+        return allowed
 
     def _find(self, call: Call, parameter: str = "DBInstanceIdentifier") -> Instance:
         identifier = str(call.params[parameter])
@@ -374,7 +394,19 @@ class Databases:
             LicenseModel="postgresql-license",
             _Verifier=scram.verifier(params["MasterUserPassword"]),
         )
+        self._complete_network(call, record)
         return self._begin_creation(call.region, record, call.operation)
+
+    def _complete_network(self, call: Call, record: Record) -> None:
+        """The port that rules are made for, and the groups of an instance for which none were named.
+
+        Amazon RDS API reference, CreateDBInstance, VpcSecurityGroupIds: the default group of the subnet group's VPC.
+        """
+        record["_RulesPort"] = int(call.params.get("Port") or _POSTGRESQL_PORT)
+        if not record.get("VpcSecurityGroups"):
+            subnets = [item["SubnetIdentifier"] for item in (record.get("DBSubnetGroup") or {}).get("Subnets", [])]
+            default = self._cloud.firewall.default_groups(call.region, subnets)
+            record["VpcSecurityGroups"] = [{"VpcSecurityGroupId": name, "Status": "active"} for name in default]
 
     async def _linked_role(self, call: Call) -> None:
         """RDS's service-linked role, made with the first instance.
@@ -758,6 +790,7 @@ class Databases:
         record = self._take(call.region, params["DBInstanceIdentifier"], name)
         groups.fill_restored(self._records, call.region, record, params, chosen)
         record.update(_Source=str(folder), LicenseModel="postgresql-license", DbiResourceId=_resource_id())
+        self._complete_network(call, record)
         return self._begin_creation(call.region, record, call.operation)
 
     async def _refuse_replica(self, call: Call) -> Response:

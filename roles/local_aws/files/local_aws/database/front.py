@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What RDS puts in front of a database: TLS on a TCP port, and rds.force_ssl.
+"""What RDS puts in front of a database: its security groups, TLS on a TCP port, and rds.force_ssl.
 
 PostgreSQL's wire protocol ("Message Flow" and "SSL Session Encryption" in its manual): a client may ask for GSSAPI
 encryption and for TLS before it sends its startup message; a cancel request is a connection of its own. After the
@@ -14,8 +14,11 @@ import contextlib
 import logging
 import ssl
 import struct
+from collections.abc import Awaitable
 from collections.abc import Callable
 
+from ..firewall import Address
+from ..firewall import hold
 from .cluster import Cluster
 from .cluster import ClusterError
 
@@ -39,6 +42,7 @@ class Front:
     :arg context: the server's certificate.
     :arg force_ssl: asked for each connection.
     :arg cut: asked for each connection; true drops it without a word, as a network that is down.
+    :arg admits: asked for each connection, with both of its ends; false leaves it without an answer.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class Front:
         cluster: Cluster,
         context: ssl.SSLContext,
         force_ssl: Callable[[], bool],
-        cut: Callable[[], bool] = lambda: False,
+        cut: Callable[[], bool],
+        admits: Callable[[Address, Address], Awaitable[bool]],
     ) -> None:
         self._cluster = cluster
         self._context = context
         self._force_ssl = force_ssl
         self._cut = cut
+        self._admits = admits
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -99,6 +105,9 @@ class Front:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut():
+            return
+        if not await self._admits(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
+            await hold(reader)
             return
         async with asyncio.timeout(_PATIENCE):
             first = await self._negotiate(reader, writer)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ministack's own records of RDS instances, snapshots and groups, which this room changes in place.
 
-What begins with an underscore is ours and never shown: ``_Port`` of the front, ``_Verifier`` of the master
-password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source`` the folder of the snapshot
-that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the final snapshot.
+What begins with an underscore is ours and never shown: ``_Port`` of the front, ``_RulesPort`` that security groups
+name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source``
+the folder of the snapshot that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the
+final snapshot.
 """
 
 from __future__ import annotations

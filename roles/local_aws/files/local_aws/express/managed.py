@@ -583,7 +583,10 @@ class Resources:
         """
         targets = [{"Id": target, "Port": port}]
         await self.call(service, "elbv2", "register_targets", TargetGroupArn=arn, Targets=targets)
-        self.cloud.balancer.register(arn, target, port, real_port)
+        gateway = self.gateway(service)
+        groups, subnets = ([gateway.security_group], gateway.subnets) if gateway is not None else ([], [])
+        source = self.cloud.firewall.member(groups, self.cloud.settings.region, subnets)
+        self.cloud.balancer.register(arn, target, port, real_port, source)
 
     async def deregister(self, service: Service, arn: str, target: str, port: int) -> None:
         """Takes a task out of a target group: at once for real, then in the records."""

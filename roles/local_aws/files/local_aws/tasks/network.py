@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 VARIABLE = "LOCAL_AWS_TASK_NETWORK"
+# 127.32 … 127.63: where the tasks' programs listen; 127.64 … 127.95: the tasks' addresses; 127.96 … 127.127: what
+# stands for their own 127.0.0.1.
+_FIRST_INNER_NETWORK = 32
 _FIRST_TASK_NETWORK = 64
 _LOCALHOST_OFFSET = 32
 
@@ -20,18 +24,22 @@ _LOCALHOST_OFFSET = 32
 class Address:
     """Where a task's container port is reached.
 
-    :arg ip: the task's address.
+    :arg ip: the task's address, which its guard (guard.py) answers at.
     :arg localhost: what stands for the task's own 127.0.0.1; nobody else is told of it.
     :arg port: the real port behind the container port: the same one, where the user may open it.
+    :arg inner: where the task's program really listens; nobody is told of it but the balancer.
+    :arg inner_port: the port there.
     """
 
     ip: str
     localhost: str
     port: int
+    inner: str
+    inner_port: int
 
     def variable(self, container_port: int) -> str:
         """The value for the hook's environment variable."""
-        return f"{self.ip} {self.localhost} {container_port}={self.port}"
+        return f"{self.inner} {self.localhost} {container_port}={self.inner_port}"
 
 
 def _may_open(port: int) -> bool:
@@ -68,14 +76,18 @@ def allocate(container_port: int, taken: set[str]) -> Address:
     :raises OSError: no address is free.
     """
     if sys.platform != "linux":
-        return Address("127.0.0.1", "127.0.0.1", _free_port("127.0.0.1"))
+        inner = _free_port("127.0.0.1")
+        return Address("127.0.0.1", "127.0.0.1", _free_port("127.0.0.1"), "127.0.0.1", inner)
     for _attempt in range(100):
         network = _FIRST_TASK_NETWORK + random.randrange(_LOCALHOST_OFFSET)
+        inner = (
+            f"127.{_FIRST_INNER_NETWORK + secrets.randbelow(32)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+        )
         rest = f"{random.randrange(256)}.{random.randrange(1, 255)}"
         ip = f"127.{network}.{rest}"
         if ip in taken:
             continue
         port = container_port if _may_open(container_port) else _free_port(ip)
         if _is_free(ip, port):
-            return Address(ip, f"127.{network + _LOCALHOST_OFFSET}.{rest}", port)
+            return Address(ip, f"127.{network + _LOCALHOST_OFFSET}.{rest}", port, inner, _free_port(inner))
     raise OSError(f"No loopback address with a free port {container_port} was found for a task.")

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ..faults import Fault
+from ..firewall import Address
+from ..firewall import Peer
 from ..processes import Process
 from ..room import Call
 from ..room import Response
@@ -32,6 +34,7 @@ from . import network
 from . import secrets
 from .endpoint import PRINCIPAL
 from .endpoint import ContainerEndpoint
+from .guard import Guard
 from .images import CannotPullContainerError
 from .logs import LogDriver
 from .logs import LogsError
@@ -78,6 +81,7 @@ class _Running:
     exit_code: int | None = None
     driver: LogDriver | None = None
     address: network.Address | None = None
+    guard: Guard | None = None
     output: asyncio.Task[None] | None = None
 
 
@@ -144,6 +148,27 @@ class TaskRunner:
         await self._runtimes.provide(image)
         return is_new
 
+    def keepers(self) -> dict[int, str]:
+        """Process id of each running task's keeper → ARN of the task, all of whose processes are below its keeper."""
+        return {
+            running.process.keeper_pid: arn for arn, running in self._running.items() if running.process is not None
+        }
+
+    def reach(self, ip: str, port: int, source: Peer) -> tuple[str, int] | None:
+        """Where the balancer reaches a task.
+
+        :arg port: the container port, which the rules are about.
+        :arg source: what the balancer is for the rules.
+        :returns: host and port; None: the task's security groups do not admit the balancer, or there is no such task.
+        """
+        for arn, running in self._running.items():
+            task, address = self._tasks[arn], running.address
+            if address is not None and task.ip == ip and task.spec.container_port == port:
+                firewall = self._cloud.firewall
+                is_admitted = firewall.admits(self._arn_region(task), firewall.groups_of(task), port, source)
+                return (address.inner, address.inner_port) if is_admitted else None
+        return None
+
     def all(self) -> list[Task]:
         """All tasks, the oldest first."""
         return list(self._tasks.values())
@@ -207,6 +232,8 @@ class TaskRunner:
             )
         finally:
             self._endpoint.dismiss(task)
+            if running.guard is not None:
+                await running.guard.close()
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(shutil.rmtree, self._folder(task), True)
             code, reason = running.stop or ("EssentialContainerExited", "Essential container in task exited")
@@ -241,6 +268,11 @@ class TaskRunner:
         except OSError as error:
             raise StartError(f"ResourceInitializationError: {error}") from error
         task.ip, task.port = running.address.ip, running.address.port
+        running.guard = Guard(running.address, lambda client, server: self._admits(task, client, server))
+        try:
+            await running.guard.open()
+        except OSError as error:
+            raise StartError(f"ResourceInitializationError: {error}") from error
         self._change(task, running, "PENDING")
         values = await self._secrets(spec)
         driver = running.driver = await self._open_log(task)
@@ -330,6 +362,15 @@ class TaskRunner:
                     "the role being passed has the proper trust relationship and permissions and that your IAM user "
                     "has permissions to pass this role."
                 ) from error
+
+    async def _admits(self, task: Task, client: Address, server: Address) -> bool:
+        """Whether the task's security groups let a connection to its container port in."""
+        firewall = self._cloud.firewall
+        peer = await firewall.peer(client, server)
+        if firewall.admits(self._arn_region(task), firewall.groups_of(task), task.spec.container_port, peer):
+            return True
+        _log.info("task %s: no security group admits %s", task.id, peer.task or f"{client[0]}, which is no task")
+        return False
 
     async def _secrets(self, spec: TaskSpec) -> dict[str, str]:
         if not spec.secrets:
@@ -441,6 +482,10 @@ class TaskRunner:
     def _new_arn(self, cluster_arn: str) -> str:
         prefix, _slash, cluster = cluster_arn.partition(":cluster/")
         return f"{prefix}:task/{cluster}/{uuid.uuid4().hex}"
+
+    @staticmethod
+    def _arn_region(task: Task) -> str:
+        return task.arn.split(":")[3]
 
     def _region(self, spec: TaskSpec) -> str:
         return spec.log_region or self._cloud.settings.region

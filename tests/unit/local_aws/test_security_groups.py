@@ -1,0 +1,278 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Security groups admit connections, or nobody answers them: databases, tasks and load balancers, through boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+from conftest import LocalAws
+from conftest import eventually
+from conftest import marked_processes
+from express_support import Account
+from express_support import endpoint_of
+from test_database_instances import connect
+from test_database_instances import create
+from test_database_instances import delete
+from test_database_instances import open_to_this_machine
+from test_database_instances import wait_for
+from test_tasks_life import Stage
+from test_tasks_life import address
+from test_tasks_life import python
+
+# PostgreSQL's SSLRequest, which a server answers with one byte ("Message Formats" in its manual).
+SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
+
+# Tries over and over, and says so when the result changes.
+TRY = """
+import os, socket, time
+def once():
+    try:
+        with socket.create_connection(("localhost", int(os.environ["AT"])), timeout=1.5) as connection:
+            connection.sendall(bytes.fromhex("0000000804d2162f"))
+            return "admitted" if connection.recv(1) == b"S" else "closed"
+    except TimeoutError:
+        return "dropped"
+last = None
+while True:
+    now = once()
+    if now != last:
+        print(now)
+    last = now
+    time.sleep(0.1)
+"""
+
+
+def asks(port: int, seconds: float = 2) -> str:
+    """What becomes of a connection from this process, which is no task."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(SSL_REQUEST)
+        try:
+            return "admitted" if connection.recv(1) == b"S" else "closed"
+        except TimeoutError:
+            return "dropped"
+
+
+def tcp(port: int, source: str) -> list[dict[str, Any]]:
+    """A rule: from a security group or a CIDR block."""
+    rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+    rule |= (
+        {"UserIdGroupPairs": [{"GroupId": source}]} if source.startswith("sg-") else {"IpRanges": [{"CidrIp": source}]}
+    )
+    return [rule]
+
+
+class Network:
+    """Security groups of a test."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.ec2 = aws.client("ec2")
+
+    def group(self) -> str:
+        """A group without inbound rules."""
+        name = f"group-{uuid.uuid4().hex[:8]}"
+        return self.ec2.create_security_group(GroupName=name, Description="test")["GroupId"]
+
+    def admit(self, group: str, port: int, source: str) -> None:
+        """Adds an inbound rule."""
+        self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=tcp(port, source))
+
+    def revoke(self, group: str, port: int, source: str) -> None:
+        """Takes it back."""
+        self.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=tcp(port, source))
+
+
+@pytest.fixture(scope="module")
+def network(local_aws: LocalAws) -> Network:
+    """Makes groups."""
+    return Network(local_aws)
+
+
+@pytest.fixture(scope="module")
+def stage(local_aws: LocalAws) -> Iterator[Stage]:
+    """For tasks, which are stopped at the end."""
+    stage = Stage(local_aws)
+    yield stage
+    for arn in stage.ecs.list_tasks(family=f"family-{stage.suffix}")["taskArns"]:
+        stage.ecs.stop_task(task=arn)
+
+
+@pytest.fixture(scope="module")
+def guarded(local_aws: LocalAws, network: Network) -> Iterator[dict[str, Any]]:
+    """A private database with a group of its own; ``group`` in it."""
+    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    group = network.group()
+    create(local_aws, name, PubliclyAccessible=False, VpcSecurityGroupIds=[group])
+    yield {**wait_for(local_aws, name), "group": group}
+    delete(local_aws, name)
+
+
+def trying(stage: Stage, database: dict[str, Any], groups: list[str]) -> dict[str, Any]:
+    """A task that tries to reach a database."""
+    environment = [{"name": "AT", "value": str(database["Endpoint"]["Port"])}]
+    return stage.run(python(TRY), environment=environment, security_groups=groups)
+
+
+def says(stage: Stage, task: dict[str, Any], wanted: list[str]) -> None:
+    """Waits until a task has said this, and nothing else."""
+    eventually(lambda: stage.output(task) == wanted, 40, f"{wanted} rather than {stage.output(task)}")
+
+
+def test_only_the_tasks_of_an_admitted_group_reach_a_database(
+    network: Network, stage: Stage, guarded: dict[str, Any]
+) -> None:
+    service, other = network.group(), network.group()
+    network.admit(guarded["group"], 5432, service)
+    inside, outside = trying(stage, guarded, [service]), trying(stage, guarded, [other])
+    says(stage, inside, ["admitted"])
+    says(stage, outside, ["dropped"])
+    network.revoke(guarded["group"], 5432, service)
+    says(stage, inside, ["admitted", "dropped"])
+    network.admit(guarded["group"], 5432, service)
+    says(stage, inside, ["admitted", "dropped", "admitted"])
+    assert stage.output(outside) == ["dropped"]
+
+
+def test_a_program_that_is_no_task_reaches_nothing(
+    local_aws: LocalAws, network: Network, stage: Stage, guarded: dict[str, Any]
+) -> None:
+    service = network.group()
+    network.admit(guarded["group"], 5432, service)
+    network.admit(guarded["group"], 5432, "0.0.0.0/0")
+    port = guarded["Endpoint"]["Port"]
+    assert asks(port) == "dropped"
+    start = time.monotonic()
+    with pytest.raises(psycopg2.OperationalError, match="timeout expired"):
+        connect(local_aws, guarded, connect_timeout=2)
+    assert time.monotonic() - start >= 1.5
+    # Neither does one that calls itself a task's.
+    stage.reach(trying(stage, guarded, [service]), "RUNNING")
+    marks = [process.environ()["LOCAL_AWS_OWNER"] for process in marked_processes(local_aws.home)]
+    mark = next(item for item in marks if "#task/" in item)
+    code = (
+        f"import socket; c = socket.create_connection(('127.0.0.1', {port}), 2); c.sendall({SSL_REQUEST!r}); c.recv(1)"
+    )
+    child = os.spawnvpe(os.P_WAIT, "python3", ["python3", "-c", code], {**os.environ, "LOCAL_AWS_OWNER": mark})
+    assert child != 0
+    network.revoke(guarded["group"], 5432, "0.0.0.0/0")
+
+
+def test_a_rule_for_the_vpc_admits_tasks_in_its_subnets(
+    network: Network, stage: Stage, guarded: dict[str, Any]
+) -> None:
+    vpc = network.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
+    subnet = network.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"][0]
+    network.admit(guarded["group"], 5432, vpc["CidrBlock"])
+    group = network.group()
+    task = trying(stage, guarded, [group])
+    # Without a known subnet there is no address that the block could hold.
+    says(stage, task, ["dropped"])
+    environment = [{"name": "AT", "value": str(guarded["Endpoint"]["Port"])}]
+    within = stage.run(python(TRY), environment=environment, security_groups=[group], subnets=[subnet["SubnetId"]])
+    says(stage, within, ["admitted"])
+    network.revoke(guarded["group"], 5432, vpc["CidrBlock"])
+
+
+def test_a_connection_that_was_admitted_stays(local_aws: LocalAws, network: Network) -> None:
+    name = f"open-{uuid.uuid4().hex[:8]}"
+    group = network.group()
+    network.admit(group, 5432, "127.0.0.0/8")
+    create(local_aws, name, **open_to_this_machine(local_aws) | {"VpcSecurityGroupIds": [group]})
+    instance = wait_for(local_aws, name)
+    with contextlib.closing(connect(local_aws, instance)) as connection, connection.cursor() as cursor:
+        network.revoke(group, 5432, "127.0.0.0/8")
+        assert asks(instance["Endpoint"]["Port"]) == "dropped"
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    network.admit(group, 5432, "127.0.0.0/8")
+    local_aws.client("rds").modify_db_instance(
+        DBInstanceIdentifier=name, PubliclyAccessible=False, ApplyImmediately=True
+    )
+    eventually(lambda: asks(instance["Endpoint"]["Port"]) == "dropped", 20, "the instance to be private")
+    delete(local_aws, name)
+
+
+def test_an_instance_without_groups_gets_the_default_one(local_aws: LocalAws, network: Network) -> None:
+    name = f"default-{uuid.uuid4().hex[:8]}"
+    local_aws.client("rds").create_db_instance(
+        DBInstanceIdentifier=name,
+        Engine="postgres",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        MasterUsername="mlflow",
+        MasterUserPassword=uuid.uuid4().hex,
+    )
+    (group,) = wait_for(local_aws, name)["VpcSecurityGroups"]
+    described = network.ec2.describe_security_groups(GroupIds=[group["VpcSecurityGroupId"]])["SecurityGroups"][0]
+    assert described["GroupName"] == "default"
+    delete(local_aws, name)
+
+
+def test_only_admitted_programs_reach_a_task(network: Network, stage: Stage) -> None:
+    serving, client = network.group(), network.group()
+    server = stage.reach(stage.run(["python", "-m", "http.server", "5000"], security_groups=[serving]), "RUNNING")
+    where = address(server)
+    visit = f"""
+import time, urllib.request
+last = None
+while True:
+    try:
+        now = urllib.request.urlopen("http://{where}:5000/", timeout=1.5).status
+    except TimeoutError:
+        now = "dropped"
+    except OSError as error:
+        now = "dropped" if "timed out" in str(error) else "not yet"
+    if now not in (last, "not yet"):
+        print(now)
+        last = now
+    time.sleep(0.1)
+"""
+    visitor = stage.run(python(visit), security_groups=[client])
+    says(stage, visitor, ["dropped"])
+    network.admit(serving, 5000, client)
+    says(stage, visitor, ["dropped", "200"])
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with pytest.raises(TimeoutError):
+        opener.open(f"http://{where}:5000/", timeout=2)
+    network.admit(serving, 5000, "127.0.0.1/32")
+    assert opener.open(f"http://{where}:5000/", timeout=5).status == 200
+
+
+def test_the_balancer_reaches_a_task_by_the_managed_groups_rule(local_aws: LocalAws, network: Network) -> None:
+    account = Account(local_aws)
+    service = account.ready("admitted", {"TEXT": "hello"})
+    endpoint = endpoint_of(service)
+    assert account.get(endpoint) == (200, "hello")
+    managed = account.managed(service["serviceArn"])
+    (group,) = service["activeConfigurations"][0]["networkConfiguration"]["securityGroups"]
+    balancer = managed["ingressPaths"][0]["loadBalancerSecurityGroups"][0]["arn"].rsplit("/", 1)[-1]
+    network.revoke(group, 5000, balancer)
+
+    def reasons() -> set[str]:
+        found = [
+            target["TargetHealth"].get("Reason", "healthy")
+            for item in managed["ingressPaths"][0]["targetGroups"]
+            for target in account.elbv2.describe_target_health(TargetGroupArn=item["arn"])["TargetHealthDescriptions"]
+        ]
+        return set(found)
+
+    eventually(lambda: "Target.Timeout" in reasons(), 60, "an unhealthy target")
+    network.admit(group, 5000, balancer)
+    eventually(lambda: account.get(endpoint) == (200, "hello"), 60, "the service to be back")
+    account.gone(service["serviceArn"])
+
+
+def test_who_is_told_in_the_log(local_aws: LocalAws, guarded: dict[str, Any]) -> None:
+    assert asks(guarded["Endpoint"]["Port"]) == "dropped"
+    wanted = rf"database {guarded['DBInstanceIdentifier']}: no security group admits 127\.0\.0\.1, which is no task"
+    eventually(lambda: re.search(wanted, local_aws.log()), 10, "a line in the log")
