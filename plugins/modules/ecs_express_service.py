@@ -174,6 +174,38 @@ options:
         O(cpu_architecture).
       - Needs botocore 1.43.32 or later.
     type: str
+  deployment_configuration:
+    description:
+      - How updates of the service are carried out. Only the suboptions given are compared, and changing them starts no
+        deployment. ECS takes them by C(ecs:UpdateService), which the caller must be allowed to call.
+      - They are set before an update begins. With a new service they are set after its first deployment, which they do
+        not concern. With O(wait=false) that is left to the next run.
+    type: dict
+    suboptions:
+      rollback_on_alarm:
+        description:
+          - Whether an update is rolled back when the alarm that ECS makes for the service goes off. It does when more
+            than 1 % of the answers of the old or the new revision are 4xx or 5xx in two minutes of three. Up to four
+            4xx in a minute are overlooked. ECS takes V(true) if it is not given.
+          - A healthy server answers 4xx to clients that are not logged in yet, ask for what is not there, or search a
+            public address for weaknesses. With V(false) they roll nothing back. Tasks that do not start, end or do not
+            pass their health checks still do, by the circuit breaker.
+        type: bool
+      canary_percent:
+        description:
+          - Percentage of the requests that the new revision gets first, from 0.1 to 100. ECS takes 5 if it is not
+            given.
+        type: float
+      canary_bake_time_in_minutes:
+        description:
+          - How long the new revision has only O(deployment_configuration.canary_percent) of the requests, in minutes,
+            from 0 to 1440. ECS takes 3 if it is not given.
+        type: int
+      bake_time_in_minutes:
+        description:
+          - How long the old revision is kept after all requests have gone to the new one, in minutes, from 0 to 1440.
+            ECS takes 3 if it is not given.
+        type: int
   wait:
     description:
       - Wait for the deployment, or for the end of the deletion. The wait is taken up by running the same task again,
@@ -330,6 +362,15 @@ EXAMPLES = r"""
     wait: true
     rolled_back: fail
 
+- name: A quicker update that refused clients do not roll back
+  mlops.mlflow_aws.ecs_express_service:
+    service_name: tracking
+    memory: "4096"
+    deployment_configuration:
+      rollback_on_alarm: false
+      canary_bake_time_in_minutes: 0
+      bake_time_in_minutes: 1
+
 - name: Delete the service, and wait until its name and its security group are free
   mlops.mlflow_aws.ecs_express_service:
     service_name: tracking
@@ -429,6 +470,11 @@ deployment:
       description: The revision that it moves to.
       type: str
       sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
+deployment_configuration:
+  description: How updates of the service are carried out after this run, as in O(deployment_configuration).
+  returned: when O(deployment_configuration) is given, and ECS was asked
+  type: dict
+  sample: {rollback_on_alarm: false, canary_percent: 5.0, canary_bake_time_in_minutes: 3, bake_time_in_minutes: 3}
 recreated:
   description: Whether the service was stuck and therefore deleted and created again.
   returned: always, unless the call of AWS itself failed
@@ -485,6 +531,7 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
@@ -544,6 +591,15 @@ ARGUMENT_SPEC: dict[str, Any] = {
         },
     },
     "task_definition_arn": {"type": "str"},
+    "deployment_configuration": {
+        "type": "dict",
+        "options": {
+            "rollback_on_alarm": {"type": "bool"},
+            "canary_percent": {"type": "float"},
+            "canary_bake_time_in_minutes": {"type": "int"},
+            "bake_time_in_minutes": {"type": "int"},
+        },
+    },
     "tags": {"type": "dict", "aliases": ["resource_tags"]},
     "purge_tags": {"type": "bool", "default": True},
     "wait": {"type": "bool", "default": True},
@@ -589,6 +645,7 @@ def main() -> None:
             recreate_stuck=params["recreate_stuck"],
             stall_timeout=params["stall_timeout"],
             rolled_back=params["rolled_back"],
+            deployment_configuration=settings.wanted(params["deployment_configuration"]),
             check_mode=module.check_mode,
         )
         progress = Progress(request.name, hidden=module.no_log_values)
@@ -611,6 +668,8 @@ def main() -> None:
     }
     if result.deployment:
         returned["deployment"] = result.deployment
+    if params["deployment_configuration"] and result.deployment_configuration:
+        returned["deployment_configuration"] = result.deployment_configuration
     if result.rolled_back:
         returned["rolled_back"] = result.rolled_back
     module.exit_json(**returned)

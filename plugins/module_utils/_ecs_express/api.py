@@ -114,6 +114,14 @@ def force_deployment(client: Client, *, cluster: str, name: str) -> Resource:
     return service
 
 
+@EcsExpressErrorHandler.common_error_handler("change how the service's updates are carried out")
+def configure_deployments(client: Client, *, cluster: str, name: str, configuration: Resource) -> Resource:
+    """UpdateService with nothing but deploymentConfiguration, which starts no deployment; the service after it."""
+    answer = client.update_service(aws_retry=True, cluster=cluster, service=name, deploymentConfiguration=configuration)
+    service: Resource = answer["service"]
+    return service
+
+
 @EcsExpressErrorHandler.common_error_handler("list the deployments of the service")
 def list_deployments(client: Client, *, cluster: str, service: str, limit: int = 20) -> list[Resource]:
     """The newest ``limit`` deployments, newest first; [] while ECS does not know the service yet (or any more)."""

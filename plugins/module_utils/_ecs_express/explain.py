@@ -374,7 +374,7 @@ _HOST_REMEDY = (
 # tasks error messages" in its guide), Elastic Load Balancing (target health reasons), PostgreSQL's client and MLflow.
 _CAUSES = (
     _cause(
-        r"exec format error",
+        r"exec format error|descriptor matching platform",
         "the image is built for another processor architecture",
         "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image",
         in_log=True,
@@ -404,6 +404,13 @@ _CAUSES = (
         "raise memory (MLflow needs 2048 MiB at least)",
     ),
     _cause(
+        r"certificate verify failed|server certificate for .* does not match host name|root certificate file .* does not exist",
+        "the container does not trust its database's certificate",
+        "give it the certificate of the authority that signed the database's (PGSSLROOTCERT; mlflow_db_ca_path of the role "
+        "mlflow), and the host name that the certificate is for",
+        in_log=True,
+    ),
+    _cause(
         r"password authentication failed|no pg_hba\.conf entry|"
         r"(connection to server|could not connect to server|could not translate host name)|"
         r"psycopg2?\S*OperationalError|OperationalError.*(refused|timed? ?out|timeout)",
@@ -419,9 +426,14 @@ _CAUSES = (
         in_log=True,
     ),
     _cause(
-        r"codes: \[(401|403)",
-        "the health check is answered with 401 or 403: the path needs a login or refuses the load balancer's host name",
+        r"codes: \[401",
+        "the health check is answered with 401: the path needs a login",
         "use a health_check_path that answers 200 without login (/health for MLflow)",
+    ),
+    _cause(
+        r"codes: \[403",
+        "the health check is answered with 403: the path needs a login, or the server refuses the task's address as host",
+        "use a health_check_path that answers 200 whoever calls it by whatever name (/health for MLflow)",
     ),
     _cause(
         r"codes: \[404",
@@ -461,7 +473,8 @@ _CAUSES = (
     _cause(
         r"RollbackAlarm|alarm(s)? (detected|triggered)|alarm triggered|in ALARM",
         "more than 1 % of the requests during the deployment were answered with 4xx or 5xx",
-        "look for clients that call without login or for things that do not exist (401, 404), then deploy again",
+        "look for clients that call without login or for things that do not exist (401, 404), then deploy again; with "
+        "deployment_configuration.rollback_on_alarm=false they roll nothing back",
     ),
     _cause(
         r"Target\.Timeout|Request timed out",

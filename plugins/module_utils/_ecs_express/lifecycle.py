@@ -18,6 +18,7 @@ from . import api
 from . import compare
 from . import explain
 from . import preflight
+from . import settings
 from . import shapes
 from . import waiters
 from .common import EcsExpressError
@@ -61,6 +62,7 @@ class Request:
     stall_timeout: float = waiters.STALL_SECONDS
     rolled_back: str = "retry"
     check_mode: bool = False
+    deployment_configuration: Canonical = field(default_factory=dict)
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Result:
     before: Canonical = field(default_factory=dict)
     after: Canonical = field(default_factory=dict)
     rolled_back: Canonical | None = None
+    deployment_configuration: Canonical | None = None
     progress: list[str] = field(default_factory=list)
     recreated: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -88,6 +91,7 @@ class _State:
     config: Resource
     canonical: Canonical
     managed_groups: set[str] | None = None
+    ordinary: Resource = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -162,6 +166,7 @@ class Lifecycle:
         state = self._read(str(found["serviceArn"]))
         if request.wait and not request.check_mode and state.flying and state.flying["status"] in waiters.FAILING:
             state = self._settle(state)
+        state.ordinary = found
         return self._update(state)
 
     def _check_botocore(self) -> None:
@@ -228,8 +233,11 @@ class Lifecycle:
         result.changed = True
         result.before = before or {}
         result.after = {k: v for k, v in predicted.items() if v not in (None, "", {}, []) and k != "status"}
+        if request.deployment_configuration:
+            result.after["deployment_configuration"] = request.deployment_configuration
         if request.check_mode:
             result.service = predicted
+            result.deployment_configuration = {**settings.DEFAULTS, **request.deployment_configuration}
             return result
         known: frozenset[str] = frozenset()
         if found is not None:
@@ -296,8 +304,9 @@ class Lifecycle:
         if self._role_differs(state):
             return self._replace(state)
         redeploy = not changes and (request.force or _is_broken(state))
-        result.changed = bool(changes or to_set or to_remove or redeploy)
-        result.before, result.after = changes.before, changes.after
+        how = settings.changes(request.deployment_configuration, state.ordinary)
+        result.changed = bool(changes or to_set or to_remove or redeploy or how)
+        result.before, result.after = {**changes.before, **how.before}, {**changes.after, **how.after}
         self._diff_of_tags(state, to_set, to_remove)
         if redeploy:
             latest = (state.deployments or [{}])[0]
@@ -305,6 +314,7 @@ class Lifecycle:
             result.after["deployment"] = "a new one"
         if request.check_mode:
             result.service = self._predicted_update(state, changes)
+            result.deployment_configuration = {**settings.current(state.ordinary), **request.deployment_configuration}
             result.deployment = shapes.deployment(state.flying)
             return result
         if to_set:
@@ -312,6 +322,9 @@ class Lifecycle:
         if to_remove:
             api.untag(self.ecs, state.arn, to_remove)
         self._sent = bool(to_set or to_remove)
+        if not _is_first(state.flying):
+            # Before the update, so that they hold for its deployment already; a first one is left in peace.
+            self._configure(state.ordinary)
         if changes:
             expected = self._update_call(state, changes)
         elif redeploy:
@@ -381,6 +394,8 @@ class Lifecycle:
         """Delete, wait, create again; what the user did not give is taken over from the old service."""
         before = self._shown_config(state)
         self._take_over(state)
+        how = {**settings.special(state.ordinary), **self.request.deployment_configuration}
+        self.request = replaced(self.request, deployment_configuration=how)
         if not self.request.check_mode:
             self._check_complete(compare.overlay({}, self.request.wanted))
             self._refuse_useless_role()
@@ -539,7 +554,37 @@ class Lifecycle:
             raise self._explained(e, arn, e.kwargs.get("deployment")) from e
         except (waiters.FailedDeployment, waiters.WaitTimeout) as e:
             raise self._explained(e, arn, e.kwargs.get("deployment"), early[0] if early else None) from e
+        self._configure_after()
         return self._report(arn, deployment)
+
+    def _configure(self, ordinary: Resource) -> None:
+        """Let the service's updates be carried out as wanted; nothing is sent if they already are."""
+        request = self.request
+        want = request.deployment_configuration
+        if not want:
+            return
+        if settings.changes(want, ordinary):
+            own = f"{shapes.cluster_name(request.cluster)}/{request.name}/RollbackAlarm"
+            ordinary = api.configure_deployments(
+                self.ecs,
+                cluster=request.cluster,
+                name=request.name,
+                configuration=settings.to_send(want, ordinary, own),
+            )
+            self._sent = True
+        self.result.deployment_configuration = settings.current(ordinary)
+
+    def _configure_after(self) -> None:
+        """A new service has its settings from ECS, and a deployment may have lost what was set."""
+        request, result = self.request, self.result
+        if not request.deployment_configuration:
+            return
+        ordinary = api.find_service(self.ecs, cluster=request.cluster, name=request.name) or {}
+        lost = settings.changes(request.deployment_configuration, ordinary)
+        if lost and not result.changed:
+            result.before, result.after = {**result.before, **lost.before}, {**result.after, **lost.after}
+            result.changed = True
+        self._configure(ordinary)
 
     def _never_ran(self, arn: str) -> bool:
         """Whether it is certain that no task of the service was ever started: then nothing is lost by its deletion."""
@@ -648,6 +693,11 @@ def _without_managed_log_group(config: Canonical, cluster: str, name: str) -> Ca
 def _known_of_revision(wanted: Canonical, tried: Canonical) -> Canonical:
     """The part of ``wanted`` that a revision tells: not all fields can be read back from one."""
     return {key: value for key, value in wanted.items() if key in tried}
+
+
+def _is_first(deployment: Resource | None) -> bool:
+    """Whether a deployment is one that goes from nothing to something."""
+    return deployment is not None and not deployment.get("sourceServiceRevisions")
 
 
 def _is_broken(state: _State) -> bool:

@@ -24,6 +24,14 @@ import boto3
 ACCOUNT = "arn:aws:ecs:eu-central-1:123456789012"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 INFRASTRUCTURE_ROLE = "arn:aws:iam::123456789012:role/infrastructure"
+SETTINGS = {
+    "strategy": "CANARY",
+    "maximumPercent": 200,
+    "minimumHealthyPercent": 100,
+    "bakeTimeInMinutes": 3,
+    "canaryConfiguration": {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 3},
+    "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+}
 EXECUTION_ROLE = "arn:aws:iam::123456789012:role/execution"
 
 
@@ -78,6 +86,8 @@ class Manners:
         marks_groups: whether those carry ECS's tag.
         managed_first: whether ECS's group stands before the user's.
         own_tags: tags that ECS adds.
+        keeps_settings: whether UpdateService keeps the deployment settings that it is not sent.
+        forgets_settings: whether ECS sets its alarm anew at each deployment.
     """
 
     nothing: Any = None
@@ -89,6 +99,8 @@ class Manners:
     marks_groups: bool = True
     managed_first: bool = False
     own_tags: tuple[str, ...] = ()
+    keeps_settings: bool = False
+    forgets_settings: bool = False
 
 
 class FakeEcs:
@@ -244,6 +256,13 @@ class FakeEcs:
         if service.get("_revisions"):
             self.deployments[arn]["sourceServiceRevisions"] = [{"arn": service["_revisions"][-1]}]
         service["_revisions"] = [*service.get("_revisions", [])[-1:], revision]
+        settings = service.setdefault("deploymentConfiguration", copy.deepcopy(SETTINGS))
+        name = f"default/{service['serviceName']}/RollbackAlarm"
+        alarms = settings.setdefault("alarms", {"alarmNames": [], "enable": True, "rollback": True})
+        if name not in alarms["alarmNames"]:
+            alarms["alarmNames"] = [*alarms["alarmNames"], name]
+        if self.manners.forgets_settings:
+            alarms |= {"enable": True, "rollback": True}
         return revision
 
     def _define(self, service: dict[str, Any], config: dict[str, Any]) -> str:
@@ -382,9 +401,22 @@ class FakeEcs:
     def do_DescribeServiceRevisions(self, serviceRevisionArns: list[str]) -> Any:
         return {"serviceRevisions": [_public(self.revisions[arn]) for arn in serviceRevisionArns]}
 
-    def do_UpdateService(self, service: str, cluster: str = "default", forceNewDeployment: bool = False) -> Any:
+    def do_UpdateService(
+        self,
+        service: str,
+        cluster: str = "default",
+        forceNewDeployment: bool = False,
+        deploymentConfiguration: dict[str, Any] | None = None,
+    ) -> Any:
         arn = f"{ACCOUNT}:service/{self._cluster(cluster)}/{service}"
         found = self._active(arn)
+        if deploymentConfiguration is not None:
+            if deploymentConfiguration.get("strategy", "CANARY") != "CANARY":
+                raise Answer("InvalidParameterException", "Updating to it is not supported for ExpressGatewayServices.")
+            kept = found["deploymentConfiguration"] if self.manners.keeps_settings else {}
+            found["deploymentConfiguration"] = {**kept, **deploymentConfiguration}
+        if not forceNewDeployment:
+            return {"service": _public(found)}
         config = self.revisions[found["_revisions"][-1]]["_config"]
         self._deploy(found, {k: v for k, v in config.items() if k not in ("serviceRevisionArn", "createdAt")})
         return {"service": {"serviceArn": arn}}
