@@ -63,7 +63,9 @@ class Saver:
         while True:
             timeout = None if self._due is None else max(0.0, self._due - self._loop.time())
             try:
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
                 self._wake.clear()
                 continue
             except TimeoutError:

@@ -120,8 +120,10 @@ class Run:
         self.cloud.changed()
 
     async def _pause(self, aws_seconds: float) -> None:
+        # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._interrupted.wait(), self.cloud.clock.real(aws_seconds))
+            async with asyncio.timeout(self.cloud.clock.real(aws_seconds)):
+                await self._interrupted.wait()
         if self._interrupt is not None:
             raise self._interrupt
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -136,10 +137,10 @@ class Fleet:
             except Exception:
                 log.exception("tasks of %s", self.revision.arn)
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(0.1, self.cloud.clock.real(TICK_SECONDS)))
-            except TimeoutError:
-                continue
+            # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.1, self.cloud.clock.real(TICK_SECONDS))):
+                    await self._wake.wait()
 
     async def _once(self) -> None:
         await self._replace_ill()

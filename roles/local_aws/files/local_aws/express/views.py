@@ -132,7 +132,8 @@ class Views:
                 **result,
                 "updatedAt": stamp(deployment.updated),
                 "stoppedAt": stamp(deployment.stopped),
-                "sourceServiceRevisions": sources,
+                # Absent without any: AWS CLI 2 takes the member's presence for at least one (serviceviewcollector.py).
+                "sourceServiceRevisions": sources or None,
                 "targetServiceRevision": self._revision_summary(service, deployment.target, deployment),
                 "lifecycleStage": deployment.stage or None,
                 "deploymentConfiguration": self._settings(service),

@@ -1,0 +1,67 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs in the background ends when it is told to, also at the moment at which it was about to do something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local_aws.express.deploy import Run
+from local_aws.express.fleet import Fleet
+from local_aws.persistence import Saver
+
+CLOCK = SimpleNamespace(real=lambda seconds: seconds)
+
+
+def saver(home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
+    made = Saver(home, [])
+    made._order(60)
+    return made.run, lambda: made._order(50)
+
+
+def fleet(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
+    made = Fleet.__new__(Fleet)
+    made.cloud, made._wake = SimpleNamespace(clock=CLOCK), asyncio.Event()  # type: ignore[assignment]
+
+    async def once() -> None: ...
+
+    made._once = once  # type: ignore[method-assign]
+    return made._keep, made._wake.set
+
+
+def deployment(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
+    made = Run.__new__(Run)
+    made.cloud, made._interrupt, made._interrupted = SimpleNamespace(clock=CLOCK), None, asyncio.Event()  # type: ignore[assignment]
+
+    async def pauses() -> None:
+        while True:
+            await made._pause(60)
+            made._interrupted.clear()
+
+    return pauses, made._interrupted.set
+
+
+@pytest.mark.parametrize("kind", [saver, fleet, deployment])
+@pytest.mark.parametrize("turns", range(6))
+def test_a_stop_that_comes_together_with_work_is_not_lost(
+    tmp_path: Path, kind: Callable[[Path], Any], turns: int
+) -> None:
+    async def scenario() -> None:
+        work, wake = kind(tmp_path)
+        running = asyncio.create_task(work())
+        await asyncio.sleep(0.01)
+        wake()
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _pending = await asyncio.wait({running}, timeout=5)
+        assert done, f"it goes on after {turns} turns of the loop"
+
+    asyncio.run(scenario())
