@@ -31,6 +31,13 @@ options:
     description:
       - Bearer token, for a server behind OpenID Connect. Excludes O(username) and O(password).
     type: str
+  login_secret_arn:
+    description:
+      - ARN or name of a secret in AWS Secrets Manager that holds the login, a JSON object with C(username) and
+        C(password), or with a bearer C(token). The module reads it itself, so that no variable ever holds the password.
+      - Excludes O(username), O(password) and O(token). Needs C(boto3) and the permission
+        C(secretsmanager:GetSecretValue).
+    type: str
   request_timeout:
     description:
       - Seconds after which one request to the server counts as unanswered.

@@ -57,7 +57,10 @@ seealso:
   - module: mlops.mlflow_aws.mlflow_health
 extends_documentation_fragment:
   - mlops.mlflow_aws.mlflow_connection
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
   - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.actiongroup
 attributes:
   check_mode:
     support: full
@@ -70,16 +73,17 @@ notes:
   - Its steps are shown on standard error while it runs, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off. The command's own output is shown at the end
     only; to see it earlier, follow O(log_path).
+  - The AWS options serve O(login_secret_arn) only. They have nothing to do with O(tracking_uri).
 requirements:
   - python >= 3.11
+  - boto3 and botocore, with O(login_secret_arn) only
 """
 
 EXAMPLES = r"""
 - name: Fill the server with MLflow's demo
   mlops.mlflow_aws.mlflow_demo:
     tracking_uri: https://mlflow.example.org
-    username: admin
-    password: "{{ mlflow_admin_password }}"
+    login_secret_arn: mlflow/login
   register: demo
 
 - name: Show what is there
@@ -174,19 +178,18 @@ reason:
 import time
 import typing
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
-def open_log(module: AnsibleModule, secrets: list[str]) -> Log:
+def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:
     """The log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
@@ -197,7 +200,7 @@ def open_log(module: AnsibleModule, secrets: list[str]) -> Log:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = AnsibleAWSModule(
         argument_spec={
             **connection_argument_spec(),
             "executable": {"type": "path"},
@@ -208,6 +211,7 @@ def main() -> None:
             "max_retries": {"type": "int", "default": 3},
         },
         supports_check_mode=True,
+        check_boto3=False,
         **CONNECTION_RULES,
     )
     params = module.params
@@ -218,7 +222,7 @@ def main() -> None:
     started = time.monotonic()
     report: dict[str, typing.Any] = {}
     try:
-        connection = parse_connection(params)
+        connection = connect(module)
         log = open_log(module, connection.secrets)
         try:
             changed = ensure_demo(

@@ -35,7 +35,8 @@ options:
     description:
       - S3 bucket that the stored artifact must be seen in before it is deleted again. Needs O(check_artifacts=true),
         C(boto3), and the permission C(s3:GetObject) on the bucket.
-      - The AWS options of this module serve this one request only. They have nothing to do with O(tracking_uri).
+      - The AWS options of this module serve this question and O(login_secret_arn). They have nothing to do with
+        O(tracking_uri).
     type: str
   artifact_prefix:
     description:
@@ -86,7 +87,7 @@ attributes:
     support: full
 requirements:
   - python >= 3.11
-  - boto3 and botocore, with O(artifact_bucket) only
+  - boto3 and botocore, with O(artifact_bucket) and O(login_secret_arn) only
 """
 
 EXAMPLES = r"""
@@ -97,8 +98,7 @@ EXAMPLES = r"""
 - name: Wait until a new deployment can be used, artifacts included
   mlops.mlflow_aws.mlflow_health:
     tracking_uri: "{{ ecs_express_url }}"
-    username: admin
-    password: "{{ mlflow_admin_password }}"
+    login_secret_arn: mlflow/login
     check_artifacts: true
     artifact_bucket: mlflow-artifacts-123456789012-eu-central-1
     expected_version: 3.17.2
@@ -123,7 +123,7 @@ reason:
     - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),
       V(login_rejected), V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled),
       V(unexpected_answer), V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
-    - "Not tried at all: V(bad_uri), V(bad_ca)."
+    - "Not tried at all: V(bad_uri), V(bad_ca), V(bad_secret)."
   returned: always
   type: str
   sample: ready
@@ -211,7 +211,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import wait_until_ready
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
@@ -298,7 +298,7 @@ def main() -> None:
     waiting = Waiting(tell=progress.say)
     uri = params["tracking_uri"]
     try:
-        client = Client(parse_connection(params))
+        client = Client(connect(module))
         uri = client.connection.tracking_uri
         questions = Questions(
             database=params["check_database"],

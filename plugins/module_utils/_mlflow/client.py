@@ -33,6 +33,8 @@ from ansible.module_utils.urls import Request
 
 # Upper bound of what is read from one answer: enough for 500 traces, too little to fill the memory.
 _MAX_BODY = 64 * 1024 * 1024
+# mlflow/utils/workspace_utils.py: WORKSPACE_HEADER_NAME.
+_WORKSPACE = "X-MLFLOW-WORKSPACE"
 
 # OpenSSL's X509_V_ERR_* (openssl/x509_vfy.h).
 _CERTIFICATE_REASONS = {
@@ -88,6 +90,7 @@ class Connection:
         username, password: HTTP basic login.
         token: bearer token, instead of username and password.
         timeout: seconds for one request.
+        workspace: the workspace that requests are about; default: the server's own choice.
     """
 
     tracking_uri: str
@@ -96,6 +99,7 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     timeout: float = 30.0
+    workspace: str | None = None
 
     @property
     def host(self) -> str:
@@ -145,6 +149,7 @@ def parse_connection(params: Mapping[str, typing.Any]) -> Connection:
         password=params.get("password") or None,
         token=params.get("token") or None,
         timeout=float(params.get("request_timeout") or 30),
+        workspace=params.get("workspace") or None,
     )
 
 
@@ -201,6 +206,8 @@ class Client:
         authorization = _authorization(connection)
         if authorization:
             headers["Authorization"] = authorization
+        if connection.workspace:
+            headers[_WORKSPACE] = connection.workspace
         self._request = Request(
             headers=headers,
             http_agent="mlops.mlflow_aws",

@@ -11,7 +11,13 @@ from __future__ import annotations
 import typing
 
 CONNECTION_RULES: dict[str, typing.Any] = {
-    "mutually_exclusive": [("token", "username"), ("token", "password")],
+    "mutually_exclusive": [
+        ("token", "username"),
+        ("token", "password"),
+        ("login_secret_arn", "username"),
+        ("login_secret_arn", "password"),
+        ("login_secret_arn", "token"),
+    ],
     "required_together": [("username", "password")],
 }
 
@@ -23,5 +29,6 @@ def connection_argument_spec() -> dict[str, dict[str, typing.Any]]:
         "username": {"type": "str"},
         "password": {"type": "str", "no_log": True},
         "token": {"type": "str", "no_log": True},
+        "login_secret_arn": {"type": "str", "no_log": False},
         "request_timeout": {"type": "int", "default": 30},
     }

@@ -1,0 +1,113 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""Logins and passwords that lie in AWS Secrets Manager, read by the module itself so that no variable ever holds them.
+
+Every value that is read here is hidden from all that the module says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import typing
+
+with contextlib.suppress(ImportError):  # Told by check_sdk_version_supported.
+    import botocore.exceptions
+
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
+from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+
+from .client import Connection
+from .client import MlflowError
+from .client import parse_connection
+
+if typing.TYPE_CHECKING:
+    from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+CURRENT = "AWSCURRENT"
+
+
+class MissingSecret(MlflowError):
+    """There is no such secret, or it has no version with that staging label."""
+
+
+def connect(module: AnsibleAWSModule) -> Connection:
+    """Make the connection from the module's options, its login from the secret where one is named.
+
+    Raises:
+        MlflowError: the options or the secret cannot serve.
+    """
+    params = dict(module.params)
+    secret = params.get("login_secret_arn")
+    if secret:
+        # What is wrong with the rest is said first, without asking AWS.
+        parse_connection(params)
+        members = _members(read_text(module, secret, "login_secret_arn"), secret, "login_secret_arn")
+        names = ("token",) if "token" in members else ("username", "password")
+        for name in names:
+            if not isinstance(members.get(name), str) or not members[name]:
+                raise MlflowError("bad_secret", f"The secret {secret} (login_secret_arn) has no member {name}.")
+            params[name] = members[name]
+        module.no_log_values.add(params[names[-1]])
+    return parse_connection(params)
+
+
+def read_member(module: AnsibleAWSModule, secret: str, key: str, option: str, stage: str = CURRENT) -> str:
+    """Return one member of a secret that holds a JSON object, or with an empty key the whole text.
+
+    Args:
+        module: has the AWS options.
+        secret: ARN or name.
+        key: name of the member.
+        option: where the secret was named, for the sentence.
+        stage: staging label of the version.
+
+    Raises:
+        MissingSecret: it, or that version, does not exist.
+        MlflowError: it cannot be read, or has no such member.
+    """
+    text = read_text(module, secret, option, stage)
+    if key:
+        value = _members(text, secret, option).get(key)
+        if not isinstance(value, str) or not value:
+            raise MlflowError("bad_secret", f"The secret {secret} ({option}) has no member {key}.")
+        text = value
+    module.no_log_values.add(text)
+    return text
+
+
+def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = CURRENT) -> str:
+    """Return the text of a secret's version."""
+    try:
+        check_sdk_version_supported(warn=module.warn)
+    except AnsibleBotocoreError as error:
+        raise MlflowError("bad_secret", f"{option} needs boto3: {error}") from error
+    retry = AWSRetry.jittered_backoff(retries=6, catch_extra_error_codes=["ThrottlingException"])
+    client = module.client("secretsmanager", retry_decorator=retry)
+    try:
+        answer = client.get_secret_value(SecretId=secret, VersionStage=stage, aws_retry=True)
+    except botocore.exceptions.ClientError as error:
+        details = error.response.get("Error", {})
+        text = f"{details.get('Code', '')}: {details.get('Message', '')}"
+        kind = MissingSecret if details.get("Code") == "ResourceNotFoundException" else MlflowError
+        raise kind("bad_secret", f"The secret {secret} ({option}) cannot be read: {text}") from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise MlflowError("bad_secret", f"The secret {secret} ({option}) cannot be read: {error}") from error
+    if not answer.get("SecretString"):
+        raise MlflowError("bad_secret", f"The secret {secret} ({option}) holds no text.")
+    return str(answer["SecretString"])
+
+
+def _members(text: str, secret: str, option: str) -> dict[str, typing.Any]:
+    try:
+        members = json.loads(text)
+    except ValueError:
+        members = None
+    if not isinstance(members, dict):
+        raise MlflowError("bad_secret", f"The secret {secret} ({option}) does not hold a JSON object.")
+    return members
