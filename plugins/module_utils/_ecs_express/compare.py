@@ -238,8 +238,12 @@ def _merged(current: Canonical, wanted: Canonical, base: Path = (), keep_groups:
     return result
 
 
-def _drop_empty(config: Canonical) -> Canonical:
-    cleaned = {k: _drop_empty(v) if isinstance(v, dict) else v for k, v in config.items()}
+def _drop_empty(config: Canonical, base: Path = ()) -> Canonical:
+    """Without what asks for nothing. An environment variable may well be empty."""
+    cleaned = {
+        k: _drop_empty(v, (*base, k)) if isinstance(v, dict) and (*base, k) not in _MAPS else v
+        for k, v in config.items()
+    }
     return {k: v for k, v in cleaned.items() if v not in (None, "", [], {})}
 
 

@@ -404,10 +404,11 @@ _CAUSES = (
         "raise memory (MLflow needs 2048 MiB at least)",
     ),
     _cause(
-        r"certificate verify failed|server certificate for .* does not match host name|root certificate file .* does not exist",
+        r"certificate verify failed|server certificate for .* does not match host name|"
+        r"root certificate file .* does not exist",
         "the container does not trust its database's certificate",
-        "give it the certificate of the authority that signed the database's (PGSSLROOTCERT; mlflow_db_ca_path of the role "
-        "mlflow), and the host name that the certificate is for",
+        "give it the certificate of the authority that signed the database's (PGSSLROOTCERT; mlflow_db_ca_path of the "
+        "role mlflow), and the host name that the certificate is for",
         in_log=True,
     ),
     _cause(
@@ -432,7 +433,7 @@ _CAUSES = (
     ),
     _cause(
         r"codes: \[403",
-        "the health check is answered with 403: the path needs a login, or the server refuses the task's address as host",
+        "the health check is answered with 403: the path needs a login, or the server refuses to be called by address",
         "use a health_check_path that answers 200 whoever calls it by whatever name (/health for MLflow)",
     ),
     _cause(

@@ -46,6 +46,16 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "database",
         "security group",
     ),
+    "database certificate": (
+        Evidence(
+            log=[
+                'psycopg2.OperationalError: connection to server at "db.example.com" (10.0.0.7), port 5432 failed: '
+                "SSL error: certificate verify failed"
+            ]
+        ),
+        "does not trust its database's certificate",
+        "mlflow_db_ca_path",
+    ),
     "database password": (
         Evidence(log=['FATAL:  password authentication failed for user "mlflow"']),
         "log in to its database",
@@ -58,8 +68,23 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
     ),
     "login on the health path": (
         Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [401]"]),
-        "401 or 403",
+        "401: the path needs a login",
         "/health",
+    ),
+    "forbidden health path": (
+        Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [403]"]),
+        "403",
+        "/health",
+    ),
+    "architecture in the manifest": (
+        Evidence(
+            tasks=[
+                "task a STOPPED: CannotPullContainerError: pull image manifest has been retried 7 time(s): image "
+                "Manifest does not contain descriptor matching platform 'linux/amd64'"
+            ]
+        ),
+        "processor architecture",
+        "cpu_architecture",
     ),
     "server error": (
         Evidence(targets=["target 1:5000 is unhealthy: Health checks failed with these codes: [500]"]),

@@ -128,6 +128,14 @@ def test_create(run: Run, ecs: FakeEcs) -> None:
     assert ecs.sent["CreateExpressGatewayService"]["tags"] == [{"key": "team", "value": "research"}]
 
 
+def test_environment_variable_that_is_empty_is_created(run: Run, ecs: FakeEcs) -> None:
+    params = full_params()
+    params["primary_container"]["environment"] = {"EMPTY": "", "NULL": None, "MODE": "plain"}
+    four_steps(run, ecs, params)
+    sent = ecs.sent["CreateExpressGatewayService"]["primaryContainer"]["environment"]
+    assert {item["name"]: item["value"] for item in sent} == {"EMPTY": "", "NULL": "", "MODE": "plain"}
+
+
 CONTAINER_CHANGES: dict[str, dict[str, Any]] = {
     "image": {"image": "example.com/app:2"},
     "container_port": {"container_port": 8080},
