@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment that is cut off again and again is completed, with the same password; destroyed, it can be had again.
+"""A deployment that is cut off again and again is completed, with the same passwords; destroyed, it can be had again.
 
 One deployment goes through all tests here, in their order: each takes up what the one before has left.
 """
@@ -11,6 +11,7 @@ import json
 import secrets
 import subprocess
 from typing import Any
+from typing import ClassVar
 
 import botocore.exceptions
 import pytest
@@ -33,16 +34,19 @@ EXPIRED = {
 
 
 class Secret:
-    """The password's version, which must stay the same from the first run on."""
+    """The secrets' versions, which must stay the same from the run on that made them."""
 
-    first = ""
+    first: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def unchanged(cls, aws: LocalAws) -> None:
         """Assert that."""
-        now = aws.client("secretsmanager").get_secret_value(SecretId=f"{NAME}/database")["VersionId"]
-        cls.first = cls.first or now
-        assert now == cls.first
+        secrets_manager = aws.client("secretsmanager")
+        for one in secrets_manager.list_secrets()["SecretList"]:
+            if one["Name"].startswith(f"{NAME}/"):
+                now = secrets_manager.get_secret_value(SecretId=one["Name"])["VersionId"]
+                assert now == cls.first.setdefault(one["Name"], now)
+        assert f"{NAME}/database" in cls.first
 
 
 def deploy(aws: LocalAws, **options: Any) -> Played:
@@ -131,6 +135,7 @@ def test_nothing_is_left_to_change(calm: LocalAws) -> None:
     assert deploy(calm).succeeded().changed == {"localhost": 0}
     assert calm.writes() == []
     Secret.unchanged(calm)
+    assert set(Secret.first) == {f"{NAME}/database", f"{NAME}/login", f"{NAME}/server"}
 
 
 def test_validated(aws: LocalAws) -> None:
@@ -147,7 +152,7 @@ def test_destroyed_twice(aws: LocalAws) -> None:
     assert f"Database snapshot {NAME}-final-" in again.output
 
 
-def test_deployed_again_it_takes_up_the_bucket_and_the_secret(aws: LocalAws) -> None:
+def test_deployed_again_it_takes_up_the_bucket_and_the_secrets(aws: LocalAws) -> None:
     bucket = f"{NAME}-artifacts-123456789012-us-east-1"
     aws.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"from before")
     deploy(aws).succeeded()
@@ -198,7 +203,7 @@ def test_with_an_existing_database_and_an_adopted_bucket(aws: LocalAws, companys
     variables = aws.small(mlflow_name="second", **companys)
     aws.page("calls", "DELETE")
     aws.play("deploy", variables).succeeded()
-    assert not [api for api in aws.writes() if api.startswith(("rds:", "s3:PutBucket", "secretsmanager:"))]
+    assert not [api for api in aws.writes() if api.startswith(("rds:", "s3:PutBucket", "secretsmanager:Put"))]
     assert aws.play("deploy", variables).succeeded().changed == {"localhost": 0}
     aws.play("destroy", {**variables, "mlflow_confirm_destroy": "second"}).succeeded()
     assert aws.client("rds").describe_db_instances(DBInstanceIdentifier="companys")["DBInstances"]
