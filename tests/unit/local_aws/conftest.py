@@ -25,6 +25,7 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+import strict
 from botocore.config import Config
 
 PACKAGE = Path(__file__).resolve().parents[3] / "roles" / "local_aws" / "files"
@@ -124,8 +125,8 @@ class LocalAws:
         return self.info["account_id"]
 
     def client(self, service: str, key: str = "", secret: str = "", token: str | None = None, **config: Any) -> Any:
-        """A boto3 client; root's, unless other credentials are given. It does not retry."""
-        return boto3.session.Session().client(
+        """A boto3 client; root's, unless other credentials are given. It does not retry, and believes no answer."""
+        client = boto3.session.Session().client(
             service,
             region_name=self.info["region"],
             endpoint_url=self.info["endpoint_url"],
@@ -135,6 +136,7 @@ class LocalAws:
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}, proxies={}, **config),
         )
+        return strict.watch(client)
 
     def opener(self) -> urllib.request.OpenerDirector:
         """For plain requests to the API: trusts its certificate, uses no proxy."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .room import Express
 
 PAGE = 20
+MOST_DESCRIBED = 10
+TASK_DEFINITION_OPERATIONS = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
+OLD_FORMAT = 2
+"""Parts of ``arn:…:service/<name>``; today's has a cluster before the name."""
 
 
 def paged(items: list[Any], params: dict[str, Any], default: int = PAGE) -> tuple[list[Any], str]:
@@ -84,11 +88,13 @@ class Ordinary:
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
+            **dict.fromkeys(TASK_DEFINITION_OPERATIONS, self._task_definition),
         }
 
     async def _describe_services(self, call: Call) -> dict[str, Any]:
         params = call.params
         cluster, with_tags = params.get("cluster"), "TAGS" in (params.get("include") or [])
+        self._check_names(params["services"], shapes.last_part(cluster or "default"))
         ours = [self.express.find(item, cluster) for item in params["services"]]
         others = [item for item, service in zip(params["services"], ours, strict=True) if service is None]
         shown, failures = [], []
@@ -105,6 +111,17 @@ class Ordinary:
             shown += answer["services"]
             failures += answer["failures"]
         return {"services": shown, "failures": failures}
+
+    @staticmethod
+    def _check_names(names: list[str], cluster: str) -> None:
+        """At most ten services, and of one cluster: ECS's sentences, as users report them (aws-toolkit-vscode)."""
+        if len(names) > MOST_DESCRIBED:
+            raise invalid(f"service names can have at most {MOST_DESCRIBED} items.")
+        for name in names:
+            parts = name.split("/") if shapes.arn_kind(name) == "service" else []
+            # An ARN of the old format, without a cluster, says nothing about it.
+            if len(parts) > OLD_FORMAT and parts[1] != cluster:
+                raise invalid(f"Invalid identifier: Identifier is for cluster {parts[1]}. Your cluster is {cluster}")
 
     async def _list_services(self, call: Call) -> dict[str, Any]:
         params = call.params
@@ -198,6 +215,15 @@ class Ordinary:
             cluster["runningTasksCount"] += sum(task.last_status == "RUNNING" for task in tasks)
             cluster["pendingTasksCount"] += sum(task.last_status in ("PROVISIONING", "PENDING") for task in tasks)
         return answer
+
+    async def _task_definition(self, call: Call) -> dict[str, Any]:
+        """ministack's answer without its empty strings: where ECS has nothing to say, it says nothing."""
+        response = await call.passthrough()
+        answer = parse_response(response, "ecs", call.operation)
+        if "Error" in answer:
+            raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
+        definition = {name: value for name, value in answer["taskDefinition"].items() if value != ""}  # noqa: PLC1901
+        return {**answer, "taskDefinition": definition}
 
     async def _delete_cluster(self, call: Call) -> dict[str, Any]:
         self.express.allow(call, self.express.new_arn("cluster", shapes.last_part(call.params["cluster"])))

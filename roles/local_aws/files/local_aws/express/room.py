@@ -35,6 +35,8 @@ from .managed import plan
 from .model import Deployment
 from .model import Revision
 from .model import Service
+from .ordinary import MOST_DESCRIBED
+from .ordinary import TASK_DEFINITION_OPERATIONS
 from .ordinary import Ordinary
 from .ordinary import paged
 from .removal import Remover
@@ -65,6 +67,7 @@ _ALWAYS = frozenset(
         "StopServiceDeployment",
         "ListServices",
         "DescribeClusters",
+        *TASK_DEFINITION_OPERATIONS,
     }
 )
 _OF_A_SERVICE = frozenset({"UpdateService", "DeleteService", "ListServiceDeployments"})
@@ -119,7 +122,8 @@ class Express:
         if operation in _OF_A_SERVICE:
             return self.find(params.get("service"), cluster) is not None
         if operation == "DescribeServices":
-            return any(self.find(item, cluster) for item in params.get("services") or [])
+            names = params.get("services") or []
+            return len(names) > MOST_DESCRIBED or any(self.find(item, cluster) for item in names)
         if operation == "CreateService":
             found = self.find(params.get("serviceName"), cluster)
             return found is not None and found.status != "INACTIVE"
