@@ -222,6 +222,78 @@ def test_a_region_without_default_vpc(calm: LocalAws) -> None:
     calm.page("calls", "DELETE")
     played = calm.play("deploy", environment={"AWS_REGION": region})
     assert_clear(played.problem(), ["no default VPC", "mlflow_subnet_ids"])
+def _private_subnets(aws: LocalAws, network: str = "10.8") -> list[str]:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock=f"{network}.0.0/16")["Vpc"]["VpcId"]
+    return [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"{network}.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+            "Subnet"
+        ]["SubnetId"]
+        for number, zone in enumerate("ab")
+    ]
+
+
+def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> None:
+    """The reason is said before anything is made. Private subnets, or the second word, are enough."""
+    private = _private_subnets(calm)
+    calm.page("calls", "DELETE")
+    played = calm.play("deploy", {"mlflow_auth": "none"})
+    assert_clear(played.problem(), ["mlflow_auth", "internet", "mlflow_allow_public_without_login"])
+    assert_nothing_done(calm, played)
+    hosts = {
+        "private": calm.small(
+            mlflow_name="private", mlflow_auth="none", mlflow_ingress="private", mlflow_subnet_ids=private
+        ),
+        "meant": calm.small(mlflow_name="meant", mlflow_auth="none", mlflow_allow_public_without_login=True),
+    }
+    calm.play("deploy", hosts=hosts, check=True).succeeded()
+
+
+def test_subnets_that_are_not_as_public_or_private_as_was_said(calm: LocalAws) -> None:
+    """The route tables decide on AWS, so what they decide must be what was meant."""
+    private = _private_subnets(calm, "10.9")
+    [default, *_unused] = calm.client("ec2").describe_subnets(
+        Filters=[
+            {"Name": "default-for-az", "Values": ["true"]},
+            {"Name": "availability-zone", "Values": [f"{REGION}c"]},
+        ]
+    )["Subnets"]
+    mixed = calm.client("ec2").create_subnet(
+        VpcId=default["VpcId"], CidrBlock="172.31.250.0/24", AvailabilityZone=f"{REGION}b"
+    )["Subnet"]["SubnetId"]
+    table = calm.client("ec2").create_route_table(VpcId=default["VpcId"])["RouteTable"]["RouteTableId"]
+    calm.client("ec2").associate_route_table(RouteTableId=table, SubnetId=mixed)
+    both = [default["SubnetId"], mixed]
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "not-public": ({"mlflow_subnet_ids": private}, ["'public'", *private, "no route to an internet gateway"]),
+        "default": ({"mlflow_ingress": "private"}, ["'private'", "mlflow_subnet_ids is empty", "NAT gateway"]),
+        "mixed-public": ({"mlflow_subnet_ids": both}, ["'public'", mixed, "no route to an internet gateway"]),
+        "mixed-private": (
+            {"mlflow_subnet_ids": both, "mlflow_ingress": "private"},
+            ["'private'", default["SubnetId"], "lead to an internet gateway"],
+        ),
+    }
+    calm.page("calls", "DELETE")
+    played = calm.play("deploy", hosts={name: case[0] for name, case in cases.items()})
+    for name, (_unused, parts) in cases.items():
+        assert_clear(played.problem(name), parts)
+    assert_nothing_done(calm, played)
+
+
+def test_certificates_of_rds_that_cannot_be_fetched(calm: LocalAws) -> None:
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
+    played = calm.play("deploy", {"mlflow_name": "apart"}, environment=nowhere)
+    bundle = f"https://truststore.pki.rds.amazonaws.com/{REGION}/{REGION}-bundle.pem"
+    assert_clear(played.problem(), [bundle, "mlflow_db_ca_path", "mlflow_db_sslmode to require"])
+    assert_nothing_done(calm, played)
+
+
+def test_an_old_image_without_what_the_login_needs(calm: LocalAws) -> None:
+    played = calm.play("deploy", {"mlflow_version": "3.13.0", "mlflow_pip_install": False})
+    assert_clear(played.problem(), ["mlflow_pip_install", "3.13.0", "Flask-WTF", "3.14.0"])
+    assert_nothing_done(calm, played)
+
+
     assert_nothing_done(calm, played)
 
 

@@ -261,6 +261,7 @@ CHECKS: dict[str, Check] = {
     ),
     "mlflow_db_secret_arn": arn("secretsmanager", "secret"),
     "mlflow_db_name": text(
+    "mlflow_ingress": choice("public", "private"),
         r"[A-Za-z_][A-Za-z0-9_]{0,62}",
         "up to 63 letters, digits and underscores that begin with a letter or underscore",
     ),
@@ -280,6 +281,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_storage_type": choice("gp2", "gp3", "io1", "io2", "standard"),
     "mlflow_db_kms_key_arn": arn("kms", "key"),
     "mlflow_db_multi_az": boolean,
+    "mlflow_db_ca_path": some_text,
     "mlflow_db_backup_retention_days": number(0, 35),
     "mlflow_db_deletion_protection": boolean,
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),

@@ -159,7 +159,8 @@ class TaskRunner:
 
         :arg port: the container port, which the rules are about.
         :arg source: what the balancer is for the rules.
-        :returns: host and port; None: the task's security groups do not admit the balancer, or there is no such task.
+        :returns: host and port; None: the task's security groups do not admit the balancer. Where the task has ended,
+            its address, at which nobody listens any more.
         """
         for arn, running in self._running.items():
             task, address = self._tasks[arn], running.address
@@ -167,7 +168,7 @@ class TaskRunner:
                 firewall = self._cloud.firewall
                 is_admitted = firewall.admits(self._arn_region(task), firewall.groups_of(task), port, source)
                 return (address.inner, address.inner_port) if is_admitted else None
-        return None
+        return ip, port
 
     def all(self) -> list[Task]:
         """All tasks, the oldest first."""
