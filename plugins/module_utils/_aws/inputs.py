@@ -34,6 +34,9 @@ FARGATE: dict[int, list[int]] = {
     16384: list(range(32768, 122880 + 1, 8192)),
 }
 
+# MiB, with two workers and no background jobs.
+LEAST_MEMORY = 2048
+
 # CloudWatch Logs API Reference, PutRetentionPolicy.
 LOG_RETENTION = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
@@ -200,6 +203,12 @@ def image(name: str, value: typing.Any) -> Problems:
     tag = value.rsplit("/", 1)[-1].partition(":")[2]
     if "@sha256:" not in value and tag in ("", "latest"):
         return [f"{name} is {value!r}, which names no version; add a tag such as :v3.17.2-full, or a digest."]
+    # MLflow's own plain image; docker/Dockerfile.full in mlflow/mlflow makes the other one.
+    if re.fullmatch(r"((ghcr|docker)\.io/)?mlflow/mlflow:v[0-9.]+(rc[0-9]+)?(@.*)?", value):
+        return [
+            f"{name} is {value!r}, which holds neither psycopg2 nor boto3, so no server could reach its database and its"
+            " bucket; take the image whose tag ends with -full."
+        ]
     return []
 
 
@@ -378,6 +387,11 @@ def size_problems(inputs: Mapping) -> Problems:
         return [
             f"mlflow_cpu is {inputs.get('mlflow_cpu')!r}, but must be in CPU units, of which 1024 are one vCPU: one of"
             f" {sold}."
+        ]
+    if memory is not None and memory < LEAST_MEMORY:
+        return [
+            f"mlflow_memory is {inputs.get('mlflow_memory')!r} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS ends a"
+            " server that outgrows what it was given."
         ]
     if memory not in FARGATE[cpu]:
         sizes = FARGATE[cpu]

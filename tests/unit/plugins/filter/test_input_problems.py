@@ -88,7 +88,7 @@ def test_bad_versions(version, reason):
 @pytest.mark.parametrize(
     ("cpu", "memory"),
     [
-        (256, 512), (256, 2048), (512, 1024), (512, 4096), (1024, 2048), (1024, "8192"), ("2048", 4096), (2048, 16384),
+        (256, 2048), (512, 2048), (512, 4096), (1024, 2048), (1024, "8192"), ("2048", 4096), (2048, 16384),
         (4096, 30720), (8192, 16384), (8192, 61440), (16384, 32768), (16384, 122880),
     ],
 )  # fmt: skip
@@ -100,6 +100,7 @@ def test_sizes_that_fargate_sells(cpu, memory):
     ("cpu", "memory", "name"),
     [
         (1, 2048, "mlflow_cpu"), ("1 vCPU", 2048, "mlflow_cpu"), (0.5, 1024, "mlflow_cpu"), (True, 2048, "mlflow_cpu"),
+        (256, 512, "mlflow_memory"), (512, 1024, "mlflow_memory"), (1024, -1, "mlflow_memory"),
         (256, 4096, "mlflow_memory"), (512, 512, "mlflow_memory"), (1024, 1024, "mlflow_memory"),
         (1024, 2500, "mlflow_memory"), (2048, 2048, "mlflow_memory"), (4096, 31744, "mlflow_memory"),
         (8192, 17408, "mlflow_memory"), (16384, 36864, "mlflow_memory"), (1024, "4 GB", "mlflow_memory"),

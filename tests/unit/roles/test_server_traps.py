@@ -1,0 +1,111 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles and inputs must see to so that the server which Express Mode runs is a good one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import inputs
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+def read(role: str, *parts: str) -> Any:
+    return yaml.safe_load((ROLES / role).joinpath(*parts).read_text(encoding="utf-8"))
+
+
+def included(name: str) -> list[tuple[str, str]]:
+    """The roles of a task file of the role mlflow, in their order, each with the file of tasks."""
+    parts = [task["ansible.builtin.include_role"] for task in read("mlflow", "tasks", f"{name}.yml") if _includes(task)]
+    return [(part["name"].rsplit(".", 1)[-1], part.get("tasks_from", "main.yml")) for part in parts]
+
+
+def _includes(task: dict[str, Any]) -> bool:
+    return "ansible.builtin.include_role" in task
+
+
+def problems(**given: Any) -> list[str]:
+    return inputs.input_problems(given, account_id="123456789012", region="eu-central-1")
+
+
+def test_trap_13_the_server_may_delete_artifacts_and_end_uploads_in_parts() -> None:
+    statement = read("iam", "vars", "main.yml")["__iam_artifacts_policy"]["Statement"][0]
+    needed = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload"}
+    assert set(statement["Action"]) == needed, "less breaks the server, more is nobody's need"
+    # ListBucket is about the bucket, the others are about its objects.
+    assert [resource.partition("}}")[2] for resource in statement["Resource"]] == ["", "/*"]
+
+
+def test_trap_14_no_artifact_is_ever_archived() -> None:
+    """Neither by the role nor by the module's own rule: an object in an archive cannot be read for hours."""
+    task = next(item for item in read("bucket", "tasks", "main.yml") if "mlops.mlflow_aws.s3_artifact_bucket" in item)
+    assert not [name for name in task["mlops.mlflow_aws.s3_artifact_bucket"] if "transition" in name or "tier" in name]
+    (rule,) = bucket.with_abort_rule([], 7)
+    assert set(rule) <= {"ID", "Status", "Filter", "Prefix", "AbortIncompleteMultipartUpload"}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+@pytest.mark.parametrize("version", ["latest", "", "3.17", "v3.17.2", 3.17, "2.22.0"])
+def test_trap_15_version_that_is_none_is_refused_before_aws_is_asked(version: Any) -> None:
+    assert problems(mlflow_version=version)
+
+
+def test_trap_15_image_without_drivers_is_refused_before_aws_is_asked() -> None:
+    """The plain image of MLflow holds neither psycopg2 nor boto3. The role's own choice is the other one."""
+    for image in ("ghcr.io/mlflow/mlflow:v3.17.2", "docker.io/mlflow/mlflow:v3.17.2@sha256:" + "0" * 64):
+        (problem,) = problems(mlflow_image=image)
+        assert "-full" in problem
+        assert problems(mlflow_image=image.replace("v3.17.2", "v3.17.2-full")) == []
+    # What somebody else has built may hold anything.
+    assert problems(mlflow_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlflow:v3.17.2") == []
+    own = read("ecs_express", "vars", "main.yml")["__ecs_express_image"]
+    assert "~ '-full'" in own
+
+
+def test_trap_15_inputs_are_looked_at_first() -> None:
+    for name in ("preflight", "absent", "validate"):
+        assert read("mlflow", "tasks", f"{name}.yml")[0]["ansible.builtin.include_tasks"].endswith("/inputs.yml")
+    assert read("mlflow", "tasks", "main.yml")[0]["ansible.builtin.include_tasks"].endswith("/preflight.yml")
+
+
+def test_trap_17_memory_has_a_floor_and_workers_a_bound() -> None:
+    assert problems(mlflow_cpu=1024, mlflow_memory=2048) == []
+    assert problems(mlflow_cpu=256, mlflow_memory=1024)
+    assert problems(mlflow_workers=1) == []
+    assert problems(mlflow_workers=0)
+    assert problems(mlflow_workers=1000)
+    given = read("mlflow", "defaults", "main.yml")
+    assert int(given["mlflow_memory"]) >= 2048
+    assert int(given["mlflow_workers"]) <= 4
+
+
+def test_trap_23_final_snapshot_has_a_name_of_its_own() -> None:
+    task = next(
+        item for item in read("rds", "tasks", "absent.yml") if "mlops.mlflow_aws.rds_postgresql_instance" in item
+    )
+    arguments = task["mlops.mlflow_aws.rds_postgresql_instance"]
+    assert "__rds_final_snapshot" in arguments["final_db_snapshot_identifier"]
+    name = task["vars"]["__rds_final_snapshot"]
+    assert "rds_name" in name
+    assert "now(" in name, "the second one of a name would be refused"
+    assert arguments["disable_deletion_protection"] is True, "a protected instance would stop the destruction half-way"
+    assert read("mlflow", "defaults", "main.yml")["mlflow_skip_final_snapshot"] is False
+
+
+def test_trap_25_the_database_is_there_before_the_service_and_asked_through_it_after() -> None:
+    order = included("main")
+    awaited, service = order.index(("rds", "await.yml")), order.index(("ecs_express", "service.yml"))
+    assert awaited < service < order.index(("validation", "ready.yml"))
+    # The server itself answers the health check only once it has spoken with its database.
+    waits = next(
+        item["mlops.mlflow_aws.ecs_express_service"]
+        for item in read("ecs_express", "tasks", "service.yml")
+        if "mlops.mlflow_aws.ecs_express_service" in item
+    )
+    assert (waits["health_check_path"], waits["wait"]) == ("/health", True)
