@@ -206,7 +206,7 @@ def image(name: str, value: typing.Any) -> Problems:
     # MLflow's own plain image; docker/Dockerfile.full in mlflow/mlflow makes the other one.
     if re.fullmatch(r"((ghcr|docker)\.io/)?mlflow/mlflow:v[0-9.]+(rc[0-9]+)?(@.*)?", value):
         return [
-            f"{name} is {value!r}, which holds neither psycopg2 nor boto3, so no server could reach its database and its"
+            f"{name} is {value!r}, which holds neither psycopg2 nor boto3, so no server could reach database and"
             " bucket; take the image whose tag ends with -full."
         ]
     return []
@@ -390,8 +390,8 @@ def size_problems(inputs: Mapping) -> Problems:
         ]
     if memory is not None and memory < LEAST_MEMORY:
         return [
-            f"mlflow_memory is {inputs.get('mlflow_memory')!r} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS ends a"
-            " server that outgrows what it was given."
+            f"mlflow_memory is {inputs.get('mlflow_memory')!r} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS"
+            " ends a server that outgrows what it was given."
         ]
     if memory not in FARGATE[cpu]:
         sizes = FARGATE[cpu]
