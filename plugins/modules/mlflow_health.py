@@ -117,7 +117,7 @@ reason:
     - "Waited for: V(dns) (name does not resolve), V(connection_refused), V(connection_closed), V(timeout),
       V(unreachable), V(proxy), V(tls_failed) (no handshake), V(tls_wrong_host) and V(tls_expired) (certificate of
       another host, or out of date), V(balancer_unavailable) (502, 503, 504), V(unhealthy) (C(/health) is not 200),
-      V(database_unavailable), V(unexpected_version), V(bucket_error)."
+      V(database_unavailable), V(server_error) (5xx of MLflow itself), V(unexpected_version), V(bucket_error)."
     - "Waited for, but not longer than three minutes in a row, as permissions settle by then: V(artifacts_write),
       V(artifacts_unreadable), V(artifacts_list), V(artifacts_delete), V(bucket_forbidden)."
     - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),

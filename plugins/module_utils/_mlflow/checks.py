@@ -36,6 +36,8 @@ PERMISSIONS_SETTLE = 180.0
 _BALANCER_STATUSES = (502, 503, 504)
 # mlflow/server/security_utils.py: INVALID_HOST_MSG.
 _INVALID_HOST = "invalid host header"
+# mlflow/store/db/utils.py: what an OperationalError of SQLAlchemy becomes.
+_DATABASE_DOWN = "TEMPORARILY_UNAVAILABLE"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
     """The reason when an answer does not come from a willing MLflow, whatever was asked; None when it may."""
     if answer.status in _BALANCER_STATUSES and not answer.error_code:
         return _explain_unavailable(answer, connection)
+    if answer.error_code == _DATABASE_DOWN:
+        # Where there are logins every path asks the database for them, /version too.
+        return MlflowError(
+            "database_unavailable",
+            f"MLflow runs but cannot use its database (HTTP {answer.status}): {answer.summary()}",
+            waiting_helps=True,
+        )
     if 300 <= answer.status < 400:
         target = answer.headers.get("location", "somewhere else")
         return MlflowError(
@@ -150,6 +159,13 @@ def read_version(client: Client, info: dict[str, typing.Any] | None = None) -> s
     text = answer.text.strip()
     if answer.status == 200 and _VERSION.match(text):
         return text
+    if answer.status >= 500:
+        raise MlflowError(
+            "server_error",
+            f"{client.connection.tracking_uri} runs but fails (/version gave HTTP {answer.status}):"
+            f" {answer.summary(120)}",
+            waiting_helps=True,
+        )
     if info and "store_type" in info:
         return ""
     raise MlflowError(
@@ -246,6 +262,18 @@ def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: s
         )
 
 
+def read_about(client: Client, questions: Questions) -> tuple[dict[str, typing.Any], str]:
+    """What the server says of itself, and its version; nothing where it wants a login for that and nobody insists."""
+    try:
+        info = read_server_info(client)
+        return info, read_version(client, info)
+    except MlflowError as error:
+        insists = questions.database or questions.artifacts or questions.expected_version
+        if error.reason != "login_required" or insists:
+            raise
+        return {}, ""
+
+
 def check_server(client: Client, questions: Questions) -> dict[str, typing.Any]:
     """Ask everything once, cheapest first.
 
@@ -253,8 +281,7 @@ def check_server(client: Client, questions: Questions) -> dict[str, typing.Any]:
         C(version), C(latency_ms), C(store_type), C(workspaces_enabled), C(database_ok), C(artifacts_ok), C(probe).
     """
     latency = check_health(client)
-    info = read_server_info(client)
-    version = read_version(client, info)
+    info, version = read_about(client, questions)
     if questions.expected_version and version != questions.expected_version:
         raise MlflowError(
             "unexpected_version",

@@ -208,13 +208,15 @@ class Client:
             headers["Authorization"] = authorization
         if connection.workspace:
             headers[_WORKSPACE] = connection.workspace
+        encrypted = connection.tracking_uri.startswith("https:")
         self._request = Request(
             headers=headers,
             http_agent="mlops.mlflow_aws",
             follow_redirects="none",
             use_netrc=False,
             use_proxy=not connection.is_loopback,
-            context=ssl.create_default_context(cafile=connection.ca_path),
+            # Reading the system's certificates takes longer than a request, so only where there is TLS.
+            context=ssl.create_default_context(cafile=connection.ca_path) if encrypted else None,
         )
         # time.monotonic() by which the caller wants to be done; a request then gets at least 5 s all the same, so that
         # the last reason that is reported stays a telling one.

@@ -48,11 +48,9 @@ def ask(client: Client, method: str, path: str, **arguments: typing.Any) -> Answ
     if problem:
         raise problem
     if answer.status >= 500:
-        reason = "database_unavailable" if answer.error_code == "TEMPORARILY_UNAVAILABLE" else "server_error"
         raise MlflowError(
-            reason,
-            f"MLflow at {client.connection.tracking_uri} runs but cannot answer (HTTP {answer.status}):"
-            f" {answer.summary()}",
+            "server_error",
+            f"MLflow at {client.connection.tracking_uri} runs but fails (HTTP {answer.status}): {answer.summary()}",
             waiting_helps=True,
         )
     return answer

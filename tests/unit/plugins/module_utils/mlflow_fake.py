@@ -104,7 +104,7 @@ class FakeMlflow:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_POST = do_PUT = do_DELETE = do_GET
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
