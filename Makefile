@@ -151,12 +151,13 @@ local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
 	@echo '==> Bad input and failure, end to end'
-	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end --ignore tests/end_to_end/test_explain.py
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end
 
+EXPLANATIONS := tests/end_to_end/test_explain.py tests/end_to_end/test_express_module.py
 .PHONY: explanations
-explanations: $(LOCAL_AWS_TESTABLE) ## What the modules say about each fault (takes ten minutes, so it is not part of make test)
+explanations: $(LOCAL_AWS_TESTABLE) ## Of these, only what the modules say and do about each fault
 	@echo '==> Explained failures'
-	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/end_to_end/test_explain.py
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) $(EXPLANATIONS)
 
 .PHONY: tree
 tree: $(READY)
@@ -196,7 +197,7 @@ docs: $(READY) ## Write the table of variables into README.md, and docs/modules
 
 .PHONY: troubleshooting
 troubleshooting: $(LOCAL_AWS_PYTHON) ## Let all go wrong on a local AWS, and write what is said into docs/troubleshooting.md
-	@WRITE_TROUBLESHOOTING=1 $(BIN)/python -m pytest -q tests/end_to_end/test_explain.py
+	@WRITE_TROUBLESHOOTING=1 MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(EXPLANATIONS)
 
 .PHONY: lock
 lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt

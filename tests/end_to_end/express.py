@@ -1,16 +1,22 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Express modules against a local AWS: roles, a small server that does as it is told, and the modules' results."""
+"""The Express modules against a local AWS: roles, a small server that does as it is told, and the modules' results.
+
+Ansible's modules belong to a process of their own; they run in some that are forked here, several at a time.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
+import multiprocessing
 import ssl
 import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +26,7 @@ from ansible.module_utils.testing import patch_module_args
 from harness import LocalAws
 
 SCALE = 120
+AT_ONCE = 12
 IMAGE = "public.ecr.aws/docker/library/python:3.11"
 EXECUTION_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 INFRASTRUCTURE_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
@@ -52,6 +59,9 @@ class ExpressAws(LocalAws):
         with mock.patch("harness.becomes_nobody", lambda: False):
             super().__init__(home)
         self.execution = self.infrastructure = ""
+        # Before there are threads. All processes are made at the first call.
+        self.modules = ProcessPoolExecutor(AT_ONCE, mp_context=multiprocessing.get_context("fork"))
+        self.modules.submit(int).result()
 
     def up(self, scale: float = SCALE) -> None:
         """Start it as the present user, as the modules run in this very process; make the roles."""
@@ -65,6 +75,7 @@ class ExpressAws(LocalAws):
 
     def down(self) -> None:
         """Stop it."""
+        self.modules.shutdown(cancel_futures=True)
         with mock.patch("harness.becomes_nobody", lambda: False):
             super().down()
 
@@ -83,6 +94,15 @@ class ExpressAws(LocalAws):
         if policy:
             self.iam.attach_role_policy(RoleName=name, PolicyArn=policy)
         return arn
+
+    def user(self, name: str) -> dict[str, str]:
+        """Arguments with the credentials of a new user who may do everything; faults can be ordered for that one."""
+        self.iam.create_user(UserName=name)
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        self.iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=document)
+        key = self.iam.create_access_key(UserName=name)["AccessKey"]
+        return {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
 
     def get(self, url: str) -> tuple[int, str]:
         """Status and text of one request to a service."""
@@ -112,7 +132,7 @@ class ExpressAws(LocalAws):
             "cpu": "256",
             "memory": "512",
             "scaling_target": {"min_task_count": 1, "max_task_count": 1},
-            "wait_timeout": 90,
+            "wait_timeout": 240,
             "wait_delay": 1,
             # Not 900 / SCALE: the machine itself is not faster than at AWS.
             "stall_timeout": 20,
@@ -131,17 +151,24 @@ class ExpressAws(LocalAws):
             "_ansible_diff": True,
             **arguments,
         }
-        out = io.StringIO()
-        with patch_module_args(whole), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            module.main()
-        result: dict[str, Any] = json.loads(out.getvalue())
-        found = result.pop("warnings", [])
-        result["warnings"] = [item["event"]["msg"] if isinstance(item, dict) else item for item in found]
-        # Ansible collects them for the whole process.
-        getattr(ansible_warnings, "_global_warnings", {}).clear()
+        result: dict[str, Any] = self.modules.submit(execute, module.__name__, whole).result()
         return result
 
-    def remove(self, name: str, module: Any) -> None:
+    def remove(self, name: str, module: Any, *, wait: bool = False) -> None:
         """Delete a service with the module."""
-        result = self.run(module, {"service_name": name, "state": "absent", "wait_delay": 1, "wait_timeout": 90})
+        arguments = {"service_name": name, "state": "absent", "wait_delay": 1, "wait_timeout": 240, "wait": wait}
+        result = self.run(module, arguments)
         assert not result.get("failed"), result["msg"]
+
+
+def execute(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run a module in this process."""
+    out = io.StringIO()
+    with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        importlib.import_module(name).main()
+    result: dict[str, Any] = json.loads(out.getvalue())
+    found = result.pop("warnings", [])
+    result["warnings"] = [item["event"]["msg"] if isinstance(item, dict) else item for item in found]
+    # Ansible collects them for the whole process.
+    getattr(ansible_warnings, "_global_warnings", {}).clear()
+    return result

@@ -1,0 +1,279 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Express modules do about what AWS may do to a service, on a local AWS that does it; all at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from express import INFRASTRUCTURE_POLICY
+from express import ExpressAws
+from harness import eventually
+from page import keep
+from together import Together
+
+from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
+
+at_once = Together()
+
+
+@pytest.fixture(scope="module")
+def begun(cloud: ExpressAws, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Any]]]:
+    """All stories of this module."""
+    try:
+        yield at_once.begin([item.name for item in request.session.items], cloud)
+    finally:
+        at_once.end()
+        cloud.page("faults", "DELETE")
+
+
+@at_once
+def test_trap_12_clients_without_login_trip_the_alarm(cloud: ExpressAws) -> None:
+    """4xx counts: clients that are refused roll a healthy update back."""
+    name = "explained-alarm"
+    good = cloud.run(ecs_express_service, cloud.arguments(name, {"TEXT": "good"}))
+    assert not good.get("failed"), good["msg"]
+    # Time enough for the alarm, whose minutes are short here, on a machine that has much else to do.
+    patient = {"deployment_configuration": {"bake_time_in_minutes": 180}}
+    over = threading.Event()
+
+    def visit() -> None:
+        while not over.wait(0.01):
+            cloud.get(good["url"])
+
+    visitors = [threading.Thread(target=visit) for _number in range(4)]
+    for visitor in visitors:
+        visitor.start()
+    try:
+        result = cloud.run(ecs_express_service, cloud.arguments(name, {"TEXT": "good", "STATUS": "401"}, **patient))
+    finally:
+        over.set()
+        for visitor in visitors:
+            visitor.join()
+    assert result.get("failed"), result
+    keep(
+        "Clients are refused during an update",
+        "More than 1 % of 4xx and 5xx answers roll an update back, clients that have not logged in included.",
+        result["msg"],
+    )
+    assert "ended as ROLLBACK_SUCCESSFUL" in result["msg"]
+    assert "4xx or 5xx" in result["explanation"]["likely_cause"]
+    wanted = cloud.arguments(name, {"TEXT": "good", "STATUS": "401"}, rolled_back="fail", **patient)
+    again = cloud.run(ecs_express_service, wanted)
+    assert "before this run began" in again["msg"], "the roll-back of an earlier run was not recognised"
+    keep("The same update again, with `rolled_back: fail`", "", again["msg"])
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_subnets_in_other_zones_than_the_shared_load_balancer(cloud: ExpressAws) -> None:
+    name = "explained-zones"
+    first = cloud.run(ecs_express_service, cloud.arguments(f"{name}-first"))
+    assert not first.get("failed"), first["msg"]
+    have = set(first["service"]["network_configuration"]["subnets"])
+    subnets = cloud.client("ec2").describe_subnets()["Subnets"]
+    zones = {item["AvailabilityZone"] for item in subnets if item["SubnetId"] in have}
+    vpc = next(item["VpcId"] for item in subnets if item["SubnetId"] in have)
+    by_zone = {item["AvailabilityZone"]: item["SubnetId"] for item in subnets if item["VpcId"] == vpc}
+    other = sorted(by_zone)[: len(zones) - 1]
+    assert len(other) >= 2, "the VPC has too few zones for this test"
+    result = cloud.run(
+        ecs_express_service,
+        cloud.arguments(name, network_configuration={"subnets": [by_zone[zone] for zone in other]}),
+    )
+    assert result.get("failed"), result
+    keep(
+        "The subnets do not match the shared load balancer",
+        "All Express services of a VPC share load balancers, and the first one's Availability Zones are those of all.",
+        result["msg"],
+    )
+    assert "other Availability Zones" in result["explanation"]["likely_cause"]
+    assert result["recreated"] is False, "nothing is gained by creating it again"
+    for each in (name, f"{name}-first"):
+        cloud.remove(each, ecs_express_service)
+
+
+@at_once
+def test_credentials_that_expire_during_the_wait(cloud: ExpressAws) -> None:
+    name = "explained-expired"
+    arguments = {**cloud.arguments(name), **cloud.user(name)}
+    message = "The security token included in the request is expired"
+    expired = {"code": "ExpiredTokenException", "message": message, "subject": f"*:user/{name}"}
+    cloud.order_fault("ecs:DescribeServiceDeployments", skip=2, times=0, **expired)
+    result = cloud.run(ecs_express_service, arguments)
+    assert result.get("failed")
+    keep("The credentials expire during the wait", "The service goes on without them.", result["msg"])
+    assert "The AWS credentials expired" in result["msg"]
+    assert "run the same task again" in result["msg"]
+    assert result["changed"] is True
+    assert result["progress"]
+    again = cloud.run(ecs_express_service, cloud.arguments(name))
+    assert (again.get("failed"), again["changed"]) == (None, False), again
+    assert again["deployment"]["status"] == "SUCCESSFUL"
+    cloud.remove(name, ecs_express_service)
+
+
+def created_again(cloud: ExpressAws, how: str, **more: Any) -> None:
+    name = f"explained-stuck-{how}"
+    result = cloud.run(ecs_express_service, cloud.arguments(name, {"TEXT": "late"}, **more))
+    assert not result.get("failed"), result["msg"]
+    assert result["recreated"] is True
+    (warning,) = result["warnings"]
+    keep(f"A stuck service that is created again ({how})", "This is a warning; the task succeeds.", warning)
+    assert eventually(lambda: cloud.get(result["url"]) == (200, "late"), "the answer")
+    assert cloud.run(ecs_express_service, cloud.arguments(name, {"TEXT": "late"}))["changed"] is False
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_silent_stuck_service_is_created_again(cloud: ExpressAws) -> None:
+    cloud.order_fault("express:wedge", subject="*/explained-stuck-silent")
+    created_again(cloud, "silent")
+
+
+@at_once
+def test_denied_stuck_service_is_created_again(cloud: ExpressAws) -> None:
+    role = cloud.role("ecs.amazonaws.com", INFRASTRUCTURE_POLICY)
+    denied = {"code": "AccessDenied", "message": "not authorized (yet)", "status": 403}
+    cloud.order_fault("elbv2:CreateTargetGroup", subject=f"*:assumed-role/{role.rpartition('/')[2]}/*", **denied)
+    created_again(cloud, "denied", infrastructure_role_arn=role)
+
+
+@at_once
+def test_roles_of_this_moment_throttling_and_errors_are_lived_with(cloud: ExpressAws) -> None:
+    name = "explained-fresh"
+    role = cloud.role("ecs.amazonaws.com")
+    arguments = {**cloud.arguments(name, infrastructure_role_arn=role), **cloud.user(name)}
+    subject = f"*:user/{name}"
+
+    def asked() -> bool:
+        calls = cloud.page("calls")["calls"]
+        return any(item["api"] == "iam:SimulatePrincipalPolicy" and name in item["principal"] for item in calls)
+
+    def attach_late() -> None:
+        eventually(asked, "a question to IAM")
+        cloud.iam.attach_role_policy(RoleName=role.rsplit("/", 1)[-1], PolicyArn=INFRASTRUCTURE_POLICY)
+
+    late = threading.Thread(target=attach_late)
+    late.start()
+    cloud.order_fault("iam:Propagation", subject=role, times=3)
+    throttled = {"code": "ThrottlingException", "message": "Rate exceeded"}
+    cloud.order_fault("ecs:CreateExpressGatewayService", subject=subject, times=2, **throttled)
+    broken = {"code": "ServerException", "message": "Service Unavailable. Please try again later.", "status": 500}
+    cloud.order_fault("ecs:DescribeServiceDeployments", subject=subject, skip=1, times=12, **broken)
+    result = cloud.run(ecs_express_service, arguments)
+    late.join()
+    assert not result.get("failed"), result["msg"]
+    assert result["warnings"] == []
+    assert any("does not allow it" in line for line in result["progress"]), result["progress"]
+    assert any("the wait goes on" in line for line in result["progress"]), result["progress"]
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_the_architectures_remedy_helps(cloud: ExpressAws) -> None:
+    """What the explanation of an image for another processor recommends."""
+    name = "explained-arm"
+    image = {"image": "docker.io/arm64v8/python:3.11"}
+    result = cloud.run(
+        ecs_express_service, cloud.arguments(name, {"TEXT": "arm"}, container=image, cpu_architecture="ARM64")
+    )
+    assert not result.get("failed"), result["msg"]
+    assert eventually(lambda: cloud.get(result["url"]) == (200, "arm"), "the answer")
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_trap_06_replace_with_another_role(cloud: ExpressAws) -> None:
+    name = "explained-replaced"
+    arguments = cloud.arguments(name, {"TEXT": "kept"})
+    first = cloud.run(ecs_express_service, arguments)
+    other = cloud.role("ecs.amazonaws.com", INFRASTRUCTURE_POLICY)
+    refused = cloud.run(ecs_express_service, {**arguments, "infrastructure_role_arn": other})
+    assert "cannot be changed" in refused["msg"]
+    assert "replace" in refused["msg"]
+    minimal = {k: arguments[k] for k in ("service_name", "wait_timeout", "wait_delay")}
+    wanted = {**minimal, "infrastructure_role_arn": other, "replace": True}
+    checked = cloud.run(ecs_express_service, wanted, check=True)
+    assert checked["changed"] is True
+    second = cloud.run(ecs_express_service, wanted)
+    assert not second.get("failed"), second["msg"]
+    assert second["diff"] == checked["diff"]
+    assert second["url"] != first["url"]
+    assert second["service"]["infrastructure_role_arn"] == other
+    assert eventually(lambda: cloud.get(second["url"]) == (200, "kept"), "the answer")
+    assert cloud.run(ecs_express_service, wanted)["changed"] is False
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_task_definition_of_ones_own_and_architecture(cloud: ExpressAws) -> None:
+    name = "explained-definition"
+    logs = "/explained/definition"
+    cloud.client("logs").create_log_group(logGroupName=logs)
+    arguments = cloud.arguments(name)
+    command = arguments["primary_container"]["command"]
+
+    def define(text: str) -> str:
+        options = {"awslogs-group": logs, "awslogs-region": cloud.info["region"], "awslogs-stream-prefix": "own"}
+        definition = cloud.ecs.register_task_definition(
+            family=name,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            executionRoleArn=cloud.execution,
+            containerDefinitions=[
+                {
+                    "name": "Main",
+                    "image": arguments["primary_container"]["image"],
+                    "essential": True,
+                    "command": command,
+                    "environment": [{"name": "TEXT", "value": text}],
+                    "portMappings": [{"name": "main", "containerPort": 5000, "protocol": "tcp"}],
+                    "logConfiguration": {"logDriver": "awslogs", "options": options},
+                }
+            ],
+        )
+        return str(definition["taskDefinition"]["taskDefinitionArn"])
+
+    kept = ("service_name", "infrastructure_role_arn", "health_check_path", "wait_timeout", "wait_delay")
+    basic = {k: arguments[k] for k in kept}
+    for text in ("one", "two"):
+        wanted = {**basic, "task_definition_arn": define(text)}
+        assert cloud.run(ecs_express_service, wanted, check=True)["changed"] is True
+        result = cloud.run(ecs_express_service, wanted)
+        assert not result.get("failed"), result["msg"]
+        assert eventually(lambda url=result["url"], text=text: cloud.get(url) == (200, text), "the answer")
+        assert cloud.run(ecs_express_service, wanted)["changed"] is False
+    # Back to a definition that ECS manages, with an architecture.
+    managed = {**arguments, "cpu_architecture": "X86_64"}
+    managed["primary_container"] = {**arguments["primary_container"], "environment": {"TEXT": "three"}}
+    result = cloud.run(ecs_express_service, managed)
+    assert not result.get("failed"), result["msg"]
+    assert eventually(lambda: cloud.get(result["url"]) == (200, "three"), "the answer")
+    assert cloud.run(ecs_express_service, managed)["changed"] is False
+    changed = cloud.run(ecs_express_service, {**managed, "cpu_architecture": "ARM64"}, check=True)
+    assert changed["diff"]["after"] == {"cpu_architecture": "ARM64"}
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_trap_09_egress_only_group_of_ones_own(cloud: ExpressAws) -> None:
+    """The load balancer reaches the tasks through the group that ECS adds; the user's one need not let it in."""
+    name = "explained-egress"
+    ec2 = cloud.client("ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName=name, Description="egress only", VpcId=vpc)["GroupId"]
+    arguments = cloud.arguments(name, {"TEXT": "let in"}, network_configuration={"security_groups": [group]})
+    result = cloud.run(ecs_express_service, arguments)
+    assert not result.get("failed"), result["msg"]
+    assert group in result["service"]["network_configuration"]["security_groups"]
+    assert len(result["service"]["network_configuration"]["security_groups"]) == 2
+    assert eventually(lambda: cloud.get(result["url"]) == (200, "let in"), "the answer")
+    assert cloud.run(ecs_express_service, arguments)["changed"] is False
+    cloud.remove(name, ecs_express_service)
