@@ -67,6 +67,20 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "db_secret_missing": ({"mlflow_db_host": "db.example.com"}, ["mlflow_db_host", "mlflow_db_secret_arn"]),
     "db_host_missing": ({"mlflow_db_secret_arn": SECRET}, ["mlflow_db_secret_arn", "mlflow_db_host"]),
     "extra_secret": ({"mlflow_extra_secrets": {"TOKEN": ROLE}}, ["mlflow_extra_secrets['TOKEN']", "a role of iam"]),
+    "no_such_login": ({"mlflow_auth": "saml"}, ["mlflow_auth", "'saml'", "basic, oidc, none"]),
+    "login_of_two_words": ({"mlflow_admin_username": "the boss"}, ["mlflow_admin_username", "'the boss'"]),
+    "login_with_colon": ({"mlflow_admin_username": "a:b"}, ["mlflow_admin_username", "'a:b'"]),
+    "no_such_permission": ({"mlflow_default_permission": "read"}, ["mlflow_default_permission", "'read'", "READ"]),
+    "index_with_password": (
+        {"mlflow_pip_index_url": "https://me:hidden@pypi.example.com/simple"},
+        ["mlflow_pip_index_url", "a login", "a secret"],
+    ),
+    "index_without_tls": ({"mlflow_pip_index_url": "http://pypi.example.com"}, ["mlflow_pip_index_url", "https://"]),
+    "domain_with_scheme": (
+        {"mlflow_custom_domain": "https://mlflow.example.com"},
+        ["mlflow_custom_domain", "without https://"],
+    ),
+    "oidc_alone": ({"mlflow_auth": "oidc"}, ["mlflow_auth", "'oidc'", "mlflow_oidc_discovery_url"]),
     "extra_secret_text": ({"mlflow_extra_secrets": {"TOKEN": "hidden"}}, ["mlflow_extra_secrets['TOKEN']", "ARN"]),
 }
 
@@ -208,20 +222,6 @@ def test_subnets_and_buckets(aws: LocalAws) -> None:
     assert_nothing_done(aws, rest)
 
 
-def test_a_region_without_default_vpc(calm: LocalAws) -> None:
-    region = "eu-west-3"
-    ec2 = calm.client("ec2", region)
-    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    for subnet in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]:
-        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
-    for gateway in ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
-        "InternetGateways"
-    ]:
-        ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc["VpcId"])
-    ec2.delete_vpc(VpcId=vpc["VpcId"])
-    calm.page("calls", "DELETE")
-    played = calm.play("deploy", environment={"AWS_REGION": region})
-    assert_clear(played.problem(), ["no default VPC", "mlflow_subnet_ids"])
 def _private_subnets(aws: LocalAws, network: str = "10.8") -> list[str]:
     ec2 = aws.client("ec2")
     vpc = ec2.create_vpc(CidrBlock=f"{network}.0.0/16")["Vpc"]["VpcId"]
@@ -294,6 +294,20 @@ def test_an_old_image_without_what_the_login_needs(calm: LocalAws) -> None:
     assert_nothing_done(calm, played)
 
 
+def test_a_region_without_default_vpc(calm: LocalAws) -> None:
+    region = "eu-west-3"
+    ec2 = calm.client("ec2", region)
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    for subnet in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    for gateway in ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]:
+        ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc["VpcId"])
+    ec2.delete_vpc(VpcId=vpc["VpcId"])
+    calm.page("calls", "DELETE")
+    played = calm.play("deploy", environment={"AWS_REGION": region})
+    assert_clear(played.problem(), ["no default VPC", "mlflow_subnet_ids"])
     assert_nothing_done(calm, played)
 
 
