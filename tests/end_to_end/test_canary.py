@@ -1,0 +1,138 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Updates of an MLflow server with a login while people use it: with ECS's defaults, and as the role has them.
+
+docs/canary.md has what was measured; tests/bench/canary.py measures it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from conftest import IMAGE
+from express import ExpressAws
+from harness import ROOT
+from harness import eventually
+
+from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
+
+SERVER = ["mlflow", "server", "--app-name", "basic-auth", "--host", "0.0.0.0", "--port", "5000", "--workers", "1"]
+SERVER += ["--backend-store-uri", "sqlite:///mlflow.db"]
+ROLE = yaml.safe_load((ROOT / "roles/mlflow/defaults/main.yml").read_text(encoding="utf-8"))
+
+
+class Clients:
+    """Two programs that use a server for as long as the block lasts.
+
+    One is not logged in and gets 401, the other one is and asks for a run that is not there: 404.
+    """
+
+    def __init__(self, cloud: ExpressAws, url: str, password: str) -> None:
+        self.answers: Counter[int] = Counter()
+        self._over = threading.Event()
+        trusted = ssl.create_default_context(cafile=cloud.info["ca_bundle"])
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)]
+        self._opener = urllib.request.build_opener(*handlers)
+        login = base64.b64encode(f"admin:{password}".encode()).decode()
+        asked = (
+            urllib.request.Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=1"),
+            urllib.request.Request(
+                f"{url}/api/2.0/mlflow/runs/get?run_id={'0' * 32}", headers={"Authorization": f"Basic {login}"}
+            ),
+        )
+        self._threads = [threading.Thread(target=self._ask, args=(request,)) for request in asked]
+
+    def _ask(self, request: urllib.request.Request) -> None:
+        while not self._over.wait(0.02):
+            try:
+                with self._opener.open(request, timeout=20) as answer:
+                    self.answers[answer.status] += 1
+            except urllib.error.HTTPError as error:
+                self.answers[error.code] += 1
+            except OSError:
+                self.answers[0] += 1
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def server(cloud: ExpressAws, software: None) -> Iterator[dict[str, Any]]:
+    """Arguments of a service with a login, which is removed afterwards; its password is among the environment."""
+    container = {
+        "image": IMAGE,
+        "command": SERVER,
+        "environment": {
+            "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+            "MLFLOW_AUTH_ADMIN_PASSWORD": secrets.token_urlsafe(24),
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
+        },
+    }
+    yield cloud.arguments("canary", container=container, cpu="512", memory="2048")
+    with contextlib.suppress(AssertionError):
+        cloud.remove("canary", ecs_express_service)
+
+
+def changed(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The same with an ordinary update: one more variable in the environment."""
+    container = arguments["primary_container"]
+    environment = {**container["environment"], "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    return {**arguments, "primary_container": {**container, "environment": environment}, **more}
+
+
+def test_trap_12_refused_clients_roll_a_healthy_update_back_unless_told_otherwise(
+    cloud: ExpressAws, server: dict[str, Any]
+) -> None:
+    assert ROLE["mlflow_rollback_on_alarm"] is False
+    created = cloud.run(ecs_express_service, server)
+    assert not created.get("failed"), created["msg"]
+    password = server["primary_container"]["environment"]["MLFLOW_AUTH_ADMIN_PASSWORD"]
+
+    # As ECS has it: the 401s and 404s, which begin while the update is on its way, take it back.
+    begun = cloud.run(ecs_express_service, changed(server, wait=False))
+    assert begun["changed"] is True
+
+    def deployment() -> dict[str, Any]:
+        (newest, *_older) = cloud.ecs.list_service_deployments(service="canary")["serviceDeployments"]
+        asked = [newest["serviceDeploymentArn"]]
+        return dict(cloud.ecs.describe_service_deployments(serviceDeploymentArns=asked)["serviceDeployments"][0])
+
+    eventually(lambda: deployment().get("lifecycleStage") == "SCALE_UP", "the new server's start")
+    assert deployment()["alarms"]["status"] == "MONITORING"
+    with Clients(cloud, created["url"], password) as clients:
+        eventually(lambda: deployment()["status"] not in ("PENDING", "IN_PROGRESS"), "the end of the update", 120)
+    assert set(clients.answers) == {401, 404}, clients.answers
+    ended = eventually(lambda: deployment()["status"] == "ROLLBACK_SUCCESSFUL" and deployment(), "the roll-back", 60)
+    assert ended["alarms"]["triggeredAlarmNames"] == ["default/canary/RollbackAlarm"]
+
+    # As the role has it: the very same update with the very same clients.
+    as_role = {"rollback_on_alarm": ROLE["mlflow_rollback_on_alarm"]}
+    with Clients(cloud, created["url"], password) as clients:
+        updated = cloud.run(ecs_express_service, changed(server, deployment_configuration=as_role))
+    assert not updated.get("failed"), updated["msg"]
+    assert set(clients.answers) == {401, 404}, clients.answers
+    assert updated["deployment"]["status"] == "SUCCESSFUL"
+    assert "ROLLBACK_SUCCESSFUL" in updated["warnings"][0]
+    assert updated["service"]["primary_container"]["environment"]["MLFLOW_LOGGING_LEVEL"] == "WARNING"
+    again = cloud.run(ecs_express_service, changed(server, deployment_configuration=as_role))
+    assert (again.get("failed"), again["changed"]) == (None, False), again
