@@ -315,6 +315,10 @@ CHECKS: dict[str, Check] = {
     "mlflow_oidc_admin_group_name": some_text,
     "mlflow_oidc_redirect_uri": url,
     "mlflow_oidc_plugin_version": text(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 10.1.3"),
+    "mlflow_oidc_ca_path": some_text,
+    "mlflow_oidc_audience": some_text,
+    "mlflow_oidc_provision_on_bearer": boolean,
+    "mlflow_oidc_trust_bearer_groups": boolean,
     "mlflow_cluster": text(
         r"[A-Za-z0-9_-]{1,255}", "the name of an ECS cluster: letters, digits, hyphens, underscores"
     ),

@@ -85,6 +85,14 @@ def test_host_not_allowed_although_health_and_version_answer(fake: FakeMlflow) -
     assert reason(fake, Questions(database=False)) == ("host_not_allowed", False)
 
 
+def test_without_a_login_health_is_enough_if_nobody_asks_for_more(fake: FakeMlflow) -> None:
+    # With OpenID Connect there may be no login at hand, and every path but /health wants one.
+    fake.login = ("admin", "a-long-password-nobody-uses")
+    assert check(fake, Questions(database=False))["version"] == ""
+    for more in ({"database": True}, {"artifacts": True}, {"expected_version": "3.17.2"}):
+        assert reason(fake, Questions(**{"database": False, **more})) == ("login_required", False)
+
+
 def test_login_missing_and_wrong(fake: FakeMlflow) -> None:
     fake.login = ("admin", "a-long-password-nobody-uses")
     assert reason(fake) == ("login_required", False)

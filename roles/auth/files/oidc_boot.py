@@ -1,0 +1,79 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Run by a task before its server starts; the lines that begin with this sign are left out there. Prints what the shell
+# is to export: what depends on the provider's document, on the database and on this machine.
+import importlib
+import importlib.util
+import json
+import os
+import pathlib
+import shlex
+import ssl
+import sys
+import tempfile
+import time
+import urllib.request
+
+MEMBERS = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
+SCHEMA = "oidc"
+TRIES = 10
+exports = {}
+
+
+def fail(why):
+    sys.exit(f"MLflow cannot start: {why}")
+
+
+def persist(what, attempt):
+    # What is not there yet may come: names, routes and the database of a new deployment.
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return attempt()
+        except Exception as error:
+            if not tries_left or 400 <= getattr(error, "code", 0) < 500:
+                fail(f"{what}: {str(error).strip() or type(error).__name__}")
+            time.sleep(3)
+    return None
+
+
+def read_document():
+    url = os.environ["OIDC_DISCOVERY_URL"]
+    with urllib.request.urlopen(url, timeout=10, context=ssl.create_default_context(cafile=bundle)) as answer:
+        document = json.load(answer)
+    missing = [name for name in MEMBERS if name not in document]
+    if missing:
+        fail(f"{url} (mlflow_oidc_discovery_url) is no discovery document, it lacks " + ", ".join(missing))
+    return document
+
+
+def make_schema():
+    # MLflow's own login has a table users too, in the schema public: in a schema of its own neither disturbs the other.
+    url = importlib.import_module("sqlalchemy.engine").make_url(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    database = importlib.import_module("psycopg2").connect(
+        host=url.host, port=url.port, user=url.username, dbname=url.database
+    )
+    try:
+        with database, database.cursor() as cursor:
+            # First a look: a user who may not make schemas can be given this one.
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+    finally:
+        database.close()
+
+
+lacking = [name for name in ("psycopg2", "boto3", "mlflow_oidc_auth") if not importlib.util.find_spec(name)]
+if lacking:
+    fail("its image lacks the Python packages " + ", ".join(lacking))
+bundle = None
+if os.environ.get("OIDC_CA_CERTIFICATES"):
+    # Beside the public authorities and not instead of them: the server has other addresses to talk to.
+    public = pathlib.Path(importlib.import_module("certifi").where()).read_text(encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False, encoding="utf-8") as stream:
+        stream.write("\n".join([public, os.environ["OIDC_CA_CERTIFICATES"], ""]))
+    bundle = exports["SSL_CERT_FILE"] = exports["REQUESTS_CA_BUNDLE"] = stream.name
+document = persist(os.environ["OIDC_DISCOVERY_URL"] + " (mlflow_oidc_discovery_url) cannot be read", read_document)
+exports["OIDC_ISSUER"] = document["issuer"]
+persist(f"the database's schema {SCHEMA} cannot be made", make_schema)
+exports["OIDC_USERS_DB_URI"] = os.environ["MLFLOW_BACKEND_STORE_URI"] + f"?options=-csearch_path={SCHEMA}"
+print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in exports.items()))
