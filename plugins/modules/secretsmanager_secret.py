@@ -85,6 +85,17 @@ options:
       - What uses the old value, such as a database, has to be told by the caller.
     type: bool
     default: false
+  pending:
+    description:
+      - Gives an existing secret a new value in two steps, between which what the secret opens can be told. Nothing else
+        of the secret is changed then.
+      - V(create) keeps a second value beside the current one, with the staging label C(AWSPENDING). It is made as with
+        O(rotate=true), and one that is there already is kept.
+      - V(promote) makes that value the current one. The one before stays readable as C(AWSPREVIOUS).
+      - V(discard) forgets it.
+      - Each can be repeated. With no value pending, V(promote) and V(discard) do nothing.
+    type: str
+    choices: [create, promote, discard]
   recovery_window_in_days:
     description:
       - With O(state=absent), for how long the secret can be restored, 7 to 30 days. Its name is taken until then.
@@ -137,6 +148,26 @@ EXAMPLES = r"""
       key: ""
       keys: [flask_secret_key, webhook_encryption_key]
 
+- name: A new password for Ana, which is not the current one yet
+  mlops.mlflow_aws.secretsmanager_secret:
+    name: mlflow/users/ana
+    generate:
+      key: password
+    pending: create
+
+- name: MLflow takes it
+  mlops.mlflow_aws.mlflow_user:
+    tracking_uri: https://mlflow.example.org
+    login_secret_arn: mlflow/login
+    name: ana
+    user_password_secret_arn: mlflow/users/ana
+    user_password_secret_stage: AWSPENDING
+
+- name: Now it is the current one
+  mlops.mlflow_aws.secretsmanager_secret:
+    name: mlflow/users/ana
+    pending: promote
+
 - name: Schedule the secret for deletion
   mlops.mlflow_aws.secretsmanager_secret:
     name: mlflow/database
@@ -164,6 +195,11 @@ secret:
       type: str
       returned: always
       sample: 11111111-2222-3333-4444-555555555555
+    pending_version_id:
+      description: Id of the version that is about to become the current one, empty if there is none.
+      type: str
+      returned: with O(pending)
+      sample: ""
     description:
       description: Description.
       type: str
@@ -208,6 +244,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secre
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
+    if params["pending"] and (params["rotate"] or params["state"] == "absent"):
+        raise common.Problem("pending is for a secret with state present, and excludes rotate.")
     client = common.make_client(module, "secretsmanager")
     if params["state"] == "absent":
         return secret.ensure_absent(
@@ -227,6 +265,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         recipe=recipe,
         value=params["value"],
         rotate=params["rotate"],
+        pending=params["pending"],
     )
     return secret.ensure_present(client, common.make_client(module, "sts"), wanted, module.check_mode)
 
@@ -252,6 +291,7 @@ def main() -> None:
             },
             "value": {"type": "json", "no_log": True},
             "rotate": {"type": "bool", "default": False},
+            "pending": {"type": "str", "choices": ["create", "promote", "discard"]},
             "recovery_window_in_days": {"type": "int", "default": 7},
             "force": {"type": "bool", "default": False},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},

@@ -55,6 +55,7 @@ class Wanted:
     recipe: Recipe | None = None
     value: str | None = None
     rotate: bool = False
+    pending: str | None = None
 
 
 def password(length: int, exclude: str) -> str:
@@ -191,6 +192,8 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
         Problem: the existing value lacks the wanted member, or is no JSON object.
     """
     secret = describe(client, wanted.name)
+    if wanted.pending:
+        return _handle_pending(client, wanted, secret, check_mode)
     if secret is None:
         made = _create(client, sts, wanted, check_mode)
         if made:
@@ -311,6 +314,66 @@ def _apply(client: Client, wanted: Wanted, before: dict, after: dict) -> None:
         client.untag_resource(SecretId=wanted.name, TagKeys=gone)
     if fresh:
         client.tag_resource(SecretId=wanted.name, Tags=tags_to_aws(fresh))
+
+
+CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+
+
+def _handle_pending(client: Client, wanted: Wanted, secret: dict | None, check_mode: bool) -> Outcome:
+    """Keep a second value beside the current one, make it the current one, or forget it.
+
+    These are the staging labels of AWS's own rotation (AWS Secrets Manager User Guide, "Rotation by Lambda function"):
+    a value is AWSPENDING until what it opens has taken it. Each step can be repeated, wherever the one before was cut
+    off.
+
+    Raises:
+        Problem: there is no secret, or none with a value.
+    """
+    before = _shape(secret)
+    if not before or "deleted_date" in before or not before["version_id"]:
+        raise Problem(f"The secret {wanted.name} does not exist, or has no value yet: make it first, without pending.")
+    labels = {version: set(stages) for version, stages in (secret or {}).get("VersionIdsToStages", {}).items()}
+    current = before["version_id"]
+    # The label may still be on the current version, where a run ended between its two steps: then nothing is pending.
+    found = [version for version, stages in labels.items() if PENDING in stages and version != current]
+    before["pending_version_id"] = found[0] if found else ""
+    after = dict(before)
+    generated = False
+    if wanted.pending == "create" and not found:
+        if wanted.value is None and wanted.recipe is None:
+            raise Problem(f"The pending value of {wanted.name} has to come from somewhere: set generate or value.")
+        after["pending_version_id"] = NEW_VERSION
+        generated = wanted.recipe is not None
+        if not check_mode:
+            if PENDING in labels.get(current, ()):
+                _move(client, wanted.name, PENDING, current, None)
+            after["pending_version_id"] = _stage(client, wanted)
+    elif wanted.pending == "promote" and found:
+        after.update(version_id=found[0], pending_version_id="")
+        if not check_mode:
+            _move(client, wanted.name, CURRENT, current, found[0])
+            _move(client, wanted.name, PENDING, found[0], None)
+    elif wanted.pending == "discard" and found:
+        after["pending_version_id"] = ""
+        if not check_mode:
+            _move(client, wanted.name, PENDING, found[0], None)
+    rotated = after["version_id"] != before["version_id"]
+    outcome = _outcome(after != before, before, after, generated=generated, rotated=rotated)
+    outcome.before["pending_version_id"] = before["pending_version_id"]
+    outcome.after["pending_version_id"] = after["pending_version_id"]
+    return outcome
+
+
+def _stage(client: Client, wanted: Wanted) -> str:
+    value = wanted.value if wanted.recipe is None else generate(wanted.recipe, read_members(client, wanted.name))
+    answer = client.put_secret_value(SecretId=wanted.name, SecretString=value, VersionStages=[PENDING])
+    return str(answer.get("VersionId", ""))
+
+
+def _move(client: Client, name: str, label: str, from_version: str, to_version: str | None) -> None:
+    """Take a staging label from one version, and give it to another. AWSPREVIOUS follows AWSCURRENT by itself."""
+    more = {"MoveToVersionId": to_version} if to_version else {}
+    client.update_secret_version_stage(SecretId=name, VersionStage=label, RemoveFromVersionId=from_version, **more)
 
 
 def look(client: Client, name: str, show_value: bool) -> dict:

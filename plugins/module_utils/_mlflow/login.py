@@ -87,7 +87,11 @@ def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = C
         check_sdk_version_supported(warn=module.warn)
     except AnsibleBotocoreError as error:
         raise MlflowError("bad_secret", f"{option} needs boto3: {error}") from error
-    retry = AWSRetry.jittered_backoff(retries=6, catch_extra_error_codes=["ThrottlingException"])
+    codes = ["ThrottlingException"]
+    if stage != CURRENT and not module.check_mode:
+        # Perhaps just made, and not seen everywhere yet.
+        codes.append("ResourceNotFoundException")
+    retry = AWSRetry.jittered_backoff(retries=6, catch_extra_error_codes=codes)
     client = module.client("secretsmanager", retry_decorator=retry)
     try:
         answer = client.get_secret_value(SecretId=secret, VersionStage=stage, aws_retry=True)

@@ -203,6 +203,8 @@ class SecretsManager(Fake):
         super().__init__()
         self.secrets: dict[str, dict] = {}
         self.values: dict[str, str] = {}
+        # Versions that are not the current one.
+        self.staged: dict[str, str] = {}
 
     def _secret(self, name: str) -> dict:
         if name not in self.secrets:
@@ -231,9 +233,27 @@ class SecretsManager(Fake):
         self.secrets[name]["VersionIdsToStages"] = {version: ["AWSCURRENT"]}
         return version
 
-    def call_put_secret_value(self, SecretId: str, SecretString: str) -> dict:
-        self._live(SecretId)
-        return {"VersionId": self._put(SecretId, SecretString)}
+    def call_put_secret_value(self, SecretId: str, SecretString: str, VersionStages: list | None = None) -> dict:
+        labels = self._live(SecretId)
+        if not VersionStages:
+            return {"VersionId": self._put(SecretId, SecretString)}
+        version = f"version-{len(self.calls)}"
+        self.staged[version] = SecretString
+        labels["VersionIdsToStages"][version] = VersionStages
+        return {"VersionId": version}
+
+    def call_update_secret_version_stage(
+        self, SecretId: str, VersionStage: str, RemoveFromVersionId: str, MoveToVersionId: str = ""
+    ) -> dict:
+        labels = self._live(SecretId)["VersionIdsToStages"]
+        labels[RemoveFromVersionId].remove(VersionStage)
+        if MoveToVersionId:
+            labels[MoveToVersionId].append(VersionStage)
+        if VersionStage == "AWSCURRENT":
+            labels[RemoveFromVersionId].append("AWSPREVIOUS")
+            self.staged[RemoveFromVersionId] = self.values[SecretId]
+            self.values[SecretId] = self.staged[MoveToVersionId]
+        return {}
 
     def call_get_secret_value(self, SecretId: str) -> dict:
         by_arn = {secret["ARN"]: name for name, secret in self.secrets.items()}

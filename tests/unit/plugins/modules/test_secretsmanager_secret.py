@@ -218,3 +218,76 @@ def test_info_shows_the_value_only_when_asked(cloud):
     assert shown["members"] == value
     cloud.run("secretsmanager_secret", name=NAME, state="absent")
     assert cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)["exists"] is False
+
+
+def labels(cloud):
+    return {tuple(stages) for stages in cloud.secretsmanager.secrets[NAME]["VersionIdsToStages"].values() if stages}
+
+
+PENDING = {"name": NAME, "generate": {"key": "password"}, "pending": "create"}
+
+
+def test_a_pending_value_is_made_once_and_promoted_once(cloud):
+    run(cloud, **SECRET)
+    first = json.loads(cloud.secretsmanager.values[NAME])
+    _check, made, _check, again = cloud.cycle("secretsmanager_secret", cloud.secretsmanager, **PENDING)
+    assert made["generated"]
+    assert not made["rotated"]
+    assert made["secret"]["pending_version_id"] == again["secret"]["pending_version_id"]
+    assert json.loads(cloud.secretsmanager.values[NAME]) == first, "the current value is the old one"
+    [staged] = cloud.secretsmanager.staged.values()
+    promoted = cloud.cycle("secretsmanager_secret", cloud.secretsmanager, name=NAME, pending="promote")[1]
+    assert promoted["rotated"]
+    assert promoted["secret"]["version_id"] == made["secret"]["pending_version_id"]
+    second = json.loads(cloud.secretsmanager.values[NAME])
+    assert cloud.secretsmanager.values[NAME] == staged
+    assert second["password"] != first["password"]
+    assert {**second, "password": first["password"]} == first, "the other members stay"
+    assert labels(cloud) == {("AWSCURRENT",), ("AWSPREVIOUS",)}
+    for value in (first["password"], second["password"]):
+        assert value not in json.dumps([made, promoted])
+
+
+def test_a_promotion_that_was_cut_off_between_its_two_steps(cloud):
+    run(cloud, **SECRET)
+    run(cloud, **PENDING)
+    version = cloud.run("secretsmanager_secret", **PENDING)["secret"]["pending_version_id"]
+    current = cloud.run("secretsmanager_secret", **PENDING)["secret"]["version_id"]
+    cloud.secretsmanager.update_secret_version_stage(
+        SecretId=NAME, VersionStage="AWSCURRENT", RemoveFromVersionId=current, MoveToVersionId=version
+    )
+    assert labels(cloud) == {("AWSPENDING", "AWSCURRENT"), ("AWSPREVIOUS",)}
+    assert not run(cloud, name=NAME, pending="promote")["changed"], "it is the current one"
+    made = run(cloud, **PENDING)
+    assert made["changed"], "the next rotation begins with a new value"
+    assert labels(cloud) == {("AWSPENDING",), ("AWSCURRENT",), ("AWSPREVIOUS",)}
+
+
+def test_a_pending_value_is_forgotten(cloud):
+    run(cloud, **SECRET)
+    run(cloud, **PENDING)
+    before = cloud.secretsmanager.values[NAME]
+    cloud.cycle("secretsmanager_secret", cloud.secretsmanager, name=NAME, pending="discard")
+    assert cloud.secretsmanager.values[NAME] == before
+    assert labels(cloud) == {("AWSCURRENT",)}
+
+
+def test_a_pending_value_leaves_the_rest_alone(cloud):
+    run(cloud, **SECRET)
+    run(cloud, **PENDING, description="Other", tags={})
+    assert cloud.secretsmanager.secrets[NAME]["Description"] == SECRET["description"]
+    assert cloud.secretsmanager.secrets[NAME]["Tags"]
+
+
+@pytest.mark.parametrize("params", [{"rotate": True}, {"state": "absent"}])
+def test_pending_excludes(cloud, params):
+    run(cloud, **SECRET)
+    assert "excludes rotate" in cloud.run("secretsmanager_secret", name=NAME, pending="promote", **params)["msg"]
+
+
+def test_pending_needs_a_secret_and_a_value(cloud):
+    assert "does not exist" in cloud.run("secretsmanager_secret", **PENDING)["msg"]
+    run(cloud, **SECRET)
+    for check in (True, False):
+        result = cloud.run("secretsmanager_secret", name=NAME, pending="create", check=check)
+        assert "generate or value" in result["msg"]
