@@ -109,7 +109,9 @@ def test_trap_12_refused_clients_roll_a_healthy_update_back_unless_told_otherwis
     password = server["primary_container"]["environment"]["MLFLOW_AUTH_ADMIN_PASSWORD"]
 
     # As ECS has it: the 401s and 404s, which begin while the update is on its way, take it back.
-    begun = cloud.run(ecs_express_service, changed(server, wait=False))
+    # Time enough for the alarm, whose minutes are short here, on a machine that has much else to do.
+    patient = {"bake_time_in_minutes": 180}
+    begun = cloud.run(ecs_express_service, changed(server, wait=False, deployment_configuration=patient))
     assert begun["changed"] is True
 
     def deployment() -> dict[str, Any]:
@@ -126,7 +128,10 @@ def test_trap_12_refused_clients_roll_a_healthy_update_back_unless_told_otherwis
     assert ended["alarms"]["triggeredAlarmNames"] == ["default/canary/RollbackAlarm"]
 
     # As the role has it: the very same update with the very same clients.
-    as_role = {"rollback_on_alarm": ROLE["mlflow_rollback_on_alarm"]}
+    as_role = {
+        "rollback_on_alarm": ROLE["mlflow_rollback_on_alarm"],
+        "bake_time_in_minutes": ROLE["mlflow_bake_minutes"],
+    }
     with Clients(cloud, created["url"], password) as clients:
         updated = cloud.run(ecs_express_service, changed(server, deployment_configuration=as_role))
     assert not updated.get("failed"), updated["msg"]
