@@ -566,8 +566,11 @@ class Resources:
     async def rewrite_alarm(self, service: Service) -> None:
         """Makes the rollback alarm anew, as ECS does at the beginning of each deployment and after a rollback.
 
-        So what a user has changed in it does not last (a user's report, from CloudTrail).
+        So what a user has changed in it does not last (a user's report, from CloudTrail). One that is not there yet is
+        left to provision(): a first deployment may be stopped before there is anything to watch.
         """
+        if not service.managed["alarm"].arn:
+            return
         try:
             await self._make_alarm(service)
         except (ClientError, TrustError, Wedged) as error:

@@ -222,7 +222,7 @@ class Ordinary:
         answer = parse_response(response, "ecs", call.operation)
         if "Error" in answer:
             raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
-        definition = {name: value for name, value in answer["taskDefinition"].items() if value != ""}  # noqa: PLC1901
+        definition = {name: value for name, value in answer["taskDefinition"].items() if value != ""}
         return {**answer, "taskDefinition": definition}
 
     async def _delete_cluster(self, call: Call) -> dict[str, Any]:

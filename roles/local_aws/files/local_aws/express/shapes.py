@@ -36,6 +36,8 @@ FARGATE: dict[int, list[int]] = {
 }
 """CPU units and the memory (MiB) that Fargate has for them (ECS developer guide, task definition parameters)."""
 
+ARCHITECTURES = ("X86_64", "ARM64")
+METRICS = ("AVERAGE_CPU", "AVERAGE_MEMORY", "REQUEST_COUNT_PER_TARGET")
 MANAGED_BY_DEFINITION = ("primaryContainer", "executionRoleArn", "taskRoleArn", "cpu", "memory", "cpuArchitecture")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ARN = re.compile(r"arn:(aws[a-z-]*):ecs:([a-z0-9-]+):(\d{12}):([a-z-]+)/(.+)")
@@ -100,7 +102,15 @@ def check_values(params: dict[str, Any]) -> None:
         raise invalid(f"containerPort {port} is not between 1 and 65535.")
     if container and not container.get("image"):
         raise invalid("Container.image should not be null or empty.")
+    _check_choice("cpuArchitecture", params.get("cpuArchitecture"), ARCHITECTURES)
+    metric = (params.get("scalingTarget") or {}).get("autoScalingMetric")
+    _check_choice("autoScalingMetric", metric, METRICS)
     check_unique(container)
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise invalid(f"{name} {value!r} is none of {', '.join(choices)}.")
 
 
 def check_unique(container: dict[str, Any]) -> None:
