@@ -176,6 +176,14 @@ class Answers:
         current = int(now / self.period)
         return [self._periods.get((arn, number)) for number in range(current - periods, current)]
 
+    def shown(self) -> dict[str, dict[str, dict[str, int]]]:
+        """All that is remembered: per target group and period, answers by the hundreds of their status."""
+        result: dict[str, dict[str, dict[str, int]]] = {}
+        for (arn, number), counts in sorted(self._periods.items()):
+            named = {"balancer" if hundreds == self.OWN else f"{hundreds}xx": n for hundreds, n in counts.items()}
+            result.setdefault(arn, {})[str(number)] = named
+        return result
+
     def forget(self, arn: str) -> None:
         """Drops the counts of a target group that is gone."""
         for key in [key for key in self._periods if key[0] == arn]:

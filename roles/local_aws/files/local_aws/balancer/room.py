@@ -159,6 +159,11 @@ class Balancer:
         for item in state.get("groups", []):
             self.groups[item["arn"]] = TargetGroup(**item)
 
+    def status(self) -> dict[str, Any]:
+        """What was answered in the last minutes: what the metrics of the balancer are made of."""
+        period = self.answers.period
+        return {"seconds": period, "now": int(time.monotonic() / period), "minutes": self.answers.shown()}
+
     # For the control plane ------------------------------------------------------------------------------------------
 
     async def open(self, key: str, host: str) -> Route:
