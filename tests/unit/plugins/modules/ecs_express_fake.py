@@ -108,7 +108,8 @@ class FakeEcs:
 
     def __init__(self, manners: Manners | None = None) -> None:
         self.manners = manners or Manners()
-        self.clusters = {"default"}
+        # "default" comes with the first service.
+        self.clusters: set[str] = set()
         self.now = 0.0
         self.services: dict[str, dict[str, Any]] = {}
         self.deployments: dict[str, dict[str, Any]] = {}
@@ -304,6 +305,8 @@ class FakeEcs:
     def do_CreateExpressGatewayService(self, **sent: Any) -> Any:
         self._tick()
         name = sent["serviceName"]
+        if sent.get("cluster", "default").rsplit("/", 1)[-1] == "default":
+            self.clusters.add("default")
         cluster = self._cluster(sent.get("cluster", "default"))
         arn = f"{ACCOUNT}:service/{cluster}/{name}"
         old = self.services.get(arn)

@@ -477,6 +477,7 @@ def test_expired_credentials_are_named(run: Run, ecs: FakeEcs) -> None:
 
 
 def test_classic_service_is_left_alone(run: Run, ecs: FakeEcs) -> None:
+    ecs.clusters.add("default")
     ecs.services[ARN] = {
         "serviceArn": ARN,
         "serviceName": "tracking",
