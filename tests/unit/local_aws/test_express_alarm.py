@@ -242,6 +242,10 @@ def test_alarm_that_is_on_already_is_not_looked_at(account: Account) -> None:
         deployment = account.settled(arn, 2)
     assert deployment["status"] == "SUCCESSFUL"
     assert deployment["alarms"]["status"] == "DISABLED"
+    page = account.aws.page("status")["balancer"]
+    assert page["seconds"] == 60 / SCALE
+    told = [counts for minutes in page["minutes"].values() for counts in minutes.values()]
+    assert all(sum(counts[name] for counts in told if name in counts) > 100 for name in ("2xx", "4xx"))
     eventually(lambda: alarm_of(account, arn)["StateValue"] == "OK", what="the alarm's end")
 
 
