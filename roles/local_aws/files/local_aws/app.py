@@ -25,6 +25,7 @@ import botocore.exceptions
 from ministack import app as ministack_app
 from ministack.core import router as ministack_router
 
+from . import authorization
 from . import iam
 from . import wire
 from .cloud import Cloud
@@ -255,8 +256,8 @@ class App:
         page, _unused, rest = exchange.path.removeprefix("/_local_aws/").partition("/")
         if page == "status" and exchange.method == "GET":
             return _json(self.status())
-        if page == "calls":
-            return self._calls(exchange)
+        if page in ("calls", "permissions"):
+            return self._calls(exchange) if page == "calls" else _permissions(exchange)
         if page == "faults":
             return await self._faults(exchange, rest)
         if page == "images" and exchange.method == "POST":
@@ -307,6 +308,13 @@ class App:
             for name, (happens, subject, members) in EVENTS.items()
         }
         return _json({"faults": self.cloud.faults.list(), "events": events})
+
+
+def _permissions(exchange: _Exchange) -> Response:
+    """What was asked of policies: action, resource, conditions and outcome, each different question once."""
+    if exchange.method == "DELETE":
+        authorization.CHECKS.clear()
+    return _json({"checks": authorization.CHECKS.list()})
 
 
 def _json(document: Any, status: int = 200) -> Response:

@@ -20,6 +20,7 @@ from ministack.core import responses
 from ministack.services import iam as iam_service
 from ministack.services import sts as sts_service
 
+from . import authorization
 from . import service_linked_roles
 from . import tag_on_create
 from . import wire
@@ -36,7 +37,9 @@ def prepare() -> None:
     _close_root()
     _refuse_root_roles()
     _name_cbor_actions()
+    authorization.prepare_record()
     tag_on_create.prepare()
+    authorization.prepare()
     service_linked_roles.prepare()
     for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
@@ -154,7 +157,22 @@ def role_of_session(principal: str) -> str:
 
 def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
     """See Cloud.allow()."""
+    scope = authorization.Scope(call.region, call.account_id, call.operation)
+    given = {**authorization.conditions(action, scope, call.params), **(context or {})}
+    is_own = action.partition(":")[2] == call.operation
+    if is_own:
+        given = {**authorization.request_tags(call.params), **given}
+    authorization.forget()
+    for number, arn in enumerate(authorization.resources(action, scope, call.params, resource)):
+        _enforce_one(call, action, arn, given if number == 0 else context)
+    for further in authorization.further_actions(call.operation, call.params) if is_own else []:
+        for arn in authorization.resources(further, scope, call.params, resource):
+            _enforce_one(call, further, arn, None)
+
+
+def _enforce_one(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
     responses.set_request_account_id(call.account_id)
+    responses.set_request_region(call.region)
     # The signature has been checked; only policies are asked here.
     anonymous = iam_evaluator._anonymous.set(False)
     try:

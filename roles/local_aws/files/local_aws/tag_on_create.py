@@ -98,6 +98,9 @@ def prepare() -> None:
         namespace, _unused, name = iam_action.partition(":")
         if namespace in _CREATE_ACTION:
             context = {**context, f"{namespace}:CreateAction": name}
+        if namespace == "ec2":
+            # What is being created has no tags yet: AWS's policies ask for ec2:CreateAction here.
+            context = {key: value for key, value in context.items() if not key.lower().startswith("aws:resourcetag/")}
         resource = tagged_resource(iam_action, resource_arn)
         refusal = enforce(access_key_id, action, service, region, resource, context)
         if refusal is None or isinstance(refusal, iam_evaluator.AuthError):

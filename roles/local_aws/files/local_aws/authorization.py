@@ -1,0 +1,448 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On which resources and under which conditions an action is checked, and a record of what was checked.
+
+ministack checks each call on one resource that it reads from the request, often "*". AWS checks the resource types
+that the Service Authorization Reference lists for the action, each of them where there are several:
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+(pages of EC2, RDS, ECS, IAM, CloudWatch Logs). Only what a deployment of MLflow calls is here; for everything else
+ministack's reading stays.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from ministack.core import iam_actions
+from ministack.core import iam_evaluator
+from ministack.core import responses
+from ministack.services import iam as iam_service
+from ministack.services import tagging
+
+from . import service_linked_roles
+from . import wire
+
+Params = dict[str, Any]
+
+_MAX_CHECKS = 20_000
+_EC2_KINDS = {"sg": "security-group", "sgr": "security-group-rule", "vpc": "vpc", "subnet": "subnet", "i": "instance"}
+# Calls about roles whose names do not begin so are checked on the role in RoleName.
+_ROLE = "RoleName"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a call is made.
+
+    :arg operation: which one; an action may be checked within another operation.
+    """
+
+    region: str
+    account: str
+    operation: str
+
+    def arn(self, service: str, rest: str) -> str:
+        """The ARN of something in this region and account."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{rest}"
+
+
+def _ec2_tagged(scope: Scope, params: Params) -> list[str]:
+    return [scope.arn("ec2", f"{_EC2_KINDS.get(name.split('-')[0], '*')}/{name}") for name in params["Resources"]]
+
+
+def _ec2_group(scope: Scope, params: Params) -> list[str]:
+    return [scope.arn("ec2", f"security-group/{params.get('GroupId') or params.get('GroupName') or '*'}")]
+
+
+def _ec2_new_group(scope: Scope, params: Params) -> list[str]:
+    vpc = [scope.arn("ec2", f"vpc/{params['VpcId']}")] if params.get("VpcId") else []
+    return [scope.arn("ec2", "security-group/*"), *vpc]
+
+
+def _rds_new_instance(scope: Scope, params: Params) -> list[str]:
+    """The instance and what it uses, be it named or RDS's default (the example policies of the RDS User Guide)."""
+    major = str(params.get("EngineVersion") or "*").partition(".")[0]
+    engine = params["Engine"]
+    subnets = params.get("DBSubnetGroupName") or "default"
+    parameters = params.get("DBParameterGroupName") or f"default.{engine}{major}"
+    options = params.get("OptionGroupName") or f"default:{engine}-{major}"
+    used = [f"pg:{parameters}", f"subgrp:{subnets}", f"og:{options}"]
+    return [scope.arn("rds", part) for part in (f"db:{params['DBInstanceIdentifier']}", *used)]
+
+
+def _rds_instance(scope: Scope, params: Params) -> list[str]:
+    parts = [f"db:{params['DBInstanceIdentifier']}"]
+    if params.get("DBParameterGroupName"):
+        parts.append(f"pg:{params['DBParameterGroupName']}")
+    if params.get("OptionGroupName"):
+        parts.append(f"og:{params['OptionGroupName']}")
+    return [scope.arn("rds", part) for part in parts]
+
+
+def _rds_snapshot(scope: Scope, params: Params) -> list[str]:
+    """CreateDBSnapshot, also within DeleteDBInstance."""
+    snapshot = params.get("FinalDBSnapshotIdentifier") or params.get("DBSnapshotIdentifier") or "*"
+    return [scope.arn("rds", f"snapshot:{snapshot}"), scope.arn("rds", f"db:{params['DBInstanceIdentifier']}")]
+
+
+def _rds_snapshots(scope: Scope, params: Params) -> list[str]:
+    if params.get("DBSnapshotIdentifier"):
+        return [scope.arn("rds", f"snapshot:{params['DBSnapshotIdentifier']}")]
+    return [scope.arn("rds", f"db:{params.get('DBInstanceIdentifier') or '*'}"), scope.arn("rds", "snapshot:*")]
+
+
+def _rds_tagged(scope: Scope, params: Params) -> list[str]:
+    """RDS's own tagging calls; those that come with a creation are left to the one who asks."""
+    return [str(params["ResourceName"])] if "ResourceName" in params else []
+
+
+def _named(service: str, kind: str, member: str) -> Callable[[Scope, Params], list[str]]:
+    def find(scope: Scope, params: Params) -> list[str]:
+        return [scope.arn(service, f"{kind}:{params.get(member) or '*'}")]
+
+    return find
+
+
+def _ecs_definition(scope: Scope, params: Params) -> list[str]:
+    """Of an Express service: the family that ECS registers in the caller's name."""
+    if scope.operation == "CreateExpressGatewayService":
+        cluster = str(params.get("cluster") or "default").rpartition("/")[2]
+        family = f"{cluster}-{params.get('serviceName') or '*'}"
+    elif scope.operation == "UpdateExpressGatewayService":
+        family = "-".join(str(params["serviceArn"]).split("/")[-2:])
+    else:
+        family = str(params.get("family") or "*")
+    return [scope.arn("ecs", f"task-definition/{family}:*")]
+
+
+def _ecs_clusters(scope: Scope, params: Params) -> list[str]:
+    name = str(params.get("clusterName") or params.get("cluster") or "default")
+    return [scope.arn("ecs", f"cluster/{name.rpartition('/')[2]}")]
+
+
+def _ecs_services(scope: Scope, params: Params) -> list[str]:
+    cluster = str(params.get("cluster") or "default").rpartition("/")[2]
+    given = params.get("services") or [params["service"]]
+    return [str(one) if str(one).startswith("arn:") else scope.arn("ecs", f"service/{cluster}/{one}") for one in given]
+
+
+def _ecs_below(member: str) -> Callable[[Scope, Params], list[str]]:
+    """Deployments and revisions are checked on the service as well."""
+
+    def find(scope: Scope, params: Params) -> list[str]:
+        given = params[member]
+        found = []
+        for arn in given if isinstance(given, list) else [given]:
+            head, _unused, rest = str(arn).partition("/")
+            found += [str(arn), f"{':'.join(head.split(':')[:5])}:service/{rest.rpartition('/')[0]}"]
+        return list(dict.fromkeys(found))
+
+    return find
+
+
+def _log_stream(scope: Scope, params: Params) -> list[str]:
+    return [scope.arn("logs", f"log-group:{params['logGroupName']}:log-stream:{params['logStreamName']}")]
+
+
+def _iam_role(scope: Scope, params: Params) -> list[str]:
+    """With its path, which only the role itself knows once it is there."""
+    name = params.get(_ROLE)
+    if not name:
+        return []
+    role = iam_service._roles.get(name)
+    path = params.get("Path") or "/"
+    return [role["Arn"] if role else f"arn:aws:iam::{scope.account}:role{path}{name}"]
+
+
+def _iam_linked_role(scope: Scope, params: Params) -> list[str]:
+    service = params.get("AWSServiceName")
+    if not service:
+        return []
+    name = service_linked_roles.NAMES.get(service, "*")
+    return [f"arn:aws:iam::{scope.account}:role/aws-service-role/{service}/{name}"]
+
+
+def _anything(_scope: Scope, _params: Params) -> list[str]:
+    return ["*"]
+
+
+RESOURCES: dict[str, Callable[[Scope, Params], list[str]]] = {
+    "ec2:AuthorizeSecurityGroupEgress": _ec2_group,
+    "ec2:AuthorizeSecurityGroupIngress": _ec2_group,
+    "ec2:CreateSecurityGroup": _ec2_new_group,
+    "ec2:CreateTags": _ec2_tagged,
+    "ec2:DeleteSecurityGroup": _ec2_group,
+    "ec2:DeleteTags": _ec2_tagged,
+    "ec2:DescribeRouteTables": _anything,
+    "ec2:DescribeSecurityGroups": _anything,
+    "ec2:DescribeSubnets": _anything,
+    "ec2:DescribeTags": _anything,
+    "ec2:DescribeVpcs": _anything,
+    "ec2:RevokeSecurityGroupEgress": _ec2_group,
+    "ec2:RevokeSecurityGroupIngress": _ec2_group,
+    "ec2:UpdateSecurityGroupRuleDescriptionsEgress": _ec2_group,
+    "ec2:UpdateSecurityGroupRuleDescriptionsIngress": _ec2_group,
+    "ecs:CreateCluster": _ecs_clusters,
+    "ecs:DescribeServiceDeployments": _ecs_below("serviceDeploymentArns"),
+    "ecs:DescribeServiceRevisions": _ecs_below("serviceRevisionArns"),
+    "ecs:DescribeServices": _ecs_services,
+    "ecs:DescribeTaskDefinition": _anything,
+    "ecs:ListServiceDeployments": _ecs_services,
+    "ecs:ListServices": _anything,
+    "ecs:ListTasks": _anything,
+    "ecs:RegisterTaskDefinition": _ecs_definition,
+    "ecs:StopServiceDeployment": _ecs_below("serviceDeploymentArn"),
+    "iam:CreateServiceLinkedRole": _iam_linked_role,
+    "iam:ListRoles": _anything,
+    "logs:DescribeLogGroups": _anything,
+    "logs:CreateLogStream": _log_stream,
+    "logs:GetLogEvents": _log_stream,
+    "logs:PutLogEvents": _log_stream,
+    "rds:AddTagsToResource": _rds_tagged,
+    "rds:CreateDBInstance": _rds_new_instance,
+    "rds:CreateDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
+    "rds:CreateDBSnapshot": _rds_snapshot,
+    "rds:CreateDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
+    "rds:DeleteDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
+    "rds:DeleteDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
+    "rds:DescribeDBInstances": _named("rds", "db", "DBInstanceIdentifier"),
+    "rds:DescribeDBParameterGroups": _named("rds", "pg", "DBParameterGroupName"),
+    "rds:DescribeDBParameters": _named("rds", "pg", "DBParameterGroupName"),
+    "rds:DescribeDBSnapshots": _rds_snapshots,
+    "rds:DescribeDBSubnetGroups": _named("rds", "subgrp", "DBSubnetGroupName"),
+    "rds:ListTagsForResource": _rds_tagged,
+    "rds:ModifyDBInstance": _rds_instance,
+    "rds:ModifyDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
+    "rds:ModifyDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
+    "rds:RemoveTagsFromResource": _rds_tagged,
+}
+
+
+def resources(action: str, scope: Scope, params: Params, otherwise: str) -> list[str]:
+    """The ARNs that an action is checked on; what is made or changed comes first.
+
+    :arg action: with its namespace.
+    :arg params: the request's input.
+    :arg otherwise: what holds where nothing is known here.
+    """
+    find = RESOURCES.get(action)
+    if find is None and action.startswith("iam:") and action != "iam:PassRole":
+        find = _iam_role
+    try:
+        found = find(scope, params) if find else []
+    except KeyError:
+        # A member is missing that AWS asks for: whoever answers the call says so.
+        found = []
+    return found or [otherwise]
+
+
+def further_actions(operation: str, params: Params) -> list[str]:
+    """What else AWS checks within an operation: its "dependent actions", where the input calls for them."""
+    if operation == "DeleteDBInstance" and params.get("FinalDBSnapshotIdentifier"):
+        return ["rds:CreateDBSnapshot"]
+    return []
+
+
+def conditions(action: str, scope: Scope, params: Params) -> dict[str, Any]:
+    """The condition keys that a request sets, beside those about tags."""
+    found: dict[str, Any] = {}
+    if action.startswith("ecs:"):
+        cluster = params.get("cluster")
+        below = params.get("serviceArn") or params.get("service") or ""
+        if not cluster and "/" in str(below):
+            cluster = str(below).split("/")[-2]
+        found["ecs:cluster"] = scope.arn("ecs", f"cluster/{str(cluster or 'default').rpartition('/')[2]}")
+    if action.startswith("iam:"):
+        if params.get("PolicyArn"):
+            found["iam:PolicyARN"] = params["PolicyArn"]
+        if params.get("AWSServiceName"):
+            found["iam:AWSServiceName"] = params["AWSServiceName"]
+        boundary = params.get("PermissionsBoundary") or _boundary(params.get(_ROLE))
+        if boundary:
+            found["iam:PermissionsBoundary"] = boundary
+    return found
+
+
+def _boundary(name: str | None) -> str:
+    """The boundary that a role has."""
+    role = iam_service._roles.get(name) if name else None
+    found = (role or {}).get("PermissionsBoundary") or ""
+    return str(found.get("PermissionsBoundaryArn", "") if isinstance(found, dict) else found)
+
+
+def request_tags(params: Params) -> dict[str, Any]:
+    """aws:RequestTag and aws:TagKeys of a request of which ministack sees nothing."""
+    given = params.get("tags") or params.get("Tags") or []
+    if isinstance(given, dict):
+        tags = {str(key): str(value) for key, value in given.items()}
+    else:
+        tags = {
+            _one_of(item, "Key", "key"): _one_of(item, "Value", "value") for item in given if isinstance(item, dict)
+        }
+    keys = [*tags, *(params.get("tagKeys") or params.get("TagKeys") or [])]
+    found: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return {**found, "aws:TagKeys": keys} if keys else found
+
+
+def _one_of(item: dict[str, Any], first: str, second: str) -> str:
+    return str(item.get(first, item.get(second, "")))
+
+
+# --- ministack's own operations --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What is still to be checked of the call that is being answered in this context."""
+
+    action: str = ""
+    arns: tuple[str, ...] = ()
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+_NOTHING = _Pending()
+_pending: contextvars.ContextVar[_Pending] = contextvars.ContextVar("local_aws_pending", default=_NOTHING)
+
+
+def forget() -> None:
+    """What follows in this context is checked on what the caller of enforce() names."""
+    _pending.set(_NOTHING)
+
+
+def _extract(original: Callable[..., str]) -> Callable[..., str]:
+    def extract_resource_arn(  # noqa: PLR0917 - ministack's signature
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+        region: str,
+        account_id: str,
+    ) -> str:
+        forget()
+        found = original(service, method, path, headers, body, query_params, region, account_id)
+        if service not in ("ec2", "ecs", "iam", "logs", "rds"):
+            return found
+        flat = {name: value[0] if isinstance(value, list) else value for name, value in query_params.items()}
+        request = wire.identify(headers, flat, body)
+        scope = Scope(region, account_id, request.operation)
+        action = f"{service}:{request.operation}"
+        arns = resources(action, scope, request.params, found)
+        _pending.set(_Pending(action, tuple(arns), conditions(action, scope, request.params)))
+        return arns[0]
+
+    return extract_resource_arn
+
+
+def _without_tags(context: dict[str, Any]) -> dict[str, Any]:
+    """The request's tags belong to what is made, not to what it uses."""
+    return {
+        key: value for key, value in context.items() if not key.lower().startswith(("aws:requesttag/", "aws:tagkeys"))
+    }
+
+
+def _enforce_each(original: Callable[..., Any]) -> Callable[..., Any]:
+    def enforce(  # noqa: PLR0917 - ministack's signature
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        pending = _pending.get()
+        context = dict(service_context or {})
+        arns: tuple[str, ...] = (resource_arn,)
+        if pending.action == iam_action and pending.arns[:1] == arns:
+            arns = pending.arns
+            context = {**pending.context, **context}
+        for number, arn in enumerate(arns):
+            fitting = context if number == 0 else _without_tags(context)
+            refusal = original(access_key_id, iam_action, service, region, arn, fitting)
+            if refusal is not None:
+                return refusal
+        return None
+
+    return enforce
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+class Checks:
+    """What was checked for principals that have policies, each different check once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def add(self, principal: str, action: str, resource: str, context: dict[str, Any], *, allowed: bool) -> None:
+        """Keeps a check, or counts it once more."""
+        shown = {key.lower(): value for key, value in context.items() if value is not None}
+        key = (principal, action, resource, repr(sorted(shown.items())), allowed)
+        with self._lock:
+            known = self._found.get(key)
+            if known is not None:
+                known["times"] += 1
+                return
+            while len(self._found) >= _MAX_CHECKS:
+                self._found.pop(next(iter(self._found)))
+            self._found[key] = {
+                "principal": principal,
+                "action": action,
+                "resource": resource,
+                "context": shown,
+                "allowed": allowed,
+                "times": 1,
+            }
+
+    def list(self) -> list[dict[str, Any]]:
+        """All of them, in the order in which they were first made."""
+        with self._lock:
+            return [dict(check) for check in self._found.values()]
+
+    def clear(self) -> None:
+        """Forgets them."""
+        with self._lock:
+            self._found.clear()
+
+
+CHECKS = Checks()
+
+
+def _enforce_and_record(original: Callable[..., Any]) -> Callable[..., Any]:
+    def enforce(  # noqa: PLR0917 - ministack's signature
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        refusal = original(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if access_key_id and not iam_evaluator.is_root_access_key(access_key_id):
+            credential = iam_evaluator.resolve_credential(access_key_id, responses.get_account_id())
+            tags = tagging.resource_tags(resource_arn) or {}
+            context = {f"aws:resourcetag/{name}": value for name, value in tags.items()} | (service_context or {})
+            principal = getattr(credential, "principal_arn", "")
+            CHECKS.add(principal, iam_action, resource_arn, context, allowed=refusal is None)
+        return refusal
+
+    return enforce
+
+
+def prepare_record() -> None:
+    """Records each check. Called once, at start, before anything else wraps the evaluator."""
+    iam_evaluator.enforce = _enforce_and_record(iam_evaluator.enforce)
+
+
+def prepare() -> None:
+    """Checks each resource. Called once, at start, after everything else has wrapped the evaluator."""
+    iam_actions.extract_resource_arn = _extract(iam_actions.extract_resource_arn)
+    iam_evaluator.enforce = _enforce_each(iam_evaluator.enforce)
