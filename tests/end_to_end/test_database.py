@@ -129,6 +129,7 @@ class Database:
             "mlflow_db_name": "tracking",
             "mlflow_db_username": USER,
             "mlflow_db_secret_arn": secret["ARN"],
+            "mlflow_ingress_cidrs": ["127.0.0.0/16"],
             "mlflow_iam_path": "/teams/ml/",
             "mlflow_permissions_boundary_arn": self.boundary,
             "mlflow_auth": "none",
@@ -178,6 +179,29 @@ def test_the_connection_is_verified_and_every_printable_character_may_be_in_the_
     assert environment["DATABASE_CA_CERTIFICATES"] == authority
     assert PASSWORD not in json.dumps(container(place))
     assert place.play("deploy", variables, check=True).succeeded().changed == {"localhost": 0}
+
+
+def rule(aws: LocalAws) -> dict[str, Any]:
+    """The listener rule of the service."""
+    ecs = aws.client("ecs")
+    [service] = ecs.describe_services(services=[NAME])["services"]
+    described = ecs.describe_express_gateway_service(serviceArn=service["serviceArn"])["service"]
+    revision = described["activeConfigurations"][0]["serviceRevisionArn"]
+    [found] = ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"]
+    arn = found["ecsManagedResources"]["ingressPaths"][0]["rule"]["arn"]
+    return aws.client("elbv2").describe_rules(RuleArns=[arn])["Rules"][0]
+
+
+def test_who_may_call_it_is_said_and_repaired(place: LocalAws, database: Database) -> None:
+    [host, sources] = rule(place)["Conditions"]
+    assert (host["Field"], sources["Field"]) == ("host-header", "source-ip")
+    assert sources["Values"] == ["127.0.0.0/16"]
+    without = {"Field": "host-header", "HostHeaderConfig": {"Values": host["Values"]}}
+    place.client("elbv2").modify_rule(RuleArn=rule(place)["RuleArn"], Conditions=[without])
+    variables = place.small(**database.variables)
+    assert place.play("deploy", variables, check=True).succeeded().changed == {"localhost": 1}
+    assert place.play("deploy", variables).succeeded().changed == {"localhost": 1}
+    assert sources in rule(place)["Conditions"]
 
 
 def test_the_roles_are_as_narrow_as_was_said(place: LocalAws, database: Database) -> None:

@@ -261,6 +261,8 @@ CHECKS: dict[str, Check] = {
     "mlflow_image": image,
     "mlflow_tags": tags,
     "mlflow_subnet_ids": listed(text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")),
+    "mlflow_ingress": choice("public", "private"),
+    "mlflow_ingress_cidrs": listed(network),
     "mlflow_service_ingress_cidrs": listed(network),
     "mlflow_bucket_name": bucket_name,
     "mlflow_bucket_adopt": boolean,
@@ -270,7 +272,6 @@ CHECKS: dict[str, Check] = {
     ),
     "mlflow_db_secret_arn": arn("secretsmanager", "secret"),
     "mlflow_db_name": text(
-    "mlflow_ingress": choice("public", "private"),
         r"[A-Za-z_][A-Za-z0-9_]{0,62}",
         "up to 63 letters, digits and underscores that begin with a letter or underscore",
     ),
@@ -281,6 +282,7 @@ CHECKS: dict[str, Check] = {
     ),
     "mlflow_db_port": number(1, 65535),
     "mlflow_db_sslmode": choice("require", "verify-ca", "verify-full", "prefer"),
+    "mlflow_db_ca_path": some_text,
     "mlflow_db_engine_version": lambda name, value: text(
         r"[0-9]{2}(\.[0-9]+)?", "a version of PostgreSQL such as '16' or '16.8'"
     )(name, str(value)),
@@ -290,7 +292,6 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_storage_type": choice("gp2", "gp3", "io1", "io2", "standard"),
     "mlflow_db_kms_key_arn": arn("kms", "key"),
     "mlflow_db_multi_az": boolean,
-    "mlflow_db_ca_path": some_text,
     "mlflow_db_backup_retention_days": number(0, 35),
     "mlflow_db_deletion_protection": boolean,
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
@@ -359,6 +360,10 @@ _OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oid
 
 # Without them the defaults do not apply: an empty value is a mistake.
 _NEVER_EMPTY = ("mlflow_version",)
+
+# Elastic Load Balancing allows five values in a rule, and one is the host name.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+MOST_INGRESS_CIDRS = 4
 
 
 def name_problems(value: typing.Any, inputs: Mapping, account_id: str, region: str) -> Problems:
@@ -438,6 +443,12 @@ def together_problems(inputs: Mapping) -> Problems:
     subnets = inputs.get("mlflow_subnet_ids")
     if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
         problems.append("mlflow_subnet_ids has one subnet; name two or more, in different availability zones.")
+    cidrs = inputs.get("mlflow_ingress_cidrs")
+    if isinstance(cidrs, (list, tuple)) and len(set(map(str, cidrs))) > MOST_INGRESS_CIDRS:
+        problems.append(
+            f"mlflow_ingress_cidrs has {len(set(map(str, cidrs)))} networks, but the load balancer's rule takes"
+            f" {MOST_INGRESS_CIDRS} besides the host name: name fewer, larger ones."
+        )
     if inputs.get("mlflow_auth") == "oidc":
         problems += [
             f"mlflow_auth is 'oidc' without {name}: it also needs mlflow_oidc_discovery_url, mlflow_oidc_client_id and"

@@ -189,7 +189,7 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
     cloud: Any = SimpleNamespace(
         clock=Clock(6000),
         authority=Authority(home / "ca", home / "ca.pem"),
-        settings=SimpleNamespace(endpoints="ports"),
+        settings=SimpleNamespace(endpoints="ports", account_id="123456789012", region="us-east-1"),
         changed=lambda: None,
         faults=Faults(),
         tasks=SimpleNamespace(all=list),

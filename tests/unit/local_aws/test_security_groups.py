@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import socket
+import ssl
 import time
 import urllib.request
 import uuid
@@ -32,6 +33,9 @@ from test_tasks_life import python
 
 # PostgreSQL's SSLRequest, which a server answers with one byte ("Message Formats" in its manual).
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
+
+# Seconds for what takes long where much else runs.
+PATIENCE = 150
 
 # Tries over and over, and says so when the result changes.
 TRY = """
@@ -248,9 +252,16 @@ while True:
     assert opener.open(f"http://{where}:5000/", timeout=5).status == 200
 
 
+def ready(account: Account, name: str) -> dict[str, Any]:
+    """A service whose first deployment is over."""
+    arn = account.create(name, {"TEXT": "hello"})["serviceArn"]
+    assert account.settled(arn, 1, PATIENCE)["status"] == "SUCCESSFUL"
+    return account.describe(arn)
+
+
 def test_the_balancer_reaches_a_task_by_the_managed_groups_rule(local_aws: LocalAws, network: Network) -> None:
     account = Account(local_aws)
-    service = account.ready("admitted", {"TEXT": "hello"})
+    service = ready(account, "admitted")
     endpoint = endpoint_of(service)
     assert account.get(endpoint) == (200, "hello")
     managed = account.managed(service["serviceArn"])
@@ -269,7 +280,40 @@ def test_the_balancer_reaches_a_task_by_the_managed_groups_rule(local_aws: Local
     eventually(lambda: "Target.Timeout" in reasons(), 60, "an unhealthy target")
     network.admit(group, 5000, balancer)
     eventually(lambda: account.get(endpoint) == (200, "hello"), 60, "the service to be back")
-    account.gone(service["serviceArn"])
+    account.gone(service["serviceArn"], PATIENCE)
+
+
+def status_from(aws: LocalAws, endpoint: str, source: str) -> int:
+    """The answer to a client with an address of its own."""
+    host, _colon, port = endpoint.rpartition(":")
+    context = ssl.create_default_context(cafile=aws.info["ca_bundle"])
+    with (
+        socket.create_connection(("127.0.0.1", int(port)), 10, source_address=(source, 0)) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n".encode())
+        return int(connection.recv(65536).split()[1])
+
+
+def test_a_listener_rule_may_let_in_some_addresses_only(local_aws: LocalAws) -> None:
+    account = Account(local_aws)
+    service = ready(account, "some")
+    arn, endpoint = service["serviceArn"], endpoint_of(service)
+    rule = account.managed(arn)["ingressPaths"][0]["rule"]["arn"]
+    [described] = account.elbv2.describe_rules(RuleArns=[rule])["Rules"]
+    host = {"Field": "host-header", "HostHeaderConfig": {"Values": described["Conditions"][0]["Values"]}}
+    office = {"Field": "source-ip", "SourceIpConfig": {"Values": ["127.9.0.0/16", "198.51.100.0/24"]}}
+    account.elbv2.modify_rule(RuleArn=rule, Conditions=[host, office])
+    assert status_from(local_aws, endpoint, "127.9.0.7") == 200
+    assert status_from(local_aws, endpoint, "127.8.0.7") == 404
+    # An update shifts traffic by the rule's actions and leaves its conditions alone.
+    account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": "again"}))
+    assert account.settled(arn, 2, PATIENCE)["status"] == "SUCCESSFUL"
+    assert status_from(local_aws, endpoint, "127.9.0.7") == 200
+    assert status_from(local_aws, endpoint, "127.8.0.7") == 404
+    account.elbv2.modify_rule(RuleArn=rule, Conditions=[host])
+    assert status_from(local_aws, endpoint, "127.8.0.7") == 200
+    account.gone(arn, PATIENCE)
 
 
 def test_who_is_told_in_the_log(local_aws: LocalAws, guarded: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ from .proxy import CONNECT
 from .proxy import Forwarder
 from .proxy import OwnAnswer
 from .proxy import own_answer
+from .sources import lets_in
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -308,7 +309,9 @@ class Balancer:
         async def handler(request: web.BaseRequest) -> web.StreamResponse:
             host = request.headers.get("Host", "").rsplit(":", 1)[0]
             found = route or self._named(host)
-            return own_answer(404) if found is None else await self._answer(found, request, port)
+            if found is None or not self._lets_in(found, request.remote or ""):
+                return own_answer(404)
+            return await self._answer(found, request, port)
 
         runner = web.ServerRunner(
             web.Server(handler, max_line_size=65536, max_field_size=65536, access_log=None),  # type: ignore[arg-type]
@@ -318,6 +321,10 @@ class Balancer:
         await runner.setup()
         await web.SockSite(runner, server, ssl_context=context).start()
         return runner
+
+    def _lets_in(self, route: Route, address: str) -> bool:
+        settings = self.cloud.settings
+        return lets_in(settings.account_id, settings.region, route.hosts[0], address)
 
     async def _answer(self, route: Route, request: web.BaseRequest, port: int) -> web.StreamResponse:
         arn = route.weights.next()

@@ -1,0 +1,139 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: which source addresses a service's own listener rule lets in.
+
+Express Mode has no parameter for it, and the load balancer with its security group is shared by all Express services of
+the VPC. The listener rule is the service's own. AWS lets it be changed ("Express Mode will not overwrite changes unless
+requested as part of an Express Mode update", and a host name of one's own is added to this very rule):
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-advanced-customization.html
+ECS shifts traffic by the rule's actions, and ModifyRule leaves unchanged what it is not given (botocore model).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from . import api
+from .common import EcsExpressError
+from .common import EcsExpressErrorHandler
+
+Resource = dict[str, Any]
+
+# Values of all conditions of a rule together; not adjustable.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+MOST_VALUES = 5
+_FIELD = "source-ip"
+# The configuration of each kind of condition (elbv2, RuleCondition).
+_CONFIGURATIONS = (
+    "HostHeaderConfig",
+    "PathPatternConfig",
+    "HttpHeaderConfig",
+    "QueryStringConfig",
+    "HttpRequestMethodConfig",
+    "SourceIpConfig",
+)
+
+
+@EcsExpressErrorHandler.common_error_handler("read the service's listener rule")
+def _describe_rule(elbv2: Any, arn: str) -> Resource:
+    rule: Resource = elbv2.describe_rules(aws_retry=True, RuleArns=[arn])["Rules"][0]
+    return rule
+
+
+@EcsExpressErrorHandler.common_error_handler("change the service's listener rule")
+def _modify_rule(elbv2: Any, arn: str, conditions: list[Resource]) -> None:
+    elbv2.modify_rule(aws_retry=True, RuleArn=arn, Conditions=conditions)
+
+
+def networks(cidrs: list[str]) -> list[str]:
+    """The networks as ELB writes them, each once, in order.
+
+    Raises:
+        EcsExpressError: one is not a network in CIDR notation, or there are more than a rule takes in any case.
+    """
+    found = []
+    for cidr in cidrs:
+        try:
+            found.append(str(ipaddress.ip_network(cidr)))
+        except ValueError as e:
+            raise EcsExpressError(f"{cidr!r} in cidrs is not a network in CIDR notation: {e}.") from e
+    return sorted(set(found))
+
+
+def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
+    """The ARN of a service's listener rule; None if there is no such service.
+
+    Raises:
+        EcsExpressError: ECS has not made the rule (yet), or the service is not one of Express Mode.
+    """
+    service = api.find_service(ecs, cluster=cluster, name=name)
+    if service is None or service.get("status") != "ACTIVE":
+        return None
+    described = api.describe_express(ecs, service["serviceArn"])
+    if described is None:
+        return None
+    configurations = described.get("activeConfigurations") or []
+    revisions = api.describe_revisions(ecs, [item["serviceRevisionArn"] for item in configurations])
+    for revision in revisions:
+        for path in (revision.get("ecsManagedResources") or {}).get("ingressPaths") or []:
+            arn = (path.get("rule") or {}).get("arn")
+            if arn:
+                return str(arn)
+    raise EcsExpressError(
+        f"ECS has not made a listener rule for the service {name!r} yet: wait until its first deployment is over."
+    )
+
+
+def allowed(rule: Resource) -> list[str]:
+    """The networks that a rule names, [] if it lets everybody in."""
+    return sorted(value for item in rule.get("Conditions") or [] if _is_ours(item) for value in _values(item))
+
+
+def ensure(elbv2: Any, arn: str, cidrs: list[str], *, check_mode: bool) -> tuple[list[str], bool]:
+    """Let in who comes from these networks, and nobody else; [] lets everybody in.
+
+    The rule's other conditions, the host names, stay as they are.
+
+    Returns:
+        the networks before, and whether something was, or in check mode would be, changed.
+
+    Raises:
+        EcsExpressError: the rule cannot take so many.
+    """
+    rule = _describe_rule(elbv2, arn)
+    before = allowed(rule)
+    if before == cidrs:
+        return before, False
+    others = [_given(item) for item in rule.get("Conditions") or [] if not _is_ours(item)]
+    taken = sum(len(_values(item)) for item in others)
+    if taken + len(cidrs) > MOST_VALUES:
+        raise EcsExpressError(
+            f"cidrs has {len(cidrs)} networks, but the service's listener rule takes {MOST_VALUES - taken}: Elastic "
+            f"Load Balancing allows {MOST_VALUES} values in a rule, of which its host names take {taken}. Name fewer, "
+            "larger networks."
+        )
+    if not check_mode:
+        ours = [{"Field": _FIELD, "SourceIpConfig": {"Values": cidrs}}] if cidrs else []
+        _modify_rule(elbv2, arn, others + ours)
+    return before, True
+
+
+def _is_ours(condition: Resource) -> bool:
+    return condition.get("Field") == _FIELD
+
+
+def _given(condition: Resource) -> Resource:
+    """A condition as ModifyRule takes it: DescribeRules shows some values twice, in the older and the newer way."""
+    for name in _CONFIGURATIONS:
+        if condition.get(name):
+            return {"Field": condition["Field"], name: condition[name]}
+    return {"Field": condition["Field"], "Values": condition.get("Values") or []}
+
+
+def _values(condition: Resource) -> list[Any]:
+    for name in _CONFIGURATIONS:
+        if condition.get(name):
+            return list(condition[name].get("Values") or [])
+    return list(condition.get("Values") or [])
