@@ -197,14 +197,23 @@ def test_life_from_create_to_recreate(account: Account, made: list[str]) -> None
     made.append(arn)
     revision = first["activeConfigurations"][0]["serviceRevisionArn"]
     domain = account.managed(arn)["ingressPaths"][0]["certificate"]["domainName"]
+    logs = account.managed(arn)["logGroups"][0]["logGroupName"]
+    definition = first["activeConfigurations"][0]["taskDefinitionArn"]
+    with pytest.raises(ClientError) as caught:
+        account.ecs.create_service(serviceName="again", taskDefinition=definition, cluster="default")
+    assert refusal(caught.value)[0] == "InvalidParameterException"
     deleted = account.ecs.delete_express_gateway_service(serviceArn=arn)["service"]
     assert deleted["status"]["statusCode"] == "DRAINING"
-    with pytest.raises(ClientError) as caught:
-        account.create("again")
-    assert refusal(caught.value) == (
-        "InvalidParameterException",
-        "Unable to Start a service that is still Draining.",
-    )
+    for create in (
+        lambda: account.create("again"),
+        lambda: account.ecs.create_service(serviceName="again", taskDefinition=definition, cluster="default"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            create()
+        assert refusal(caught.value) == (
+            "InvalidParameterException",
+            "Unable to Start a service that is still Draining.",
+        )
     for operation in (account.ecs.delete_express_gateway_service, account.ecs.update_express_gateway_service):
         with pytest.raises(ClientError) as caught:
             operation(serviceArn=arn)
@@ -215,12 +224,21 @@ def test_life_from_create_to_recreate(account: Account, made: list[str]) -> None
     assert states["certificate"] in ("DEPROVISIONING", "DELETED")
     assert states["rule"] in ("DEPROVISIONING", "DELETED")
     eventually(lambda: account.ordinary(arn)["status"] == "INACTIVE", what="INACTIVE")
-    with pytest.raises(ClientError) as caught:
-        account.ecs.delete_express_gateway_service(serviceArn=arn)
-    assert refusal(caught.value) == (
-        "ServiceNotActiveException",
-        "Cannot perform this operation on a service in INACTIVE status",
-    )
+    for operation in (account.ecs.delete_express_gateway_service, account.ecs.update_express_gateway_service):
+        with pytest.raises(ClientError) as caught:
+            operation(serviceArn=arn)
+        assert refusal(caught.value) == (
+            "ServiceNotActiveException",
+            "Cannot perform this operation on a service in INACTIVE status",
+        )
+    over = account.describe(arn)
+    assert (over["status"]["statusCode"], over["activeConfigurations"]) == ("INACTIVE", [])
+    # What is kept: the log group, and the definitions with their environment in plain text.
+    kept = account.aws.client("logs").describe_log_groups(logGroupNamePrefix=logs)["logGroups"]
+    assert [item["logGroupName"] for item in kept] == [logs]
+    record = account.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
+    assert record["status"] == "ACTIVE"
+    assert record["containerDefinitions"][0]["environment"] == [{"name": "TEXT", "value": "one"}]
     with pytest.raises(ClientError) as caught:
         account.ecs.describe_service_revisions(serviceRevisionArns=[revision])
     assert refusal(caught.value) == (

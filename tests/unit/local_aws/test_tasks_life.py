@@ -303,13 +303,31 @@ def test_two_tasks_serve_on_the_same_port_and_a_stop_ends_them(stage: Stage) -> 
     stage.reach(tasks[1], "STOPPED")
 
 
-def test_a_task_that_outgrows_its_memory_is_killed(stage: Stage) -> None:
-    grow = "import time\nkept = []\nwhile True:\n kept.append(bytes(b'x' * 2**25)); time.sleep(0.02)"
-    task = stage.reach(stage.run(python(grow)), "STOPPED")
+GROW = "import time\nkept = []\nwhile True:\n kept.append(bytes(b'x' * 2**25)); time.sleep(0.02)"
+# Two processes of which each alone would fit; the parent holds nothing.
+PAIR = """
+import subprocess, sys
+grow = "import time; kept = b'x' * (300 * 2**20); time.sleep(600)"
+children = [subprocess.Popen([sys.executable, "-c", grow]) for _number in range(2)]
+for child in children:
+    child.wait()
+"""
+ALONE = "import time; kept = b'x' * (300 * 2**20); time.sleep(2)"
+
+
+@pytest.mark.parametrize("program", [GROW, PAIR], ids=["one-process", "process-tree"])
+def test_a_task_that_outgrows_its_memory_is_killed(stage: Stage, program: str) -> None:
+    task = stage.reach(stage.run(python(program)), "STOPPED")
     container = task["containers"][0]
     assert container["exitCode"] == 137
     assert container["reason"] == "OutOfMemoryError: Container killed due to memory usage"
     assert task["stoppedReason"] == "Essential container in task exited"
+    assert task["stopCode"] == "EssentialContainerExited"
+
+
+def test_a_task_within_its_memory_is_left_alone(stage: Stage) -> None:
+    container = stage.reach(stage.run(python(ALONE)), "STOPPED")["containers"][0]
+    assert (container["exitCode"], "reason" in container) == (0, False)
 
 
 def test_an_unknown_task_is_missing(stage: Stage) -> None:
