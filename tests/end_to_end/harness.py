@@ -197,7 +197,7 @@ class LocalAws:
         """Run one of the collection's playbooks to its end.
 
         Args:
-            playbook: deploy, validate or destroy.
+            playbook: deploy, validate or destroy, or the path of another one.
             variables: for ``-e``.
             hosts: an inventory, from host to variables; none: there is no inventory.
             environment: differs from what a user exports on this local AWS; None takes a variable away.
@@ -212,7 +212,8 @@ class LocalAws:
             exported.pop(name, None)
             if value is not None:
                 exported[name] = value
-        command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), f"mlops.mlflow_aws.{playbook}"]
+        name = playbook if playbook.endswith(".yml") else f"mlops.mlflow_aws.{playbook}"
+        command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), name]
         command += ["--extra-vars", json.dumps(dict(variables or {}))] + ["--check"] * check
         command += arguments
         if hosts is not None:

@@ -146,7 +146,7 @@ def packages(folder: Path) -> str:
     """A folder for PYTHONPATH: what images before 3.14 lack for basic authentication, and passwords that are cheap."""
     uv = str(Path(sys.executable).parent / "uv")
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder)]
-    subprocess.run([*command, "Flask-WTF==1.3.0", "WTForms==3.2.1"], check=True, timeout=120)
+    subprocess.run([*command, "Flask-WTF==1.3.0", "WTForms==3.3.2"], check=True, timeout=120)
     (folder / "sitecustomize.py").write_text(_CHEAP_PASSWORDS, encoding="utf-8")
     return str(folder)
 

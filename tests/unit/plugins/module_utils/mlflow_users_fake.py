@@ -32,6 +32,7 @@ class FakeUsers(FakeMlflow):
         users: name to password, rights and number.
         grants: (user, kind, id) to permission.
         writes: what was changed, one line each.
+        workspaces: which one each request was about.
     """
 
     def __init__(self, old: bool = False) -> None:
@@ -43,6 +44,7 @@ class FakeUsers(FakeMlflow):
         self.models["prompt"] = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
         self.secrets = {"key": "s-1"}
         self.writes: list[str] = []
+        self.workspaces: list[str] = []
         self.who = ""
         self.add(*ADMIN, is_admin=True)
         super().__init__()
@@ -59,6 +61,7 @@ class FakeUsers(FakeMlflow):
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], request: Any, body: bytes) -> Any:
         place = path.partition("/mlflow/")[2]
+        self.workspaces.append(request.headers.get("X-MLFLOW-WORKSPACE", ""))
         welcome = self.authorized(request.headers.get("Authorization", ""))
         given = json.loads(body) if method != "PUT" and body else {key: values[0] for key, values in query.items()}
         ours = (method, path) not in self.canned and welcome

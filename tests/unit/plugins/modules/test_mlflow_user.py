@@ -193,6 +193,19 @@ def test_what_does_not_exist(fake: FakeUsers, run: Run, arguments: dict[str, Any
     assert fake.writes == []
 
 
+def test_the_workspace_is_asked_for(fake: FakeUsers, run: Run) -> None:
+    """Each request names it, and a grant in another one is not taken for it."""
+    fake.add("ana", FIRST)
+    wanted = {"user": "ana", "resource": "churn", "permission": "READ"}
+    assert run(mlflow_permission, **wanted)["changed"]
+    assert set(fake.workspaces) == {""}
+    fake.workspaces.clear()
+    elsewhere = run(mlflow_permission, check=True, **wanted, workspace="team")
+    assert set(fake.workspaces) == {"team"}
+    # In the old interface it is the server that keeps them apart.
+    assert elsewhere["changed"] is not fake.old
+
+
 def test_a_prompt_is_no_model(fake: FakeUsers, run: Run) -> None:
     fake.add("ana", FIRST)
     for kind, name in (("registered_model", "prompt"), ("prompt", "model")):
