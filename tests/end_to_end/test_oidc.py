@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import QUICK
+from harness import SOFTWARE
 from harness import LocalAws
 from people import People
 from stage import NAME
@@ -185,7 +186,10 @@ def _other_client(stage: Stage) -> People:
 def test_validation_with_a_token_fills_the_server_with_the_demo(stage: Stage) -> None:
     text = json.dumps({"token": stage.people.token(stage.ada)})
     stage.aws.client("secretsmanager").put_secret_value(SecretId=stage.token_arn, SecretString=text)
-    variables = stage.variables("oidc", mlflow_validation_token_secret_arn=stage.token_arn)
+    client = SOFTWARE / "runtimes" / "mlflow-3.17.2-full" / "bin" / "mlflow"
+    variables = stage.variables(
+        "oidc", mlflow_validation_token_secret_arn=stage.token_arn, mlflow_client_executable=str(client)
+    )
     played = stage.aws.play("validate", variables).succeeded()
     assert "Database:  answers" in played.output
     assert "MLflow Demo" in played.output

@@ -9,6 +9,7 @@ import os
 import pathlib
 import shlex
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
@@ -46,20 +47,44 @@ def read_document():
     return document
 
 
-def make_schema():
+def prepare_database():
     # MLflow's own login has a table users too, in the schema public: in a schema of its own neither disturbs the other.
+    # The plugin's tables are made here, by one process: its workers would all do it at once, and fall over each other.
     url = importlib.import_module("sqlalchemy.engine").make_url(os.environ["MLFLOW_BACKEND_STORE_URI"])
     database = importlib.import_module("psycopg2").connect(
         host=url.host, port=url.port, user=url.username, dbname=url.database
     )
     try:
-        with database, database.cursor() as cursor:
+        database.autocommit = True
+        with database.cursor() as cursor:
+            # Held until the connection ends: during an update there are two tasks.
+            cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"schema {SCHEMA}",))
             # First a look: a user who may not make schemas can be given this one.
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+            if table_version(cursor) != newest_version():
+                upgrade = "from mlflow_oidc_auth.db.cli import commands; commands()"
+                command = [sys.executable, "-c", upgrade, "upgrade", "--url", exports["OIDC_USERS_DB_URI"]]
+                subprocess.run(command, env={**os.environ, **exports}, stdout=sys.stderr, check=True)
     finally:
         database.close()
+
+
+def table_version(cursor):
+    table = f"{SCHEMA}.{os.environ['OIDC_ALEMBIC_VERSION_TABLE']}"
+    cursor.execute("SELECT to_regclass(%s)", (table,))
+    if cursor.fetchone()[0] is None:
+        return None
+    cursor.execute(f"SELECT version_num FROM {table}")
+    return (cursor.fetchone() or (None,))[0]
+
+
+def newest_version():
+    # Found without importing the plugin, which takes seconds.
+    package = pathlib.Path(importlib.util.find_spec("mlflow_oidc_auth").origin).parent
+    directory = importlib.import_module("alembic.script").ScriptDirectory(str(package / "db" / "migrations"))
+    return directory.get_current_head()
 
 
 lacking = [name for name in ("psycopg2", "boto3", "mlflow_oidc_auth") if not importlib.util.find_spec(name)]
@@ -74,6 +99,6 @@ if os.environ.get("OIDC_CA_CERTIFICATES"):
     bundle = exports["SSL_CERT_FILE"] = exports["REQUESTS_CA_BUNDLE"] = stream.name
 document = persist(os.environ["OIDC_DISCOVERY_URL"] + " (mlflow_oidc_discovery_url) cannot be read", read_document)
 exports["OIDC_ISSUER"] = document["issuer"]
-persist(f"the database's schema {SCHEMA} cannot be made", make_schema)
 exports["OIDC_USERS_DB_URI"] = os.environ["MLFLOW_BACKEND_STORE_URI"] + f"?options=-csearch_path={SCHEMA}"
+persist(f"the users' tables in the database's schema {SCHEMA} cannot be made", prepare_database)
 print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in exports.items()))

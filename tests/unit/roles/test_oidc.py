@@ -7,6 +7,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -182,24 +183,38 @@ def provider() -> Iterator[Any]:
     server.server_close()
 
 
+NOTE = """
+import os, sys
+def note(text):
+    with open(os.environ["STATEMENTS"], "a") as stream:
+        stream.write(text + "\\n")
+"""
 STUBS = {
     "boto3": "",
-    "mlflow_oidc_auth": "",
+    "notes": NOTE,
+    "mlflow_oidc_auth/__init__": "",
+    "mlflow_oidc_auth/db/cli": "import sys, notes\n"
+    "def commands():\n    print('chatter')\n    notes.note(' '.join(sys.argv[1:]))\n",
+    "alembic/script": "class ScriptDirectory:\n    def __init__(self, path): pass\n"
+    "    def get_current_head(self): return 'head'\n",
     "certifi": "import os\ndef where(): return os.environ['PUBLIC']\n",
     "sqlalchemy/engine": "from urllib.parse import urlsplit\n"
     "def make_url(text):\n    url = urlsplit(text)\n    url.__class__.host = property(lambda u: u.hostname)\n"
     "    url.__class__.database = property(lambda u: u.path[1:])\n    return url\n",
     "psycopg2": """
-import os
+import notes, os
 class Handle:
     def __enter__(self): return self
     def __exit__(self, *unused): return None
-    def close(self): pass
+    def close(self): notes.note("end of connection")
     def cursor(self): return self
     def execute(self, statement, *unused):
-        with open(os.environ["STATEMENTS"], "a") as stream:
-            stream.write(statement + "\\n")
-    def fetchone(self): return (1,) if os.environ.get("SCHEMA_IS_THERE") else None
+        self.statement = statement
+        notes.note(statement)
+    def fetchone(self):
+        if "pg_namespace" in self.statement: return (1,) if os.environ.get("TABLES") else None
+        if "to_regclass" in self.statement: return ("table" if os.environ.get("TABLES") else None,)
+        return (os.environ.get("TABLES"),)
 def connect(**options):
     assert options == {"host": "database.example.com", "port": 5432, "user": "mlflow", "dbname": "mlflow"}, options
     return Handle()
@@ -225,6 +240,7 @@ def boot(tmp_path: Path, provider: Any) -> Boot:
             "TMPDIR": str(tmp_path),
             "OIDC_DISCOVERY_URL": f"http://127.0.0.1:{provider.server_port}/document",
             "MLFLOW_BACKEND_STORE_URI": URI,
+            "OIDC_ALEMBIC_VERSION_TABLE": "alembic_version_oidc",
             **environment,
         }
         return subprocess.run(
@@ -260,12 +276,23 @@ def test_issuer_and_users_schema_are_found_out(boot: Boot, tmp_path: Path) -> No
     assert found["OIDC_ISSUER"] == "https://idp.example.com"
     assert found["OIDC_USERS_DB_URI"] == f"{URI}?options=-csearch_path=oidc"
     assert "SSL_CERT_FILE" not in found
-    assert (tmp_path / "statements").read_text(encoding="utf-8").splitlines()[-1] == "CREATE SCHEMA oidc"
 
 
-def test_a_schema_that_is_there_is_left_alone(boot: Boot, tmp_path: Path) -> None:
-    assert boot(SCHEMA_IS_THERE="1").returncode == 0
-    assert "CREATE" not in (tmp_path / "statements").read_text(encoding="utf-8")
+def test_the_users_tables_are_made_by_one_process_at_a_time(boot: Boot, tmp_path: Path) -> None:
+    done = boot()
+    assert "chatter" not in done.stdout
+    statements = (tmp_path / "statements").read_text(encoding="utf-8").splitlines()
+    assert statements[0].startswith("SELECT pg_advisory_lock")
+    assert "CREATE SCHEMA oidc" in statements
+    assert statements[-2:] == [f"upgrade --url {URI}?options=-csearch_path=oidc", "end of connection"]
+
+
+@pytest.mark.parametrize(("version", "upgraded"), [("head", False), ("older", True)])
+def test_tables_that_are_there_are_only_upgraded(boot: Boot, tmp_path: Path, version: str, upgraded: bool) -> None:
+    assert boot(TABLES=version).returncode == 0
+    statements = (tmp_path / "statements").read_text(encoding="utf-8")
+    assert "CREATE" not in statements
+    assert ("upgrade" in statements) == upgraded
 
 
 def test_own_authorities_come_beside_the_public_ones(boot: Boot) -> None:
@@ -307,7 +334,7 @@ def test_a_wrong_address_ends_the_task_with_a_sentence(
 
 
 def test_an_image_without_the_plugin_says_so(boot: Boot, tmp_path: Path) -> None:
-    (tmp_path / "modules" / "mlflow_oidc_auth.py").unlink()
+    shutil.rmtree(tmp_path / "modules" / "mlflow_oidc_auth")
     done = boot()
     assert done.returncode == 1
     assert done.stderr.strip() == "MLflow cannot start: its image lacks the Python packages mlflow_oidc_auth"
