@@ -1,0 +1,493 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A deployment has a login that nobody gets around, keeps its users, and shows no secret.
+
+One deployment goes through the tests here, in their order; the last ones are about the oldest version.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import re
+import secrets
+import ssl
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.parse import urlencode
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from conftest import QUICK
+from harness import ROOT
+from harness import SOFTWARE
+from harness import LocalAws
+from harness import Played
+from harness import eventually
+
+NEW, OLD = "3.17.2", "3.10.0"
+NAMES = {NEW: "login", OLD: "login-old"}
+SEARCH = "/api/2.0/mlflow/experiments/search"
+LISTED = f"{SEARCH}?max_results=1"
+
+# All that the server answers without a login, and why it may. docs/security.md lists them for the user.
+OPEN = {
+    "/health": "the load balancer has no login; it says OK",
+    "/static-files/<path:path>": "the program of MLflow's pages, which everybody can have from PyPI",
+    "/static/<path:filename>": "the same, by the name that Flask gives it; MLflow has no such files",
+    # mlflow/server/auth/__init__.py, is_unprotected_route: "Keep the payload free of secrets".
+    "/api/3.0/mlflow/server-info": "what the server can do, for clients that log in afterwards; since 3.11",
+    "/ajax-api/3.0/mlflow/server-info": "the same, for MLflow's pages",
+}
+
+
+class Server:
+    """A deployed server, asked as anybody may ask."""
+
+    def __init__(self, aws: LocalAws, name: str) -> None:
+        self.aws, self.name = aws, name
+        [service] = [
+            one
+            for arn in aws.client("ecs").list_services()["serviceArns"]
+            if (one := aws.client("ecs").describe_express_gateway_service(serviceArn=arn)["service"])["serviceName"]
+            == name
+        ]
+        self.service = service
+        self.url = f"https://{service['activeConfigurations'][0]['ingressPaths'][0]['endpoint']}"
+        self._context = ssl.create_default_context(cafile=aws.info["ca_bundle"])
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """All secret values of the deployment, from <secret>.<member>."""
+        client = self.aws.client("secretsmanager")
+        values = {}
+        for kind, members in {
+            "database": ["password"],
+            "login": ["password"],
+            "server": ["flask_secret_key", "webhook_encryption_key", "crypto_kek_passphrase", "session_secret_key"],
+        }.items():
+            text = json.loads(client.get_secret_value(SecretId=f"{self.name}/{kind}")["SecretString"])
+            values.update({f"{kind}.{member}": text[member] for member in members})
+        return values
+
+    @property
+    def admin(self) -> tuple[str, str]:
+        """The administrator's login."""
+        return "admin", self.secrets["login.password"]
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[http.client.HTTPSConnection]:
+        """A connection to the server's URL."""
+        address = urlsplit(self.url)
+        opened = http.client.HTTPSConnection("localhost", address.port, context=self._context, timeout=60)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        login: tuple[str, str] | None = None,
+        body: Any = None,
+        **headers: str,
+    ) -> tuple[int, Any]:
+        """One request; returns the status and what was answered."""
+        headers.setdefault("Host", urlsplit(self.url).netloc)
+        if login:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
+        with self.connection() as connection:
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": "application/json", **headers})
+            answer = connection.getresponse()
+            text = answer.read()
+        with contextlib.suppress(ValueError):
+            return answer.status, json.loads(text)
+        return answer.status, text.decode()
+
+    def tasks(self) -> list[str]:
+        """The running tasks."""
+        return self.aws.client("ecs").list_tasks(serviceName=self.name, desiredStatus="RUNNING")["taskArns"]
+
+    def restart(self) -> None:
+        """End its task, and wait until another one answers."""
+        [before] = self.tasks()
+        self.aws.client("ecs").stop_task(task=before, reason="a test")
+        eventually(lambda: self.tasks() not in ([], [before]), "another task")
+        eventually(lambda: self.ask("GET", LISTED, self.admin)[0] == 200, "an answer")
+
+
+class CommandLines:
+    """Reads the command lines of all processes as long as it is open, as everybody on a machine can."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.1):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.seen.add(path.read_bytes())
+
+    def __enter__(self) -> CommandLines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def forms(value: str) -> set[str]:
+    """A secret as it may be written."""
+    login = base64.b64encode(f"admin:{value}".encode()).decode()
+    return {value, quote(value, safe=""), json.dumps(value)[1:-1], login, base64.b64encode(value.encode()).decode()}
+
+
+def deploy(aws: LocalAws, version: str = NEW, **options: Any) -> Played:
+    """Deploy the version's deployment."""
+    variables = {"mlflow_name": NAMES[version], "mlflow_version": version, **options.pop("variables", {})}
+    return aws.play("deploy", aws.small(**variables), **options)
+
+
+@pytest.fixture(scope="module")
+def quick(aws: LocalAws) -> LocalAws:
+    """The local AWS without faults, and as quick as it can be."""
+    for version in NAMES:
+        if not (SOFTWARE / f"runtimes/mlflow-{version}-full/complete.json").exists():
+            owner = LocalAws(aws.home / "owner", present_user=True)
+            owner.up(QUICK)
+            owner.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
+            owner.down()
+    aws.kill()
+    aws.up(QUICK)
+    aws.page("faults", "DELETE")
+    return aws
+
+
+@pytest.fixture(scope="module")
+def story(quick: LocalAws) -> dict[str, Any]:
+    """The deployment of the present version, and all that was seen while it was made."""
+    with CommandLines() as lines:
+        first = deploy(quick, arguments=["-vvv", "--diff"]).succeeded()
+    return {"server": Server(quick, NAMES[NEW]), "outputs": [first.output], "lines": lines.seen}
+
+
+@pytest.fixture
+def server(story: dict[str, Any]) -> Server:
+    """The deployed server."""
+    return story["server"]
+
+
+def routes(version: str) -> list[tuple[str, str]]:
+    """All routes of that MLflow with its login, method and path."""
+    interpreter = SOFTWARE / f"runtimes/mlflow-{version}-full/bin/python"
+    done = subprocess.run(
+        [str(interpreter), str(ROOT / "tests/end_to_end/routes.py")], capture_output=True, text=True, check=True
+    )
+    return [(method, path) for method, path in json.loads(done.stdout)]
+
+
+def walk(server: Server, version: str) -> None:
+    """Ask for each route without a login: all but the open ones answer 401."""
+    found = routes(version)
+    paths = {path for _unused, path in found}
+    for part in ("/gateway/", "/graphql", "/api/2.0/mlflow-artifacts/artifacts", "/v1/traces", "/ajax-api/3.0/", "/"):
+        assert [path for path in paths if path.startswith(part)], part
+    assert len(paths) > 300
+    wrong = []
+    with server.connection() as connection:
+        for method, path in found:
+            real = re.sub(r"<[^>]*>|\{[^}]*\}", "1", path)
+            body = b"{}" if method in ("POST", "PUT", "PATCH", "DELETE") else None
+            headers = {"Host": urlsplit(server.url).netloc, "Content-Type": "application/json"}
+            connection.request(method, real, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 401 and path not in OPEN:
+                wrong.append((method, path, answer.status))
+    assert not wrong, wrong
+
+
+def test_every_route_asks_for_the_login(server: Server) -> None:
+    walk(server, NEW)
+
+
+@pytest.mark.parametrize(
+    "path", [LISTED, "/", "/graphql", "/version", "/api/2.0/mlflow-artifacts/artifacts?path=1", "/no/such/route"]
+)
+def test_a_wrong_login_is_none(server: Server, path: str) -> None:
+    for login in (
+        ("admin", "wrong-and-unlikely"),
+        ("nobody", server.admin[1]),
+        ("admin", "password1234"),
+        ("admin", ""),
+    ):
+        assert server.ask("GET", path, login)[0] == 401
+    # MLflow 3.17 stumbles over a token where it expects a name, once it remembers logins. It lets nobody in by that.
+    status, answer = server.ask("GET", path, Authorization="Bearer made-up-and-unlikely")
+    assert status == 401 or (status == 500 and "experiments" not in str(answer))
+
+
+def test_what_is_open_tells_nothing(server: Server) -> None:
+    assert server.ask("GET", "/health") == (200, "OK")
+    status, info = server.ask("GET", "/api/3.0/mlflow/server-info")
+    assert status == 200
+    assert set(info) == {
+        "store_type",
+        "workspaces_enabled",
+        "trace_archival_enabled",
+        "multipart_uploads_enabled",
+        "multipart_downloads_enabled",
+        "presigned_upload_model_id_supported",
+        "presigned_upload_run_id_supported",
+        "features_enabled",
+    }
+    assert info["store_type"] == "SqlStore"
+    assert {type(value) for name, value in info.items() if name not in ("store_type", "features_enabled")} == {bool}
+    assert server.ask("GET", "/static-files/../server/auth/basic_auth.ini")[0] in (401, 404)
+
+
+def test_the_balancers_health_check_needs_neither_login_nor_name(server: Server) -> None:
+    assert server.ask("GET", "/health", Host="10.0.3.7:5000") == (200, "OK")
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "{own}.evil.example.com", "evil.{own}", "169.254.169.254"])
+def test_trap_11_a_foreign_host_name_is_refused(server: Server, host: str) -> None:
+    own = f"{server.name[:2]}-0123456789abcdef.{server.aws.info['domain']}"
+    assert server.ask("GET", LISTED, server.admin, Host=own)[0] == 200
+    status, text = server.ask("GET", LISTED, server.admin, Host=host.format(own=own))
+    assert (status, "Invalid Host header" in str(text)) == (403, True)
+
+
+def test_a_page_elsewhere_changes_nothing(server: Server) -> None:
+    own = f"https://{server.name[:2]}-0123456789abcdef.{server.aws.info['domain']}"
+    assert server.ask("POST", SEARCH, server.admin, {"max_results": 1}, Origin=own)[0] == 200
+    for origin in ("https://evil.example.com", f"{own}.evil.example.com", "null"):
+        status, text = server.ask("POST", SEARCH, server.admin, {"max_results": 1}, Origin=origin)
+        assert (status, text) == (403, "Cross-origin request blocked")
+    assert server.ask("POST", SEARCH, server.admin, {"max_results": 1}, Origin=server.url)[0] == 200
+
+
+def test_trap_02_a_second_run_changes_and_generates_nothing(story: dict[str, Any], quick: LocalAws) -> None:
+    before = story["server"].secrets
+    again = deploy(quick, arguments=["-vvv", "--diff"]).succeeded()
+    story["outputs"].append(again.output)
+    assert again.changed == {"localhost": 0}
+    assert story["server"].secrets == before
+
+
+def test_trap_03_the_password_is_long_enough_for_mlflow(server: Server) -> None:
+    assert len(server.admin[1]) >= 16
+    assert server.ask("GET", "/api/2.0/mlflow/users/get?username=admin", server.admin)[0] == 200
+
+
+ANA = ("ana", secrets.token_urlsafe(16))
+EXPERIMENT = {"name": "before-the-restart"}
+
+
+def sign_up(server: Server, form: tuple[str, str], name: str, origin: str) -> tuple[int, str]:
+    """Send MLflow's form for a new user as a browser does, with the cookie and the token that came with it."""
+    cookie, token = form
+    fields = {"csrf_token": token, "username": name, "password": secrets.token_urlsafe(16)}
+    basic = base64.b64encode(":".join(server.admin).encode()).decode()
+    headers = {
+        "Host": urlsplit(server.url).netloc,
+        "Authorization": f"Basic {basic}",
+        "Cookie": cookie,
+        "Origin": origin,
+        "Referer": f"{origin}/signup",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    with server.connection() as connection:
+        connection.request("POST", "/api/2.0/mlflow/users/create-ui", urlencode(fields), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def form_of(server: Server) -> tuple[str, str]:
+    """The cookie and the token of MLflow's form for a new user."""
+    basic = base64.b64encode(":".join(server.admin).encode()).decode()
+    with server.connection() as connection:
+        host = urlsplit(server.url).netloc
+        connection.request("GET", "/signup", headers={"Host": host, "Authorization": f"Basic {basic}"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+    [token] = re.findall(r'name="csrf_token"\s+value="([^"]+)"', text)
+    return cookie, token
+
+
+def test_trap_04_users_and_permissions_outlive_the_task(server: Server) -> None:
+    """And so does the key with which forms are signed, so that two tasks take each other's."""
+    body = {"username": ANA[0], "password": ANA[1]}
+    assert server.ask("POST", "/api/2.0/mlflow/users/create", server.admin, body)[0] == 200
+    assert server.ask("POST", "/api/2.0/mlflow/experiments/create", ANA, EXPERIMENT)[0] == 200
+    form = form_of(server)
+    server.restart()
+    knows_and_owns(server)
+    assert sign_up(server, form, "berta", "https://evil.example.com") == (403, "Cross-origin request blocked")
+    assert sign_up(server, (form[0], "made-up"), "berta", server.url)[0] == 400
+    status, text = sign_up(server, form, "berta", server.url)
+    assert (status, "Successfully signed up" in text) == (200, True)
+
+
+def knows_and_owns(server: Server) -> None:
+    """Ana can log in, owns what she made, and reads what others made: READ is the default permission."""
+    name = EXPERIMENT["name"]
+    status, found = server.ask("GET", f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}", ANA)
+    assert status == 200
+    mine = {"experiment_id": found["experiment"]["experiment_id"], "key": "of", "value": "ana"}
+    assert server.ask("POST", "/api/2.0/mlflow/experiments/set-experiment-tag", ANA, mine)[0] == 200
+    others = {**mine, "experiment_id": "0"}
+    assert server.ask("POST", "/api/2.0/mlflow/experiments/set-experiment-tag", ANA, others)[0] == 403
+    assert server.ask("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", ANA)[0] == 200
+    body = {"username": "carla", "password": secrets.token_urlsafe(16)}
+    assert server.ask("POST", "/api/2.0/mlflow/users/create", ANA, body)[0] == 403
+
+
+def test_validation_logs_in_and_tells_a_wrong_login(story: dict[str, Any], quick: LocalAws) -> None:
+    variables = quick.small(mlflow_name=NAMES[NEW], mlflow_demo=False)
+    with CommandLines() as lines:
+        played = quick.play("validate", variables, arguments=["-vvv", "--diff"]).succeeded()
+    story["lines"] |= lines.seen
+    story["outputs"].append(played.output)
+    manager, secret = quick.client("secretsmanager"), f"{NAMES[NEW]}/login"
+    right = manager.get_secret_value(SecretId=secret)["SecretString"]
+    manager.put_secret_value(SecretId=secret, SecretString=json.dumps({"username": "admin", "password": "wrong" * 4}))
+    try:
+        problem = quick.play("validate", variables).problem()
+    finally:
+        manager.put_secret_value(SecretId=secret, SecretString=right)
+    assert "rejects the login of user admin" in problem
+
+
+def test_the_login_is_shown_on_request_and_only_then(story: dict[str, Any], quick: LocalAws) -> None:
+    shown = quick.play("login", {"mlflow_name": NAMES[NEW]}).succeeded()
+    assert story["server"].admin[1] in shown.output
+    assert f"the secret {NAMES[NEW]}/login" in story["outputs"][0]
+    assert "only deployments with mlflow_auth 'basic'" in quick.play("login", {"mlflow_name": "nobodys"}).problem()
+
+
+def of_the_server(aws: LocalAws) -> list[psutil.Process]:
+    """The processes of the tasks."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            owner = process.environ().get("LOCAL_AWS_OWNER", "")
+            if owner.startswith(str(aws.home)) and "#task/" in owner and "mlflow" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def places(aws: LocalAws, server: Server) -> dict[str, str]:
+    """What others than the server can see of it, from the place's name to all that stands there."""
+    ecs, logs = aws.client("ecs"), aws.client("logs")
+    definitions = {
+        task["taskDefinitionArn"]: ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])
+        for task in ecs.describe_tasks(tasks=server.tasks())["tasks"]
+    }
+    assert definitions
+    group = f"/ecs/default/{server.name}"
+    streams = [one["logStreamName"] for one in logs.describe_log_streams(logGroupName=group)["logStreams"]]
+    events = [
+        event["message"]
+        for stream in streams
+        for event in logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]
+    ]
+    assert any("Uvicorn running" in event for event in events)
+    return {
+        "the task definition": json.dumps(definitions, default=str, ensure_ascii=False),
+        "the service": json.dumps(server.service, default=str, ensure_ascii=False),
+        "the logs": "\n".join(events),
+    }
+
+
+def test_trap_24_no_secret_is_shown_anywhere(story: dict[str, Any], quick: LocalAws, server: Server) -> None:
+    found = {
+        **places(quick, server),
+        "Ansible's output": "\n".join(story["outputs"]),
+        "a command line": "\n".join(line.decode(errors="replace") for line in story["lines"]),
+    }
+    # The watch must have seen what it was there for.
+    assert "exec mlflow server" in found["a command line"]
+    assert "module_args" in found["Ansible's output"]
+    shown = [
+        (name, place)
+        for name, value in server.secrets.items()
+        for place, text in found.items()
+        for form in forms(value)
+        if form in text
+    ]
+    assert not shown, shown
+
+
+def test_the_server_keeps_its_login_in_a_file_of_its_own(quick: LocalAws, server: Server) -> None:
+    processes = of_the_server(quick)
+    assert processes
+    for process in processes:
+        environment = process.environ()
+        assert "MLFLOW_AUTH_ADMIN_PASSWORD" not in environment
+        path = Path(environment["MLFLOW_AUTH_CONFIG_PATH"])
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert server.admin[1].replace("%", "%%") in path.read_text(encoding="utf-8")
+
+
+def test_modes_can_be_switched_and_users_stay(quick: LocalAws, server: Server) -> None:
+    before = server.secrets
+    without = {"mlflow_auth": "none", "mlflow_allow_public_without_login": True}
+    played = deploy(quick, variables=without).succeeded()
+    assert "none. Everybody who reaches the URL may use the server." in played.output
+    name = EXPERIMENT["name"]
+    assert server.ask("GET", f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")[0] == 200
+    assert deploy(quick, variables=without).succeeded().changed == {"localhost": 0}
+    deploy(quick).succeeded()
+    assert server.secrets == before
+    assert server.ask("GET", LISTED)[0] == 401
+    knows_and_owns(server)
+
+
+@pytest.fixture(scope="module")
+def oldest(quick: LocalAws) -> Server:
+    """A deployment of the oldest version, with several workers, of which each would make the tables of users."""
+    deploy(quick, OLD, variables={"mlflow_workers": 3}).succeeded()
+    return Server(quick, NAMES[OLD])
+
+
+def test_the_oldest_version_asks_for_the_login_too(oldest: Server) -> None:
+    walk(oldest, OLD)
+
+
+def test_the_oldest_versions_public_password_is_none(oldest: Server) -> None:
+    assert oldest.ask("GET", LISTED, ("admin", "password1234"))[0] == 401
+    assert oldest.ask("GET", LISTED, oldest.admin)[0] == 200
+
+
+def test_the_oldest_version_makes_its_tables_once(quick: LocalAws, oldest: Server) -> None:
+    text = places(quick, oldest)["the logs"]
+    assert "Traceback" not in text
+    assert "UniqueViolation" not in text
+
+
+def test_the_oldest_versions_pages_can_change_things(quick: LocalAws, oldest: Server) -> None:
+    body = {"max_results": 1}
+    assert oldest.ask("POST", SEARCH, oldest.admin, body, Origin=oldest.url)[0] == 200
+    assert oldest.ask("POST", SEARCH, oldest.admin, body, Origin="https://evil.example.com")[0] == 403
+    [environment] = [
+        {pair["name"]: pair["value"] for pair in one["primaryContainer"]["environment"]}
+        for one in oldest.service["activeConfigurations"]
+    ]
+    assert environment["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == oldest.url
+    # Once the URL is known there is nothing left to do.
+    assert deploy(quick, OLD, variables={"mlflow_workers": 3}).succeeded().changed == {"localhost": 0}
