@@ -190,6 +190,10 @@ molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (mol
 bench: $(READY) ## Measure one deployment and ten; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --home $(CACHE)/bench --software $(LOCAL_AWS_HOME) --write docs/benchmarks.md
 
+.PHONY: canary
+canary: $(LOCAL_AWS_TESTABLE) ## Measure which updates the rollback alarm takes back; writes docs/canary.md
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python tests/bench/canary.py --write docs/canary.md
+
 .PHONY: docs
 docs: $(READY) ## Write the table of variables into README.md, and docs/modules
 	@$(BIN)/python tests/tools/variables_table.py
