@@ -91,7 +91,7 @@ def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = C
     if stage != CURRENT and not module.check_mode:
         # Perhaps just made, and not seen everywhere yet.
         codes.append("ResourceNotFoundException")
-    retry = AWSRetry.jittered_backoff(retries=6, catch_extra_error_codes=codes)
+    retry = AWSRetry.jittered_backoff(retries=6, delay=1, max_delay=5, catch_extra_error_codes=codes)
     client = module.client("secretsmanager", retry_decorator=retry)
     try:
         answer = client.get_secret_value(SecretId=secret, VersionStage=stage, aws_retry=True)
