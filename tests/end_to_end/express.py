@@ -8,14 +8,18 @@ Ansible's modules belong to a process of their own; they run in some that are fo
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib
 import io
 import json
 import multiprocessing
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,6 +117,25 @@ class ExpressAws(LocalAws):
                 return int(answer.status), answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    @contextlib.contextmanager
+    def visitor(self, url: str) -> Iterator[Callable[[], None]]:
+        """Somebody who asks again and again, over one connection as long as it holds: many requests for little work."""
+        place = urllib.parse.urlsplit(url)
+        context = ssl.create_default_context(cafile=self.info["ca_bundle"])
+        connection = http.client.HTTPSConnection(place.hostname or "", place.port, context=context, timeout=20)
+
+        def ask() -> None:
+            try:
+                connection.request("GET", "/")
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+
+        try:
+            yield ask
+        finally:
+            connection.close()
 
     def arguments(self, name: str, environment: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
         """Arguments of ecs_express_service for the small server; AWS's times are shortened as the local AWS's are."""

@@ -13,10 +13,13 @@ import re
 import threading
 
 from harness import ROOT
+from harness import SOFTWARE
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 BEGIN = "<!-- explanations: begin (written by make troubleshooting) -->"
 END = "<!-- explanations: end -->"
+# Where the software of an image lies here; in the image itself it is /usr/local.
+_RUNTIME = re.compile(rf"{re.escape(str(SOFTWARE))}/runtimes/[^/]+")
 _ADVICE = re.compile(r"^(?:Likely cause|Remedy): .*$", re.M)
 
 _said: dict[str, str] = {}
@@ -28,7 +31,7 @@ def keep(title: str, why: str, message: str) -> None:
 
     :arg why: a sentence: when it happens.
     """
-    assert str(ROOT) not in message, "a folder of this machine is nothing for the page"
+    message = _RUNTIME.sub("/usr/local", message)
     with _lock:
         _said[title] = f"## {title}\n\n" + (f"{why}\n\n" if why else "") + f"```text\n{message}\n```\n"
     if not os.environ.get("WRITE_TROUBLESHOOTING"):

@@ -54,8 +54,9 @@ def test_trap_12_clients_without_login_trip_the_alarm(cloud: ExpressAws) -> None
     over = threading.Event()
 
     def visit() -> None:
-        while not over.wait(0.01):
-            cloud.get(good["url"])
+        with cloud.visitor(good["url"]) as ask:
+            while not over.wait(0.01):
+                ask()
 
     visitors = [threading.Thread(target=visit) for _number in range(4)]
     for visitor in visitors:
@@ -302,8 +303,11 @@ def test_progress_is_shown_while_a_service_is_made_and_changed(cloud: ExpressAws
         "secret_key": cloud.info["secret_access_key"],
         "aws_ca_bundle": cloud.info["ca_bundle"],
     }
-    # So long that nobody can miss it.
-    slow = {"deployment_configuration": {"canary_bake_time_in_minutes": 20}}
+    # So long that nobody can miss it: twenty seconds here.
+    slow: dict[str, Any] = {"deployment_configuration": {"canary_bake_time_in_minutes": 40}}
+    slow["infrastructure_role_arn"] = role = cloud.role("ecs.amazonaws.com", INFRASTRUCTURE_POLICY)
+    subject = f"*:assumed-role/{role.rpartition('/')[2]}/*"
+    cloud.order_fault("elbv2:CreateTargetGroup", subject=subject, delay=2400, times=1)
     first = {**cloud.arguments(name, {"TEXT": "one"}), **own, **slow}
     second = {**cloud.arguments(name, {"TEXT": "two"}), **own, **slow}
     tasks = [{"mlops.mlflow_aws.ecs_express_service": arguments} for arguments in (first, second)]
@@ -327,9 +331,8 @@ def test_progress_is_shown_while_a_service_is_made_and_changed(cloud: ExpressAws
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for pattern in (
-        rf"^  {name} 0:\d\d \(at AWS usually 6 to 25 minutes\): .*; still PROVISIONING: loadBalancer|"
-        r"still PROVISIONING: .*rule",
-        rf"^  {name} \d:\d\d .*BAKE_TIME, 100 % of traffic, 1 of 1 tasks running",
+        rf"^  {name} \d:\d\d \(at AWS usually 6 to 25 minutes\): .*; still PROVISIONING: .*targetGroups",
+        rf"^  {name} \d:\d\d .*, 100 % of traffic, 1 of 1 tasks running",
         rf"^  {name} \d:\d\d \(at AWS usually about 10 minutes\): .*PRODUCTION_TRAFFIC_SHIFT, 5 % of traffic",
         rf"^  {name} \d:\d\d .*SUCCESSFUL",
     ):
