@@ -32,6 +32,9 @@ from test_database_instances import new_database
 from test_database_instances import open_to_this_machine
 from test_database_instances import query
 from test_database_instances import wait_for
+from test_security_groups import Network
+from test_security_groups import says
+from test_security_groups import trying
 from test_tasks_life import Stage
 
 __all__ = ["new_database"]
@@ -301,12 +304,21 @@ def test_a_normal_user_has_databases_and_tasks_too(new_local_aws: Callable[..., 
         aws = new_local_aws(folder / "home")
     try:
         aws.up("--runtimes", str(folder / "runtimes"))
-        create(aws, "main")
+        network = Network(aws)
+        database, group = network.group(), network.group()
+        network.admit(database, 5432, "127.0.0.1/32")
+        create(aws, "main", VpcSecurityGroupIds=[database])
         stage = Stage(aws)
         task = stage.run(["python", "-c", "print('hello')"])
         assert query(aws, wait_for(aws, "main"), "SELECT 1") == 1
         stopped = stage.reach(task, "STOPPED")
         assert stage.output(stopped) == ["hello"], stopped
+        # Security groups need to see whose connections are whose, which is the system's to allow.
+        instance = wait_for(aws, "main")
+        network.admit(database, 5432, group)
+        within, without = trying(stage, instance, [group]), trying(stage, instance, [network.group()])
+        says(stage, within, ["admitted"])
+        says(stage, without, ["dropped"])
         aws.client("rds").delete_db_instance(DBInstanceIdentifier="main", FinalDBSnapshotIdentifier="final")
         eventually(lambda: describe(aws, "main") is None, 60, "the instance to be gone")
         aws.down("--wipe")
