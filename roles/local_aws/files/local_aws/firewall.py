@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -163,41 +164,75 @@ def _task_of(client: Address, server: Address, keepers: dict[int, str]) -> str:
 
     :arg keepers: process id of a keeper → ARN of its task.
     """
-    for pid in _holders(client, server, keepers):
+    if not keepers:
+        return ""
+    if sys.platform != "linux":
+        return _task_by_processes(client, server, keepers)
+    inode = _inode(client, server)
+    return _task_by_inode(inode, keepers) if inode else ""
+
+
+def _task_by_processes(client: Address, server: Address, keepers: dict[int, str]) -> str:
+    """The same where the system has no table of connections that everybody may read."""
+    for keeper, arn in keepers.items():
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            for ancestor in (process, *process.parents()):
-                if ancestor.pid in keepers:
-                    return keepers[ancestor.pid]
+            for child in psutil.Process(keeper).children(recursive=True):
+                for item in child.net_connections("tcp"):
+                    if item.raddr and (_plain(item.laddr), _plain(item.raddr)) == (client, server):
+                        return arn
     return ""
 
 
-def _holders(client: Address, server: Address, keepers: dict[int, str]) -> set[int]:
-    """The processes that hold the client's end; those of other users are not seen unless this one is root."""
-    if sys.platform == "linux":
-        connections = [(item.pid, item) for item in psutil.net_connections("tcp")]
-    else:
-        # Elsewhere the table of all processes is root's; that of the tasks' own processes is enough.
-        connections = [(pid, item) for pid in _below(keepers) for item in _connections(pid)]
-    return {
-        pid
-        for pid, item in connections
-        if pid is not None and item.raddr and (_plain(item.laddr), _plain(item.raddr)) == (client, server)
-    }
+def _inode(client: Address, server: Address) -> str:
+    """The number of the client's socket in the kernel's tables (proc(5), /proc/net/tcp); empty: it is gone."""
+    for table, mapped in (("tcp", ""), ("tcp6", "::ffff:")):
+        local, remote = (_in_table(mapped + address, port) for address, port in (client, server))
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as lines:
+            for line in lines:
+                if local in line and remote in line:
+                    fields = line.split()
+                    if fields[1:3] == [local, remote]:
+                        return fields[9]
+    return ""
 
 
-def _below(keepers: dict[int, str]) -> list[int]:
-    pids: list[int] = []
-    for keeper in keepers:
-        with contextlib.suppress(psutil.Error):
-            pids += [child.pid for child in psutil.Process(keeper).children(recursive=True)]
-    return pids
+def _in_table(address: str, port: int) -> str:
+    """An address as /proc/net/tcp writes it: words of four bytes in the machine's own order."""
+    packed = ipaddress.ip_address(address).packed
+    words = [int.from_bytes(packed[start : start + 4], sys.byteorder) for start in range(0, len(packed), 4)]
+    return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
 
 
-def _connections(pid: int) -> list[Any]:
-    with contextlib.suppress(psutil.Error):
-        return list(psutil.Process(pid).net_connections("tcp"))
-    return []
+def _task_by_inode(inode: str, keepers: dict[int, str]) -> str:
+    parents = _parents()
+    wanted = f"socket:[{inode}]"
+    for pid in parents:
+        ancestor = pid
+        while ancestor and ancestor not in keepers:
+            ancestor = parents.get(ancestor, 0)
+        if ancestor and _holds_socket(pid, wanted):
+            return keepers[ancestor]
+    return ""
+
+
+def _parents() -> dict[int, int]:
+    """Each process's parent (proc(5), /proc/pid/stat: the name, in brackets, may hold anything)."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stream:
+                found[int(name)] = int(stream.read().rpartition(b")")[2].split()[1])
+    return found
+
+
+def _holds_socket(pid: int, wanted: str) -> bool:
+    """Whether a process has a socket open; those of other users are not seen unless this one is root."""
+    with contextlib.suppress(OSError):
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
+                    return True
+    return False
 
 
 def _plain(address: Any) -> Address:
