@@ -78,7 +78,7 @@ class Manners:
 
     Args:
         nothing: how an empty list is described: None, [] or ABSENT.
-        fills: whether defaults are described where nothing was sent.
+        fills: whether defaults are described where nothing was sent; else they are not described even if they were.
         merges: whether an update merges structures with what was there, or replaces them.
         scheme: what stands before the endpoint.
         newest_first: order of activeConfigurations.
@@ -486,25 +486,27 @@ class FakeEcs:
         """What Describe answers for what was sent."""
         names = ("executionRoleArn", "taskRoleArn", "healthCheckPath", "cpu", "memory", "cpuArchitecture")
         filled = {"cpu": "1024", "memory": "2048", "healthCheckPath": "/", "cpuArchitecture": "X86_64"}
-        config = filled if self.manners.fills else {}
-        config |= {name: sent[name] for name in names if sent.get(name)}
+        config: dict[str, Any] = self._filled(filled, {name: sent[name] for name in names if sent.get(name)})
         config["primaryContainer"] = self._container(sent.get("primaryContainer") or {})
         network = sent.get("networkConfiguration") or {}
         groups = [group for group in network.get("securityGroups") or [] if group != "sg-managed"]
         groups = ["sg-managed", *groups] if self.manners.managed_first else [*groups, "sg-managed"]
         subnets = network.get("subnets") or ["subnet-default-a", "subnet-default-b"]
         config["networkConfiguration"] = {"subnets": subnets, "securityGroups": groups}
-        scaling = {"minTaskCount": 1, "maxTaskCount": 20}
-        if self.manners.fills:
-            scaling |= {"autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
-        config["scalingTarget"] = {**scaling, **(sent.get("scalingTarget") or {})}
+        scaling = {"autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
+        given = {"minTaskCount": 1, "maxTaskCount": 20, **(sent.get("scalingTarget") or {})}
+        config["scalingTarget"] = self._filled(scaling, given)
         config["taskDefinitionArn"] = f"{ACCOUNT}:task-definition/default-tracking:1"
         return config
 
+    def _filled(self, defaults: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+        if self.manners.fills:
+            return {**defaults, **sent}
+        return {key: value for key, value in sent.items() if defaults.get(key) != value}
+
     def _container(self, sent: dict[str, Any]) -> dict[str, Any]:
         logs = {"logGroup": "/aws/ecs/default/tracking-1234", "logStreamPrefix": "ecs"}
-        filled = {"containerPort": 80, "awsLogsConfiguration": logs} if self.manners.fills else {}
-        container = {**filled, **sent}
+        container = self._filled({"containerPort": 80, "awsLogsConfiguration": logs}, sent)
         for key in ("environment", "secrets"):
             container[key] = sorted(container.get(key) or [], key=lambda item: item["name"])
         for key in ("environment", "secrets", "command"):

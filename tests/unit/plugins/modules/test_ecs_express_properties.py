@@ -114,7 +114,8 @@ secret_names = st.text("STUVW", min_size=1, max_size=4)
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=6)
 values = st.one_of(texts, st.integers(-5, 99999), st.booleans(), st.floats(0, 9, allow_nan=False), st.none())
 groups = st.lists(st.sampled_from(["sg-a", "sg-b", "sg-c"]), max_size=3, unique=True)
-subnets = st.lists(st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-d"]), max_size=3, unique=True)
+zones = st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-d"])
+subnets = st.one_of(st.lists(zones, min_size=2, max_size=3, unique=True), st.just([]))
 roles = st.sampled_from([f"arn:aws:iam::123456789012:role/{name}" for name in ("one", "two", "path/three")])
 secrets = st.sampled_from([f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{n}-AbCdEf" for n in "xy"])
 
@@ -127,16 +128,24 @@ def number(strategy: st.SearchStrategy[int]) -> st.SearchStrategy[int | str]:
 def optional(members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Params]:
     """Each member given, not given, or (but where Ansible has choices) given as null, which is the same."""
     chosen = ("cpu_architecture", "auto_scaling_metric", "purge_tags")
-    either = {name: drawn if name in chosen else st.one_of(drawn, st.none()) for name, drawn in members.items()}
+    either = {name: drawn if name in chosen else mostly(drawn) for name, drawn in members.items()}
     return st.fixed_dictionaries({}, optional=either)
 
 
+def mostly(drawn: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 5).flatmap(lambda number: st.none() if number == 5 else drawn)
+
+
+networks = st.one_of(
+    optional({"subnets": subnets, "security_groups": groups}),
+    st.fixed_dictionaries({"subnets": subnets, "security_groups": groups}),
+)
 containers = st.builds(
     lambda image, more: {"image": image, **more},
     st.sampled_from(["x:1", "example.com/y@sha256:0"]),
     optional(
         {
-            "container_port": number(st.integers(1, 65535)),
+            "container_port": number(st.one_of(st.just(80), st.integers(1, 65535))),
             "command": st.lists(texts, max_size=3),
             "environment": st.dictionaries(plain_names, values, max_size=4),
             "secrets": st.dictionaries(secret_names, secrets, max_size=3),
@@ -160,13 +169,13 @@ descriptions = st.builds(
             "cpu": st.sampled_from(["256", 512, "1024"]),
             "memory": st.sampled_from(["2048", 4096]),
             "cpu_architecture": st.sampled_from(["X86_64", "ARM64"]),
-            "network_configuration": optional({"subnets": subnets, "security_groups": groups}),
+            "network_configuration": networks,
             "scaling_target": optional(
                 {
                     "min_task_count": number(st.integers(0, 3)),
                     "max_task_count": number(st.integers(3, 20)),
                     "auto_scaling_metric": st.sampled_from(["AVERAGE_CPU", "REQUEST_COUNT_PER_TARGET"]),
-                    "auto_scaling_target_value": number(st.integers(1, 100)),
+                    "auto_scaling_target_value": number(st.one_of(st.just(60), st.integers(1, 100))),
                 }
             ),
             "tags": st.dictionaries(st.sampled_from(["team", "stage", "Name"]), values, max_size=3),
