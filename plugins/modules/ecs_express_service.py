@@ -235,8 +235,8 @@ options:
       - Delete the service and create it again if O(infrastructure_role_arn) differs, which cannot be changed
         otherwise. What is not given is taken over from the old service. The service is interrupted and gets another
         URL. O(wait_timeout) counts anew after the deletion.
-      - Nothing is deleted if something is missing that the creation needs, or if IAM does not know the new role, or
-        says that it does not let ECS do what it must.
+      - Nothing is deleted if something is missing that the creation needs, if IAM does not know the new role or says
+        that it does not let ECS do what it must, or if it is not known which of the security groups are ECS's own.
     type: bool
     default: false
   recreate_stuck:

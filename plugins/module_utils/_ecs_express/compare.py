@@ -114,9 +114,10 @@ def update(
     network = result.get("network_configuration")
     if network is not None and "security_groups" not in (wanted["network_configuration"]):
         network.pop("security_groups", None)
-        own = _own_groups(current, managed_groups)
-        if own:
-            network["security_groups"] = own
+        # Where it is not known which are ECS's, all of them stay: the way to the database may be among them.
+        kept = _get(current, _SECURITY_GROUPS) if managed_groups is None else _own_groups(current, managed_groups)
+        if kept:
+            network["security_groups"] = list(kept)
     return result
 
 

@@ -382,7 +382,7 @@ class Lifecycle:
         try:
             for revision in api.describe_revisions(self.ecs, [arn] if arn else []):
                 told = waiters.managed_group_ids(revision)
-                if told:
+                if told is not None:
                     return told
             # None of them has the tag: rather nothing known than one of ECS's taken for the user's.
             return (api.groups_of_ecs(self.clients("ec2"), attached) if attached else set()) or None
@@ -393,6 +393,7 @@ class Lifecycle:
     def _replace(self, state: _State) -> Result:
         """Delete, wait, create again; what the user did not give is taken over from the old service."""
         before = self._shown_config(state)
+        self._refuse_unknown_groups(state)
         self._take_over(state)
         how = {**settings.special(state.ordinary), **self.request.deployment_configuration}
         self.request = replaced(self.request, deployment_configuration=how)
@@ -402,6 +403,17 @@ class Lifecycle:
             self._delete(state.arn)
             self.waiter = self._new_waiter()
         return self._create(state.service, before)
+
+    def _refuse_unknown_groups(self, state: _State) -> None:
+        """The group that ECS made goes with the service, the others must be taken over."""
+        attached = (state.canonical.get("network_configuration") or {}).get("security_groups")
+        given = self.request.wanted.get("network_configuration") or {}
+        if state.managed_groups is None and attached and "security_groups" not in given:
+            raise EcsExpressError(
+                message=f"Service {self.request.name!r} is left as it is, because which of its security groups "
+                f"({', '.join(attached)}) are ECS's own could not be found out: give those that the new service shall "
+                "have in network_configuration.security_groups"
+            )
 
     def _refuse_useless_role(self) -> None:
         """A service that runs is not given up for a role with which no other could be made."""

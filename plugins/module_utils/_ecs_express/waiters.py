@@ -188,11 +188,11 @@ def managed_resources(revision: Resource) -> list[Resource]:
 
 
 def managed_group_ids(revision: Resource) -> set[str] | None:
-    """Ids of the security groups that ECS made for the service; None if the revision does not tell."""
+    """Ids of the security groups that ECS made for the service, none yet in the beginning; None if it does not tell."""
     groups = (revision.get("ecsManagedResources") or {}).get("serviceSecurityGroups")
     if not groups:
         return None
-    return {str(group["arn"]).rsplit("/", 1)[-1] for group in groups if group.get("arn")} or None
+    return {str(group["arn"]).rsplit("/", 1)[-1] for group in groups if group.get("arn")}
 
 
 @dataclass

@@ -260,6 +260,8 @@ def test_managed_resources_are_found_at_every_depth() -> None:
     )
     assert waiters.managed_group_ids(revision) == {"sg-9"}
     assert waiters.managed_group_ids({}) is None
+    begun = {"ecsManagedResources": {"serviceSecurityGroups": [{"status": "PROVISIONING"}]}}
+    assert waiters.managed_group_ids(begun) == set()
 
 
 def test_waiter_looks_once_more_at_the_end_of_its_time() -> None:

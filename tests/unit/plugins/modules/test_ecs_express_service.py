@@ -774,6 +774,19 @@ def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
     four_steps(run, ecs, {"service_name": "tracking", "network_configuration": {"security_groups": []}})
 
 
+def test_replace_asks_for_the_groups_where_ecs_own_is_not_known(run: Run, ecs: FakeEcs) -> None:
+    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    ecs.roles["new"] = dict(ecs.roles["infrastructure"])
+    run(full_params())
+    params = {"service_name": "tracking", "infrastructure_role_arn": NEW_ROLE, "replace": True}
+    result = run(params)
+    assert "give those that the new service shall have in network_configuration.security_groups" in result["msg"]
+    assert ecs.calls["DeleteExpressGatewayService"] == 0
+    result = run({**params, "network_configuration": {"security_groups": ["sg-mine"]}})
+    assert not result.get("failed"), result["msg"]
+    assert ecs.sent["CreateExpressGatewayService"]["networkConfiguration"]["securityGroups"] == ["sg-mine"]
+
+
 @pytest.mark.parametrize("denied", [False, True])
 def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEcs, denied: bool) -> None:
     ecs.manners = Manners(tells_groups=False, marks_groups=False)
