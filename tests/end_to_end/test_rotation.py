@@ -126,10 +126,10 @@ def test_the_documented_play(deployment: Deployment) -> None:
     assert deployment.aws.play(str(path), variables, check=True).succeeded().changed["localhost"] > 0
     played = deployment.aws.play(str(path), variables).succeeded()
     assert deployment.aws.play(str(path), variables).succeeded().changed == {"localhost": 0}
-    for name, listing in (("ana", 200), ("bob", 403)):
+    for name, status in (("ana", 200), ("bob", 403)):
         login = deployment.secret(f"users/{name}") or {}
         assert login["password"] not in played.output
-        assert deployment.ask("GET", f"{USERS}/list", login["password"], user=name) == listing
+        assert deployment.ask("GET", f"{USERS}/get?username=admin", login["password"], user=name) == status
     bob = (deployment.secret("users/bob") or {})["password"]
     tag = {"experiment_id": "0", "key": "by", "value": "bob"}
     assert deployment.ask("POST", "/api/2.0/mlflow/experiments/set-experiment-tag", bob, tag, user="bob") == 200
