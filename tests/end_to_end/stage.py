@@ -49,7 +49,8 @@ class Stage:
             "mlflow_oidc_ca_path": self.aws.info["ca_bundle"],
             "mlflow_oidc_provision_on_bearer": True,
         }
-        return self.aws.small(mlflow_name=NAME, mlflow_auth=mode, **(oidc if mode == "oidc" else {}), **more)
+        given = oidc if mode == "oidc" else {}
+        return self.aws.small(**{"mlflow_name": NAME, "mlflow_auth": mode, **given, **more})
 
     def deploy(self, mode: str, **more: Any) -> Played:
         """Bring the deployment into a mode."""

@@ -20,6 +20,7 @@ import pytest
 from conftest import QUICK
 from harness import SOFTWARE
 from harness import LocalAws
+from people import MEMBERS
 from people import People
 from stage import NAME
 from stage import SEARCH
@@ -222,7 +223,9 @@ def test_and_with_the_provider_again_all_know_him(stage: Stage) -> None:
     browser = stage.browser()
     stage.deploy("oidc", mlflow_oidc_provision_on_bearer=False)
     # Nobody new is let in by a token now, but dan was.
-    assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(stage.dan)}"}).status_code == 200
+    fay = stage.people.add("fay", MEMBERS)
+    for user, status in ((stage.dan, 200), (fay, 401)):
+        assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(user)}"}).status_code == status
     browser.log_in(stage.ada, stage.people.passwords[stage.ada])
     found = browser.get("/api/2.0/mlflow/experiments/get-by-name?experiment_name=from the user interface")
     assert found.status_code == 200
