@@ -198,6 +198,11 @@ canary: $(LOCAL_AWS_TESTABLE) ## Measure which updates the rollback alarm takes 
 docs: $(READY) ## Write the table of variables into README.md, and docs/modules
 	@$(BIN)/python tests/tools/variables_table.py
 	@$(BIN)/python tests/tools/module_pages.py
+	@$(PLAYBOOK) mlops.mlflow_aws.policies -e mlflow_policies_path=$(ROOT)/docs/policies >/dev/null
+
+.PHONY: policies
+policies: $(READY) ## IAM policies of who deploys, validates, destroys, into .cache/policies: NAME=… ACCOUNT=… REGION=…
+	@$(PLAYBOOK) mlops.mlflow_aws.policies -e '{"mlflow_name": "$(NAME)", "mlflow_policies_account": "$(ACCOUNT)", "mlflow_policies_region": "$(REGION)", "mlflow_policies_path": "$(CACHE)/policies"}' $(ARGS)
 
 .PHONY: troubleshooting
 troubleshooting: $(LOCAL_AWS_PYTHON) ## Let all go wrong on a local AWS, and write what is said into docs/troubleshooting.md

@@ -1,0 +1,298 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who has one of the policies of docs/policies and nothing else can do what it is for, and no action in it is in vain.
+
+The users go through all tests here in their order; what was asked of their policies is looked at in the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import QUICK
+from harness import ROOT
+from harness import LocalAws
+from harness import Played
+from principals import Policy
+from principals import User
+from principals import actions
+from principals import allows
+from principals import without
+
+NAME = "mlflow"
+BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
+VERBS = {"deploy": ("deploy", "deploy-roles"), "validate": ("validate",), "destroy": ("destroy",)}
+FILES = [file for files in VERBS.values() for file in files]
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MANAGED_POLICY_CHARACTERS = 6144
+ANYBODY = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def attached(verb: str) -> list[Policy]:
+    """The policies of a verb's user as they are attached."""
+    return [json.loads((ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8")) for file in VERBS[verb]]
+
+
+def policy(verb: str) -> Policy:
+    """All that a verb's user may."""
+    return {"Version": "2012-10-17", "Statement": [one for part in attached(verb) for one in part["Statement"]]}
+
+
+def rarely_used() -> set[tuple[str, str]]:
+    """Policy and action of the table in docs/permissions.md that names what an ordinary run does not need."""
+    text = (ROOT / "docs/permissions.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- rarely used -->")[2].partition("<!-- end -->")[0]
+    rows = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \|$", table, re.M)
+    return {(verb, action) for verb, named, _unused in rows for action in re.findall(r"`(\w+:\w+)`", named)}
+
+
+def rendered(folder: Path, **variables: Any) -> dict[str, Policy]:
+    """The policies as the playbook writes them."""
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "mlops.mlflow_aws.policies"]
+    command += ["--extra-vars", json.dumps({"mlflow_policies_path": str(folder), **variables})]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    return {file: json.loads((folder / f"{file}.json").read_text(encoding="utf-8")) for file in FILES}
+
+
+def test_the_files_are_what_the_playbook_writes(tmp_path: Path) -> None:
+    written = rendered(tmp_path)
+    for file in FILES:
+        there = json.loads((ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8"))
+        assert written[file] == there, f"docs/policies/{file}.json differs: run make docs"
+
+
+def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/company/boundary-of-mlflow"
+    written = rendered(
+        tmp_path,
+        mlflow_name="the-data-scientists-of-analytics",
+        mlflow_policies_account="123456789012",
+        mlflow_policies_region="ap-southeast-1",
+        mlflow_permissions_boundary_arn=boundary,
+        mlflow_iam_path="/company/",
+    )
+    for file in FILES:
+        text = "".join(json.dumps(written[file]).split())
+        assert len(text) <= MANAGED_POLICY_CHARACTERS, file
+        assert not re.search(r"arn:aws:\w+:\*|arn:aws:\w+:[\w-]*:\*", text)
+    for statement in written["deploy-roles"]["Statement"]:
+        if {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"} & set(actions_of(statement)):
+            assert statement["Condition"]["StringEquals"]["iam:PermissionsBoundary"] == boundary
+            assert statement["Resource"].startswith("arn:aws:iam::123456789012:role/company/")
+
+
+def actions_of(statement: dict[str, Any]) -> list[str]:
+    """Of one statement."""
+    return [action for _unused, action in actions({"Statement": [statement]})]
+
+
+def test_roles_are_passed_to_ecs_only_and_service_linked_roles_are_named() -> None:
+    passing = [one for one in policy("deploy")["Statement"] if "iam:PassRole" in actions_of(one)]
+    assert {one["Condition"]["StringEquals"]["iam:PassedToService"] for one in passing} == {
+        "ecs.amazonaws.com",
+        "ecs-tasks.amazonaws.com",
+    }
+    roles = [
+        arn for one in passing for arn in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
+    ]
+    assert sorted(arn.rpartition("/")[2] for arn in roles) == [
+        f"{NAME}-execution-role",
+        f"{NAME}-infrastructure-role",
+        f"{NAME}-task-role",
+    ]
+    for verb in VERBS:
+        for statement in policy(verb)["Statement"]:
+            assert not [action for action in actions_of(statement) if "*" in action]
+            if "iam:CreateServiceLinkedRole" in actions_of(statement):
+                assert statement["Condition"]["StringEquals"]["iam:AWSServiceName"]
+
+
+# --- the users -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own(software: None) -> Iterator[LocalAws]:
+    """A local AWS in which nobody has deployed anything."""
+    home = Path(tempfile.mkdtemp(prefix="mlflow-aws-"))
+    home.chmod(0o755)
+    aws = LocalAws(home)
+    try:
+        aws.up(QUICK)
+        yield aws
+    finally:
+        aws.down()
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def users(own: LocalAws) -> dict[str, User]:
+    """One for each verb."""
+    return {verb: User(own, f"{verb}er", attached(verb)) for verb in VERBS}
+
+
+def play(user: User, verb: str, *, check: bool = False, diff: bool = False, **variables: Any) -> Played:
+    """Run a playbook as a user."""
+    environment = {**user.environment, "ANSIBLE_DIFF_ALWAYS": "1" if diff else "0"}
+    return user.aws.play(verb, user.aws.small(mlflow_name=NAME, **variables), environment=environment, check=check)
+
+
+def drift(aws: LocalAws) -> None:
+    """Change by hand what a deployment repairs."""
+    iam, s3, ec2, rds = aws.client("iam"), aws.client("s3"), aws.client("ec2"), aws.client("rds")
+    role = f"{NAME}-execution-role"
+    nothing = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::nothing/*"}
+    iam.update_role(RoleName=role, Description="changed by hand")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [nothing]})
+    iam.put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=document)
+    iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [kms]})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    s3.delete_bucket_lifecycle(Bucket=BUCKET)
+    [group] = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{NAME}-service"]}])[
+        "SecurityGroups"
+    ]
+    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
+    rds.modify_db_parameter_group(DBParameterGroupName=f"{NAME}-postgres16", Parameters=[off])
+    [subnets] = rds.describe_db_subnet_groups(DBSubnetGroupName=NAME)["DBSubnetGroups"]
+    rds.modify_db_subnet_group(
+        DBSubnetGroupName=NAME, SubnetIds=[one["SubnetIdentifier"] for one in subnets["Subnets"]][:2]
+    )
+    aws.client("logs").delete_retention_policy(logGroupName=f"/ecs/default/{NAME}")
+    aws.client("secretsmanager").delete_secret(SecretId=f"{NAME}/server", RecoveryWindowInDays=7)
+
+
+def test_the_deployer_deploys(own: LocalAws, users: dict[str, User]) -> None:
+    assert play(users["deploy"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
+    assert own.writes() == [api for api in own.writes() if api.startswith("iam:")]
+    play(users["deploy"], "deploy").succeeded()
+
+
+def test_the_deployer_finds_nothing_to_change(users: dict[str, User]) -> None:
+    assert play(users["deploy"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
+    assert not [check for check in users["deploy"].checks() if not check["allowed"]]
+
+
+def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User]) -> None:
+    drift(own)
+    changed = {
+        "mlflow_tags": {"Team": "one"},
+        "mlflow_permissions_boundary_arn": ANYBODY,
+        "mlflow_db_backup_retention_days": 9,
+        "mlflow_ingress_cidrs": ["127.0.0.0/8"],
+        "mlflow_extra_env": {"SOMETHING": "else"},
+    }
+    assert play(users["deploy"], "deploy", **changed).succeeded().changed["localhost"] >= 8
+
+
+def test_the_validator_validates(users: dict[str, User]) -> None:
+    played = play(users["validate"], "validate", mlflow_demo=False).succeeded()
+    assert "is ready: version 3.17.2" in played.output
+
+
+# Of modules of amazon.aws and of our own, in the order in which a run gets there.
+MISSING = [
+    ("Look", "ec2:DescribeSubnets"),
+    ("Bucket", "s3:GetEncryptionConfiguration"),
+    ("Database", "rds:DescribeDBSubnetGroups"),
+    ("Roles", "iam:GetRolePolicy"),
+]
+
+
+@pytest.mark.parametrize(("sid", "action"), MISSING)
+def test_what_is_missing_is_said_in_a_sentence(users: dict[str, User], sid: str, action: str) -> None:
+    deployer = users["deploy"]
+    deployer.change([without(part, sid, action) for part in attached("deploy")])
+    try:
+        said = play(deployer, "deploy", check=True).problem()
+    finally:
+        deployer.change(attached("deploy"))
+    assert f"not authorized to perform: {action}" in said
+    assert "\n" not in said
+    assert len(said) < 700
+
+
+def test_the_deployer_takes_tags_away_and_is_told_why_a_start_failed(users: dict[str, User]) -> None:
+    said = play(users["deploy"], "deploy", mlflow_extra_args=["--no-such-option"]).problem()
+    assert "no-such-option" in said
+
+
+def test_the_destroyer_destroys(own: LocalAws, users: dict[str, User]) -> None:
+    play(users["destroy"], "destroy", mlflow_confirm_destroy=NAME).succeeded()
+    own.client("s3").put_object(Bucket=BUCKET, Key="left", Body=b"left")
+    own.client("s3").create_multipart_upload(Bucket=BUCKET, Key="begun")
+    everything = {
+        "mlflow_confirm_destroy": NAME,
+        "mlflow_confirm_data_loss": NAME,
+        "mlflow_delete_artifacts": True,
+        "mlflow_delete_logs": True,
+    }
+    play(users["destroy"], "destroy", **everything).succeeded()
+
+
+# --- what was asked --------------------------------------------------------------------------------------------------
+
+
+def test_no_action_is_there_in_vain(users: dict[str, User]) -> None:
+    needless, rare = [], set()
+    for verb, user in users.items():
+        asked = [check for check in user.checks() if check["allowed"]]
+        document = policy(verb)
+        assert [
+            check for check in asked if not allows(document, check) and not check["action"].startswith("sts:")
+        ] == []
+        for sid, action in actions(document):
+            less = without(document, sid, action)
+            if all(allows(less, check) for check in asked if check["action"] == action):
+                rare.add((verb, action))
+                if (verb, action) not in rarely_used():
+                    needless.append(f"{verb}: {action} in {sid}")
+    assert needless == []
+    assert rarely_used() - rare == set(), "docs/permissions.md calls these rarely used, but they were used"
+
+
+def test_the_policies_reach_nothing_else(own: LocalAws, users: dict[str, User]) -> None:
+    """The same calls on things that are not the deployment's."""
+    ec2 = own.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="others", Description="of others", VpcId=vpc)["GroupId"]
+    own.client("s3").create_bucket(Bucket="others-artifacts")
+    tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": NAME}]
+    deployer, destroyer = users["deploy"], users["destroy"]
+    attempts = [
+        (deployer.client("ec2").create_tags, {"Resources": [group], "Tags": tags}),
+        (destroyer.client("ec2").delete_security_group, {"GroupId": group}),
+        (destroyer.client("s3").delete_bucket, {"Bucket": "others-artifacts"}),
+        (destroyer.client("s3").list_object_versions, {"Bucket": "others-artifacts"}),
+        (deployer.client("iam").put_role_policy, {"RoleName": "others", "PolicyName": "x", "PolicyDocument": "{}"}),
+        (
+            deployer.client("iam").create_role,
+            {"RoleName": "others", "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})},
+        ),
+        (deployer.client("iam").create_service_linked_role, {"AWSServiceName": "autoscaling.amazonaws.com"}),
+        (deployer.client("secretsmanager").get_secret_value, {"SecretId": "others"}),
+        (destroyer.client("secretsmanager").get_secret_value, {"SecretId": f"{NAME}/login"}),
+        (destroyer.client("rds").delete_db_subnet_group, {"DBSubnetGroupName": "others"}),
+        (users["validate"].client("s3").list_buckets, {}),
+        (users["validate"].client("secretsmanager").get_secret_value, {"SecretId": f"{NAME}/database"}),
+    ]
+    for call, params in attempts:
+        with pytest.raises(Exception, match=r"AccessDenied|UnauthorizedOperation"):
+            call(**params)
