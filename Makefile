@@ -159,6 +159,18 @@ explanations: $(LOCAL_AWS_TESTABLE) ## Of these, only what the modules say and d
 	@echo '==> Explained failures'
 	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) $(EXPLANATIONS)
 
+BROWSER := $(CACHE)/browser
+$(BROWSER)/.ready: tests/browser/requirements.txt | $(READY)
+	@echo '==> What drives a browser (45 MB are downloaded)'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(BROWSER) -r tests/browser/requirements.txt
+	@touch $@
+
+.PHONY: browser
+browser: $(LOCAL_AWS_TESTABLE) $(BROWSER)/.ready ## MLflow's pages in a real Chromium, with each login (needs a chromium, so it is not part of make test)
+	@echo '==> A real browser; pictures go to .cache/screenshots'
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) PYTHONPATH=$(BROWSER) SCREENSHOTS=$(CACHE)/screenshots \
+		$(BIN)/python -m pytest -q $(ARGS) tests/browser
+
 .PHONY: tree
 tree: $(READY)
 	@rm -rf $(TREE)
