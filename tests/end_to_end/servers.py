@@ -89,7 +89,7 @@ class MlflowServer:
             except OSError:
                 return False
 
-        eventually(answers, f"MLflow {self.version}", 120)
+        eventually(answers, f"MLflow {self.version}", 400)
 
     def stop(self) -> None:
         """Stop it and wait for its end."""
