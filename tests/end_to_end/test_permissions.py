@@ -230,6 +230,7 @@ def test_what_is_missing_is_said_in_a_sentence(users: dict[str, User], sid: str,
 
 
 def test_the_deployer_takes_tags_away_and_is_told_why_a_start_failed(users: dict[str, User]) -> None:
+    play(users["deploy"], "deploy").succeeded()
     said = play(users["deploy"], "deploy", mlflow_extra_args=["--no-such-option"]).problem()
     assert "no-such-option" in said
 

@@ -167,6 +167,10 @@ def _iam_linked_role(scope: Scope, params: Params) -> list[str]:
     return [f"arn:aws:iam::{scope.account}:role/aws-service-role/{service}/{name}"]
 
 
+def _iam_simulated(_scope: Scope, params: Params) -> list[str]:
+    return [str(params["PolicySourceArn"])]
+
+
 def _anything(_scope: Scope, _params: Params) -> list[str]:
     return ["*"]
 
@@ -199,6 +203,7 @@ RESOURCES: dict[str, Callable[[Scope, Params], list[str]]] = {
     "ecs:StopServiceDeployment": _ecs_below("serviceDeploymentArn"),
     "iam:CreateServiceLinkedRole": _iam_linked_role,
     "iam:ListRoles": _anything,
+    "iam:SimulatePrincipalPolicy": _iam_simulated,
     "logs:DescribeLogGroups": _anything,
     "logs:CreateLogStream": _log_stream,
     "logs:GetLogEvents": _log_stream,
