@@ -196,7 +196,8 @@ def routes(version: str) -> list[tuple[str, str]]:
     done = subprocess.run(
         [str(interpreter), str(ROOT / "tests/end_to_end/routes.py")], capture_output=True, text=True, check=True
     )
-    return [(method, path) for method, path in json.loads(done.stdout)]
+    pairs: list[tuple[str, str]] = [tuple(pair) for pair in json.loads(done.stdout)]
+    return pairs
 
 
 def walk(server: Server, version: str) -> None:

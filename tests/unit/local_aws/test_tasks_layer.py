@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LocalAws  # noqa: F401 (makes the package importable)
 
 from local_aws.tasks import layer
 

@@ -52,14 +52,16 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     show = "{'packages': __auth_oidc_packages, 'plugin': __auth_oidc_plugin, 'secrets': __auth_oidc_secrets, "
     show += "'boot': __auth_oidc_boot, 'environment': __auth_oidc_environment | combine(__auth_oidc_more_environment)}"
-    blocks = [{"cidr_block": "10.0.0.0/16"}, {"cidr_block": "100.64.0.0/16"}]
+    networks = {"subnet-2": "10.0.2.0/24", "subnet-1": "10.0.1.0/24", "subnet-of-others": "10.0.9.0/24"}
+    subnets = [{"subnet_id": name, "cidr_block": block} for name, block in networks.items()]
     given = {
         "ansible_python_interpreter": sys.executable,
         "role_path": str(ROLES / "auth"),
         "auth_oidc_client_id": "mlflow-client",
         "auth_oidc_client_secret_arn": SECRET,
         "__auth_server_made": {"secret": {"arn": SERVER}},
-        "__auth_oidc_vpc": {"vpcs": [{"cidr_block_association_set": blocks}]},
+        "auth_subnet_ids": ["subnet-1", "subnet-2"],
+        "__auth_oidc_subnets": {"subnets": subnets},
     }
     tasks = [
         {
@@ -139,7 +141,7 @@ def test_closed_by_default(rendered: dict[str, Any]) -> None:
     assert environment["ENABLE_API_DOCS"] == "false"
     assert environment["OIDC_PROVISION_ON_BEARER_AUTH"] == environment["OIDC_TRUST_BEARER_GROUP_CLAIMS"] == "false"
     # Only uvicorn takes over headers, two of them, and only those of the VPC; the plugin takes over none.
-    assert environment["FORWARDED_ALLOW_IPS"].split(",")[2:] == ["10.0.0.0/16", "100.64.0.0/16"]
+    assert environment["FORWARDED_ALLOW_IPS"].split(",")[2:] == ["10.0.1.0/24", "10.0.2.0/24"]
     assert environment["TRUSTED_PROXIES"] == "192.0.2.0/24"
     assert "OIDC_REDIRECT_URI" not in environment
 
