@@ -38,7 +38,7 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express
 
 Params = dict[str, Any]
 Run = Callable[..., dict[str, Any]]
-EXAMPLES = settings(
+DRAWN = settings(
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -205,7 +205,7 @@ def changing(ecs: FakeEcs) -> int:
 # ---- the properties
 
 
-@EXAMPLES
+@DRAWN
 @given(params=descriptions, how=manners)
 def test_trap_05_created_and_described_it_never_differs(go: Run, params: Params, how: Manners) -> None:
     ecs = FakeEcs(how)
@@ -235,7 +235,7 @@ def turned_round(params: Params) -> Params:
     return dict(reversed(result.items()))
 
 
-@EXAMPLES
+@DRAWN
 @given(params=descriptions, how=manners, data=st.data())
 def test_trap_05_an_edit_is_seen_as_exactly_that_edit(
     go: Run, params: Params, how: Manners, data: st.DataObject
@@ -336,7 +336,7 @@ def moved(before: Params, after: Params) -> set[str]:
     return {path for path in {*both[0], *both[1]} if both[0].get(path) != both[1].get(path)}
 
 
-@EXAMPLES
+@DRAWN
 @given(params=descriptions, wanted=descriptions, how=manners)
 def test_trap_05_any_description_becomes_any_other_in_one_update(
     go: Run, params: Params, wanted: Params, how: Manners
@@ -349,7 +349,7 @@ def test_trap_05_any_description_becomes_any_other_in_one_update(
     assert again["changed"] is False, again["diff"]
 
 
-@EXAMPLES
+@DRAWN
 @given(
     name=st.sampled_from(["DB_PASSWORD", "API_KEY", "PGPASS", "A_TOKEN", "STORE_URI"]),
     before=st.text("abcdefgh0123456789", min_size=3, max_size=20),
