@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One local AWS for all tests here, which are about what a user sees.
+"""A local AWS for the tests of each file, which are about what a user sees.
 
 MLFLOW_AWS_SOFTWARE: the folder with the local AWS's virtual environment and the runtimes (default: .cache/local_aws).
 """
@@ -42,9 +42,9 @@ def software(tmp_path_factory: pytest.TempPathFactory) -> None:
         owner.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    """The local AWS; nothing of it is left afterwards."""
+    """The local AWS of a file's tests, which change its pace; nothing of it is left afterwards."""
     home = Path(tempfile.mkdtemp(prefix="mlflow-aws-"))
     home.chmod(0o755)
     local_aws = LocalAws(home)

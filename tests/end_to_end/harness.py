@@ -258,7 +258,9 @@ class Played:
     changed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for host, result in re.findall(r"^fatal: \[(\S+)\]: \S+! => (\{.*\})$", self.output, re.M):
+        ended = r"^(?:fatal: \[(\S+)\]: \S+!|failed: \[(\S+)\] \(item=.*?\)) => (\{.*\})$"
+        for one, other, result in re.findall(ended, self.output, re.M):
+            host = one or other
             self.failures.setdefault(host, []).append(json.loads(result).get("msg", ""))
         for host, number in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.M):
             self.changed[host] = int(number)
@@ -282,6 +284,6 @@ def interrupt(process: subprocess.Popen) -> None:
         while process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(2)
+                process.wait(0.5)
 
     threading.Thread(target=press, daemon=True).start()

@@ -16,7 +16,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 from harness import SOFTWARE
 from harness import eventually
@@ -155,6 +157,8 @@ def run_module(capsys: Any, module: Any, *, check: bool = False, **arguments: An
     """Run a module as Ansible does, and return what it says, without the arguments that it echoes."""
     with (
         contextlib.suppress(SystemExit),
+        # Else, where another test of this process has brought the controller in, warnings are shown and not returned.
+        patch.object(_internal, "is_controller", False),
         patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}),
     ):
         module.main()

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,10 +232,14 @@ CASES = [
 ]
 
 
+def _is_case(item: pytest.Item) -> bool:
+    return item.path == Path(__file__) and "case" in getattr(getattr(item, "callspec", None), "params", {})
+
+
 @pytest.fixture(scope="module")
 def begun(cloud: ExpressAws, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[tuple[Any, Any]]]]:
     """All the cases that were chosen, on their way: what the module says, and what the other one says of it."""
-    chosen = {item.callspec.params["case"].name for item in request.session.items if hasattr(item, "callspec")}
+    chosen = {item.callspec.params["case"].name for item in request.session.items if _is_case(item)}
     cases = [case for case in CASES if case.name in chosen]
     if any(MLFLOW in str(case.container) for case in cases):
         cloud.prepare(MLFLOW)

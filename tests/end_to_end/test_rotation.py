@@ -160,6 +160,7 @@ def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deplo
     assert deployment.play("rotate_login", at=task, then=interrupt).code != 0
     # One of the two gets in, and Secrets Manager knows it.
     pending = deployment.secret("login", "AWSPENDING")
+    begun = pending if deployment.password == before else None
     known = [value["password"] for value in (deployment.secret("login"), pending) if value]
     assert [password for password in known if deployment.admits(password)]
     deployment.play("rotate_login").succeeded()
@@ -167,8 +168,8 @@ def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deplo
     assert deployment.admits(after)
     assert after != before
     assert not deployment.admits(before)
-    if pending and pending["password"] != before:
-        assert after == pending["password"], "the rotation that was begun was completed, no other one begun"
+    if begun:
+        assert after == begun["password"], "the rotation that was begun was completed, no other one begun"
 
 
 def test_a_change_whose_answer_was_lost(deployment: Deployment) -> None:
