@@ -97,9 +97,22 @@ TREE := $(TREE_ROOT)/ansible_collections
 ANSIBLE_TEST_HOME := $(CACHE)/ansible-test
 ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME=$(ANSIBLE_TEST_HOME) $(BIN)/ansible-test
 
+# The quick checks first. Of the others, some work a processor hard and some mostly wait, so two rows of them stand side by side.
 .PHONY: test
-test: lint types units sanity ansible-test-units local-aws-units end-to-end molecule ## Every check there is
+test: lint types units $(LOCAL_AWS_TESTABLE) ## Every check there is
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-parts test-stories
 	@echo '==> All checks passed'
+
+.PHONY: test-parts
+test-parts:
+	@$(MAKE) --no-print-directory sanity
+	@$(MAKE) --no-print-directory ansible-test-units
+	@$(MAKE) --no-print-directory local-aws-units
+	@$(MAKE) --no-print-directory molecule
+
+.PHONY: test-stories
+test-stories:
+	@$(MAKE) --no-print-directory end-to-end
 
 .PHONY: check
 check: lint types units ## The quick checks, for use while editing

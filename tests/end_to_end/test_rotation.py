@@ -168,8 +168,10 @@ def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deplo
     assert deployment.admits(after)
     assert after != before
     assert not deployment.admits(before)
-    if begun:
-        assert after == begun["password"], "the rotation that was begun was completed, no other one begun"
+    if begun and after != begun["password"]:
+        # The module that was at work when Ansible was cut off may have completed it after we looked.
+        was = deployment.secret("login", "AWSPREVIOUS") or {}
+        assert was["password"] == begun["password"], "a rotation that was begun is completed before another one begins"
 
 
 def test_a_change_whose_answer_was_lost(deployment: Deployment) -> None:
