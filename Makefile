@@ -55,7 +55,7 @@ $(READY): requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
 	@# uv leaves out the bytecode; every AWS module's process would compile these anew, a fifth of a converge.
-	@$(BIN)/python -m compileall -q $(addprefix $(VENV)/lib/python3.11/site-packages/,botocore boto3 s3transfer urllib3 dateutil jmespath)
+	@$(BIN)/python -m compileall -q $(addprefix $(VENV)/lib/python3.11/site-packages/,ansible jinja2 yaml cryptography botocore boto3 s3transfer urllib3 dateutil jmespath)
 	@mkdir -p $(dir $(COLLECTION))
 	@ln -sfn $(ROOT) $(COLLECTION)
 	@touch $@
@@ -99,7 +99,7 @@ ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME=$(ANSIBLE_TEST_HOME) $(BIN)/a
 
 # The quick checks first. Of the others, some work a processor hard and some mostly wait, so two rows of them stand side by side.
 .PHONY: test
-test: lint types units $(LOCAL_AWS_TESTABLE) ## Every check there is
+test: lint types units $(LOCAL_AWS_TESTABLE) ## All checks (but for a few long ones: make nightly)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-parts test-stories
 	@echo '==> All checks passed'
 
@@ -108,11 +108,16 @@ test-parts:
 	@$(MAKE) --no-print-directory sanity
 	@$(MAKE) --no-print-directory ansible-test-units
 	@$(MAKE) --no-print-directory local-aws-units
-	@$(MAKE) --no-print-directory molecule
+	@$(MAKE) --no-print-directory molecule MOLECULE='--all --exclude oldest'
 
 .PHONY: test-stories
 test-stories:
-	@$(MAKE) --no-print-directory end-to-end
+	@$(MAKE) --no-print-directory end-to-end ARGS='-m "not long"'
+
+.PHONY: nightly
+nightly: ## What make test leaves out, so that it takes half an hour at most
+	@$(MAKE) --no-print-directory end-to-end ARGS='-m long'
+	@$(MAKE) --no-print-directory molecule MOLECULE='--scenario-name oldest'
 
 .PHONY: check
 check: lint types units ## The quick checks, for use while editing
@@ -143,7 +148,7 @@ types: tree ## mypy
 .PHONY: units
 units: $(READY) ## Unit tests of the plugins (pytest)
 	@echo '==> Unit tests of the plugins'
-	@$(BIN)/python -m pytest -q tests/unit --ignore tests/unit/local_aws
+	@$(BIN)/python -m pytest -q -n 2 tests/unit --ignore tests/unit/local_aws
 
 $(LOCAL_AWS_INSTALLED): | $(READY)
 	@echo '==> Setting up the local AWS (the first time, about 150 MB are downloaded)'
@@ -205,10 +210,11 @@ ansible-test-units: tree ## ansible-test units
 	@echo '==> ansible-test units'
 	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no tests/unit/plugins/
 
+MOLECULE := --all
 .PHONY: molecule
 molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (molecule)
 	@echo '==> molecule'
-	@MLFLOW_AWS_MOLECULE_HOME=$(CACHE)/molecule MLFLOW_AWS_MOLECULE_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/molecule test --all
+	@MLFLOW_AWS_MOLECULE_HOME=$(CACHE)/molecule MLFLOW_AWS_MOLECULE_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/molecule test $(MOLECULE)
 
 # ---- benchmarks and documents -----------------------------------------------------------------------------------------
 .PHONY: bench

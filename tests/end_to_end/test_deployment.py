@@ -199,6 +199,7 @@ def companys(aws: LocalAws) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_with_an_existing_database_and_an_adopted_bucket(aws: LocalAws, companys: dict[str, Any]) -> None:
     variables = aws.small(mlflow_name="second", **companys)
     aws.page("calls", "DELETE")

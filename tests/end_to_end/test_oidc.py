@@ -219,6 +219,7 @@ def test_back_with_mlflows_own_login_its_users_are_there(stage: Stage) -> None:
     assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(stage.ada)}"}).status_code in (401, 500)
 
 
+@pytest.mark.long
 def test_and_with_the_provider_again_all_know_him(stage: Stage) -> None:
     browser = stage.browser()
     stage.deploy("oidc", mlflow_oidc_provision_on_bearer=False)

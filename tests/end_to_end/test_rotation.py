@@ -154,6 +154,7 @@ def test_the_password_is_changed(limited: Deployment) -> None:
         assert password not in played.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["Keep a new password beside", "The server takes it", "It is the current one now"])
 def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deployment, task: str) -> None:
     before = deployment.password
