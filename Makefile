@@ -99,7 +99,7 @@ ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME=$(ANSIBLE_TEST_HOME) $(BIN)/a
 
 # The quick checks first. Of the others, some work a processor hard and some mostly wait, so two rows of them stand side by side.
 .PHONY: test
-test: lint types units $(LOCAL_AWS_TESTABLE) ## All checks (but for a few long ones: make nightly)
+test: lint types units $(LOCAL_AWS_TESTABLE) ## All checks (but for the long ones: make nightly)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-parts test-stories
 	@echo '==> All checks passed'
 

@@ -107,6 +107,7 @@ def changed(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {**arguments, "primary_container": {**container, "environment": environment}, **more}
 
 
+@pytest.mark.long
 def test_trap_12_refused_clients_roll_a_healthy_update_back_unless_told_otherwise(
     cloud: ExpressAws, server: dict[str, Any]
 ) -> None:

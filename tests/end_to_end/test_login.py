@@ -445,6 +445,7 @@ def test_the_server_keeps_its_login_in_a_file_of_its_own(quick: LocalAws, server
     assert server.admin[1].replace("%", "%%") in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_modes_can_be_switched_and_users_stay(quick: LocalAws, server: Server) -> None:
     before = server.secrets
     without = {"mlflow_auth": "none", "mlflow_allow_public_without_login": True}
@@ -466,21 +467,25 @@ def oldest(quick: LocalAws) -> Server:
     return Server(quick, NAMES[OLD])
 
 
+@pytest.mark.long
 def test_the_oldest_version_asks_for_the_login_too(oldest: Server) -> None:
     walk(oldest, OLD)
 
 
+@pytest.mark.long
 def test_the_oldest_versions_public_password_is_none(oldest: Server) -> None:
     assert oldest.ask("GET", LISTED, ("admin", "password1234"))[0] == 401
     assert oldest.ask("GET", LISTED, oldest.admin)[0] == 200
 
 
+@pytest.mark.long
 def test_the_oldest_version_makes_its_tables_once(quick: LocalAws, oldest: Server) -> None:
     text = places(quick, oldest)["the logs"]
     assert "Traceback" not in text
     assert "UniqueViolation" not in text
 
 
+@pytest.mark.long
 def test_the_oldest_versions_pages_can_change_things(quick: LocalAws, oldest: Server) -> None:
     body = {"max_results": 1}
     assert oldest.ask("POST", SEARCH, oldest.admin, body, Origin=oldest.url)[0] == 200

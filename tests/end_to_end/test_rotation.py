@@ -23,6 +23,7 @@ from harness import LocalAws
 from harness import Played
 from harness import interrupt
 
+pytestmark = pytest.mark.long
 NAME = "rotation"
 USERS = "/api/2.0/mlflow/users"
 
@@ -154,7 +155,6 @@ def test_the_password_is_changed(limited: Deployment) -> None:
         assert password not in played.output
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("task", ["Keep a new password beside", "The server takes it", "It is the current one now"])
 def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deployment, task: str) -> None:
     before = deployment.password
