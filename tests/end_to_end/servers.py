@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ansible.module_utils import _internal
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from harness import SOFTWARE
 from harness import eventually
@@ -159,6 +160,7 @@ def run_module(capsys: Any, module: Any, *, check: bool = False, **arguments: An
         contextlib.suppress(SystemExit),
         # Else, where another test of this process has brought the controller in, warnings are shown and not returned.
         patch.object(_internal, "is_controller", False),
+        patch.dict(warnings._global_warnings, clear=True),
         patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}),
     ):
         module.main()
