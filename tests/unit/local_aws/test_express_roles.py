@@ -251,3 +251,35 @@ def test_twenty_five_services_share_one_load_balancer(
 
     arns = eventually(balancers, seconds=60, what="load balancers")
     assert sorted(arns.count(arn) for arn in set(arns)) == [1, 25]
+
+
+def test_a_load_balancer_that_goes_takes_no_new_service(
+    account: Account, made: list[str], faults: Callable[..., None]
+) -> None:
+    """A service that is created while the last one before it is being deleted gets a load balancer of its own."""
+    subnets = private(account)
+    first = account.ready("leaving-last", networkConfiguration={"subnets": subnets})
+    old = leaves(account.managed(first["serviceArn"]))["loadBalancer"]["arn"]
+    faults("elbv2:DeleteLoadBalancer", delay=240, times=1)
+    account.ecs.delete_express_gateway_service(serviceArn=first["serviceArn"])
+    made.append(account.ready("leaving-next", networkConfiguration={"subnets": subnets})["serviceArn"])
+    assert leaves(account.managed(made[0]))["loadBalancer"]["arn"] != old
+    account.gone(first["serviceArn"])
+    assert account.ordinary(made[0])["status"] == "ACTIVE"
+    groups = account.ec2.describe_security_groups()["SecurityGroups"]
+    assert not [group for group in groups if group["GroupName"].startswith("default-leaving-last-")]
+
+
+def test_services_deleted_at_once_leave_nothing(account: Account) -> None:
+    """The last one to go takes the load balancer with it, whichever is quicker."""
+    subnets = private(account)
+    before = {group["GroupId"] for group in account.ec2.describe_security_groups()["SecurityGroups"]}
+    services = [account.ready(f"together-{n}", networkConfiguration={"subnets": subnets}) for n in range(3)]
+    arn = leaves(account.managed(services[0]["serviceArn"]))["loadBalancer"]["arn"]
+    for service in services:
+        account.ecs.delete_express_gateway_service(serviceArn=service["serviceArn"])
+    for service in services:
+        account.gone(service["serviceArn"])
+    after = {group["GroupId"] for group in account.ec2.describe_security_groups()["SecurityGroups"]}
+    assert after <= before
+    assert arn not in [item["LoadBalancerArn"] for item in account.elbv2.describe_load_balancers()["LoadBalancers"]]

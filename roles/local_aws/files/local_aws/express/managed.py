@@ -54,6 +54,7 @@ class Gateway:
     """A load balancer that the Express services of one VPC and scheme share.
 
     :arg zones: fixed by the first service; later ones must have the same.
+    :arg leaving: those of its services that are being deleted.
     """
 
     name: str
@@ -66,6 +67,12 @@ class Gateway:
     listener: str = ""
     created: float = field(default_factory=time.time)
     services: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)
+
+    @property
+    def closing(self) -> bool:
+        """Whether nobody stays, so that the load balancer goes too and no new service may join."""
+        return set(self.services) <= set(self.leaving)
 
     @property
     def scheme(self) -> str:
@@ -212,9 +219,11 @@ class Resources:
         found = self.gateway(service)
         if found is not None:
             return found
+        if service.status != "ACTIVE":
+            raise Wedged("The service is being deleted.")
         for gateway in self.gateways.values():
             same = gateway.vpc == service.vpc and gateway.public == service.public and gateway.load_balancer
-            if same and len(gateway.services) < SERVICES_PER_LOAD_BALANCER:
+            if same and not gateway.closing and len(gateway.services) < SERVICES_PER_LOAD_BALANCER:
                 if gateway.zones != service.overrides["zones"]:
                     reason = (
                         f"The Availability Zones of the service's subnets ({', '.join(service.overrides['zones'])}) do "
@@ -597,10 +606,17 @@ class Resources:
         targets = [{"Id": target, "Port": port}]
         await self.call(service, "elbv2", "deregister_targets", TargetGroupArn=arn, Targets=targets)
 
-    def shared(self, service: Service) -> bool:
-        """Whether others use the load balancer as well."""
+    def leave(self, service: Service) -> bool:
+        """Marks a service as leaving its load balancer.
+
+        :returns: whether others stay, so that the load balancer stays too.
+        """
         gateway = self.gateway(service)
-        return gateway is not None and len(gateway.services) > 1
+        if gateway is None:
+            return False
+        if service.arn not in gateway.leaving:
+            gateway.leaving.append(service.arn)
+        return not gateway.closing
 
     # State ----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -19,6 +20,9 @@ from .model import Service
 if TYPE_CHECKING:
     from ..cloud import Cloud
 
+# Real seconds between looks at the other services that leave the same load balancer.
+POLL_SECONDS = 0.1
+
 
 class Remover:
     """Removes what Resources made."""
@@ -33,6 +37,10 @@ class Remover:
         :raises Wedged: AWS refused a call; what is gone is DELETED, calling again goes on from there.
         """
         gateway = self.resources.gateway(service)
+        if gateway is not None and service.managed["load_balancer"].status == "DEPROVISIONING":
+            # The others that are being deleted need the listener and the security group to undo their parts of them.
+            while gateway.services != [service.arn]:
+                await asyncio.sleep(POLL_SECONDS)
         steps: list[tuple[str, Any]] = [
             ("rule", self._delete_rule),
             ("listener", self._delete_listener),
@@ -52,6 +60,7 @@ class Remover:
                 await self._unstep(service, name, managed, delete)
         if gateway is not None:
             gateway.services.remove(service.arn)
+            gateway.leaving = [arn for arn in gateway.leaving if arn != service.arn]
             if not gateway.services:
                 self.resources.gateways.pop(gateway.name, None)
         self.cloud.changed()
@@ -85,7 +94,7 @@ class Remover:
     async def _delete_certificate(self, service: Service) -> None:
         arn = service.managed["certificate"].arn
         gateway = self.resources.gateway(service)
-        if gateway is not None and self.resources.shared(service) and gateway.listener:
+        if gateway is not None and gateway.listener and service.managed["listener"].status != "DELETED":
             await self.resources.call(
                 service,
                 "elbv2",

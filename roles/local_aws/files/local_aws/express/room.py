@@ -581,7 +581,7 @@ class Express:
         self.allow(call, call.params["serviceArn"])
         service = self.changeable(call.params["serviceArn"])
         service.status, service.updated = "DRAINING", time.time()
-        shared = self.resources.shared(service)
+        shared = self.resources.leave(service)
         for name, managed in service.managed.items():
             stays = name == "log_group" or (
                 shared and name in ("load_balancer", "load_balancer_security_group", "listener")
