@@ -131,7 +131,7 @@ lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
 	@$(BIN)/yamllint --strict .
 	@echo '==> antsibull-changelog'
 	@$(BIN)/antsibull-changelog lint
-	@echo '==> README, specifications and defaults agree'
+	@echo '==> docs/variables.md, specifications and defaults agree'
 	@$(BIN)/python tests/tools/variables_table.py --check
 	@echo '==> Module pages and the modules agree'
 	@$(BIN)/python tests/tools/module_pages.py --check
@@ -225,11 +225,14 @@ bench: $(READY) ## Measure one deployment and ten; writes docs/benchmarks.md
 canary: $(LOCAL_AWS_TESTABLE) ## Measure which updates the rollback alarm takes back; writes docs/canary.md
 	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python tests/bench/canary.py --write docs/canary.md
 
-.PHONY: docs
-docs: $(READY) ## Write the table of variables into README.md, and docs/modules
+.PHONY: generate
+generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies from specifications and plugins
 	@$(BIN)/python tests/tools/variables_table.py
 	@$(BIN)/python tests/tools/module_pages.py
 	@$(PLAYBOOK) mlops.mlflow_aws.policies -e mlflow_policies_path=$(ROOT)/docs/policies >/dev/null
+
+.PHONY: docs
+docs: generate
 
 .PHONY: policies
 policies: $(READY) ## IAM policies of who deploys, validates, destroys, into .cache/policies: NAME=… ACCOUNT=… REGION=…

@@ -67,7 +67,7 @@ def test_the_files_are_what_the_playbook_writes(tmp_path: Path) -> None:
     written = rendered(tmp_path)
     for file in FILES:
         there = json.loads((ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8"))
-        assert written[file] == there, f"docs/policies/{file}.json differs: run make docs"
+        assert written[file] == there, f"docs/policies/{file}.json differs: run make generate"
 
 
 def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> None:

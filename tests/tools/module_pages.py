@@ -143,7 +143,10 @@ def ansible_doc(kind: str) -> dict[str, Doc]:
 
 def all_pages() -> dict[str, str]:
     """File names and contents."""
-    index = [f"# Modules and filters of {COLLECTION}", "Written by `make docs` from the plugins' own documentation."]
+    index = [
+        f"# Modules and filters of {COLLECTION}",
+        "Written by `make generate` from the plugins' own documentation.",
+    ]
     pages: dict[str, str] = {}
     for kind in KINDS:
         lines = [f"| {kind} | |", "|---|---|"]
@@ -162,7 +165,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         differ = [name for name, text in pages.items() if not _same(PAGES / name, text)]
         for name in sorted({*differ, *stale}):
-            print(f"docs/modules/{name} is not what the plugins' documentation says: run make docs")
+            print(f"docs/modules/{name} is not what the plugins' documentation says: run make generate")
         return 1 if differ or stale else 0
     PAGES.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():

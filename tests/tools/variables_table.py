@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the table of all variables into README.md, from the role's argument specification; with --check, only compare.
+"""Write the tables of docs/variables.md from the role's argument specification; with --check, only compare.
 
 It also holds the specification's defaults against roles/*/defaults/main.yml, since Ansible applies only the latter.
 """
@@ -15,8 +15,24 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN = "<!-- variables: begin (written by make docs) -->"
+PAGE = ROOT / "docs" / "variables.md"
+BEGIN = "<!-- variables: begin (written by make generate) -->"
 END = "<!-- variables: end -->"
+# The variable that each section of the page begins with, in the specification's order.
+SECTIONS = {
+    "mlflow_name": "The deployment",
+    "mlflow_subnet_ids": "Network",
+    "mlflow_bucket_name": "Artifacts: the bucket",
+    "mlflow_db_host": "Metadata: the database",
+    "mlflow_iam_path": "IAM roles",
+    "mlflow_auth": "Login",
+    "mlflow_oidc_discovery_url": "Login by OpenID Connect",
+    "mlflow_cluster": "The server and its size",
+    "mlflow_express_domain": "Host names and origins",
+    "mlflow_wait_timeout": "Waiting and updating",
+    "mlflow_demo": "Validation",
+    "mlflow_confirm_destroy": "Destroying",
+}
 
 
 def load(path: Path) -> Any:
@@ -38,14 +54,15 @@ def shown(value: Any) -> str:
     return f"`{yaml.safe_dump(value, default_flow_style=True).splitlines()[0].strip()}`"
 
 
-def table(options: dict[str, Any]) -> str:
-    """Render the options as a Markdown table."""
-    rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
-    rows += [
-        f"| `{name}` | {option['type']} | {shown(option['default'])} | {plain(option['description'])} |"
-        for name, option in options.items()
-    ]
-    return "\n".join(rows)
+def tables(options: dict[str, Any]) -> str:
+    """Render the options as Markdown tables, one for each section."""
+    lines: list[str] = []
+    for name, option in options.items():
+        if name in SECTIONS:
+            lines += ["", f"## {SECTIONS[name]}", "", "| variable | type | default | meaning |", "|---|---|---|---|"]
+        meaning = plain(option["description"])
+        lines.append(f"| `{name}` | {option['type']} | {shown(option['default'])} | {meaning} |")
+    return "\n".join([*lines, ""])
 
 
 def differences(role: Path) -> list[str]:
@@ -66,19 +83,21 @@ def main() -> int:
     """Return the exit code."""
     roles = [spec.parents[1] for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))]
     problems = [problem for role in roles for problem in differences(role)]
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     options = load(ROOT / "roles/mlflow/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    wanted = f"{before}{BEGIN}\n{table(options)}\n{END}{after}"
+    wanted = f"{before}{BEGIN}\n{tables(options)}\n{END}{after}"
+    problems += [
+        f"{Path(__file__).name}: there is no {name} for a section to begin with" for name in SECTIONS.keys() - options
+    ]
     rehearse = (ROOT / "playbooks/rehearse.yml").read_text(encoding="utf-8")
     if f"default('{options['mlflow_version']['default']}')" not in rehearse:
         problems.append("playbooks/rehearse.yml: the image is not that of mlflow_version's default")
     if "--check" not in sys.argv[1:]:
-        readme.write_text(wanted, encoding="utf-8")
+        PAGE.write_text(wanted, encoding="utf-8")
     elif wanted != text:
-        problems.append("README.md: the table of variables is out of date: make docs")
+        problems.append("docs/variables.md: the tables are out of date: make generate")
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0
 
