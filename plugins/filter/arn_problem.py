@@ -8,6 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: arn_problem
 short_description: Say what is wrong with an ARN
+version_added: 0.1.0
 description:
   - Checks that an ARN is one of a certain service and type of resource.
 positional: _input, service, resource_type

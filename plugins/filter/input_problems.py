@@ -8,6 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: input_problems
 short_description: Look for mistakes in the variables of a deployment
+version_added: 0.1.0
 description:
   - Checks the C(mlflow_*) variables of the role P(mlops.mlflow_aws.mlflow#role) without asking AWS.
 positional: _input

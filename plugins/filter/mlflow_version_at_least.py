@@ -8,6 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: mlflow_version_at_least
 short_description: Compare two versions of MLflow
+version_added: 0.1.0
 description:
   - Whether a version is another one or newer. Both need three numbers.
 positional: _input, minimum

@@ -21,8 +21,10 @@ seealso:
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
+  - mlops.mlflow_aws.aws
   - mlops.mlflow_aws.boto3
   - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.actiongroup
 attributes:
   check_mode:
     support: full
@@ -116,11 +118,14 @@ def _explain(error: Exception) -> str:
 
 
 def _partition(region: str) -> tuple[str, str]:
-    """Return the partition of a region and its DNS suffix, from botocore's own endpoint data."""
+    """Return the partition of a region and its DNS suffix, from botocore's own data.
+
+    Source: botocore/data/partitions.json, what endpoint rulesets work with.
+    """
     session = Session()
     partition = session.get_partition_for_region(region)
-    data = session.get_component("endpoint_resolver")
-    return partition, data.get_partition_dns_suffix(partition)
+    suffixes = {item["id"]: item["outputs"]["dnsSuffix"] for item in session.get_data("partitions")["partitions"]}
+    return partition, suffixes[partition]
 
 
 def _incomplete(params: dict) -> str:

@@ -654,8 +654,7 @@ def main() -> None:
     except AnsibleAWSError as e:
         express_module.fail(module, e)
     service = result.service or {}
-    for warning in result.warnings:
-        module.warn(warning)
+    express_module.tell(result.warnings)
     returned: dict[str, Any] = {
         "changed": result.changed,
         "service": service,

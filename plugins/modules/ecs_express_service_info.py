@@ -167,8 +167,7 @@ def main() -> None:
         )
     except AnsibleAWSError as e:
         express_module.fail(module, e)
-    for warning in warnings:
-        module.warn(warning)
+    express_module.tell(warnings)
     module.exit_json(changed=False, services=services)
 
 

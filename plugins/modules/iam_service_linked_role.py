@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: iam_service_linked_role
 short_description: Make sure that the service-linked roles of AWS services exist
+version_added: 0.1.0
 description:
   - Creates the service-linked role of one or more AWS services where it is missing.
   - AWS creates such roles by itself on first use of a service, but that first use often fails, as the role is not

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: iam_service_role
 short_description: Manage an IAM role that an AWS service assumes
+version_added: 0.1.0
 description:
   - Creates, changes and deletes a role together with its trust policy, its managed and inline policies, permissions
     boundary and tags, in one task.

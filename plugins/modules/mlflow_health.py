@@ -200,6 +200,8 @@ import typing
 with contextlib.suppress(ImportError):  # Told by check_sdk_version_supported, where S3 is asked.
     import botocore.exceptions
 
+from ansible.module_utils.common.warnings import warn
+
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -252,7 +254,7 @@ def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
     if not bucket or module.check_mode:
         return None
     try:
-        check_sdk_version_supported(warn=module.warn)
+        check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         module.fail_json(msg=f"artifact_bucket needs boto3: {error}")
     client = module.client(

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: rds_postgresql_instance
 short_description: Manage a PostgreSQL instance of Amazon RDS
+version_added: 0.1.0
 description:
   - Creates, changes, awaits and deletes an RDS instance that runs PostgreSQL.
   - Only what is given is compared. What is pending for the instance counts as already asked for.

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: s3_artifact_bucket
 short_description: Manage the S3 bucket of artifacts with all its settings
+version_added: 0.1.0
 description:
   - Creates a private bucket, and keeps it private, in one task. All public access is blocked, object ownership is
     enforced, objects are encrypted and versioned, requests without TLS are denied, and incomplete multipart uploads are

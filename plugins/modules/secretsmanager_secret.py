@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: secretsmanager_secret
 short_description: Manage a secret of which nobody needs to see the value
+version_added: 0.1.0
 description:
   - Creates a secret in AWS Secrets Manager, with a value that the module generates itself or that is given.
   - The value of an existing secret is never changed, unless O(rotate=true) asks for it.

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: secretsmanager_secret_info
 short_description: Read a secret, and its value if that is asked for
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads a secret of AWS Secrets Manager.
   - Its value is returned with O(show_value=true) only. Such a task needs C(no_log=true), lest Ansible shows it.

@@ -190,6 +190,7 @@ def execute(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         importlib.import_module(name).main()
     result: dict[str, Any] = json.loads(out.getvalue())
+    assert "deprecations" not in result, result["deprecations"]
     found = result.pop("warnings", [])
     result["warnings"] = [item["event"]["msg"] if isinstance(item, dict) else item for item in found]
     # Ansible collects them for the whole process.

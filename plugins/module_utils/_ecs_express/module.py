@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 from typing import NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
+from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -43,10 +45,18 @@ def clients(module: Any) -> Callable[[str], Any]:
     return client
 
 
+def tell(warnings: Iterable[str]) -> None:
+    """Show sentences as warnings.
+
+    Not by module.warn(): that of amazon.aws 10 hands them to exit_json() too, which ansible-core deprecates.
+    """
+    for text in warnings:
+        warn(text)
+
+
 def fail(module: Any, error: AnsibleAWSError) -> NoReturn:
     """End the module with the error's message, AWS's answer and the error's further values."""
-    for warning in error.kwargs.pop("warnings", []):
-        module.warn(warning)
+    tell(error.kwargs.pop("warnings", []))
     if error.exception:
         module.fail_json_aws(error.exception, msg=error.message, **error.kwargs)
     module.fail_json(msg=error.message, **error.kwargs)

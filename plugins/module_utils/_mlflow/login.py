@@ -18,6 +18,8 @@ import typing
 with contextlib.suppress(ImportError):  # Told by check_sdk_version_supported.
     import botocore.exceptions
 
+from ansible.module_utils.common.warnings import warn
+
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -84,7 +86,7 @@ def read_member(module: AnsibleAWSModule, secret: str, key: str, option: str, st
 def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = CURRENT) -> str:
     """Return the text of a secret's version."""
     try:
-        check_sdk_version_supported(warn=module.warn)
+        check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         raise MlflowError("bad_secret", f"{option} needs boto3: {error}") from error
     codes = ["ThrottlingException"]
