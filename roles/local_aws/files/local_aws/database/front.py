@@ -18,7 +18,8 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 
 from ..firewall import Address
-from ..firewall import hold
+from ..listener import CHUNK
+from ..listener import Listener
 from .cluster import Cluster
 from .cluster import ClusterError
 
@@ -30,13 +31,12 @@ _SSL = 80877103
 _GSS = 80877104
 _PROTOCOL_3 = 3
 _LONGEST_STARTUP = 10_000
-_CHUNK = 65536
 _PATIENCE = 60.0
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Front:
+class Front(Listener):
     """One listener on a fixed loopback port.
 
     :arg context: the server's certificate.
@@ -53,13 +53,11 @@ class Front:
         cut: Callable[[], bool],
         admits: Callable[[Address, Address], Awaitable[bool]],
     ) -> None:
+        super().__init__(admits)
         self._cluster = cluster
         self._context = context
         self._force_ssl = force_ssl
         self._cut = cut
-        self._admits = admits
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def open(self, port: int) -> int:
@@ -67,47 +65,16 @@ class Front:
 
         :returns: the port.
         """
-        if self._server is not None:
-            return self.port
         try:
-            self._server = await asyncio.start_server(self._accept, _HOST, port)
+            self.port = await self.listen(_HOST, port)
         except OSError:
             _log.warning("database %s: port %s is taken by somebody else, another one is used", self._cluster.key, port)
-            self._server = await asyncio.start_server(self._accept, _HOST, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+            self.port = await self.listen(_HOST, 0)
         return self.port
 
-    async def close(self) -> None:
-        """Stops listening and ends all connections."""
-        if self._server is None:
-            return
-        self._server.close()
-        self._server = None
-        for connection in list(self._connections):
-            connection.cancel()
-        if self._connections:
-            await asyncio.wait(list(self._connections))
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await self._serve(reader, writer)
-        except (OSError, EOFError, TimeoutError, ssl.SSLError, ClusterError):
-            pass
-        except asyncio.CancelledError:
-            # Only close() cancels; the server's own bookkeeping takes a cancelled handler for an error.
-            pass
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Negotiates TLS as RDS does, then passes bytes on, both ways."""
         if self._cut():
-            return
-        if not await self._admits(writer.get_extra_info("peername"), writer.get_extra_info("sockname")):
-            await hold(reader)
             return
         async with asyncio.timeout(_PATIENCE):
             first = await self._negotiate(reader, writer)
@@ -117,6 +84,8 @@ class Front:
             back = await self._cluster.connect()
         except OSError:
             await _refuse(writer, "57P03", "the database system is starting up")
+            return
+        except ClusterError:
             return
         try:
             back[1].write(first)
@@ -187,7 +156,7 @@ async def _join(one: _Streams, other: _Streams) -> None:
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
-        data = await reader.read(_CHUNK)
+        data = await reader.read(CHUNK)
         if not data:
             # What was said last must still arrive: the server's last error, the client's "terminate".
             with contextlib.suppress(OSError):
