@@ -130,15 +130,50 @@ bucket:
       returned: always
       sample: eu-central-1
     public_access_block:
-      description: The four switches, named as in the API.
+      description: The four switches.
       type: dict
       returned: always
-      sample: {BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true}
+      contains:
+        block_public_acls:
+          description: Whether new public ACLs are refused.
+          type: bool
+          returned: always
+          sample: true
+        block_public_policy:
+          description: Whether public bucket policies are refused.
+          type: bool
+          returned: always
+          sample: true
+        ignore_public_acls:
+          description: Whether public ACLs that are there do not count.
+          type: bool
+          returned: always
+          sample: true
+        restrict_public_buckets:
+          description: Whether a bucket with a public policy is open to AWS services and this account only.
+          type: bool
+          returned: always
+          sample: true
     encryption:
       description: Default encryption.
       type: dict
       returned: always
-      sample: {algorithm: AES256, bucket_key_enabled: false, kms_key_id: ""}
+      contains:
+        sse_algorithm:
+          description: The algorithm, as in O(encryption).
+          type: str
+          returned: always
+          sample: AES256
+        kms_master_key_id:
+          description: The KMS key, empty for the account's default and for V(AES256).
+          type: str
+          returned: always
+          sample: ""
+        bucket_key_enabled:
+          description: Whether S3 asks KMS for a key per bucket.
+          type: bool
+          returned: always
+          sample: false
     versioning:
       description: One of V(Enabled), V(Suspended) and V(Disabled).
       type: str
@@ -155,7 +190,7 @@ bucket:
       returned: always
       sample: BucketOwnerEnforced
     lifecycle_rules:
-      description: Lifecycle rules, as in the API.
+      description: Lifecycle rules with all their members, in snake case.
       type: list
       elements: dict
       returned: always

@@ -54,19 +54,16 @@ EXAMPLES = r"""
 
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ login.members.username }} {{ login.members.password }}"
+    msg: "{{ login.secrets[0].members.username }} {{ login.secrets[0].members.password }}"
 """
 
 RETURN = r"""
-exists:
-  description: Whether there is such a secret. One that is scheduled for deletion is none.
-  returned: always
-  type: bool
-  sample: true
-secret:
-  description: The secret without its value.
-  returned: when it exists
-  type: dict
+secrets:
+  description:
+    - The secret, or an empty list if there is none of that name. One that is scheduled for deletion is none.
+  returned: success
+  type: list
+  elements: dict
   contains:
     arn:
       description: ARN of the secret.
@@ -103,16 +100,16 @@ secret:
       type: str
       returned: always
       sample: "2026-03-01T12:00:00+00:00"
-members:
-  description: The value's members, where it is a JSON object.
-  returned: when it exists, with O(show_value=true)
-  type: dict
-  sample: {username: admin, password: a-made-up-password}
-value:
-  description: The value as it is.
-  returned: when it exists, with O(show_value=true)
-  type: str
-  sample: '{"username": "admin", "password": "a-made-up-password"}'
+    members:
+      description: The members of its value, empty where the value is no JSON object.
+      returned: with O(show_value=true)
+      type: dict
+      sample: {username: admin, password: a-made-up-password}
+    value:
+      description: Its value as it is.
+      returned: with O(show_value=true)
+      type: str
+      sample: '{"username": "admin", "password": "a-made-up-password"}'
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -122,7 +119,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secre
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     client = common.make_client(module, "secretsmanager")
-    return common.Outcome(False, {}, {}, secret.look(client, module.params["name"], module.params["show_value"]), [])
+    found = secret.look(client, module.params["name"], module.params["show_value"])
+    return common.Outcome(False, {}, {}, found, [], has_diff=False)
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import typing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
+
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
@@ -198,8 +200,18 @@ def _shape(place: Place, raw: dict) -> dict:
 
 
 def public(bucket: dict) -> dict:
-    """Return the shape without what only the module needs."""
-    return {key: value for key, value in bucket.items() if not key.startswith("_")}
+    """Return the bucket for the user: boto3's names in snake case, without what only the module needs."""
+    encryption = bucket["encryption"]
+    return {
+        **{key: value for key, value in bucket.items() if not key.startswith("_")},
+        "public_access_block": camel_dict_to_snake_dict(bucket["public_access_block"]),
+        "encryption": {
+            "sse_algorithm": encryption["algorithm"],
+            "kms_master_key_id": encryption["kms_key_id"],
+            "bucket_key_enabled": encryption["bucket_key_enabled"],
+        },
+        "lifecycle_rules": [camel_dict_to_snake_dict(rule) for rule in bucket["lifecycle_rules"]],
+    }
 
 
 def nothing(place: Place) -> dict:

@@ -140,6 +140,7 @@ class Outcome:
         after: the state left behind, in check mode the predicted one.
         values: the module's own return values.
         warnings: sentences for the user.
+        has_diff: whether before and after are returned.
     """
 
     changed: bool
@@ -147,10 +148,12 @@ class Outcome:
     after: dict
     values: dict
     warnings: list[str]
+    has_diff: bool = True
 
     def result(self) -> dict:
         """Return the arguments for exit_json."""
-        return {"changed": self.changed, "diff": {"before": self.before, "after": self.after}, **self.values}
+        diff = {"diff": {"before": self.before, "after": self.after}} if self.has_diff else {}
+        return {"changed": self.changed, **diff, **self.values}
 
 
 def run(module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome]) -> None:

@@ -377,15 +377,19 @@ def _move(client: Client, name: str, label: str, from_version: str, to_version: 
 
 
 def look(client: Client, name: str, show_value: bool) -> dict:
-    """Return what there is of a secret: C(exists), C(secret), and with *show_value* C(value) and C(members).
+    """Return what there is of a secret as C(secrets), a list of one or none.
+
+    Args:
+        client: of Secrets Manager.
+        name: name or ARN.
+        show_value: whether C(value) and C(members) are there too.
 
     Raises:
         Problem: the value is binary.
     """
-    shape = _shape(describe(client, name))
-    if not shape or "deleted_date" in shape:
-        return {"exists": False}
-    found: dict[str, typing.Any] = {"exists": True, "secret": shape}
+    found: dict[str, typing.Any] = _shape(describe(client, name))
+    if not found or "deleted_date" in found:
+        return {"secrets": []}
     if show_value:
         text = read_value(client, name) or ""
         try:
@@ -393,7 +397,7 @@ def look(client: Client, name: str, show_value: bool) -> dict:
         except ValueError:
             members = None
         found.update(value=text, members=members if isinstance(members, dict) else {})
-    return found
+    return {"secrets": [found]}
 
 
 def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool, check_mode: bool) -> Outcome:

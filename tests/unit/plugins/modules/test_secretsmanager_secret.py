@@ -208,16 +208,19 @@ def test_nothing_random_is_refused(cloud):
 
 
 def test_info_shows_the_value_only_when_asked(cloud):
-    assert cloud.run("secretsmanager_secret_info", name=NAME)["exists"] is False
+    assert cloud.run("secretsmanager_secret_info", name=NAME)["secrets"] == []
     cloud.run("secretsmanager_secret", **SECRET)
     value = json.loads(cloud.secretsmanager.values[NAME])
     found = cloud.run("secretsmanager_secret_info", name=NAME)
-    assert (found["exists"], found["secret"]["name"], found["changed"]) == (True, NAME, False)
+    [secret] = found["secrets"]
+    assert (secret["name"], found["changed"]) == (NAME, False)
+    assert not {"value", "members"} & secret.keys()
+    assert "diff" not in found
     assert value["password"] not in cloud.printed
     shown = cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)
-    assert shown["members"] == value
+    assert shown["secrets"][0]["members"] == value
     cloud.run("secretsmanager_secret", name=NAME, state="absent")
-    assert cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)["exists"] is False
+    assert cloud.run("secretsmanager_secret_info", name=NAME, show_value=True)["secrets"] == []
 
 
 def labels(cloud):
