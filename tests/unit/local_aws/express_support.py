@@ -10,11 +10,13 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
+from running import LocalAws
+from running import eventually
 
 IMAGE = "public.ecr.aws/docker/library/python:3.11"
 EXECUTION_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
@@ -179,6 +181,18 @@ def endpoint_of(service: dict[str, Any]) -> str:
 def refusal(error: ClientError) -> tuple[str, str]:
     """Code and message of AWS's refusal."""
     return error.response["Error"]["Code"], error.response["Error"]["Message"]
+
+
+def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
+    """Code and message of a call that must be refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return refusal(caught.value)
+
+
+def unique(prefix: str) -> str:
+    """A name that no other test uses."""
+    return f"{prefix}-{uuid.uuid4().hex[:6]}"
 
 
 def leaves(managed: dict[str, Any]) -> dict[str, dict[str, Any]]:

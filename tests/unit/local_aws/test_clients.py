@@ -16,15 +16,14 @@ import sys
 import textwrap
 import uuid
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LocalAws
-from conftest import eventually
 from express_support import Account
 from express_support import endpoint_of
+from running import LocalAws
+from running import eventually
 
 CACHE = Path(os.environ.get("LOCAL_AWS_CLIENTS", Path(__file__).resolve().parents[3] / ".cache" / "clients"))
 AWSCLI = "awscli==1.46.3"
@@ -44,19 +43,6 @@ def installed(requirement: str) -> Path:
         subprocess.run([uv, "pip", "install", "-q", "--python", str(home / "bin" / "python"), requirement], check=True)
         ready.touch()
     return home / "bin"
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test."""
-    arns: list[str] = []
-    yield arns
-    account.all_gone(arns)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
 from express_support import Account
+from running import LocalAws
 
 Order = Callable[..., None]
 

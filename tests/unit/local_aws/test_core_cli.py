@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PACKAGE
-from conftest import LocalAws
-from conftest import eventually
-from conftest import marked_processes
+from running import PACKAGE
+from running import LocalAws
+from running import eventually
+from running import marked_processes
 
 Maker = Callable[..., LocalAws]
 NOBODY = 65534

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
+from running import LocalAws
 
 CALLBACK = "https://server.example/callback"
 USER = "ada@example.org"

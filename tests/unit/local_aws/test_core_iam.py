@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from conftest import LocalAws
+from running import LocalAws
 
 SERVICES = [
     ("sts", "get_caller_identity"),

@@ -17,8 +17,8 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
-from conftest import LocalAws
+from express_support import refused
+from running import LocalAws
 
 from local_aws import tag_on_create
 
@@ -79,14 +79,6 @@ def user(local_aws: LocalAws) -> Iterator[User]:
     made = User(local_aws)
     yield made
     made.delete()
-
-
-def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
-    """Code and message of a call that must be refused."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 # --- tags on creation ------------------------------------------------------------------------------------------------

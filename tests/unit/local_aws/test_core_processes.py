@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import PACKAGE
-from conftest import eventually
-from conftest import marked_processes
+from running import PACKAGE
+from running import eventually
+from running import marked_processes
 
 from local_aws import processes
 from local_aws.processes import Processes

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import LocalAws
-from conftest import eventually
-from conftest import marked_processes
+from running import LocalAws
+from running import eventually
+from running import marked_processes
 
 
 def processes_below(home: Path) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any
 import psycopg2
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
+from running import LocalAws
+from running import eventually
 
 PASSWORD = "p:ss w%rd".replace(" ", "_") + secrets.token_urlsafe(12)
 

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
-from conftest import LocalAws
-from conftest import eventually
-from conftest import marked_processes
+from running import LocalAws
+from running import eventually
+from running import marked_processes
 from test_core_cli import NOBODY
 from test_core_cli import _as_nobody
 from test_database_instances import PASSWORD

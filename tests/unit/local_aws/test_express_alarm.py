@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
 from express_support import Account
 from express_support import endpoint_of
 from express_support import refusal
+from running import LocalAws
+from running import eventually
 
 from local_aws.balancer.groups import Answers
 from local_aws.express import alarm

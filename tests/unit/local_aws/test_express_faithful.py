@@ -9,7 +9,6 @@ import json
 import ssl
 import time
 import urllib.error
-import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,16 +17,16 @@ from typing import Any
 
 import pytest
 import strict
-from botocore.exceptions import ClientError
-from conftest import SCALE
-from conftest import LocalAws
-from conftest import eventually
 from express_support import INFRASTRUCTURE_POLICY
 from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
-from express_support import refusal
+from express_support import refused
 from express_support import sample
+from express_support import unique
+from running import SCALE
+from running import LocalAws
+from running import eventually
 
 from local_aws import wire
 
@@ -47,31 +46,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("0.0.0.0", 5000), Handler).serve_forever()
 """
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test, without the faults."""
-    arns: list[str] = []
-    yield arns
-    account.aws.page("faults", "DELETE")
-    account.all_gone(arns)
-
-
-def unique(prefix: str) -> str:
-    return f"{prefix}-{uuid.uuid4().hex[:6]}"
-
-
-def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
-    """Code and message of a call that must be refused."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return refusal(caught.value)
 
 
 def vpc(account: Account) -> list[str]:

@@ -6,30 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
 from express_support import INFRASTRUCTURE_POLICY
 from express_support import Account
 from express_support import leaves
 from express_support import refusal
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test."""
-    arns: list[str] = []
-    yield arns
-    account.all_gone(arns)
+from running import LocalAws
+from running import eventually
 
 
 def failed(account: Account, arn: str) -> dict[str, dict[str, Any]]:

@@ -12,17 +12,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
 from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
 from express_support import refusal
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
+from running import eventually
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +27,6 @@ def web(account: Account) -> Iterator[dict[str, Any]]:
     service = account.ready("web-one", environment, tags=tags)
     yield service
     account.gone(service["serviceArn"])
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test."""
-    arns: list[str] = []
-    yield arns
-    account.all_gone(arns)
 
 
 def test_create_is_active_at_once_without_a_deployment(account: Account, made: list[str]) -> None:

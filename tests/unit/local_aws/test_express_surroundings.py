@@ -6,40 +6,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.exceptions import WaiterError
-from conftest import LocalAws
-from conftest import eventually
 from express_support import Account
 from express_support import leaves
 from express_support import refusal
+from express_support import unique
+from running import LocalAws
+from running import eventually
 
 from local_aws.express import room as express_room
 from local_aws.express.model import Service
 
 FAST = {"Delay": 1, "MaxAttempts": 40}
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test."""
-    arns: list[str] = []
-    yield arns
-    account.all_gone(arns)
-
-
-def unique(prefix: str) -> str:
-    return f"{prefix}-{uuid.uuid4().hex[:6]}"
 
 
 # --- botocore's own waiters ------------------------------------------------------------------------------------------

@@ -7,50 +7,23 @@ from __future__ import annotations
 import json
 import time
 import urllib.error
-import uuid
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
 from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
-from express_support import refusal
+from express_support import refused
+from express_support import unique
+from running import LocalAws
+from running import eventually
 
 from local_aws import faults as faults_module
 
 Order = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def account(local_aws: LocalAws) -> Account:
-    return Account(local_aws)
-
-
-@pytest.fixture
-def made(account: Account) -> Iterator[list[str]]:
-    """ARNs of services that are removed after the test, without the faults."""
-    arns: list[str] = []
-    yield arns
-    account.aws.page("faults", "DELETE")
-    account.all_gone(arns)
-
-
-def unique(prefix: str) -> str:
-    return f"{prefix}-{uuid.uuid4().hex[:6]}"
-
-
-def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
-    """Code and message of a call that must be refused."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return refusal(caught.value)
 
 
 def stopped_task(account: Account, name: str) -> dict[str, Any]:

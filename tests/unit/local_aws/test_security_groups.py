@@ -18,11 +18,11 @@ from typing import Any
 import psycopg2
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
-from conftest import marked_processes
 from express_support import Account
 from express_support import endpoint_of
+from running import LocalAws
+from running import eventually
+from running import marked_processes
 from test_database_instances import connect
 from test_database_instances import create
 from test_database_instances import delete

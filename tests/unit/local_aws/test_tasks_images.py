@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PACKAGE
+from running import PACKAGE
 
 sys.path.insert(0, str(PACKAGE))
 

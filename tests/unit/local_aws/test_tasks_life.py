@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import LocalAws
-from conftest import eventually
+from running import LocalAws
+from running import eventually
 
 IMAGE = f"public.ecr.aws/docker/library/python:3.{sys.version_info.minor}-slim"
 TRUST = {
