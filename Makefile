@@ -164,7 +164,7 @@ $(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
 .PHONY: local-aws-units
 local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (pytest, in its own environment)
 	@echo '==> Tests of the local AWS'
-	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q -n 2 --dist loadfile $(ARGS) tests/unit/local_aws
+	@LOCAL_AWS_RUNTIMES=$(LOCAL_AWS_HOME)/runtimes $(LOCAL_AWS_PYTHON) -m pytest -q -n 4 --dist loadfile $(ARGS) tests/unit/local_aws
 
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
