@@ -70,7 +70,14 @@ dns_suffix:
   returned: success
   type: str
   sample: amazonaws.com
+on_dns_suffix:
+  description: The suffix of the names that AWS gives to what its customers run, such as Express Mode services.
+  returned: success
+  type: str
+  sample: on.aws
 """
+
+import re
 
 try:
     import botocore.exceptions
@@ -79,6 +86,8 @@ except ImportError:
     pass  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
 
 # Error codes of STS (and of every signed call) that are about the credentials themselves.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
@@ -117,32 +126,22 @@ def _explain(error: Exception) -> str:
     return f"AWS STS did not say who the caller is: {error}"
 
 
-def _partition(region: str) -> tuple[str, str]:
-    """Return the partition of a region and its DNS suffix, from botocore's own data.
+def _partition(region: str) -> tuple[str, str, str]:
+    """Return the partition of a region and its two DNS suffixes, from botocore's own data.
 
-    Source: botocore/data/partitions.json, what endpoint rulesets work with.
+    Source: botocore/data/partitions.json, what endpoint rulesets work with. Names that AWS gives to what its customers
+    run end in on.aws, on.amazonwebservices.com.cn and so on: in each partition they have the "on" where those of the
+    dual-stack APIs have an "api" (Lambda function URLs and the dual-stack registries of Amazon ECR are the examples).
     """
     session = Session()
     partition = session.get_partition_for_region(region)
-    suffixes = {item["id"]: item["outputs"]["dnsSuffix"] for item in session.get_data("partitions")["partitions"]}
-    return partition, suffixes[partition]
-
-
-def _incomplete(params: dict) -> str:
-    """Say what is missing in the options or their variables; empty if nothing is. The SDK's own words name neither."""
-    access_key, secret_key, profile = (params.get(name) for name in ("access_key", "secret_key", "profile"))
-    if bool(access_key) != bool(secret_key):
-        given, lacking = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        given, lacking = (given, lacking) if access_key else (lacking, given)
-        return f"No AWS credentials: {given} is set without {lacking}; set both, or AWS_PROFILE."
-    if profile and profile not in Session().available_profiles:
-        return f"There is no AWS profile '{profile}': set AWS_PROFILE to one that the AWS configuration files hold."
-    return ""
+    [outputs] = [one["outputs"] for one in session.get_data("partitions")["partitions"] if one["id"] == partition]
+    return partition, outputs["dnsSuffix"], re.sub(r"^api\.", "on.", outputs["dualStackDnsSuffix"])
 
 
 def main() -> None:
     module = AnsibleAWSModule(argument_spec={}, supports_check_mode=True)
-    if problem := _incomplete(module.params):
+    if problem := version_problem() or connection_problem(module.params):
         module.fail_json(msg=problem)
     if not module.region:
         module.fail_json(
@@ -151,7 +150,7 @@ def main() -> None:
         )
     try:
         identity = module.client("sts").get_caller_identity()
-        partition, dns_suffix = _partition(module.region)
+        partition, dns_suffix, on_dns_suffix = _partition(module.region)
     except botocore.exceptions.UnknownRegionError:
         module.fail_json(msg=f"AWS has no region called '{module.region}': check AWS_REGION (like eu-central-1).")
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
@@ -163,6 +162,7 @@ def main() -> None:
         partition=partition,
         region=module.region,
         dns_suffix=dns_suffix,
+        on_dns_suffix=on_dns_suffix,
     )
 
 

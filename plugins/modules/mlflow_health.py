@@ -206,6 +206,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_s
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
@@ -257,6 +258,8 @@ def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
         check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         module.fail_json(msg=f"artifact_bucket needs boto3: {error}")
+    if problem := connection_problem(module.params):
+        module.fail_json(msg=problem)
     client = module.client(
         "s3", retry_decorator=AWSRetry.jittered_backoff(retries=4, catch_extra_error_codes=["ThrottlingException"])
     )

@@ -27,6 +27,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,8 @@ class Client:
 
 def make_client(module: AnsibleAWSModule, service: str) -> Client:
     """Make the client of a service from the module's connection options."""
+    if problem := connection_problem(module.params):
+        module.fail_json(msg=problem)
     return Client(module.client(service))
 
 

@@ -18,6 +18,7 @@ from ansible.module_utils.common.warnings import warn
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
 
 from . import api
 from . import shapes
@@ -37,6 +38,8 @@ def clients(module: Any) -> Callable[[str], Any]:
     @functools.cache
     def client(service: str) -> Any:
         retry = AWSRetry.jittered_backoff(retries=10, delay=1, catch_extra_error_codes=list(THROTTLING_CODES))
+        if problem := connection_problem(module.params):
+            module.fail_json(msg=problem)
         made = module.client(service, retry_decorator=retry)
         if service == "ecs" and not api.supports_express(made):
             module.require_botocore_at_least(MINIMUM_BOTOCORE, reason="to know Amazon ECS Express Mode")

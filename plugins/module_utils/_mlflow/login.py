@@ -23,6 +23,7 @@ from ansible.module_utils.common.warnings import warn
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
 
 from .client import Connection
 from .client import MlflowError
@@ -94,6 +95,8 @@ def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = C
         # Perhaps just made, and not seen everywhere yet.
         codes.append("ResourceNotFoundException")
     retry = AWSRetry.jittered_backoff(retries=6, delay=1, max_delay=5, catch_extra_error_codes=codes)
+    if problem := connection_problem(module.params):
+        raise MlflowError("bad_secret", problem)
     client = module.client("secretsmanager", retry_decorator=retry)
     try:
         answer = client.get_secret_value(SecretId=secret, VersionStage=stage, aws_retry=True)

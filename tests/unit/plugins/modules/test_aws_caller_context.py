@@ -36,17 +36,18 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
 
 
 @pytest.mark.parametrize(
-    ("region", "partition", "dns_suffix"),
+    ("region", "partition", "suffixes"),
     [
-        ("eu-central-1", "aws", "amazonaws.com"),
-        ("us-gov-west-1", "aws-us-gov", "amazonaws.com"),
-        ("cn-north-1", "aws-cn", "amazonaws.com.cn"),
+        ("eu-central-1", "aws", ("amazonaws.com", "on.aws")),
+        ("us-gov-west-1", "aws-us-gov", ("amazonaws.com", "on.aws")),
+        ("cn-north-1", "aws-cn", ("amazonaws.com.cn", "on.amazonwebservices.com.cn")),
+        ("eusc-de-east-1", "aws-eusc", ("amazonaws.eu", "on.amazonwebservices.eu")),
     ],
 )
-def test_tells_account_partition_and_region(sts, capsys, region, partition, dns_suffix):
+def test_tells_account_partition_and_region(sts, capsys, region, partition, suffixes):
     result = _run(capsys, {**_KEYS, "region": region})
     assert (result["account_id"], result["region"]) == ("123456789012", region)
-    assert (result["partition"], result["dns_suffix"]) == (partition, dns_suffix)
+    assert (result["partition"], result["dns_suffix"], result["on_dns_suffix"]) == (partition, *suffixes)
     assert result["changed"] is False
 
 
@@ -63,6 +64,7 @@ def test_no_region_is_said_before_aws_is_asked(sts, capsys):
         ({"access_key": "AKIAMADEUPMADEUPMADE"}, ("AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY",)),
         ({"secret_key": "made-up-made-up-01"}, ("AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID",)),
         ({"profile": "nobodys"}, ("'nobodys'", "AWS_PROFILE")),
+        ({**_KEYS, "profile": "nobodys"}, ("Both a profile and access keys", "unset AWS_PROFILE", "AWS_SESSION_TOKEN")),
     ],
 )
 def test_incomplete_options_are_said_by_their_names(sts, capsys, given, parts):

@@ -372,6 +372,8 @@ def test_throttling_is_repeated_with_jitter(ecs: FakeEcs, monkeypatch: pytest.Mo
     monkeypatch.setattr("ansible_collections.amazon.aws.plugins.module_utils.cloud.time.sleep", pauses.append)
 
     class Module:
+        params: dict[str, Any] = {}
+
         def client(self, service: str, retry_decorator: Any) -> Any:
             return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry_decorator)
 
