@@ -187,7 +187,7 @@ $(BROWSER)/.ready: tests/browser/requirements.txt | $(READY)
 browser: $(LOCAL_AWS_TESTABLE) $(BROWSER)/.ready ## MLflow's pages in a real Chromium, with each login (needs a chromium, so it is not part of make test)
 	@echo '==> A real browser; pictures go to .cache/screenshots'
 	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) PYTHONPATH=$(BROWSER) SCREENSHOTS=$(CACHE)/screenshots \
-		$(BIN)/python -m pytest -q $(ARGS) tests/browser
+		$(BIN)/python -m pytest -q $(ARGS) tests/browser/test_browser.py
 
 .PHONY: tree
 tree: $(READY)
@@ -231,8 +231,29 @@ generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies fr
 	@$(BIN)/python tests/tools/module_pages.py
 	@$(PLAYBOOK) mlops.mlflow_aws.policies -e mlflow_policies_path=$(ROOT)/docs/policies >/dev/null
 
+SITE := $(CACHE)/site
+SITE_VENV := $(CACHE)/site-venv
+$(SITE_VENV)/.ready: tests/site/requirements.txt | $(READY)
+	@echo '==> What builds the site (30 MB are downloaded)'
+	@test -x $(SITE_VENV)/bin/python || $(BIN)/python -m venv --without-pip $(SITE_VENV)
+	@$(BIN)/uv pip install --quiet --python $(SITE_VENV)/bin/python -r tests/site/requirements.txt
+	@touch $@
+
+.PHONY: site
+site: $(SITE_VENV)/.ready ## Build the site of all documents into .cache/site (antsibull-docs, Sphinx; a warning is an error)
+	@echo '==> The site'
+	@$(SITE_VENV)/bin/python tests/site/build.py $(SITE)
+
 .PHONY: docs
-docs: generate
+docs: ## generate, then site
+	@$(MAKE) --no-print-directory generate
+	@$(MAKE) --no-print-directory site
+	@echo '==> $(SITE)/html/index.html'
+
+.PHONY: screenshots
+screenshots: $(LOCAL_AWS_TESTABLE) $(BROWSER)/.ready ## Take the pictures in docs/images of a rehearsed deployment (needs a chromium)
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) PYTHONPATH=$(BROWSER) SCREENSHOTS=$(ROOT)/docs/images \
+		$(BIN)/python -m pytest -q $(ARGS) tests/browser/test_pictures.py
 
 .PHONY: policies
 policies: $(READY) ## IAM policies of who deploys, validates, destroys, into .cache/policies: NAME=… ACCOUNT=… REGION=…
