@@ -28,6 +28,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ class Client:
 
 def make_client(module: AnsibleAWSModule, service: str) -> Client:
     """Make the client of a service from the module's connection options."""
-    if problem := connection_problem(module.params):
+    if problem := version_problem() or connection_problem(module.params):
         module.fail_json(msg=problem)
     return Client(module.client(service))
 

@@ -31,11 +31,6 @@ def supports(client: Client, operation: str, member: str) -> bool:
     return shape is not None and member in shape.members
 
 
-def supports_express(client: Client) -> bool:
-    """Whether the installed botocore knows Express Mode at all (1.41.1 and later)."""
-    return "CreateExpressGatewayService" in client.meta.service_model.operation_names
-
-
 def _none_if_gone(call: Any, **params: Any) -> Any:
     try:
         return call(aws_retry=True, **params)

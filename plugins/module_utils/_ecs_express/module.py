@@ -19,12 +19,11 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
 
-from . import api
 from . import shapes
 from .common import THROTTLING_CODES
 
-MINIMUM_BOTOCORE = "1.41.1"
 # Shorter values would be blotted out of innocent places of the output.
 _SHORTEST_HIDDEN = 8
 
@@ -32,18 +31,15 @@ _SHORTEST_HIDDEN = 8
 def clients(module: Any) -> Callable[[str], Any]:
     """Clients by boto name, made on first use; ``aws_retry=True`` repeats throttled calls with jitter.
 
-    Fails the module if the installed botocore does not know Express Mode.
+    Fails the module if something that it needs is too old (a botocore that does not know Express Mode, for one).
     """
 
     @functools.cache
     def client(service: str) -> Any:
         retry = AWSRetry.jittered_backoff(retries=10, delay=1, catch_extra_error_codes=list(THROTTLING_CODES))
-        if problem := connection_problem(module.params):
+        if problem := version_problem() or connection_problem(module.params):
             module.fail_json(msg=problem)
-        made = module.client(service, retry_decorator=retry)
-        if service == "ecs" and not api.supports_express(made):
-            module.require_botocore_at_least(MINIMUM_BOTOCORE, reason="to know Amazon ECS Express Mode")
-        return made
+        return module.client(service, retry_decorator=retry)
 
     return client
 
