@@ -250,6 +250,10 @@ docs: ## generate, then site
 	@$(MAKE) --no-print-directory site
 	@echo '==> $(SITE)/html/index.html'
 
+.PHONY: links
+links: $(READY) ## Ask for every address elsewhere that a page links to (needs the internet; all other links are checked by make units)
+	@$(BIN)/python tests/tools/links.py --external
+
 .PHONY: screenshots
 screenshots: $(LOCAL_AWS_TESTABLE) $(BROWSER)/.ready ## Take the pictures in docs/images of a rehearsed deployment (needs a chromium)
 	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) PYTHONPATH=$(BROWSER) SCREENSHOTS=$(ROOT)/docs/images \
