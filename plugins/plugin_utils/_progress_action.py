@@ -53,7 +53,7 @@ class ProgressAction(ActionBase):
         """Whether the user wants to see it, and the file would be on this machine."""
         if self._task.no_log or self._connection.transport != "local":
             return False
-        return boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False)
+        return bool(boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False))
 
     def _execute_watched(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         descriptor, path = tempfile.mkstemp(prefix="progress-", dir=constants.DEFAULT_LOCAL_TMP)

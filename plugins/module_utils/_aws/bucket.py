@@ -49,7 +49,7 @@ class Wanted:
     bucket_key_enabled: bool = True
     versioning: bool = True
     abort_days: int = 7
-    tags: dict | None = None
+    tags: dict[str, typing.Any] | None = None
     purge_tags: bool = True
 
 
@@ -66,9 +66,12 @@ class Place:
     def arn(self) -> str:
         return f"arn:{self.who.partition}:s3:::{self.name}"
 
-    def call(self, operation: str, **params: typing.Any) -> dict:
+    def call(self, operation: str, **params: typing.Any) -> dict[str, typing.Any]:
         """Call an operation on the bucket as its owner."""
-        return getattr(self.s3, operation)(Bucket=self.name, ExpectedBucketOwner=self.who.account_id, **params)
+        answer: dict[str, typing.Any] = getattr(self.s3, operation)(
+            Bucket=self.name, ExpectedBucketOwner=self.who.account_id, **params
+        )
+        return answer
 
     def patient(self) -> Place:
         """Return the same place for a bucket that was just made and may not be visible everywhere yet."""
@@ -144,7 +147,7 @@ def _or_none(call: typing.Callable[[], typing.Any], *codes: str) -> typing.Any:
         raise
 
 
-def read(place: Place) -> dict:
+def read(place: Place) -> dict[str, typing.Any]:
     """Read all settings of the bucket, side by side, and return them in the module's shape."""
     readers: dict[str, typing.Callable[[], typing.Any]] = {
         "blocks": lambda: _or_none(
@@ -172,7 +175,7 @@ def read(place: Place) -> dict:
     return _shape(place, raw)
 
 
-def _shape(place: Place, raw: dict) -> dict:
+def _shape(place: Place, raw: dict[str, typing.Any]) -> dict[str, typing.Any]:
     blocks = raw["blocks"] or {}
     encryption_rules = (raw["encryption"] or {}).get("Rules") or [{}]
     default = encryption_rules[0].get("ApplyServerSideEncryptionByDefault", {})
@@ -199,7 +202,7 @@ def _shape(place: Place, raw: dict) -> dict:
     }
 
 
-def public(bucket: dict) -> dict:
+def public(bucket: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Return the bucket for the user: boto3's names in snake case, without what only the module needs."""
     encryption = bucket["encryption"]
     return {
@@ -214,13 +217,13 @@ def public(bucket: dict) -> dict:
     }
 
 
-def nothing(place: Place) -> dict:
+def nothing(place: Place) -> dict[str, typing.Any]:
     """Return the shape of a bucket without any setting."""
     raw = dict.fromkeys(("blocks", "encryption", "versioning", "policy", "ownership", "lifecycle", "tags"))
     return _shape(place, raw)
 
 
-def tls_statement(arn: str) -> dict:
+def tls_statement(arn: str) -> dict[str, typing.Any]:
     """Return the statement that denies everything that does not come over TLS."""
     return {
         "Sid": TLS_SID,
@@ -232,7 +235,7 @@ def tls_statement(arn: str) -> dict:
     }
 
 
-def with_tls_only(policy: dict, arn: str) -> dict:
+def with_tls_only(policy: dict[str, typing.Any], arn: str) -> dict[str, typing.Any]:
     """Return a bucket policy with our statement; the statements of others are kept."""
     ours = {"Version": "2012-10-17", "Statement": [tls_statement(arn)]}
     if not policy:
@@ -246,7 +249,7 @@ def with_tls_only(policy: dict, arn: str) -> dict:
     return {**policy, "Version": policy.get("Version", "2012-10-17"), "Statement": [*others, *ours["Statement"]]}
 
 
-def with_abort_rule(rules: list[dict], days: int) -> list[dict]:
+def with_abort_rule(rules: list[dict[str, typing.Any]], days: int) -> list[dict[str, typing.Any]]:
     """Return lifecycle rules with ours; the rules of others are kept. 0 days leaves all rules alone."""
     if days == 0:
         return rules
@@ -264,7 +267,7 @@ def with_abort_rule(rules: list[dict], days: int) -> list[dict]:
     return [*(rule for rule in rules if rule.get("ID") != ABORT_RULE), ours]
 
 
-def predict(current: dict, wanted: Wanted) -> dict:
+def predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
     """Return the bucket as it will be."""
     after = dict(current)
     after["public_access_block"] = dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
@@ -280,7 +283,7 @@ def predict(current: dict, wanted: Wanted) -> dict:
     return after
 
 
-def _predict_encryption(current: dict, wanted: Wanted) -> dict:
+def _predict_encryption(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
     if wanted.encryption == "AES256":
         # Bucket keys mean something with KMS only.
         return current if current["algorithm"] == "AES256" else {**_NO_KEY, "algorithm": "AES256"}
@@ -297,7 +300,7 @@ def _predict_encryption(current: dict, wanted: Wanted) -> dict:
 _NO_KEY = {"kms_key_id": "", "bucket_key_enabled": False}
 
 
-def apply(place: Place, current: dict, after: dict) -> None:
+def apply(place: Place, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     """Write the settings that differ, one after the other: S3 refuses changes of one bucket side by side."""
     if after["public_access_block"] != current["public_access_block"]:
         place.call("put_public_access_block", PublicAccessBlockConfiguration=after["public_access_block"])
@@ -323,7 +326,7 @@ def apply(place: Place, current: dict, after: dict) -> None:
             place.call("delete_bucket_tagging")
 
 
-def _encryption_rules(encryption: dict) -> dict:
+def _encryption_rules(encryption: dict[str, typing.Any]) -> dict[str, typing.Any]:
     default = {"SSEAlgorithm": encryption["algorithm"]}
     if encryption["kms_key_id"]:
         default["KMSMasterKeyID"] = encryption["kms_key_id"]

@@ -36,6 +36,9 @@ if typing.TYPE_CHECKING:
 
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
+# Passed on to the other utils, so that one place knows what to do without botocore.
+__all__ = ["ClientError"]
+
 # ThrottlingException: Secrets Manager, RDS and others; not among the default codes of AWSRetry.
 # OperationAborted: S3, while another change of the same bucket is under way.
 # ConcurrentModification: IAM.
@@ -65,11 +68,12 @@ class Problem(AnsibleAWSError):
         super().__init__(message=message)
 
 
-def retry(extra_codes: tuple[str, ...] = (), attempts: int = 10) -> Callable:
+def retry(extra_codes: tuple[str, ...] = (), attempts: int = 10) -> Callable[..., typing.Any]:
     """Return the decorator that repeats a throttled call with growing pauses."""
-    return AWSRetry.jittered_backoff(
+    decorator: Callable[..., typing.Any] = AWSRetry.jittered_backoff(
         retries=attempts, delay=1, max_delay=30, catch_extra_error_codes=[*RETRIED_CODES, *extra_codes]
     )
+    return decorator
 
 
 class Client:
@@ -99,10 +103,11 @@ class Client:
         """
         return Client(self._client, extra_codes, attempts=5)
 
-    def pages(self, operation: str, key: str, **params: typing.Any) -> list:
+    def pages(self, operation: str, key: str, **params: typing.Any) -> list[typing.Any]:
         """Return the list *key* of all pages of a list operation."""
         paginator = self._client.get_paginator(operation)
-        return self._retry(lambda: paginator.paginate(**params).build_full_result().get(key, []))()
+        found: list[typing.Any] = self._retry(lambda: paginator.paginate(**params).build_full_result().get(key, []))()
+        return found
 
 
 def make_client(module: AnsibleAWSModule, service: str) -> Client:
@@ -148,13 +153,13 @@ class Outcome:
     """
 
     changed: bool
-    before: dict
-    after: dict
-    values: dict
+    before: dict[str, typing.Any]
+    after: dict[str, typing.Any]
+    values: dict[str, typing.Any]
     warnings: list[str]
     has_diff: bool = True
 
-    def result(self) -> dict:
+    def result(self) -> dict[str, typing.Any]:
         """Return the arguments for exit_json."""
         diff = {"diff": {"before": self.before, "after": self.after}} if self.has_diff else {}
         return {"changed": self.changed, **diff, **self.values}
@@ -171,29 +176,36 @@ def run(module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome]) -> 
     try:
         outcome = work()
     except AnsibleAWSError as e:
-        return module.fail_json(msg=e.message or str(e))
+        module.fail_json(msg=e.message or str(e))
+        return
     except (BotoCoreError, ClientError) as e:
         next_step = _NEXT_STEPS.get(error_code(e), "")
-        return module.fail_json_aws(e, msg=f"{subject}: {next_step} AWS or its SDK says" if next_step else subject)
+        module.fail_json_aws(e, msg=f"{subject}: {next_step} AWS or its SDK says" if next_step else subject)
+        return
     for warning in outcome.warnings:
         # Not module.warn(): that of amazon.aws 10 makes core 2.19 print a deprecation notice beside each warning.
         warn(warning)
-    return module.exit_json(**outcome.result())
+    module.exit_json(**outcome.result())
 
 
-def tags_from_aws(tags: list | None) -> dict[str, str]:
+def tags_from_aws(tags: list[typing.Any] | None) -> dict[str, str]:
     """Return AWS's list of tags as a dictionary, without the reserved C(aws:) ones."""
     return {
         key: value for key, value in boto3_tag_list_to_ansible_dict(tags or []).items() if not key.startswith("aws:")
     }
 
 
-def tags_to_aws(tags: dict | None) -> list[dict[str, str]]:
+def tags_to_aws(tags: dict[str, typing.Any] | None) -> list[dict[str, str]]:
     """Return a dictionary as AWS's list of tags."""
-    return ansible_dict_to_boto3_tag_list({key: str(value) for key, value in (tags or {}).items()})
+    listed: list[dict[str, str]] = ansible_dict_to_boto3_tag_list(
+        {key: str(value) for key, value in (tags or {}).items()}
+    )
+    return listed
 
 
-def merge_tags(current: dict[str, str], wanted: dict | None, purge: bool) -> tuple[dict[str, str], dict, list[str]]:
+def merge_tags(
+    current: dict[str, str], wanted: dict[str, typing.Any] | None, purge: bool
+) -> tuple[dict[str, str], dict[str, typing.Any], list[str]]:
     """Compare tags.
 
     Args:
@@ -212,7 +224,7 @@ def merge_tags(current: dict[str, str], wanted: dict | None, purge: bool) -> tup
     return merged, to_set, to_unset
 
 
-def json_document(value: typing.Any, where: str) -> dict:
+def json_document(value: typing.Any, where: str) -> dict[str, typing.Any]:
     """Return a JSON object given as a dictionary or as text.
 
     Args:

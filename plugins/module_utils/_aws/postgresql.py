@@ -122,7 +122,7 @@ class Wanted:
     settings: dict[str, typing.Any] = field(default_factory=dict)
     secret_arn: str | None = None
     secret_key: str = "password"
-    tags: dict | None = None
+    tags: dict[str, typing.Any] | None = None
     purge_tags: bool = True
     apply_immediately: bool = False
     allow_major_version_upgrade: bool = False
@@ -148,7 +148,7 @@ class Clients:
     remember: typing.Callable[[str], None]
 
 
-def find(rds: Client, name: str) -> dict | None:
+def find(rds: Client, name: str) -> dict[str, typing.Any] | None:
     """Return the instance as RDS describes it, or None.
 
     Raises:
@@ -167,10 +167,11 @@ def find(rds: Client, name: str) -> dict | None:
             f"The RDS instance {name} runs {instances[0]['Engine']}, not postgres: choose another"
             " db_instance_identifier."
         )
-    return instances[0]
+    found: dict[str, typing.Any] = instances[0]
+    return found
 
 
-def effective(instance: dict) -> dict:
+def effective(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Return the settings as they are or will soon be: what is pending was already asked for."""
     pending = instance.get("PendingModifiedValues", {})
     found: dict[str, typing.Any] = {}
@@ -190,7 +191,7 @@ def effective(instance: dict) -> dict:
     return found
 
 
-def shape(instance: dict) -> dict:
+def shape(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
     """Return the instance in snake case, without any trace of a password."""
     clean = dict(instance)
     pending = clean.get("PendingModifiedValues", {})
@@ -199,7 +200,7 @@ def shape(instance: dict) -> dict:
     return dict(boto3_resource_to_ansible_dict(clean) or {})
 
 
-def compare(name: str, current: dict, wanted: Wanted) -> tuple[dict, list[str]]:
+def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[dict[str, typing.Any], list[str]]:
     """Return the settings to change, with their new values, and warnings.
 
     Raises:
@@ -246,7 +247,7 @@ def _same(option: str, present: typing.Any, value: typing.Any) -> bool:
         same = present in (None, value)
     elif isinstance(value, bool):
         same = bool(present) == value
-    return same
+    return bool(same)
 
 
 def _version(text: str) -> list[int]:
@@ -278,10 +279,10 @@ def _newer_version(name: str, present: str, value: str, major_allowed: bool, war
     return True
 
 
-def _more_storage(name: str, current: dict, wanted: Wanted) -> bool:
+def _more_storage(name: str, current: dict[str, typing.Any], wanted: Wanted) -> bool:
     present, value = current["allocated_storage"], wanted.settings["allocated_storage"]
     if value >= present:
-        return value > present
+        return bool(value > present)
     if current["max_allocated_storage"] or wanted.settings.get("max_allocated_storage"):
         # It grew by itself.
         return False
@@ -291,7 +292,7 @@ def _more_storage(name: str, current: dict, wanted: Wanted) -> bool:
     )
 
 
-def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[str, ...] = ()) -> dict:
+def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[str, ...] = ()) -> dict[str, typing.Any]:
     """Wait until the instance is available and nothing of *not_pending* is pending any more.
 
     Raises:
@@ -413,11 +414,11 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
     return Outcome(True, {}, _given(after), {"instance": shape(instance)}, [])
 
 
-def _given(settings: dict) -> dict:
+def _given(settings: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {key: value for key, value in settings.items() if value is not None}
 
 
-def _predict(clients: Clients, wanted: Wanted) -> dict:
+def _predict(clients: Clients, wanted: Wanted) -> dict[str, typing.Any]:
     who = who_am_i(clients.sts)
     region = clients.rds.meta.region_name
     predicted = {key: value for key, value in wanted.settings.items() if key != "port"}
@@ -457,7 +458,9 @@ def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
     return user or str(named), password
 
 
-def _converge(clients: Clients, wanted: Wanted, patience: Patience, instance: dict, check_mode: bool) -> Outcome:
+def _converge(
+    clients: Clients, wanted: Wanted, patience: Patience, instance: dict[str, typing.Any], check_mode: bool
+) -> Outcome:
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN:
@@ -501,7 +504,7 @@ def _converge(clients: Clients, wanted: Wanted, patience: Patience, instance: di
     return outcome
 
 
-def _modify(rds: Client, wanted: Wanted, changes: dict) -> None:
+def _modify(rds: Client, wanted: Wanted, changes: dict[str, typing.Any]) -> None:
     params = {str(SETTINGS[option].modify): value for option, value in changes.items()}
     if "max_allocated_storage" in changes and "allocated_storage" in wanted.settings:
         # Growth is switched off by a maximum that equals the size.

@@ -42,12 +42,12 @@ class Wanted:
     description: str | None = None
     max_session_duration: int | None = None
     permissions_boundary: str | None = None
-    trust: dict | None = None
+    trust: dict[str, typing.Any] | None = None
     managed_policies: list[str] | None = None
     purge_managed_policies: bool = False
-    inline_policies: dict[str, dict] | None = None
+    inline_policies: dict[str, dict[str, typing.Any]] | None = None
     purge_inline_policies: bool = False
-    tags: dict | None = None
+    tags: dict[str, typing.Any] | None = None
     purge_tags: bool = True
 
 
@@ -63,7 +63,7 @@ class Patience:
     simulate_resources: list[str] = field(default_factory=list)
 
 
-def trust_policy(service: str, condition: dict | None = None) -> dict:
+def trust_policy(service: str, condition: dict[str, typing.Any] | None = None) -> dict[str, typing.Any]:
     """Return the trust policy that lets an AWS service assume the role."""
     statement: dict[str, typing.Any] = {
         "Effect": "Allow",
@@ -75,7 +75,7 @@ def trust_policy(service: str, condition: dict | None = None) -> dict:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def read(iam: Client, name: str) -> dict | None:
+def read(iam: Client, name: str) -> dict[str, typing.Any] | None:
     """Return role, policies and tags in the module's shape, or None if there is no such role."""
     try:
         role = iam.get_role(RoleName=name)["Role"]
@@ -105,7 +105,7 @@ def read(iam: Client, name: str) -> dict | None:
     }
 
 
-def _decoded(document: typing.Any) -> dict:
+def _decoded(document: typing.Any) -> dict[str, typing.Any]:
     return json.loads(document) if isinstance(document, str) else (document or {})
 
 
@@ -121,12 +121,12 @@ _COMPARED = (
 )
 
 
-def compared(role: dict | None) -> dict:
+def compared(role: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     """Return the part of a role that a diff shows."""
     return {key: role[key] for key in _COMPARED} if role else {}
 
 
-def predict(current: dict | None, wanted: Wanted, who: Identity) -> dict:
+def predict(current: dict[str, typing.Any] | None, wanted: Wanted, who: Identity) -> dict[str, typing.Any]:
     """Return the role as it will be.
 
     Raises:
@@ -172,7 +172,7 @@ def predict(current: dict | None, wanted: Wanted, who: Identity) -> dict:
     return after
 
 
-def _predict_inline(current: dict[str, dict], wanted: Wanted) -> dict[str, dict]:
+def _predict_inline(current: dict[str, dict[str, typing.Any]], wanted: Wanted) -> dict[str, dict[str, typing.Any]]:
     after = {} if wanted.purge_inline_policies else dict(current)
     for name, document in (wanted.inline_policies or {}).items():
         same = name in current and not compare_policies(current[name], document)
@@ -180,7 +180,7 @@ def _predict_inline(current: dict[str, dict], wanted: Wanted) -> dict[str, dict]
     return {name: after[name] for name in sorted(after)}
 
 
-def _create(iam: Client, after: dict) -> dict:
+def _create(iam: Client, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
     params: dict[str, typing.Any] = {
         "RoleName": after["name"],
         "Path": after["path"],
@@ -193,10 +193,11 @@ def _create(iam: Client, after: dict) -> dict:
         params["PermissionsBoundary"] = after["permissions_boundary"]
     if after["tags"]:
         params["Tags"] = tags_to_aws(after["tags"])
-    return iam.create_role(**params)["Role"]
+    created: dict[str, typing.Any] = iam.create_role(**params)["Role"]
+    return created
 
 
-def _update(iam: Client, current: dict, after: dict) -> None:
+def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     name = after["name"]
     changes: dict[str, typing.Any] = {}
     if after["description"] != current["description"]:
@@ -221,7 +222,7 @@ def _update(iam: Client, current: dict, after: dict) -> None:
         iam.tag_role(RoleName=name, Tags=tags_to_aws(fresh))
 
 
-def _update_policies(iam: Client, current: dict, after: dict) -> None:
+def _update_policies(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     # Added before removed: a role that is in use never has less than it is meant to have.
     name = after["name"]
     for arn in after["managed_policies"]:
@@ -238,7 +239,7 @@ def _update_policies(iam: Client, current: dict, after: dict) -> None:
             _gone(iam.delete_role_policy, RoleName=name, PolicyName=policy)
 
 
-def _gone(call: typing.Callable, **params: str) -> None:
+def _gone(call: typing.Callable[..., typing.Any], **params: str) -> None:
     """Delete something that may be gone already."""
     try:
         call(**params)
@@ -247,7 +248,7 @@ def _gone(call: typing.Callable, **params: str) -> None:
             raise
 
 
-def _identity(sts: Client, current: dict | None) -> Identity:
+def _identity(sts: Client, current: dict[str, typing.Any] | None) -> Identity:
     if current is None:
         return who_am_i(sts)
     parts = current["arn"].split(":")
@@ -272,7 +273,9 @@ def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience,
     return Outcome(changed, compared(current), compared(role), {"iam_role": role}, [])
 
 
-def _apply(iam: Client, wanted: Wanted, who: Identity, current: dict | None, after: dict) -> dict:
+def _apply(
+    iam: Client, wanted: Wanted, who: Identity, current: dict[str, typing.Any] | None, after: dict[str, typing.Any]
+) -> dict[str, typing.Any]:
     base = current
     if base is None:
         try:
@@ -292,7 +295,9 @@ def _apply(iam: Client, wanted: Wanted, who: Identity, current: dict | None, aft
     return after
 
 
-def _await(iam: Client, wanted: Wanted, who: Identity, after: dict, *, patience: Patience, changed: bool) -> dict:
+def _await(
+    iam: Client, wanted: Wanted, who: Identity, after: dict[str, typing.Any], *, patience: Patience, changed: bool
+) -> dict[str, typing.Any]:
     age = (datetime.now(UTC) - after["create_date"]).total_seconds()
     pause = patience.settle if changed else min(patience.settle, patience.settle - age)
     if pause <= 0 and not changed:
@@ -307,7 +312,7 @@ def _await(iam: Client, wanted: Wanted, who: Identity, after: dict, *, patience:
     return role
 
 
-def _await_reads(iam: Client, wanted: Wanted, who: Identity, patience: Patience) -> dict:
+def _await_reads(iam: Client, wanted: Wanted, who: Identity, patience: Patience) -> dict[str, typing.Any]:
     in_a_row = 0
     role = None
     for last in polls(patience.timeout, patience.delay):

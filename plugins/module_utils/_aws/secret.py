@@ -36,7 +36,7 @@ CLASSES = (string.ascii_uppercase, string.ascii_lowercase, string.digits, string
 class Recipe:
     """How a value is generated: a JSON object with a random password, random keys, or both."""
 
-    template: dict
+    template: dict[str, typing.Any]
     key: str
     length: int
     exclude_characters: str
@@ -50,7 +50,7 @@ class Wanted:
     name: str
     description: str | None = None
     kms_key_id: str | None = None
-    tags: dict | None = None
+    tags: dict[str, typing.Any] | None = None
     purge_tags: bool = True
     recipe: Recipe | None = None
     value: str | None = None
@@ -87,7 +87,7 @@ def random_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-def generate(recipe: Recipe, base: dict | None = None) -> str:
+def generate(recipe: Recipe, base: dict[str, typing.Any] | None = None) -> str:
     """Return the JSON text of a new value; members of *base* are kept.
 
     Raises:
@@ -101,10 +101,11 @@ def generate(recipe: Recipe, base: dict | None = None) -> str:
     return json.dumps({**recipe.template, **(base or {}), **fresh})
 
 
-def describe(client: Client, name: str) -> dict | None:
+def describe(client: Client, name: str) -> dict[str, typing.Any] | None:
     """Return what Secrets Manager knows about a secret, without its value, or None."""
     try:
-        return client.describe_secret(SecretId=name)
+        known: dict[str, typing.Any] = client.describe_secret(SecretId=name)
+        return known
     except ClientError as e:
         if error_code(e) == "ResourceNotFoundException":
             return None
@@ -125,10 +126,10 @@ def read_value(client: Client, name: str) -> str | None:
         raise
     if "SecretString" not in answer:
         raise Problem(f"The secret {name} holds binary data; a JSON text was expected.")
-    return answer["SecretString"]
+    return str(answer["SecretString"])
 
 
-def read_members(client: Client, name: str) -> dict | None:
+def read_members(client: Client, name: str) -> dict[str, typing.Any] | None:
     """Return the members of a secret that holds a JSON object, or None if it has no value yet.
 
     Raises:
@@ -146,7 +147,7 @@ def read_members(client: Client, name: str) -> dict | None:
     return members
 
 
-def _shape(secret: dict | None) -> dict:
+def _shape(secret: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     if not secret:
         return {}
     current = [version for version, stages in secret.get("VersionIdsToStages", {}).items() if "AWSCURRENT" in stages]
@@ -164,7 +165,7 @@ def _shape(secret: dict | None) -> dict:
     return shape
 
 
-def _compared(shape: dict, scheduled: bool) -> dict:
+def _compared(shape: dict[str, typing.Any], scheduled: bool) -> dict[str, typing.Any]:
     if not shape:
         return {}
     kept = {key: shape[key] for key in ("description", "kms_key_id", "tags")}
@@ -172,7 +173,7 @@ def _compared(shape: dict, scheduled: bool) -> dict:
     return {**kept, "version_id": shape["version_id"], "scheduled_for_deletion": scheduled}
 
 
-def _predict(shape: dict, wanted: Wanted) -> dict:
+def _predict(shape: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
     after = dict(shape)
     if wanted.description is not None:
         after["description"] = wanted.description
@@ -236,7 +237,7 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Ou
     return _outcome(True, {}, shape, generated=wanted.recipe is not None)
 
 
-def _outcome(changed: bool, before: dict, after: dict, **flags: bool) -> Outcome:
+def _outcome(changed: bool, before: dict[str, typing.Any], after: dict[str, typing.Any], **flags: bool) -> Outcome:
     values = {"secret": after, "generated": False, "restored": False, "rotated": False, **flags}
     scheduled = "deleted_date" in before
     shown = {key: value for key, value in after.items() if key != "deleted_date"}
@@ -244,7 +245,7 @@ def _outcome(changed: bool, before: dict, after: dict, **flags: bool) -> Outcome
     return Outcome(changed, _compared(before, scheduled), _compared(shown, False), values, [])
 
 
-def _converge(client: Client, wanted: Wanted, secret: dict, check_mode: bool) -> Outcome:
+def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], check_mode: bool) -> Outcome:
     before = _shape(secret)
     after = _predict(before, wanted)
     restored = "deleted_date" in before
@@ -300,7 +301,7 @@ def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | 
     return None, False, warnings
 
 
-def _apply(client: Client, wanted: Wanted, before: dict, after: dict) -> None:
+def _apply(client: Client, wanted: Wanted, before: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     changes: dict[str, str] = {}
     if after["description"] != before["description"]:
         changes["Description"] = after["description"]
@@ -319,7 +320,7 @@ def _apply(client: Client, wanted: Wanted, before: dict, after: dict) -> None:
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 
 
-def _handle_pending(client: Client, wanted: Wanted, secret: dict | None, check_mode: bool) -> Outcome:
+def _handle_pending(client: Client, wanted: Wanted, secret: dict[str, typing.Any] | None, check_mode: bool) -> Outcome:
     """Keep a second value beside the current one, make it the current one, or forget it.
 
     These are the staging labels of AWS's own rotation (AWS Secrets Manager User Guide, "Rotation by Lambda function"):
@@ -376,7 +377,7 @@ def _move(client: Client, name: str, label: str, from_version: str, to_version: 
     client.update_secret_version_stage(SecretId=name, VersionStage=label, RemoveFromVersionId=from_version, **more)
 
 
-def look(client: Client, name: str, show_value: bool) -> dict:
+def look(client: Client, name: str, show_value: bool) -> dict[str, typing.Any]:
     """Return what there is of a secret as C(secrets), a list of one or none.
 
     Args:

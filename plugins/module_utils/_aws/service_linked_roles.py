@@ -9,6 +9,8 @@ service's documentation of its role.
 
 from __future__ import annotations
 
+import typing
+
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
@@ -28,7 +30,7 @@ KNOWN_NAMES = {
 }
 
 
-def _shape(role: dict, service: str) -> dict:
+def _shape(role: dict[str, typing.Any], service: str) -> dict[str, typing.Any]:
     return {
         "arn": role["Arn"],
         "name": role["RoleName"],
@@ -39,7 +41,7 @@ def _shape(role: dict, service: str) -> dict:
     }
 
 
-def find(iam: Client, service: str) -> dict | None:
+def find(iam: Client, service: str) -> dict[str, typing.Any] | None:
     """Return the role of a service, or None."""
     path = f"/aws-service-role/{service}/"
     try:
@@ -53,7 +55,7 @@ def find(iam: Client, service: str) -> dict | None:
     return _shape(of_service[0], service) if of_service else None
 
 
-def _get(iam: Client, name: str) -> list[dict]:
+def _get(iam: Client, name: str) -> list[dict[str, typing.Any]]:
     try:
         return [iam.get_role(RoleName=name)["Role"]]
     except ClientError as e:
@@ -95,11 +97,11 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
     return Outcome(changed, {}, _brief(role), {"iam_role": role}, [])
 
 
-def _brief(role: dict) -> dict:
+def _brief(role: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {key: role[key] for key in ("arn", "aws_service_name") if key in role}
 
 
-def _predict(sts: Client, service: str) -> dict:
+def _predict(sts: Client, service: str) -> dict[str, typing.Any]:
     predicted = {"path": f"/aws-service-role/{service}/", "aws_service_name": service}
     if service in KNOWN_NAMES:
         who = who_am_i(sts)

@@ -233,7 +233,7 @@ def newest_configuration(service: Mapping[str, Any], revision: str | None = None
     During a deployment ``activeConfigurations`` holds two, in an order that AWS does not document: ``revision`` (the
     deployment's target) decides, then the time of creation. None while there is none, as right after Create.
     """
-    found = [item for item in service.get("activeConfigurations") or [] if item]
+    found: list[Mapping[str, Any]] = [item for item in service.get("activeConfigurations") or [] if item]
     for item in found:
         if revision and item.get("serviceRevisionArn") == revision:
             return item

@@ -182,7 +182,12 @@ class _New:
     """The interface from 3.13 on."""
 
     def __init__(
-        self, client: Client, wanted: WantedPermission, resource_id: str, user_id: typing.Any, grants: list[dict]
+        self,
+        client: Client,
+        wanted: WantedPermission,
+        resource_id: str,
+        user_id: typing.Any,
+        grants: list[dict[str, typing.Any]],
     ) -> None:
         self.client, self.wanted = client, wanted
         if wanted.kind == "scorer":

@@ -145,7 +145,8 @@ def _await_ready(home: Path) -> dict[str, Any]:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError):
-            return json.loads((home / "daemon.json").read_text(encoding="utf-8"))
+            ready: dict[str, Any] = json.loads((home / "daemon.json").read_text(encoding="utf-8"))
+            return ready
         time.sleep(0.05)
     raise CommandError(f"The local AWS in {home} is running, but not ready; see {home}/daemon.log.")
 
@@ -215,7 +216,8 @@ def prepare(home: Path, image: str) -> dict[str, Any]:
     )
     try:
         with _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
-            return json.load(answer)
+            prepared: dict[str, Any] = json.load(answer)
+            return prepared
     except urllib.error.HTTPError as error:
         raise CommandError(json.load(error)["error"]) from error
 

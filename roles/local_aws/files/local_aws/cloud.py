@@ -191,7 +191,7 @@ class Cloud:
 
         def call() -> dict[str, Any]:
             client = self.client(service, role_arn=role_arn, principal=principal)
-            output = getattr(client, xform_name(operation))(**params)
+            output: dict[str, Any] = getattr(client, xform_name(operation))(**params)
             output.pop("ResponseMetadata", None)
             return output
 

@@ -205,7 +205,7 @@ def _role(role_arn: str) -> dict[str, Any]:
     parts = role_arn.split(":", 5)
     if len(parts) != 6 or parts[2] != "iam" or not parts[5].startswith("role/"):
         raise TrustError(f"{role_arn} is not the ARN of an IAM role.")
-    role = iam_service._roles.get_scoped(parts[4], None, parts[5].rsplit("/", 1)[-1])
+    role: dict[str, Any] | None = iam_service._roles.get_scoped(parts[4], None, parts[5].rsplit("/", 1)[-1])
     if role is None or role["Arn"] != role_arn:
         raise TrustError(f"The role with ARN {role_arn} does not exist.")
     return role
@@ -254,7 +254,7 @@ def _trusts(statement: dict[str, Any], principal: str, context: iam_evaluator.Ev
     services = _as_list(named.get("Service")) if isinstance(named, dict) else []
     if named != "*" and principal not in services:
         return False
-    return iam_evaluator._conditions_met(statement.get("Condition", {}), context)
+    return bool(iam_evaluator._conditions_met(statement.get("Condition", {}), context))
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -249,7 +249,8 @@ def _session_of(pid: int) -> int | None:
 def _marker_of(process: psutil.Process) -> str | None:
     """The marker of a process; None where it has none, has ended, or belongs to somebody else."""
     try:
-        return process.environ().get(MARKER)
+        marker: str | None = process.environ().get(MARKER)
+        return marker
     except (psutil.Error, OSError):
         return None
 

@@ -108,7 +108,8 @@ def load(home: Path) -> Settings:
 def _credentials(path: Path) -> dict[str, str]:
     """The root user's credentials; generated once, readable by their owner alone."""
     if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return known
     letters = string.ascii_uppercase + "234567"
     made = {
         "access_key_id": "AKIA" + "".join(secrets.choice(letters) for _unused in range(16)),

@@ -108,7 +108,7 @@ def protocol(service: str) -> str:
         model = service_model(service)
     except UnknownServiceError:
         return "json"
-    return model.resolved_protocol
+    return str(model.resolved_protocol)
 
 
 def credential_scope(headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str, str, str]:
@@ -348,12 +348,12 @@ class _Form:
         serialized = member.serialization
         if self.is_ec2:
             if "queryName" in serialized:
-                return serialized["queryName"]
-            name = serialized.get("name", name)
+                return str(serialized["queryName"])
+            name = str(serialized.get("name", name))
             return name[0].upper() + name[1:]
         if member.type_name == "list" and serialized.get("flattened"):
-            return member.member.serialization.get("name", serialized.get("name", name))
-        return serialized.get("name", name)
+            return str(member.member.serialization.get("name", serialized.get("name", name)))
+        return str(serialized.get("name", name))
 
     def value(self, shape: Shape, node: Any, path: str) -> Any:
         """A value of any shape; None where it does not fit."""
@@ -515,7 +515,7 @@ def _xml_member(tag: str, shape: Shape, value: Any, path: str, *, is_ec2: bool) 
 
 def _xml_text(shape: Shape, value: Any, path: str) -> str:
     if shape.type_name == "timestamp":
-        moment = _typed(value, datetime, shape, path).astimezone(UTC)
+        moment: datetime = _typed(value, datetime, shape, path).astimezone(UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
     if shape.type_name == "blob":
         return base64.b64encode(_typed(value, bytes, shape, path)).decode()
@@ -575,7 +575,7 @@ def parse(status: int, headers: dict[str, str], body: bytes, service: str, opera
     if model is None:
         raise TypeError(f"botocore knows no operation {service}:{operation}.")
     parser = botocore.parsers.create_parser(protocol(service))
-    parsed = parser.parse({"status_code": status, "headers": headers, "body": body}, model.output_shape)
+    parsed: dict[str, Any] = parser.parse({"status_code": status, "headers": headers, "body": body}, model.output_shape)
     parsed.pop("ResponseMetadata", None)
     return parsed
 

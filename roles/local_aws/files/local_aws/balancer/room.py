@@ -314,7 +314,7 @@ class Balancer:
             return await self._answer(found, request, port)
 
         runner = web.ServerRunner(
-            web.Server(handler, max_line_size=65536, max_field_size=65536, access_log=None),  # type: ignore[arg-type]
+            web.Server(handler, max_line_size=65536, max_field_size=65536, access_log=None),
             handle_signals=False,
             shutdown_timeout=1,
         )

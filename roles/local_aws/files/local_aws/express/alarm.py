@@ -125,7 +125,7 @@ def calculate(expression: str, values: Mapping[str, Value]) -> Value:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError:
         raise ValueError(f"Metric math that is not imitated here: {expression}") from None
-    result = _calculate(tree, values)
+    result: float | None = _calculate(tree, values)
     assert not isinstance(result, list)
     return result
 

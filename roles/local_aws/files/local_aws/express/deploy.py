@@ -60,7 +60,7 @@ def other(color: str) -> str:
 
 def desired_count(service: Service, revision: Revision) -> int:
     """How many tasks a revision shall have while it is deployed: at least one, so that its health is known."""
-    low = revision.configuration["scalingTarget"]["minTaskCount"]
+    low = int(revision.configuration["scalingTarget"]["minTaskCount"])
     return max(1, int(service.overrides.get("desired", low)), low)
 
 

@@ -254,13 +254,13 @@ class Fleet:
         """Whether an unhealthy task has had its time; only wrong answers are judged by AWS's clock."""
         grace = self.cloud.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
         if target.ordered:
-            return now - target.ordered > grace
+            return bool(now - target.ordered > grace)
         if not target.answered:
             return now - self._since.get(task.arn, now) > STARTUP_REAL_SECONDS
         if target.reason == "Target.ResponseCodeMismatch":
-            return now - target.answered > grace
+            return bool(now - target.answered > grace)
         # It became unhealthy while it started, and stays so until enough answers were right: not in silence.
-        return now - max(target.since, target.heard) > SILENT_REAL_SECONDS
+        return bool(now - max(target.since, target.heard) > SILENT_REAL_SECONDS)
 
     async def _stop(self, arn: str, reason: str) -> None:
         if arn in self._stopping:

@@ -15,6 +15,11 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not at run time: every interpreter of a task would pay for it.
+    from typing import Any
+
 _VARIABLE = "LOCAL_AWS_TASK_NETWORK"
 
 if os.environ.get(_VARIABLE):
@@ -28,7 +33,7 @@ if os.environ.get(_VARIABLE):
     _LOOPBACKS = ("127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1")
     _IP = (socket.AF_INET, socket.AF_INET6)
 
-    def _translate(host, port):
+    def _translate(host: Any, port: Any) -> tuple[Any, Any]:
         """Where an address that a server listens on really is; the same address if there is nothing to change."""
         if host in _WILDCARDS:
             return _ADDRESS, _REAL_PORT if port == _CONTAINER_PORT else port
@@ -36,11 +41,11 @@ if os.environ.get(_VARIABLE):
             return _OWN_LOCALHOST, _REAL_PORT
         return host, port
 
-    def _for_family(sock, host, port, rest):
+    def _for_family(sock: socket.socket, host: Any, port: Any, rest: tuple[Any, ...]) -> tuple[Any, ...]:
         """An IPv4 address for a socket that may be an IPv6 one."""
         return ("::ffff:" + host, port, *rest) if sock.family == socket.AF_INET6 else (host, port)
 
-    def _bind(self, target):
+    def _bind(self: socket.socket, target: Any) -> None:
         if self.family not in _IP or not isinstance(target, tuple):
             return _socket.socket.bind(self, target)
         host, port, rest = target[0], target[1], target[2:]
@@ -52,9 +57,9 @@ if os.environ.get(_VARIABLE):
                 # IPv6 alone: nobody reaches it over IPv4 in ECS either, and tasks have no IPv6 address here.
                 return _socket.socket.bind(self, ("::1", 0, *rest))
             self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        return _socket.socket.bind(self, _for_family(self, *changed, rest))
+        return _socket.socket.bind(self, _for_family(self, changed[0], changed[1], rest))
 
-    def _destination(sock, target):
+    def _destination(sock: socket.socket, target: Any) -> Any:
         """A task that talks to its own server finds it at its own address; other local ports belong to the machine."""
         if sock.family not in _IP or not isinstance(target, tuple) or target[1] != _CONTAINER_PORT:
             return target
@@ -62,17 +67,19 @@ if os.environ.get(_VARIABLE):
             return _for_family(sock, _ADDRESS, _REAL_PORT, target[2:])
         return target
 
-    def _connect(self, target):
+    def _connect(self: socket.socket, target: Any) -> None:
         return _socket.socket.connect(self, _destination(self, target))
 
-    def _connect_ex(self, target):
+    def _connect_ex(self: socket.socket, target: Any) -> int:
         return _socket.socket.connect_ex(self, _destination(self, target))
 
-    def _patch_uvloop(module):
+    def _patch_uvloop(module: Any) -> None:
         """uvloop binds in C, so the address is changed before it gets there."""
         original = module.Loop.create_server
 
-        async def create_server(self, protocol_factory, host=None, port=None, **options):
+        async def create_server(
+            self: Any, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+        ) -> Any:
             if options.get("sock") is None and port is not None:
                 hosts = [host] if host is None or isinstance(host, str) else list(host)
                 changed = list(dict.fromkeys(_translate(name, port) for name in hosts))
@@ -85,31 +92,31 @@ if os.environ.get(_VARIABLE):
     class _Loader:
         """Loads uvloop as it would have been loaded, then patches it."""
 
-        def __init__(self, loader):
+        def __init__(self, loader: Any) -> None:
             self._loader = loader
 
-        def create_module(self, spec):
+        def create_module(self, spec: Any) -> Any:
             return self._loader.create_module(spec)
 
-        def exec_module(self, module):
+        def exec_module(self, module: Any) -> None:
             self._loader.exec_module(module)
             _patch_uvloop(module)
 
     class _Finder:
         """Finds uvloop when somebody imports it, and costs nothing until then."""
 
-        def find_spec(self, name, path=None, target=None):
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
             if name != "uvloop":
                 return None
             sys.meta_path.remove(self)
             for finder in sys.meta_path:
-                spec = finder.find_spec(name, path, target)
+                spec: Any = finder.find_spec(name, path, target)
                 if spec is not None:
                     spec.loader = _Loader(spec.loader)
                     return spec
             return None
 
-    socket.socket.bind = _bind  # type: ignore[method-assign]
-    socket.socket.connect = _connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
+    socket.socket.bind = _bind  # type: ignore[method-assign, assignment]
+    socket.socket.connect = _connect  # type: ignore[method-assign, assignment]
+    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     sys.meta_path.insert(0, _Finder())
