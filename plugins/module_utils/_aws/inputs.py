@@ -366,7 +366,7 @@ _NEVER_EMPTY = ("mlflow_version",)
 MOST_INGRESS_CIDRS = 4
 
 
-def name_problems(value: typing.Any, inputs: Mapping, account_id: str, region: str) -> Problems:
+def name_problems(value: typing.Any, inputs: Mapping[str, typing.Any], account_id: str, region: str) -> Problems:
     """Check the deployment's name, and the length of every name that is made from it."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
         return [
@@ -393,7 +393,7 @@ def name_problems(value: typing.Any, inputs: Mapping, account_id: str, region: s
     return []
 
 
-def size_problems(inputs: Mapping) -> Problems:
+def size_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     """Check that Fargate sells the pair of CPU and memory."""
     if empty(inputs.get("mlflow_cpu")) and empty(inputs.get("mlflow_memory")):
         return []
@@ -423,7 +423,7 @@ def size_problems(inputs: Mapping) -> Problems:
     return []
 
 
-def together_problems(inputs: Mapping) -> Problems:
+def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     """Check what must be, or must not be, set together."""
 
     def is_set(name: str) -> bool:
@@ -463,7 +463,7 @@ def together_problems(inputs: Mapping) -> Problems:
     return problems
 
 
-def input_problems(inputs: Mapping, account_id: str = "", region: str = "") -> Problems:
+def input_problems(inputs: Mapping[str, typing.Any], account_id: str = "", region: str = "") -> Problems:
     """Return a sentence for each mistake in a user's variables; an empty list means that there is none.
 
     Args:
