@@ -139,11 +139,12 @@ lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
 	@$(BIN)/ansible-lint --offline --profile production -q
 
 .PHONY: types
-types: tree ## mypy
+types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on what plugins share and on the local AWS
 	@echo '==> mypy'
 	@cd $(TREE_ROOT) && $(BIN)/mypy --config-file $(ROOT)/pyproject.toml --cache-dir $(CACHE)/mypy --namespace-packages --explicit-package-bases \
-		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/filter
-	@cd roles/local_aws/files && $(BIN)/mypy --config-file $(ROOT)/pyproject.toml --cache-dir $(CACHE)/mypy local_aws
+		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
+		ansible_collections/mlops/mlflow_aws/plugins/filter
+	@cd roles/local_aws/files && $(BIN)/mypy --config-file $(ROOT)/pyproject.toml --cache-dir $(CACHE)/mypy --python-executable $(LOCAL_AWS_PYTHON) local_aws
 
 .PHONY: units
 units: $(READY) ## Unit tests of the plugins (pytest)
