@@ -201,14 +201,31 @@ tree: $(READY)
 	@git -C $(TREE)/mlops/mlflow_aws add --all
 	@cp tests/tools/get_pip.py $(ANSIBLE_TEST_HOME)/.ansible/test/cache/get_pip_24_2.py
 
+# The other end of what is supported: amazon.aws 11.4.0, with the oldest ansible-core and boto3. What runs in .venv is the one end.
+VERSIONS := $(CACHE)/versions
+VERSIONS_BIN := $(VERSIONS)/venv/bin
+OTHER_AMAZON_AWS := $(VERSIONS)/collections/ansible_collections/amazon/aws
+$(VERSIONS)/.ready: tests/versions/requirements.txt tests/versions/collections.txt | $(READY)
+	@echo '==> The other supported versions of Ansible, boto3 and amazon.aws (about 70 MB are downloaded)'
+	@rm -rf $(VERSIONS) && mkdir -p $(VERSIONS)/wheels
+	@$(BIN)/python -m venv --without-pip $(VERSIONS)/venv
+	@$(BIN)/uv pip install --quiet --python $(VERSIONS_BIN)/python -r tests/versions/requirements.txt
+	@$(VERSIONS_BIN)/python -m compileall -q $(VERSIONS)/venv/lib/python3.11/site-packages || true
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-cache-dir --no-deps --python-version 3.13 --only-binary=:all: \
+		--require-hashes -r tests/versions/collections.txt -d $(VERSIONS)/wheels
+	@$(BIN)/python tests/versions/unpack.py amazon/aws $(VERSIONS)/wheels/*.whl $(VERSIONS)/collections
+	@rm -r $(VERSIONS)/wheels
+	@touch $@
+
 .PHONY: sanity
 sanity: tree ## ansible-test sanity
 	@echo '==> ansible-test sanity (the first time, its tools are brought from PyPI)'
 	@$(ANSIBLE_TEST) sanity --venv --python 3.11 --color no
 
 .PHONY: ansible-test-units
-ansible-test-units: tree ## ansible-test units
-	@echo '==> ansible-test units'
+ansible-test-units: tree $(VERSIONS)/.ready ## ansible-test units, with the newest amazon.aws and the oldest boto3
+	@echo '==> ansible-test units, with amazon.aws 11.4.0 and the oldest boto3'
+	@ln -sfn $(OTHER_AMAZON_AWS) $(TREE)/amazon/aws
 	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no tests/unit/plugins/
 
 MOLECULE := --all
@@ -271,6 +288,8 @@ troubleshooting: $(LOCAL_AWS_PYTHON) ## Let all go wrong on a local AWS, and wri
 .PHONY: lock
 lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-annotate --no-header requirements-dev.in --output-file requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-annotate --no-header tests/versions/requirements.in \
+		--output-file tests/versions/requirements.txt
 
 .PHONY: release
 release: tree ## Write the changelog of a release: make release VERSION=1.2.3

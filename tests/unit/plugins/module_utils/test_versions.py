@@ -7,24 +7,20 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from pathlib import Path
 from types import ModuleType
 
 import boto3
 import botocore
 import pytest
-import yaml
 from ansible.module_utils import ansible_release
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.amazon.aws.plugins.module_utils import common as amazon_aws
-from ansible_collections.mlops.mlflow_aws.plugins.doc_fragments.boto3 import ModuleDocFragment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import versions
 from ansible_collections.mlops.mlflow_aws.plugins.modules import aws_caller_context
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
 from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_bucket
 
-ROOT = Path(versions.__file__).parents[3]
 OLD = {
     "ansible-core": (ansible_release, "__version__", "2.18.19", "pip install 'ansible-core>=2.19.0'"),
     "amazon.aws": (amazon_aws, "AMAZON_AWS_COLLECTION_VERSION", "9.5.0", "install --upgrade 'amazon.aws:>=10.1.2'"),
@@ -75,15 +71,3 @@ def test_all_at_once_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_new_enough(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setattr(botocore, "__version__", version)
     assert versions.version_problem() == ""
-
-
-def test_what_is_said_is_what_is_declared() -> None:
-    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
-    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
-    needed = [line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["requirements"]
-    assert galaxy["dependencies"] == {"amazon.aws": f">={versions.OLDEST['amazon.aws']}"}
-    assert runtime["requires_ansible"] == f">={versions.OLDEST['ansible-core']}"
-    for name in ("boto3", "botocore"):
-        assert f"{name}>={versions.OLDEST[name]}" in needed
-        assert f"{name} >= {versions.OLDEST[name]}" in documented

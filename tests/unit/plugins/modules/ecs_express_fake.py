@@ -168,7 +168,8 @@ class FakeEcs:
                 "Error": {"Code": e.code, "Message": e.message},
                 "ResponseMetadata": {},
             }
-        return SimpleNamespace(status_code=200), {**copy.deepcopy(answer), "ResponseMetadata": {}}
+        seen = _seen(model.output_shape, copy.deepcopy(answer))
+        return SimpleNamespace(status_code=200), {**(seen or {}), "ResponseMetadata": {}}
 
     def wrapped_client(self, service: str) -> Any:
         """Like ``client``, and what each operation was called with is kept in ``sent``."""
@@ -514,6 +515,25 @@ class FakeEcs:
             if container[key] == ABSENT:
                 del container[key]
         return container
+
+
+def _seen(shape: Any, value: Any) -> Any:
+    """What the installed botocore shows of an answer: its parser leaves out the members that its model lacks."""
+    if shape is None or value is None:
+        return value
+    if shape.type_name == "structure":
+        return {name: _seen(shape.members[name], part) for name, part in value.items() if name in shape.members}
+    if shape.type_name == "list":
+        return [_seen(shape.member, part) for part in value]
+    if shape.type_name == "map":
+        return {name: _seen(shape.value, part) for name, part in value.items()}
+    return value
+
+
+def knows(member: str) -> bool:
+    """Whether the installed botocore knows this member of CreateExpressGatewayService; the oldest lacks two of them."""
+    model = boto3.client("ecs", region_name="eu-central-1").meta.service_model
+    return member in model.operation_model("CreateExpressGatewayService").input_shape.members
 
 
 def _public(item: dict[str, Any]) -> dict[str, Any]:

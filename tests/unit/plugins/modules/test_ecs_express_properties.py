@@ -35,6 +35,7 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
 
 Params = dict[str, Any]
 Run = Callable[..., dict[str, Any]]
@@ -168,7 +169,7 @@ descriptions = st.builds(
             "health_check_path": st.sampled_from(["/", "/health", "/ping?x=1", ""]),
             "cpu": st.sampled_from(["256", 512, "1024"]),
             "memory": st.sampled_from(["2048", 4096]),
-            "cpu_architecture": st.sampled_from(["X86_64", "ARM64"]),
+            **({"cpu_architecture": st.sampled_from(["X86_64", "ARM64"])} if knows("cpuArchitecture") else {}),
             "network_configuration": networks,
             "scaling_target": optional(
                 {

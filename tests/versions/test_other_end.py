@@ -1,0 +1,126 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployed, converged, validated and destroyed with the other end of the supported versions than the one in .venv.
+
+The oldest ansible-core and boto3, the newest amazon.aws, and the collection as its users install it.
+
+MLFLOW_AWS_VERSIONS: the folder with the virtual environment and amazon.aws (default: .cache/versions).
+MLFLOW_AWS_INSTALLED: the folder above ansible_collections, into which the collection was installed.
+MLFLOW_AWS_SOFTWARE: the local AWS's software (default: .cache/local_aws).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = Path(os.environ.get("MLFLOW_AWS_VERSIONS", ROOT / ".cache/versions")).resolve()
+SOFTWARE = Path(os.environ.get("MLFLOW_AWS_SOFTWARE", ROOT / ".cache/local_aws")).resolve()
+OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "PYTHON")
+SMALL = {"mlflow_workers": 1, "mlflow_job_execution": False, "mlflow_memory": 2048}
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def installed() -> Path:
+    """Where the collection was installed."""
+    return Path(os.environ["MLFLOW_AWS_INSTALLED"]).resolve()
+
+
+@pytest.fixture(scope="module")
+def run(installed: Path) -> Iterator[Run]:
+    """Run a command of that environment, and assert that it succeeds."""
+    home = Path(tempfile.mkdtemp(prefix="mlflow-versions-"))
+    (home / "ansible.cfg").touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+    environment = {
+        **kept,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "NO_COLOR": "1",
+        "PATH": f"{VERSIONS / 'venv/bin'}:{os.defpath}",
+        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": f"{installed}:{VERSIONS / 'collections'}",
+    }
+    variables = {
+        **SMALL,
+        "local_aws_home": str(home / "aws"),
+        "local_aws_software": str(SOFTWARE),
+        "local_aws_python": sys.executable,
+        "mlflow_confirm_destroy": "mlflow",
+    }
+
+    def go(*command: str, playbook: str = "") -> str:
+        if playbook:
+            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables))
+        program = str(VERSIONS / "venv/bin" / command[0])
+        done = subprocess.run(
+            [program, *command[1:]],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    try:
+        yield go
+    finally:
+        variables["local_aws_wipe"] = True
+        go(playbook="rehearse_down")
+        shutil.rmtree(home)
+
+
+def changed(output: str) -> int:
+    """How many tasks of the only host changed something."""
+    [number] = re.findall(r"^localhost\s+: ok=\d+\s+changed=(\d+)", output, re.M)
+    return int(number)
+
+
+def test_these_are_the_versions(run: Run, installed: Path) -> None:
+    script = "import ansible.release as a, boto3, botocore; print(*(m.__version__ for m in (a, boto3, botocore)))"
+    text = (ROOT / "tests/versions/requirements.in").read_text(encoding="utf-8")
+    wanted = dict(re.findall(r"^(\S+)==(\S+)$", text, re.M))
+    assert run("python", "-c", script).split() == [wanted[name] for name in ("ansible-core", "boto3", "botocore")]
+    found: dict[str, Any] = json.loads(run("ansible-galaxy", "collection", "list", "--format", "json"))
+    names = {name: Path(folder) for folder, collections in found.items() for name in collections}
+    assert names["mlops.mlflow_aws"] == installed / "ansible_collections"
+    assert names["amazon.aws"] == VERSIONS / "collections/ansible_collections"
+    assert found[str(names["amazon.aws"])]["amazon.aws"]["version"] == "11.4.0"
+
+
+def test_deployed_and_validated(run: Run) -> None:
+    output = run(playbook="rehearse")
+    assert "MLflow 3.17.2 'mlflow' runs on this machine" in output
+    assert changed(output) > 8
+    assert "DEPRECATION" not in output
+
+
+def test_converged_with_nothing_to_change(run: Run) -> None:
+    assert changed(run(playbook="rehearse")) == 0
+
+
+def test_validated_by_itself(run: Run) -> None:
+    assert "MLflow" in run(playbook="rehearse_login")
+
+
+def test_destroyed(run: Run) -> None:
+    output = run(playbook="rehearse_destroy")
+    assert "Database snapshot mlflow-final-" in output
