@@ -222,6 +222,30 @@ sanity: tree ## ansible-test sanity
 	@echo '==> ansible-test sanity (the first time, its tools are brought from PyPI)'
 	@$(ANSIBLE_TEST) sanity --venv --python 3.11 --color no
 
+# What users install: the tarball, and of it only the folders without which no collection works.
+ARTIFACT := $(CACHE)/artifact
+ARTIFACT_INSTALLED := $(ARTIFACT)/installed
+.PHONY: artifact
+artifact: tree ## Build the tarball, look into it, install it into an empty path and leave there only what a collection must work with
+	@echo '==> The tarball'
+	@rm -rf $(ARTIFACT) && mkdir -p $(ARTIFACT)
+	@$(BIN)/ansible-galaxy collection build $(TREE)/mlops/mlflow_aws --output-path $(ARTIFACT) >/dev/null
+	@$(BIN)/python tests/artifact/install.py $(ARTIFACT)/*.tar.gz $(ARTIFACT_INSTALLED)
+	@MLFLOW_AWS_TARBALL=$$(echo $(ARTIFACT)/*.tar.gz) MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) $(BIN)/python -m pytest -q tests/artifact
+
+IMPORTER := $(CACHE)/importer
+$(IMPORTER)/.ready: tests/importer/requirements.txt | $(READY)
+	@echo '==> What Galaxy imports with (10 MB are downloaded)'
+	@mkdir -p $(IMPORTER)
+	@test -x $(IMPORTER)/venv/bin/python || $(BIN)/python -m venv --without-pip $(IMPORTER)/venv
+	@$(BIN)/uv pip install --quiet --python $(IMPORTER)/venv/bin/python -r tests/importer/requirements.txt
+	@touch $@
+
+.PHONY: importer
+importer: artifact $(IMPORTER)/.ready ## What Galaxy would say of the tarball (galaxy-importer, no warning)
+	@echo '==> galaxy-importer'
+	@$(IMPORTER)/venv/bin/python tests/importer/importer.py $(ARTIFACT)/*.tar.gz $(IMPORTER)/result
+
 .PHONY: ansible-test-units
 ansible-test-units: tree $(VERSIONS)/.ready ## ansible-test units, with the newest amazon.aws and the oldest boto3
 	@echo '==> ansible-test units, with amazon.aws 11.4.0 and the oldest boto3'
