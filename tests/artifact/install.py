@@ -1,0 +1,39 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install the built tarball into an empty path, and leave of it what a collection must work with.
+
+install.py TARBALL FOLDER: FOLDER/ansible_collections/mlops/mlflow_aws is left with meta, plugins, roles, playbooks,
+nothing else (the rule of the community package). ansible-galaxy is looked for beside the Python that runs this.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+KEPT = {"meta", "plugins", "roles", "playbooks"}
+
+
+def main() -> None:
+    tarball, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    galaxy = Path(sys.executable).parent / "ansible-galaxy"
+    command = [galaxy, "collection", "install", tarball, "--offline", "--no-deps", "--force", "-p", folder]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+    collection = folder / "ansible_collections/mlops/mlflow_aws"
+    for entry in collection.iterdir():
+        if entry.name not in KEPT:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    # What ansible-galaxy notes of what it installed; Ansible does not need it either.
+    for note in (folder / "ansible_collections").glob("*.info"):
+        shutil.rmtree(note)
+    assert {entry.name for entry in collection.iterdir()} == KEPT
+
+
+if __name__ == "__main__":
+    main()
