@@ -169,6 +169,7 @@ def drift(aws: LocalAws) -> None:
     ]
     rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
     off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
     rds.modify_db_parameter_group(DBParameterGroupName=f"{NAME}-postgres16", Parameters=[off])
     [subnets] = rds.describe_db_subnet_groups(DBSubnetGroupName=NAME)["DBSubnetGroups"]
