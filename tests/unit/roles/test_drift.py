@@ -1,0 +1,102 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scenario `drift` forgets no attribute that the roles manage.
+
+Managed is what a role's task gives to a module that makes or changes something, and what the module of the bucket sets
+without being told.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.bucket import PUBLIC_ACCESS_BLOCKS
+from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_bucket
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = ("auth", "bucket", "ecs_express", "iam", "network", "rds")
+# They only look.
+READERS = ("_info", "aws_caller_context", "role_variables")
+NO_OPTION = ("state",)
+
+_spec = importlib.util.spec_from_file_location("drift", ROOT / "extensions/molecule/drift/drift.py")
+assert _spec and _spec.loader
+drift = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(drift)
+
+
+def tasks(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The tasks of a file, those in blocks too."""
+    for entry in entries:
+        for part in ("block", "rescue", "always"):
+            yield from tasks(entry.get(part) or [])
+        yield entry
+
+
+def options(given: dict[str, Any], base: str) -> Iterator[str]:
+    """The options of a task, those of structures by their full names."""
+    for name, value in given.items():
+        path = f"{base}.{name}"
+        literal = isinstance(value, dict) and path not in ("secretsmanager_secret.generate",)
+        if literal and path != "rds_instance_param_group.params":
+            yield from options(value, path)
+        elif name not in NO_OPTION:
+            yield path
+
+
+def managed() -> set[str]:
+    """module.option of all that the roles' tasks ask for."""
+    found: set[str] = set()
+    for file in (path for role in ROLES for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))):
+        for task in tasks(yaml.safe_load(file.read_text(encoding="utf-8")) or []):
+            for key, given in task.items():
+                collection, _point, module = key.rpartition(".")
+                if collection not in ("mlops.mlflow_aws", "amazon.aws") or module.endswith(READERS):
+                    continue
+                if task.get("check_mode") or (given or {}).get("state", "present") != "present":
+                    continue
+                found |= set(options(given, module))
+    shown = yaml.safe_load(s3_artifact_bucket.RETURN)["bucket"]["contains"]
+    untold = set(shown) - {"name", "arn", "region", "public_access_block"}
+    blocks = {f"public_access_block.{name}" for name in PUBLIC_ACCESS_BLOCKS}
+    return found | {f"s3_artifact_bucket.{name}" for name in untold | blocks}
+
+
+def test_every_managed_attribute_is_changed_or_left_out_for_a_reason() -> None:
+    known = {*drift.ATTRIBUTES, *drift.LEFT_OUT}
+    assert managed() - known == set(), "add them to extensions/molecule/drift/drift.py, and change them there"
+    assert known - managed() == set(), "no role manages these any more"
+    assert set(drift.ATTRIBUTES) & set(drift.LEFT_OUT) == set()
+    assert all(drift.LEFT_OUT.values())
+
+
+BEFORE: dict[str, Any] = {"roles": {"a": {"tags": {"x": "1"}}, "b": {"tags": {"x": "2"}}}, "rds": {"force.ssl": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("where", "picked"),
+    [
+        ("roles.*.tags", {"roles.a.tags": {"x": "1"}, "roles.b.tags": {"x": "2"}}),
+        ("rds.force.ssl", {"rds.force.ssl": "1"}),
+        ("roles.c.tags", {}),
+    ],
+)
+def test_a_place_is_found(where: str, picked: dict[str, Any]) -> None:
+    assert drift.pick(BEFORE, where) == picked
+
+
+def test_what_was_not_changed_and_what_was_not_restored_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drift, "ATTRIBUTES", {"m.tags": ("roles.*.tags",), "m.gone": ("nowhere",)})
+    after = {**BEFORE, "roles": {"a": {"tags": {"x": "9"}}, "b": {"tags": {"x": "2"}}}}
+    assert drift.untouched(BEFORE, after) == [
+        "m.tags: roles.b.tags is still {'x': '2'}",
+        "m.gone: there is nothing at nowhere",
+    ]
+    assert list(drift.differences(BEFORE, after)) == ["roles.a.tags.x: was '1', is '9'"]
+    assert not list(drift.differences(BEFORE, BEFORE))
