@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -209,3 +210,29 @@ def test_an_own_operation_needs_credentials_and_permission(local_aws: LocalAws, 
     assert refusal(local_aws.client("rds", key, secret).describe_db_engine_versions) == "AccessDenied"
     allow(local_aws, name, ["ecs:DescribeExpressGatewayService"])
     assert refusal(ecs.describe_express_gateway_service, serviceArn=arn) != "AccessDeniedException"
+
+
+@pytest.mark.parametrize(("audience", "refused"), [("sts.amazonaws.com", ""), ("somebody-else", "AccessDenied")])
+def test_a_web_identity_gets_a_session_without_credentials(local_aws: LocalAws, audience: str, refused: str) -> None:
+    """As a pipeline's runner does, whose token a role trusts."""
+    name, issuer = f"web-{uuid.uuid4().hex[:8]}", "ci.example.org"
+    statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{issuer}"},
+        "Condition": {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}},
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = local_aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    parts = [{"alg": "RS256"}, {"iss": f"https://{issuer}", "aud": audience, "sub": "repository"}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    sts = local_aws.client("sts", signature_version=UNSIGNED)
+    asked = {"RoleArn": arn, "RoleSessionName": "ci", "WebIdentityToken": ".".join([*encoded, MADE_UP_SECRET])}
+    if refused:
+        assert refusal(sts.assume_role_with_web_identity, **asked) == refused
+        return
+    found = sts.assume_role_with_web_identity(**asked)["Credentials"]
+    session = local_aws.client(
+        "sts", key=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found["SessionToken"]
+    )
+    assert session.get_caller_identity()["Arn"].endswith(f":assumed-role/{name}/ci")

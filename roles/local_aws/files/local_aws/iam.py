@@ -36,6 +36,7 @@ def prepare() -> None:
     """Closes what ministack leaves open, adds the managed policies that it does not have. Called once, at start."""
     _close_root()
     _refuse_root_roles()
+    _serve_unsigned()
     _name_cbor_actions()
     authorization.prepare_record()
     tag_on_create.prepare()
@@ -62,6 +63,27 @@ def _close_root() -> None:
     sts_service.is_root_access_key = is_root
     # Asked by the signature check alone whether it may be skipped.
     iam_evaluator._is_root_key = lambda access_key_id: False
+
+
+def _serve_unsigned() -> None:
+    """What AWS's own clients send without credentials needs none: a web identity is exchanged for a role's session.
+
+    ministack takes the empty key of such a request for root's, which it is not any more. The operation itself asks the
+    role's trust policy.
+    """
+    enforce = iam_evaluator.enforce
+
+    def enforce_signed(access_key_id: str, iam_action: str, service: str, *rest: Any, **more: Any) -> Any:
+        operation = iam_action.partition(":")[2]
+        if (
+            not access_key_id
+            and iam_evaluator._anonymous.get()
+            and operation in iam_actions.unsigned_operations(service)
+        ):
+            return None
+        return enforce(access_key_id, iam_action, service, *rest, **more)
+
+    iam_evaluator.enforce = enforce_signed
 
 
 def _refuse_root_roles() -> None:
