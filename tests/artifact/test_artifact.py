@@ -40,7 +40,6 @@ TOP = {
     "bindep.txt",
     "changelogs",
     "docs",
-    "extensions",
     "meta",
     "playbooks",
     "plugins",
