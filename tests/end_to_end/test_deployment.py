@@ -82,7 +82,7 @@ def test_check_mode_on_nothing_says_what_it_would_do_and_does_nothing(calm: Loca
 
 
 def test_interrupted_right_after_the_password(aws: LocalAws) -> None:
-    cut_off(deploy(aws, at="Start | Subnet group", then=interrupt))
+    cut_off(deploy(aws, at="start | Subnet group", then=interrupt))
     Secret.unchanged(aws)
 
 
@@ -104,7 +104,7 @@ def test_interrupted_while_it_waits_for_the_database(aws: LocalAws) -> None:
         assert database_status(aws) in ("creating", "backing-up", "modifying")
         interrupt(process)
 
-    cut_off(deploy(aws, at="Await | The instance is available", then=wait_and_interrupt))
+    cut_off(deploy(aws, at="await | The instance is available", then=wait_and_interrupt))
     Secret.unchanged(aws)
 
 
