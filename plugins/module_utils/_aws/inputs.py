@@ -43,7 +43,8 @@ LOG_RETENTION = (
     *(1827, 2192, 2557, 2922, 3288, 3653),
 )
 
-_TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0", "y", "n", "t", "f")
+# What Ansible's filter "bool" knows.
+_TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
 def empty(value: typing.Any) -> bool:
@@ -435,7 +436,7 @@ def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
         given, lacking = (one, other) if is_set(one) else (other, one)
         problems.append(f"{given} is set without {lacking}: an existing database needs both, an own one none.")
     adopt = inputs.get("mlflow_bucket_adopt")
-    if str(adopt).lower() in ("true", "yes", "on", "1", "y", "t") and not is_set("mlflow_bucket_name"):
+    if str(adopt).lower() in ("true", "yes", "on", "1") and not is_set("mlflow_bucket_name"):
         problems.append("mlflow_bucket_adopt is true without mlflow_bucket_name: say which bucket exists.")
     port = whole_number(inputs.get("mlflow_db_port"))
     if not is_set("mlflow_db_host") and port is not None and 0 < port < 1150:

@@ -1,0 +1,146 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is taken for what, and which names are taken for misspelt ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+
+TAKEN: list[tuple[str, Any, Any]] = [
+    ("bool", True, True),
+    ("bool", "false", False),
+    ("bool", "False", False),
+    ("bool", "yes", True),
+    ("bool", "off", False),
+    ("bool", 1, True),
+    ("bool", "0", False),
+    ("int", "7", 7),
+    ("int", -1, -1),
+    ("int", "-1", -1),
+    ("int", 7.0, 7),
+    ("float", "0.5", 0.5),
+    ("float", 60, 60.0),
+    ("str", "3.10", "3.10"),
+    ("str", 16, "16"),
+    ("path", "~/ca.pem", "~/ca.pem"),
+    ("list", ["a"], ["a"]),
+    ("list", '["a", "b"]', ["a", "b"]),
+    # What a shell leaves of that without quotes around it.
+    ("list", "[a, b]", ["a", "b"]),
+    ("list", "a, b", ["a", "b"]),
+    ("list", "a", ["a"]),
+    ("list", "", []),
+    ("dict", {"a": 1}, {"a": 1}),
+    ("dict", '{"a": "b=c"}', {"a": "b=c"}),
+    ("dict", "a=b=c, d=e", {"a": "b=c", "d": "e"}),
+    ("dict", "", {}),
+    ("raw", None, None),
+]
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("bool", "maybe", "x is 'maybe', but must be true or false."),
+    # Ansible's filter bool takes it for false.
+    ("bool", "y", "x is 'y', but must be true or false."),
+    ("bool", "", "x is '', but must be true or false."),
+    ("bool", 2, "x is 2, but must be true or false."),
+    ("bool", None, "x is null, but must be true or false: leave it out for the default."),
+    ("int", "seven", "x is 'seven', but must be a whole number."),
+    ("int", "7.5", "x is '7.5', but must be a whole number."),
+    ("int", 7.5, "x is 7.5, but must be a whole number."),
+    ("int", True, "x is true, but must be a whole number."),
+    ("int", " 7", "x is ' 7', but must be a whole number."),
+    ("float", "fast", "x is 'fast', but must be a number."),
+    ("str", ["a"], "x is a list, but must be a text."),
+    ("str", False, "x is false, but must be a text."),
+    ("str", None, "x is null, but must be a text: leave it out for the default."),
+    ("list", {"a": 1}, "x is a dictionary, but must be a list."),
+    ("list", 7, "x is 7, but must be a list."),
+    ("list", "[a", "x is '[a', but must be a list."),
+    ("dict", "a", "x is a text that holds none, but must be a dictionary."),
+    ("dict", '{"a": 1', "x is a text that holds none, but must be a dictionary."),
+    ("dict", ["a"], "x is a list, but must be a dictionary."),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "meant"), TAKEN)
+def test_a_value_is_taken_for_what_the_type_says(kind: str, value: Any, meant: Any) -> None:
+    taken = _role_variables.as_type(value, kind)
+    assert taken == meant
+    assert type(taken) is type(meant)
+    if kind != "raw":
+        assert _role_variables.type_problem("x", value, {"type": kind}) == ""
+
+
+@pytest.mark.parametrize(("kind", "value", "sentence"), REFUSED)
+def test_what_cannot_be_taken_so_is_one_sentence(kind: str, value: Any, sentence: str) -> None:
+    assert _role_variables.type_problem("x", value, {"type": kind}) == sentence
+    if value is not None:
+        with pytest.raises(_role_variables.WrongTypeError):
+            _role_variables.as_type(value, kind)
+
+
+def test_choices_and_members() -> None:
+    problem = _role_variables.type_problem
+    assert problem("x", "b", {"type": "str", "choices": ["", "a"]}) == "x is 'b', but must be one of '' (nothing), a."
+    assert problem("x", "", {"type": "str", "choices": ["", "a"]}) == ""
+    assert problem("x", "7", {"type": "int", "choices": [7]}) == ""
+    strings = {"type": "list", "elements": "str"}
+    assert problem("x", ["a", ["b"]], strings) == "x[1] is a list, but must be a text."
+    assert problem("x", '["a", null]', strings).startswith("x[1] is null, but must be a text")
+
+
+def test_nothing_that_may_be_a_secret_is_shown() -> None:
+    for value in ('{"TOKEN": "hidden', {"TOKEN": "hidden"}, ["hidden"]):
+        for kind in ("bool", "dict", "str"):
+            if not (kind == "bool" and isinstance(value, str)):
+                assert "hidden" not in _role_variables.type_problem("x", value, {"type": kind})
+    assert len(_role_variables.type_problem("x", "n" * 500, {"type": "bool"})) < 120
+
+
+KNOWN = {"bucket_name", "bucket_tags", "bucket_adopt", "bucket_known_variables", "bucket_id"}
+SETTABLE = KNOWN - {"bucket_id"}
+
+
+def names(*set_ones: str, exceptions: list[str] | None = None, **more: Any) -> dict[str, str]:
+    """The sentences about the names of variables."""
+    return dict(
+        _role_variables.name_problems(
+            set_ones,
+            "bucket",
+            known=KNOWN,
+            settable=SETTABLE,
+            exceptions=exceptions or [],
+            declared_in="bucket_known_variables",
+            **more,
+        )
+    )
+
+
+def test_an_unknown_name_is_a_mistake() -> None:
+    assert names("bucket_name", "bucket_id", "__bucket_x", "buckets", "other_bucket_nmae", "bucket") == {}
+    assert names("bucket_nmae") == {
+        "bucket_nmae": "bucket_nmae is set, but is not a variable of the role mlops.mlflow_aws.bucket, did you mean"
+        " bucket_name? If it is one of your own, name it in bucket_known_variables."
+    }
+    assert names("bucket_zzzzzz")["bucket_zzzzzz"] == (
+        "bucket_zzzzzz is set, but is not a variable of the role mlops.mlflow_aws.bucket. If it is one of your own,"
+        " name it in bucket_known_variables."
+    )
+    assert "is given with -e, but" in names("bucket_nmae", on_command_line=lambda name: True)["bucket_nmae"]
+    # A fact is the role's to keep, and not the user's to set.
+    assert "did you mean" not in names("bucket_idd")["bucket_idd"]
+
+
+def test_the_user_may_name_his_own() -> None:
+    assert names("bucket_nmae", "bucket_team_x", exceptions=["bucket_nmae", "bucket_team_*"]) == {}
+    assert list(names("bucket_nmae", "bucket_team_x", exceptions=["bucket_team_*"])) == ["bucket_nmae"]
+
+
+@pytest.mark.parametrize("name", ["bucket_nmae", "bucket_names", "bucket_nam", "bucket_tag", "bucket_adpot"])
+def test_of_a_role_that_was_not_called_only_misspelt_names_count(name: str) -> None:
+    assert list(names(name, misspelt_only=True)) == [name]
+    assert names("bucket_policy_file", "bucket_list", "bucket_prefix", "bucket_arns", misspelt_only=True) == {}

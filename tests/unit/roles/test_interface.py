@@ -1,0 +1,148 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles say of their variables is what they do: specifications, facts and uses agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = {path.name: path for path in sorted((ROOT / "roles").iterdir()) if path.is_dir()}
+
+# Files that only other files of the role include.
+INTERNAL = {
+    ("auth", "basic"),
+    ("auth", "oidc"),
+    ("auth", "oidc_check"),
+    ("bucket", "context"),
+    ("ecs_express", "context"),
+    ("local_aws", "install"),
+    ("local_aws", "running"),
+    ("mlflow", "leftovers"),
+    ("mlflow", "preflight"),
+    ("rds", "start"),
+}
+# Where nothing is made there is nothing to remove: its README says so.
+WITHOUT_ABSENT = {"validation"}
+
+# What takes text for what the type says.
+TAKEN = {
+    "bool": r"\|\s*bool\b",
+    "int": r"\|\s*(int|float)\b",
+    "float": r"\|\s*(int|float)\b",
+    "list": r"\|\s*mlops\.mlflow_aws\.as_type\(list\)",
+    "dict": r"\|\s*mlops\.mlflow_aws\.as_type\(dict\)",
+}
+EXPRESSIONS = {"when", "that", "until", "changed_when", "failed_when"}
+
+
+def load(path: Path) -> Any:
+    """Read a YAML file."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+SPECIFICATIONS = {role: load(path / "meta" / "argument_specs.yml")["argument_specs"] for role, path in ROLES.items()}
+OPTIONS = {role: entries["main"]["options"] for role, entries in SPECIFICATIONS.items()}
+ALL = {name: option for options in OPTIONS.values() for name, option in options.items()}
+FACTS = {role: load(path / "meta" / "facts.yml")["facts"] for role, path in ROLES.items()}
+
+
+def strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text in a YAML document, with the key above it."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from strings(one, str(name))
+    elif isinstance(value, list):
+        for one in value:
+            yield from strings(one, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def expressions(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield each Jinja expression in a file, with the key above it."""
+    for key, text in strings(load(path)):
+        for found in [text] if key in EXPRESSIONS else re.findall(r"\{\{(.*?)\}\}", text, re.S):
+            yield key, found
+
+
+def uses() -> Iterator[tuple[str, str, str, str]]:
+    """Yield each expression of the roles that uses an option: file, key, expression, option."""
+    for role, folder in ROLES.items():
+        for path in sorted([*folder.glob("tasks/*.yml"), *folder.glob("vars/*.yml"), *folder.glob("defaults/*.yml")]):
+            for key, expression in expressions(path):
+                # Without what stands in quotes, but for the names of types.
+                code = re.sub(r"as_type\('(\w+)'\)", r"as_type(\1)", expression)
+                code = re.sub(r"'[^']*'", "''", code)
+                for name in sorted(set(re.findall(r"(?<![.\w])[a-z]\w+", code)) & ALL.keys()):
+                    yield f"{role}/{path.parent.name}/{path.name}", key, code.strip(), name
+
+
+USES = list(uses())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_entry_point_has_a_specification_and_begins_with_the_check(role: str) -> None:
+    files = {path.stem for path in ROLES[role].glob("tasks/*.yml")}
+    entries = {name for name in files if (role, name) not in INTERNAL}
+    assert entries == SPECIFICATIONS[role].keys()
+    assert "absent" in entries or role in WITHOUT_ABSENT
+    for entry in entries:
+        path = ROLES[role] / "tasks" / f"{entry}.yml"
+        first = load(path)[0]
+        while "ansible.builtin.include_tasks" in first:
+            included = first["ansible.builtin.include_tasks"].replace("{{ role_path }}", str(ROLES[role]))
+            first = load(Path(included))[0]
+        assert "mlops.mlflow_aws.role_variables" in first, f"{role}: {entry} begins with {first['name']}"
+        assert "tags" not in first and "vars" not in first
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_all_entry_points_take_the_same_options(role: str) -> None:
+    for entry in SPECIFICATIONS[role].values():
+        assert entry["options"] == OPTIONS[role]
+        assert entry["short_description"] and entry["description"] and entry["author"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_facts_are_those_that_the_tasks_keep(role: str) -> None:
+    kept: set[str] = set()
+    for path in ROLES[role].glob("tasks/*.yml"):
+        text = path.read_text(encoding="utf-8")
+        kept |= set(re.findall(rf"register: ({role}_\w+)", text))
+        for task in load(path):
+            kept |= set(task.get("ansible.builtin.set_fact", {}))
+    assert {name for name in kept if not name.startswith("__")} == FACTS[role].keys()
+    assert not FACTS[role].keys() & OPTIONS[role].keys()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_begin_with_the_role(role: str) -> None:
+    assert all(name.startswith(f"{role}_") for name in [*OPTIONS[role], *FACTS[role]])
+    assert f"{role}_known_variables" in OPTIONS[role]
+
+
+@pytest.mark.parametrize("name", [name for name, option in ALL.items() if option["type"] in TAKEN])
+def test_an_option_is_taken_for_what_its_type_says_wherever_it_is_used(name: str) -> None:
+    """``-e name=value`` gives text; an option may be handed on as it is only to another one of the same type."""
+    for where, key, code, used in USES:
+        if used != name:
+            continue
+        whole = re.fullmatch(rf"{name}(\s*\|\s*default\([^()]*\))?", code)
+        if whole and key in ALL:
+            assert ALL[key]["type"] == ALL[name]["type"], f"{where}: {key} and {name} differ in type"
+            continue
+        for rest in re.split(rf"(?<![.\w]){name}\b", code)[1:]:
+            taken = re.match(rf"\s*(\|\s*default\([^()]*\)\s*)?{TAKEN[ALL[name]['type']]}", rest)
+            assert taken, f"{where}: {key}: {code}: {name} is used as it comes"
+
+
+def test_there_is_something_to_see() -> None:
+    assert len(USES) > 200
+    assert {option["type"] for option in ALL.values()} == {"str", "path", *TAKEN}
