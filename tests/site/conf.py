@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import zlib
 from pathlib import Path
 
@@ -25,8 +27,8 @@ html_show_sphinx = False
 html_copy_source = False
 html_use_index = False
 
-# The labels of Ansible's documentation that the reference pages name. Sphinx would fetch their list from there at each
-# build; a label that is missing here is an error of the build, which says which.
+# The labels of Ansible's documentation that pages may name: these, and modules, filters and environment variables that
+# are installed. Sphinx would fetch the list from there at each build; what is not in it is an error of the build.
 ANSIBLE = "https://docs.ansible.com/projects/ansible/latest/"
 LABELS = {
     "action_plugins": ("plugins/action.html#action-plugins", "Action plugins"),
@@ -36,19 +38,43 @@ LABELS = {
         "collections/amazon/aws/docsite/guide_aws.html",
         "Amazon Web Services Guide",
     ),
-    **{
-        f"ansible_collections.amazon.aws.{name}_module": (
-            f"collections/amazon/aws/{name}_module.html",
-            f"amazon.aws.{name}",
-        )
-        for name in ("aws_caller_info", "iam_policy", "iam_role", "rds_instance", "s3_bucket")
-    },
 }
+
+
+def _packages() -> Path:
+    """Where Ansible is installed."""
+    [packages] = Path(shutil.which("ansible-doc") or "").resolve().parents[1].glob("lib/python3.*/site-packages")
+    return packages
+
+
+def _installed() -> dict[str, tuple[str, str]]:
+    """The labels of modules and filters that are installed."""
+    packages = _packages()
+    places = {
+        ("amazon.aws", "module"): packages / "ansible_collections/amazon/aws/plugins/modules",
+        ("ansible.builtin", "module"): packages / "ansible/modules",
+        ("ansible.builtin", "filter"): packages / "ansible/plugins/filter",
+    }
+    return {
+        f"ansible_collections.{collection}.{path.stem}_{kind}": (
+            f"collections/{collection.replace('.', '/')}/{path.stem}_{kind}.html",
+            f"{collection}.{path.stem}",
+        )
+        for (collection, kind), place in places.items()
+        for path in place.glob("*.yml" if kind == "filter" else "*.py")
+    }
 
 
 def _inventory() -> str:
     """Write the table as Sphinx wants it: https://sphobjinv.readthedocs.io/en/stable/syntax.html tells how."""
-    lines = "".join(f"{label} std:label -1 {path} {title}\n" for label, (path, title) in LABELS.items())
+    settings = (_packages() / "ansible/config/base.yml").read_text(encoding="utf-8")
+    lines = "".join(
+        f"{name} std:envvar -1 reference_appendices/config.html#envvar-{name} {name}\n"
+        for name in sorted(set(re.findall(r"\bANSIBLE_\w+", settings)))
+    )
+    lines += "".join(
+        f"{label} std:label -1 {path} {title}\n" for label, (path, title) in {**LABELS, **_installed()}.items()
+    )
     head = "# Sphinx inventory version 2\n# Project: Ansible\n# Version: latest\n# The rest is compressed using zlib.\n"
     path = Path(__file__).resolve().parents[2] / ".cache" / "site" / "ansible.inv"
     path.parent.mkdir(parents=True, exist_ok=True)
