@@ -160,6 +160,9 @@ def ansible_tool(words: list[str]) -> list[str]:
     depth = {"ansible-galaxy": 2, "ansible-navigator": 1, "ansible-builder": 1}[program]
     said = unknown_options((program, *rest[:depth]), rest[depth:])
     if program == "ansible-navigator" and rest[0] == "run":
+        # What it does not know it hands to ansible-playbook.
+        theirs = unknown_options(("ansible-playbook",), rest[1:])
+        said = [one for one in said if one.replace(f"{program} run", "ansible-playbook") in theirs]
         said += [one for one in ansible_playbook(["ansible-playbook", *rest[1:]]) if "no option" not in one]
     if not options_of(program, *rest[:depth]):
         said.append(f"{program} has no {' '.join(rest[:depth])}")

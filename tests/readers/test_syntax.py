@@ -144,6 +144,7 @@ def test_commands_name_only_what_exists(block: Block) -> None:
         ("aws elastic list-services", "aws has no elastic"),
         ("git clone https://github.com/someone/else", "https://github.com/someone/else is not our repository"),
         ("ansible-navigator run mlops.mlflow_aws.deploi --mode stdout", "there is no playbook mlops.mlflow_aws.deploi"),
+        ("ansible-navigator run mlops.mlflow_aws.deploy --moed x", "ansible-navigator run has no option --moed"),
         ("ansible-builder create --contxt x", "ansible-builder create has no option --contxt"),
         ("ansible-doc mlops.mlflow_aws.nothing", "there is no mlops.mlflow_aws.nothing"),
         ("no-such-program | jq .", "nobody knows the command no-such-program"),
