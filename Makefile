@@ -178,6 +178,11 @@ explanations: $(LOCAL_AWS_TESTABLE) ## Of these, only what the modules say and d
 	@echo '==> Explained failures'
 	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) $(EXPLANATIONS)
 
+.PHONY: readers
+readers: $(LOCAL_AWS_TESTABLE) ## Every block of the documentation; execution environment, navigator, AWX, credentials in every way
+	@echo '==> What the documentation says is done'
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q $(ARGS) tests/readers
+
 BROWSER := $(CACHE)/browser
 $(BROWSER)/.ready: tests/browser/requirements.txt | $(READY)
 	@echo '==> What drives a browser (45 MB are downloaded)'

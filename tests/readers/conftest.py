@@ -25,6 +25,7 @@ from harness import SOFTWARE
 ORDER = ["syntax", "builder", "controllers", "navigator", "credentials", "reading", "end"]
 # What the examples name.
 NAME, REGION = "mlflow", "eu-central-1"
+IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +40,7 @@ def aws() -> Iterator[RegionalAws]:
     local_aws = RegionalAws(home, REGION)
     try:
         local_aws.start()
+        local_aws.prepare(IMAGE)
         yield local_aws
     finally:
         local_aws.down()
