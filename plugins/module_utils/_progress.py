@@ -13,24 +13,68 @@ environment variable; the module appends lines, the action plugin shows them. Wi
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
 
 FILE_VARIABLE = "MLOPS_MLFLOW_AWS_PROGRESS_FILE"
+# How many times faster than at AWS everything takes place; set by whoever provides such an endpoint.
+SPEED_VARIABLE = "MLOPS_MLFLOW_AWS_SPEED"
 _LONGEST = 400
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How long something usually takes.
+
+    Args:
+        least, most: minutes of AWS's own work.
+        own: seconds of what no faster AWS shortens, such as the start of a server.
+    """
+
+    least: float = 0
+    most: float = 0
+    own: float = 0
+
+    def __str__(self) -> str:
+        """For the user, on this endpoint; empty if it is not known."""
+        if not self.most:
+            return f"usually up to {_rough(self.own)}" if self.own else ""
+        speed = _speed()
+        if speed != 1:
+            return f"here usually up to {_rough(self.most * 60 / speed + self.own)}"
+        least = f"{self.least:g} to" if self.least else "up to"
+        return f"at AWS usually {least} {self.most:g} minutes"
+
+
+def _speed() -> float:
+    try:
+        speed = float(os.environ.get(SPEED_VARIABLE, "1"))
+    except ValueError:
+        return 1
+    return speed if speed > 0 else 1
+
+
+def _rough(seconds: float) -> str:
+    """Seconds as one says it: 40 seconds, 2 minutes."""
+    if seconds <= 90:
+        return f"{max(10, math.ceil(seconds / 10) * 10)} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"
 
 
 class Progress:
     """Says what changed, each line once, with the time since the begin.
 
     Args:
-        subject: what is waited for, the first word of each line.
-        usual: how long it usually takes, such as "6 to 25 minutes"; can be set later.
+        subject: what is waited for, such as "RDS instance mlflow"; begins each line.
+        usual: how long it usually takes; can be set later.
         hidden: values that must not be shown; looked at anew for each line.
         path: the file; by default that of the environment variable.
         clock: in seconds.
@@ -39,13 +83,13 @@ class Progress:
     def __init__(
         self,
         subject: str,
-        usual: str = "",
+        usual: Usual | None = None,
         hidden: AbstractSet[str] = frozenset(),
         path: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.subject = subject
-        self.usual = usual
+        self.usual = usual or Usual()
         self._hidden = hidden
         self._path = os.environ.get(FILE_VARIABLE, "") if path is None else path
         self._clock = clock
@@ -57,14 +101,14 @@ class Progress:
         if not self._path or line == self._said:
             return
         self._said = line
-        usual = f" (at AWS usually {self.usual})" if self.usual else ""
-        text = f"{self.subject} {duration(self._clock() - self._begin)}{usual}: {line}"
-        shown: Any = remove_values(" ".join(text.split())[:_LONGEST], self._hidden)
+        parts = {"subject": self.subject, "line": " ".join(line.split())[:_LONGEST], "usual": str(self.usual)}
+        shown: dict[str, Any] = remove_values(parts, self._hidden)
+        shown["elapsed"] = round(self._clock() - self._begin, 1)
         try:
             # Not made anew: if the one who watches is gone, so is its file.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             with os.fdopen(descriptor, "ab") as file:
-                file.write(f"{shown}\n".encode())
+                file.write(f"{json.dumps(shown)}\n".encode())
         except OSError:
             # Another user or another machine: nobody watches.
             self._path = ""

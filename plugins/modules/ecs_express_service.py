@@ -648,7 +648,7 @@ def main() -> None:
             deployment_configuration=settings.wanted(params["deployment_configuration"]),
             check_mode=module.check_mode,
         )
-        progress = Progress(request.name, hidden=module.no_log_values)
+        progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
         lifecycle = Lifecycle(express_module.clients(module), request, progress)
         result = lifecycle.ensure_present() if params["state"] == "present" else lifecycle.ensure_absent()
     except AnsibleAWSError as e:

@@ -247,6 +247,7 @@ iam_role:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
 def _wanted(params: dict) -> roles.Wanted:
@@ -283,6 +284,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
+        tell=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).say,
         simulate_actions=params["simulate_actions"],
         simulate_resources=params["simulate_resources"],
     )

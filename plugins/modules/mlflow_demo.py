@@ -187,13 +187,17 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
+
+# Nothing of it is AWS's work. The first time a client is installed, then it makes the data: measured on two processors.
+USUAL = Usual(own=180)
 
 
 def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:
     """The log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
-        progress = Progress("mlflow-demo", hidden=module.no_log_values)
+        progress = Progress("MLflow's demo data", USUAL, hidden=module.no_log_values)
         return Log(path, secrets, tell=progress.say)
     except OSError as error:
         raise MlflowError("bad_log", f"log_path {path} cannot be written: {error.strerror}.") from error

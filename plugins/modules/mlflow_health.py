@@ -218,9 +218,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+
+# The name and the certificate of a VPC's first Express service (user reports); the rest is MLflow's own start.
+USUAL = Usual(0, 25, own=60)
 
 
 def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> None:
@@ -299,7 +303,7 @@ def main() -> None:
     if params["artifact_bucket"] and not params["check_artifacts"]:
         module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
 
-    progress = Progress("MLflow", hidden=module.no_log_values)
+    progress = Progress("MLflow server", USUAL, hidden=module.no_log_values)
     waiting = Waiting(tell=progress.say)
     uri = params["tracking_uri"]
     try:

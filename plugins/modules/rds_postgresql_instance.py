@@ -318,12 +318,19 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
+
+# RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
+# show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
+USUAL_CREATE = Usual(5, 20, own=20)
+USUAL_DELETE = Usual(4, 15, own=20)
 
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     name = params["db_instance_identifier"]
-    progress = Progress(name, "5 to 10 minutes", hidden=module.no_log_values)
+    usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE
+    progress = Progress(f"RDS instance {name}", usual, hidden=module.no_log_values)
     patience = postgresql.Patience(
         wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
     )

@@ -205,6 +205,7 @@ bucket:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
@@ -214,7 +215,11 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     place = bucket.Place(s3=s3, name=params["name"], who=who, region=module.region or s3.meta.region_name)
     if params["state"] == "absent":
         return bucket.ensure_absent(
-            place, adopt=params["adopt"], force_empty=params["force_empty"], check_mode=module.check_mode
+            place,
+            adopt=params["adopt"],
+            force_empty=params["force_empty"],
+            check_mode=module.check_mode,
+            tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).say,
         )
     wanted = bucket.Wanted(
         name=params["name"],

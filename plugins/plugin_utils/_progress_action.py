@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import threading
@@ -22,10 +23,11 @@ from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import FILE_VARIABLE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
 
 # Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.
 LOOK_SECONDS = 0.5
-SILENCE_SECONDS = 120.0
+SILENCE_SECONDS = 25.0
 # A play's variable with which the user switches it off.
 SWITCH = "mlflow_live_progress"
 
@@ -64,7 +66,11 @@ class ProgressAction(ActionBase):
         before = environment if isinstance(environment, list) else [environment] if environment else []
         self._task.environment = [*before, {FILE_VARIABLE: path}]
         # Standard error: what reads the results from standard output (callback json) is not disturbed.
-        follower = Follower(path, lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True))
+        follower = Follower(
+            path,
+            lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True),
+            subject=_printable(self._task.get_name(include_role_fqcn=False)),
+        )
         follower.start()
         try:
             return dict(self._execute_module(task_vars=task_vars))
@@ -75,37 +81,47 @@ class ProgressAction(ActionBase):
 
 
 class Follower(threading.Thread):
-    """Shows each line that is appended to a file, until it is stopped.
+    """Shows each line that is appended to a file, and that the wait goes on, until it is stopped.
 
     Args:
         path: the file.
         show: takes a line.
+        subject: what is waited for, as long as the module has not said it.
         silence: seconds without a line after which ``show`` gets a sign of life.
     """
 
-    def __init__(self, path: str, show: Callable[[str], Any], silence: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self, path: str, show: Callable[[str], Any], subject: str = "", silence: float = SILENCE_SECONDS
+    ) -> None:
         super().__init__(name="progress", daemon=True)
         self._path = path
         self._show = show
         self._silence = silence
         self._position = 0
-        self._subject = ""
-        self._changed = self._spoke = time.monotonic()
+        self._begin = self._changed = self._spoke = time.monotonic()
+        self._last = {"subject": subject, "line": "", "usual": ""}
         self._end = threading.Event()
 
     def run(self) -> None:
         while not self._end.wait(LOOK_SECONDS):
             self._look()
             now = time.monotonic()
-            if self._subject and now - self._spoke >= self._silence:
+            if now - self._spoke >= self._silence:
                 self._spoke = now
-                self._show(f"{self._subject}: no change for {(now - self._changed) / 60:.0f} min, still waiting")
+                self._tell(
+                    now - self._begin, f"unchanged for {duration(now - self._changed)}" if self._last["line"] else ""
+                )
 
     def stop(self) -> None:
         """Show what is left, and end."""
         self._end.set()
         self.join()
         self._look()
+
+    def _tell(self, elapsed: float, *more: str) -> None:
+        times = ", ".join(part for part in (duration(elapsed), *more, self._last["usual"]) if part)
+        line = self._last["line"].rstrip(".") or "running"
+        self._show(f"{self._last['subject']}: {line} ({times})")
 
     def _look(self) -> None:
         try:
@@ -116,10 +132,28 @@ class Follower(threading.Thread):
             return
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._position += len(whole)
-        for raw in whole.decode(errors="replace").splitlines():
-            # What AWS or a container wrote must not be able to steer the terminal.
-            line = "".join(char if char.isprintable() else " " for char in raw).strip()
-            if line:
-                self._subject = line.split(" ", 1)[0]
-                self._changed = self._spoke = time.monotonic()
-                self._show(line)
+        for raw in whole.splitlines():
+            said = _parsed(raw)
+            if said:
+                now = time.monotonic()
+                elapsed = said.pop("elapsed")
+                self._last = said
+                self._begin, self._changed, self._spoke = now - elapsed, now, now
+                self._tell(elapsed)
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    """What the module has said; whatever else may have got into the file is nobody's business."""
+    try:
+        said = json.loads(raw)
+        return {
+            **{name: _printable(str(said[name])) for name in ("subject", "line", "usual")},
+            "elapsed": float(said["elapsed"]),
+        }
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _printable(text: str) -> str:
+    """What AWS or a container wrote must not be able to steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +21,15 @@ import yaml
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils import _progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _progress_action
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import Follower
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 # Where this collection was found is where ansible-playbook shall find it.
 COLLECTIONS = Path(_progress.__file__).parents[5]
-LINE = re.compile(r"^  MLflow 0:0\d: ", re.M)
+LINE = re.compile(r"^  MLflow server: .*refuses.* \(0:0\d, at AWS usually up to 25 minutes\)$", re.M)
 
 
 @pytest.fixture
@@ -39,8 +43,15 @@ def free_port() -> int:
 def play(tmp_path: Path, free_port: int) -> Play:
     """Run one task that waits two seconds for a server that is not there."""
 
-    def go(task: dict[str, Any], *options: str, hosts: int = 1) -> subprocess.CompletedProcess[str]:
+    def go(
+        task: dict[str, Any],
+        *options: str,
+        hosts: int = 1,
+        environment: dict[str, str] | None = None,
+        watch: Callable[[str], None] = lambda _line: None,
+    ) -> subprocess.CompletedProcess[str]:
         arguments = {"tracking_uri": f"http://127.0.0.1:{free_port}", "wait_timeout": 2, "delay": 1, "patience": 60}
+        arguments.update(task.pop("mlops.mlflow_aws.mlflow_health", {}))
         whole = {
             "name": "Wait",
             "mlops.mlflow_aws.mlflow_health": arguments,
@@ -58,20 +69,38 @@ def play(tmp_path: Path, free_port: int) -> Play:
         }
         (tmp_path / "play.yml").write_text(yaml.safe_dump([content], sort_keys=False), encoding="utf-8")
         inventory = "".join(f"host{number}," for number in range(hosts))
-        return subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "ansible", "playbook", "-i", inventory, str(tmp_path / "play.yml"), *options],
             env={
                 **os.environ,
                 "ANSIBLE_HOME": str(tmp_path / "home"),
                 "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
                 "ANSIBLE_NOCOLOR": "1",
+                **(environment or {}),
             },
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
-            check=False,
         )
+        alarm = threading.Timer(120, process.kill)
+        alarm.start()
+        read: dict[Any, list[str]] = {process.stdout: [], process.stderr: []}
+
+        def follow(stream: Any) -> None:
+            for line in stream:
+                watch(line)
+                read[stream].append(line)
+
+        threads = [threading.Thread(target=follow, args=(stream,)) for stream in read]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        code = process.wait()
+        alarm.cancel()
+        output, errors = ("".join(lines) for lines in read.values())
+        return subprocess.CompletedProcess(process.args, code, output, errors)
 
     return go
 
@@ -88,7 +117,7 @@ def test_progress_is_shown_on_standard_error(play: Play) -> None:
 def test_host_is_named_where_there_are_several(play: Play) -> None:
     done = play({}, hosts=2)
     for host in ("host0", "host1"):
-        assert f"  [{host}] MLflow 0:0" in done.stderr
+        assert f"  [{host}] MLflow server: " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -116,21 +145,70 @@ def test_module_defaults_reach_the_module(play: Play, tmp_path: Path) -> None:
     assert "nothing_of_that_name" in done.stdout
 
 
+def test_standard_output_stays_json(play: Play) -> None:
+    done = play({}, environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}, hosts=2)
+    assert set(json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"]) == {"host0", "host1"}
+    assert "[host0] MLflow server: " in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("-v",), ("--diff",)], ids=str)
+def test_callback_minimal(play: Play, more: tuple[str, ...]) -> None:
+    done = play({}, *more, environment={"ANSIBLE_STDOUT_CALLBACK": "minimal"})
+    assert not LINE.search(done.stdout)
+    assert LINE.search(done.stderr), done.stderr
+
+
+def test_lines_come_while_the_module_waits(play: Play) -> None:
+    """In a terminal or in a pipeline's log, not all at the end."""
+    seen: dict[str, float] = {}
+
+    def watch(line: str) -> None:
+        for what in ("TASK [Wait]", "MLflow server: ", "host0]"):
+            if what in line:
+                seen.setdefault(what, time.monotonic())
+
+    play({"mlops.mlflow_aws.mlflow_health": {"wait_timeout": 6}}, watch=watch)
+    # Nobody's speed is measured: the module waits for six seconds after its first line.
+    assert seen["host0]"] - seen["MLflow server: "] > 3
+
+
+def test_faster_aws_is_faster(play: Play) -> None:
+    done = play({"environment": {"MLOPS_MLFLOW_AWS_SPEED": "60"}})
+    assert re.search(r"^  MLflow server: .*, here usually up to 90 seconds\)$", done.stderr, re.M), done.stderr
+
+
 # ---- the parts
+
+
+def said(path: Path) -> list[dict[str, Any]]:
+    """What a module has written."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def watched(path: Path, *, lines: int, **options: Any) -> tuple[Follower, list[str]]:
+    """A follower that has shown so many lines."""
+    seen: list[str] = []
+    follower = Follower(str(path), seen.append, **options)
+    follower.start()
+    deadline = time.monotonic() + 10
+    while len(seen) < lines and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return follower, seen
 
 
 def test_lines_are_said_once_and_secrets_never(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.touch()
     now = [0.0]
-    progress = Progress("tracking", "10 minutes", {"a-made-up-password"}, str(path), lambda: now[0])
+    progress = Progress("Service x", Usual(5, 10), {"a-made-up-password"}, str(path), lambda: now[0])
     progress.say("PENDING")
     progress.say("PENDING")
     now[0] = 187.4
     progress.say("refused a-made-up-password\nand more")
-    assert path.read_text(encoding="utf-8").splitlines() == [
-        "tracking 0:00 (at AWS usually 10 minutes): PENDING",
-        "tracking 3:07 (at AWS usually 10 minutes): refused ******** and more",
+    usual = {"subject": "Service x", "usual": "at AWS usually 5 to 10 minutes"}
+    assert said(path) == [
+        {**usual, "line": "PENDING", "elapsed": 0.0},
+        {**usual, "line": "refused ******** and more", "elapsed": 187.4},
     ]
 
 
@@ -141,33 +219,56 @@ def test_nobody_watches(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("speed", "usual", "text"),
+    [
+        ("", Usual(), ""),
+        ("", Usual(5, 20, own=20), "at AWS usually 5 to 20 minutes"),
+        ("1", Usual(0, 25), "at AWS usually up to 25 minutes"),
+        ("60.0", Usual(5, 20, own=20), "here usually up to 40 seconds"),
+        ("4", Usual(5, 20, own=20), "here usually up to 6 minutes"),
+        ("600", Usual(5, 20), "here usually up to 10 seconds"),
+        ("60", Usual(own=180), "usually up to 3 minutes"),
+        ("fast", Usual(5, 20), "at AWS usually 5 to 20 minutes"),
+        ("-1", Usual(5, 20), "at AWS usually 5 to 20 minutes"),
+    ],
+)
+def test_how_long_it_usually_takes(monkeypatch: pytest.MonkeyPatch, speed: str, usual: Usual, text: str) -> None:
+    monkeypatch.setenv(_progress.SPEED_VARIABLE, speed)
+    assert str(usual) == text
+
+
 def test_follower_shows_whole_lines_without_control_characters(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    path.write_bytes(b"one\ntw")
-    seen: list[str] = []
-    follower = Follower(str(path), seen.append)
-    follower.start()
-    deadline = time.monotonic() + 10
-    while seen != ["one"] and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert seen == ["one"]
+    whole = json.dumps({"subject": "one", "line": "red \x1b[31m", "usual": "", "elapsed": 61.2}).encode() + b"\n"
+    path.write_bytes(whole + b"neither JSON nor ours\n[]\n" + whole[:8])
+    follower, seen = watched(path, lines=1)
     with path.open("ab") as file:
-        file.write(b"o \x1b[31mred\xff\nnever ended")
+        file.write(whole[8:].replace(b"one", b"two") + b'{"never')
     follower.stop()
-    assert seen == ["one", "two  [31mred\N{REPLACEMENT CHARACTER}"]
+    assert seen == ["one: red  [31m (1:01)", "two: red  [31m (1:01)"]
 
 
 def test_follower_breaks_a_long_silence(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    path.write_bytes(b"tracking 0:00: PENDING\n")
-    seen: list[str] = []
-    follower = Follower(str(path), seen.append, silence=0.1)
-    follower.start()
-    deadline = time.monotonic() + 10
-    while len(seen) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    line = {"subject": "Database x", "line": "creating", "usual": "at AWS usually 5 to 20 minutes", "elapsed": 30}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    follower, seen = watched(path, lines=2, silence=0.1)
     follower.stop()
-    assert seen[1].startswith("tracking: no change for 0 min")
+    assert seen[0] == "Database x: creating (0:30, at AWS usually 5 to 20 minutes)"
+    assert seen[1] == "Database x: creating (0:30, unchanged for 0:00, at AWS usually 5 to 20 minutes)"
+
+
+def test_follower_breaks_the_silence_of_a_module_that_has_said_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.touch()
+    follower, seen = watched(path, lines=1, silence=0.1, subject="Absent | Remove the instance")
+    follower.stop()
+    assert seen[0] == "Absent | Remove the instance: running (0:00)"
+
+
+def test_no_silence_is_longer_than_half_a_minute() -> None:
+    assert _progress_action.SILENCE_SECONDS + _progress_action.LOOK_SECONDS <= 30
 
 
 def test_durations() -> None:

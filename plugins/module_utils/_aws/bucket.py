@@ -12,6 +12,7 @@ import functools
 import json
 import re
 import typing
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -392,8 +393,15 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
     return Outcome(changed, before, public(after), {"bucket": public(after)}, [])
 
 
-def ensure_absent(place: Place, *, adopt: bool, force_empty: bool, check_mode: bool) -> Outcome:
-    """Delete the bucket, if it is empty or may be emptied.
+def ensure_absent(
+    place: Place,
+    *,
+    adopt: bool,
+    force_empty: bool,
+    check_mode: bool,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> Outcome:
+    """Delete the bucket, if it is empty or may be emptied. ``tell`` gets how many objects are gone.
 
     Raises:
         Problem: it is not empty, or could not be emptied.
@@ -412,7 +420,7 @@ def ensure_absent(place: Place, *, adopt: bool, force_empty: bool, check_mode: b
     if check_mode:
         return outcome
     if force_empty:
-        _empty(place)
+        _empty(place, tell)
     try:
         place.call("delete_bucket")
     except ClientError as e:
@@ -437,9 +445,10 @@ def _contents(place: Place) -> str:
     return ""
 
 
-def _empty(place: Place) -> None:
+def _empty(place: Place, tell: Callable[[str], None]) -> None:
     owner = place.who.account_id
     marks: dict[str, str] = {}
+    gone = 0
     while True:
         page = place.call("list_object_versions", **marks)
         doomed = [
@@ -453,8 +462,10 @@ def _empty(place: Place) -> None:
                     f"S3 did not delete {error.get('Key')} of the bucket {place.name}: {error.get('Code')}"
                     f" {error.get('Message')}"
                 )
+        gone += len(doomed)
         if not page.get("IsTruncated"):
             break
+        tell(f"{gone} objects and versions deleted so far")
         marks = {"KeyMarker": page["NextKeyMarker"]}
         if page.get("NextVersionIdMarker"):
             marks["VersionIdMarker"] = page["NextVersionIdMarker"]

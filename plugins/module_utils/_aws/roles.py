@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -61,6 +62,7 @@ class Patience:
     settle: float = 10
     simulate_actions: list[str] = field(default_factory=list)
     simulate_resources: list[str] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda _line: None
 
 
 def trust_policy(service: str, condition: dict[str, typing.Any] | None = None) -> dict[str, typing.Any]:
@@ -303,6 +305,7 @@ def _await(
     if pause <= 0 and not changed:
         return after
     started = time.monotonic()
+    patience.tell("waiting until IAM shows the change everywhere")
     role = _await_reads(iam, wanted, who, patience)
     if patience.simulate_actions:
         _await_simulation(iam, role["arn"], patience)
@@ -340,6 +343,7 @@ def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
         denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
         if not denied:
             return
+        patience.tell(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
         if last:
             break
     raise Problem(

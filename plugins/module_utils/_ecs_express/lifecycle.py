@@ -13,6 +13,7 @@ from dataclasses import replace as replaced
 from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
 from . import api
 from . import compare
@@ -37,10 +38,13 @@ Clients = Callable[[str], Any]
 _CONFIGURATION_SECONDS = 60
 # Looks after which an update is taken for one that needs no deployment (if ECS shows the wanted configuration).
 _LOOKS_WITHOUT_DEPLOYMENT = 12
-# How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one).
-USUAL_FIRST = "6 to 25 minutes"
-USUAL_UPDATE = "about 10 minutes"
-USUAL_DELETE = "5 to 15 minutes"
+# How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one), and the
+# start of the server, which is not AWS's.
+USUAL_FIRST = Usual(6, 25, own=60)
+USUAL_DELETE = Usual(5, 15, own=30)
+# Beside the canary's and the other minutes of baking: a new task needs 5 health checks of 30 s after its start, and the
+# old one is drained at the end.
+UPDATE_BESIDE_BAKING = (3, 9)
 
 
 @dataclass(frozen=True)
@@ -340,7 +344,7 @@ class Lifecycle:
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
         fields = compare.update(self.request.wanted, state.canonical, changes, state.managed_groups)
         params = {**shapes.to_boto(fields), "serviceArn": state.arn}
-        self.shown.usual = USUAL_UPDATE
+        self.shown.usual = self._usual_update()
         service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
         self._sent = True
         target = (service.get("targetConfiguration") or {}).get("serviceRevisionArn")
@@ -348,8 +352,15 @@ class Lifecycle:
             target = None
         return Expected(target, state.known, service.get("updatedAt"))
 
+    def _usual_update(self) -> Usual:
+        """An update takes as long as it bakes, and some minutes."""
+        how = {**settings.DEFAULTS, **self.request.deployment_configuration}
+        baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
+        least, most = UPDATE_BESIDE_BAKING
+        return Usual(least + baking, most + baking, own=60)
+
     def _redeploy_call(self, state: _State) -> Expected:
-        self.shown.usual = USUAL_UPDATE
+        self.shown.usual = self._usual_update()
         service = api.force_deployment(self.ecs, cluster=self.request.cluster, name=self.request.name)
         self._sent = True
         current = service.get("currentServiceDeployment")
@@ -358,7 +369,7 @@ class Lifecycle:
     def _unchanged(self, state: _State) -> Result:
         """Nothing to do; but a deployment that somebody began is waited for, and so are unfinished resources."""
         latest = state.flying or (state.deployments[0] if state.deployments else None)
-        self.shown.usual = USUAL_UPDATE if len(state.deployments) > 1 else USUAL_FIRST
+        self.shown.usual = self._usual_update() if len(state.deployments) > 1 else USUAL_FIRST
         if self.request.wait and latest and latest.get("status") not in waiters.FAILED:
             return self._finish(state.arn, Expected(deployment=latest.get("serviceDeploymentArn")))
         return self._report(state.arn, latest)

@@ -51,6 +51,16 @@ _LOOKS_AT_FAILED = 3
 _DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot|unable to|not able to) assume", re.I)
 
 
+# What takes place in the stages that last (botocore model, ServiceDeploymentLifecycleStage).
+_MEANING = {
+    "RECONCILE_SERVICE": "ECS makes what the service needs",
+    "SCALE_UP": "the task starts, and has to pass its health checks",
+    "PRODUCTION_TRAFFIC_SHIFT": "the requests go to the new task",
+    "BAKE_TIME": "ECS watches how the new task does",
+    "CLEAN_UP": "what is not needed any more is taken down",
+}
+
+
 class FailedDeployment(EcsExpressError):
     """The deployment ended as, or a managed resource is, failed. The lifecycle adds the explanation."""
 
@@ -115,13 +125,13 @@ class Waiter:
         self._disturbed = None
         return seen
 
-    def report(self, line: str) -> None:
-        """Remember a line of progress, once per change."""
+    def report(self, line: str, meaning: str = "") -> None:
+        """Remember a line of progress, once per change; who watches is told what it means, too."""
         if self.progress and self.progress[-1].split(" ", 1)[-1] == line:
             return
         self.progress.append(f"{int(self.elapsed)}s {line}")
         if self.note:
-            self.note(line)
+            self.note(f"{line} ({meaning})" if meaning else line)
 
 
 @dataclass(frozen=True)
@@ -329,7 +339,8 @@ def wait_for_deployment(
         seen = found
         status = str(seen.get("status"))
         waits = kinds_in(resources or (), "PROVISIONING")
-        waiter.report(_progress(seen) + (f"; still PROVISIONING: {_some(waits)}" if waits else ""))
+        still = f"; still PROVISIONING: {_some(waits)}" if waits else ""
+        waiter.report(_progress(seen) + still, _MEANING.get(str(seen.get("lifecycleStage")), ""))
         if status in FAILING | FAILED and not told:
             told = True
             if on_failing:

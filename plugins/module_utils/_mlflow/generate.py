@@ -167,7 +167,7 @@ def _run_demo(
         environment = client_environment(connection, home, settings.max_retries)
         _check_client_version(command, version, environment, home, log)
         argv = [*command, "demo", "--tracking-uri", connection.tracking_uri, "--no-browser"]
-        log.write(" ".join(argv))
+        log.write(f"making it, with {' '.join(argv)}")
         return _start(
             argv,
             environment=environment,
