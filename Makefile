@@ -291,6 +291,10 @@ site: $(SITE_VENV)/.ready ## Build the site of all documents into .cache/site (a
 	@echo '==> The site'
 	@$(SITE_VENV)/bin/python tests/site/build.py $(SITE)
 
+.PHONY: samples
+samples: $(LOCAL_AWS_TESTABLE) ## Run the modules' examples, and write what they returned into the documentation, where it is unlike (all: ARGS=--all)
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python tests/tools/return_samples.py $(ARGS)
+
 .PHONY: docs
 docs: ## generate, then site
 	@$(MAKE) --no-print-directory generate

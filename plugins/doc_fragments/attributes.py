@@ -17,6 +17,10 @@ attributes:
   idempotent:
     description:
       - Whether a second run with the same arguments reports no change, as long as nobody else touched the resource.
+  platform:
+    description: Where the module itself runs, which is usually the machine that Ansible runs on.
+    platforms: posix
+    support: full
 """
 
     # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

@@ -33,8 +33,8 @@ options:
     type: str
   login_secret_arn:
     description:
-      - ARN or name of a secret in AWS Secrets Manager that holds the login, a JSON object with C(username) and
-        C(password), or with a bearer C(token). The module reads it itself, so that no variable ever holds the password.
+      - ARN or name of a secret in AWS Secrets Manager that holds the login, a JSON object with V(username) and
+        V(password), or with a bearer V(token). The module reads it itself, so that no variable ever holds the password.
       - Excludes O(username), O(password) and O(token). Needs C(boto3) and the permission
         C(secretsmanager:GetSecretValue).
     type: str
@@ -44,7 +44,7 @@ options:
     type: int
     default: 30
 notes:
-  - The C(MLFLOW_*) variables of the environment, C(~/.mlflow/credentials) and C(~/.netrc) are not used. They may hold
+  - The E(MLFLOW_*) variables of the environment, C(~/.mlflow/credentials) and C(~/.netrc) are not used. They may hold
     the login of another server.
 """
 

@@ -39,6 +39,9 @@ RETURN = r"""
 _value:
   description: What is wrong, the rest of a sentence that begins with a variable's name; empty if nothing is.
   type: str
+  sample: >-
+    is the ARN of a user of iam (arn:aws:iam::123456789012:user/me), but must be an ARN such as
+    arn:aws:iam::123456789012:role/name
 """
 
 from typing import Any

@@ -36,6 +36,10 @@ EXAMPLES = r"""
     fail_msg: "{{ problems | join(' ') }}"
   vars:
     problems: "{{ {'mlflow_name': 'mlflow', 'mlflow_version': '3.17.2'} | mlops.mlflow_aws.input_problems }}"
+
+- name: Show the mistakes
+  ansible.builtin.debug:
+    msg: "{{ {'mlflow_name': 'MLflow!', 'mlflow_version': 'latest'} | mlops.mlflow_aws.input_problems }}"
 """
 
 RETURN = r"""
@@ -43,6 +47,11 @@ _value:
   description: A sentence for each mistake, with the variable's name, what is wrong and what would be right.
   type: list
   elements: str
+  sample:
+    - mlflow_name is 'MLflow!', but must begin with a lower-case letter, go on with lower-case letters,
+      digits and single hyphens, and not end with a hyphen.
+    - 'mlflow_version is ''latest'': what that means changes by itself, and a newer server may change the
+      database for good; write all three numbers in quotes, such as ''3.17.2''.'
 """
 
 from collections.abc import Mapping

@@ -35,6 +35,7 @@ RETURN = r"""
 _value:
   description: Whether it is.
   type: bool
+  sample: true
 """
 
 from typing import Any

@@ -18,6 +18,10 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.aws_caller_info
+    description: Tells account and principal, without region and partition.
+  - name: AWS partitions
+    description: What ARNs and DNS names differ in.
+    link: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -49,12 +53,12 @@ account_id:
   description: The account that the credentials belong to.
   returned: success
   type: str
-  sample: "123456789012"
+  sample: '123456789012'
 arn:
   description: The principal that the credentials belong to.
   returned: success
   type: str
-  sample: arn:aws:iam::123456789012:user/deployer
+  sample: arn:aws:iam::123456789012:root
 partition:
   description: The partition of the region, the second part of every ARN.
   returned: success

@@ -48,6 +48,12 @@ attributes:
     support: full
 seealso:
   - module: mlops.mlflow_aws.ecs_express_service
+    description: Makes the service.
+  - module: mlops.mlflow_aws.ecs_express_service_info
+    description: Tells its URL.
+  - name: Listener rules of Application Load Balancers
+    description: What the rule is, and how many values it may hold.
+    link: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -82,7 +88,9 @@ rule_arn:
   description: ARN of the listener rule. An empty string in check mode if the service is not there.
   returned: success
   type: str
-  sample: arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/shared/50dc6c49/f2f7dc8e/9683b2d0
+  sample: >-
+    arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/ecs-express-gateway-
+    alb-8339e89f/nhsgdzlh706jr2vx/7blv2hvoe7kvu8tf/3yc9fttimlevdo88
 """
 
 from typing import Any

@@ -16,8 +16,8 @@ description:
   - Each update is a canary deployment of about ten minutes. So only what is given is compared, and nothing is sent
     if the service already is as described, however ECS has rewritten the description (order of the environment, its
     own security group, defaults filled in).
-  - Waits for the deployment to be C(SUCCESSFUL) and for the load balancer and the other managed resources to be
-    C(ACTIVE). The service's status is no sign of either. It is C(ACTIVE) from the first second.
+  - Waits for the deployment to be V(SUCCESSFUL) and for the load balancer and the other managed resources to be
+    V(ACTIVE). The service's status is no sign of either. It is V(ACTIVE) from the first second.
   - When a deployment fails or does not end in time, the error says what ECS says, which task, target or resource
     failed and why, the last lines of the container's log, and the likely cause with a remedy.
 author:
@@ -131,7 +131,7 @@ options:
         description:
           - IDs of security groups that the tasks have besides the one that ECS makes. An empty list takes all of them
             away but that one.
-          - Which one ECS made is read from the service's revision, else from the tag C(AmazonECSManaged)
+          - Which one ECS made is read from the service's revision, else from the tag V(AmazonECSManaged)
             (C(ec2:DescribeSecurityGroups)). Where neither can be read, groups that are not given are taken for ECS's.
         type: list
         elements: str
@@ -169,7 +169,7 @@ options:
         type: int
   task_definition_arn:
     description:
-      - ARN of a task definition of your own, with a container named C(Main) that has one named TCP port mapping,
+      - ARN of a task definition of your own, with a container named V(Main) that has one named TCP port mapping,
         instead of O(primary_container), O(execution_role_arn), O(task_role_arn), O(cpu), O(memory) and
         O(cpu_architecture).
       - Needs botocore 1.43.32 or later.
@@ -210,7 +210,7 @@ options:
     description:
       - Wait for the deployment, or for the end of the deletion. The wait is taken up by running the same task again,
         also after a run with V(false).
-      - An older service of the name that is C(DRAINING) is waited for in any case, as nothing can be created before.
+      - An older service of the name that is V(DRAINING) is waited for in any case, as nothing can be created before.
     type: bool
     default: true
   wait_timeout:
@@ -226,7 +226,7 @@ options:
     default: 10
   force_new_deployment:
     description:
-      - Start a deployment even if nothing differs, so that a tag such as C(latest) is resolved again. Always reports
+      - Start a deployment even if nothing differs, so that a tag such as V(latest) is resolved again. Always reports
         a change.
     type: bool
     default: false
@@ -287,10 +287,17 @@ notes:
     making, elapsed and usual time. That needs a local connection, and neither C(async) nor C(no_log). The variable
     C(mlflow_live_progress) set to V(false) switches it off. RV(progress) holds the same lines in any case.
   - Values of O(primary_container.environment) that look like secrets are hidden in the echo of the arguments (C(-vvv))
-    and in the system's log too. Ansible's own debug output (C(ANSIBLE_DEBUG), C(-vvvvv) with pipelining) shows
+    and in the system's log too. Ansible's own debug output (E(ANSIBLE_DEBUG), C(-vvvvv) with pipelining) shows
     everything nevertheless, and so does AWS to anybody who may describe the service.
 seealso:
   - module: mlops.mlflow_aws.ecs_express_service_info
+    description: Describes services, and explains what is wrong with them.
+  - module: mlops.mlflow_aws.ecs_express_allow_list
+    description: Says from which networks a service may be called.
+  - module: mlops.mlflow_aws.iam_service_role
+    description: Makes the roles, and waits until they are effective.
+  - module: mlops.mlflow_aws.iam_service_linked_role
+    description: Makes the roles that ECS and the load balancer need besides.
   - name: Amazon ECS Express Mode
     description: The developer guide.
     link: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
@@ -312,7 +319,7 @@ EXAMPLES = r"""
     execution_role_arn: arn:aws:iam::123456789012:role/tracking-execution-role
     task_role_arn: arn:aws:iam::123456789012:role/tracking-task-role
     primary_container:
-      image: public.ecr.aws/docker/library/python:3.13-slim
+      image: public.ecr.aws/docker/library/python:3.11-slim
       container_port: 5000
       command: [python, -m, http.server, "5000"]
       environment:
@@ -342,7 +349,7 @@ EXAMPLES = r"""
   mlops.mlflow_aws.ecs_express_service:
     service_name: tracking
     primary_container:
-      image: public.ecr.aws/docker/library/python:3.14-slim
+      image: public.ecr.aws/docker/library/python:3.11-slim-trixie
 
 - name: Pull the image behind an unchanged tag again
   mlops.mlflow_aws.ecs_express_service:
@@ -382,149 +389,600 @@ service:
   description:
     - The service as it is after the run, in check mode as it would be. Empty if there is none.
     - Fields that ECS does not tell are missing.
-  returned: success
   type: dict
+  returned: success
   contains:
     service_name:
       description: The service's name.
       type: str
+      returned: always
       sample: tracking
     service_arn:
-      description: The service's ARN.
+      description: The service's ARN, V(none) for one that check mode would create.
       type: str
+      returned: always
       sample: arn:aws:ecs:eu-central-1:123456789012:service/default/tracking
     cluster:
       description: The name of its cluster.
       type: str
+      returned: always
       sample: default
     status:
-      description: C(status_code), one of C(ACTIVE), C(DRAINING) and C(INACTIVE), and C(status_reason).
+      description: The status, which says nothing about readiness.
       type: dict
-      sample: {status_code: ACTIVE, status_reason: null}
+      returned: always
+      contains:
+        status_code:
+          description: One of V(ACTIVE), V(DRAINING) and V(INACTIVE).
+          type: str
+          returned: always
+          sample: ACTIVE
+        status_reason:
+          description: What ECS says on it, V(none) if nothing.
+          type: str
+          returned: always
+          sample: null
     infrastructure_role_arn:
       description: The role with which ECS makes the service's resources.
       type: str
+      returned: always
       sample: arn:aws:iam::123456789012:role/tracking-infrastructure-role
-    primary_container:
-      description: The container, C(environment) and C(secrets) as dictionaries.
-      type: dict
-      sample: {image: "python:3.13-slim", container_port: 5000, environment: {GREETING: hello}}
-    network_configuration:
-      description: Subnets, and security groups with the one that ECS added.
-      type: dict
-      sample: {subnets: [subnet-1, subnet-2], security_groups: [sg-1, sg-2]}
-    scaling_target:
-      description: How many tasks there are.
-      type: dict
-      sample: {min_task_count: 1, max_task_count: 1, auto_scaling_metric: AVERAGE_CPU, auto_scaling_target_value: 60}
-    service_revision_arn:
-      description: The revision that these fields describe, the newest one.
+    current_deployment:
+      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not tell it.
       type: str
-      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
-    active_configurations:
-      description: All configurations that serve at present, two during an update, with their C(ingress_paths).
-      type: list
-      elements: dict
+      returned: when the service exists
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/4tiS1uQhfSWpZvhKMhA38
+    created_at:
+      description: When the service was created.
+      type: str
+      returned: when the service exists
+      sample: '2026-11-23T07:55:31.405689+00:00'
+    updated_at:
+      description: When it was changed last, V(none) if ECS does not tell it.
+      type: str
+      returned: when the service exists
+      sample: '2026-11-23T07:55:31.405713+00:00'
+    endpoint:
+      description: The host name of the service, an empty string as long as ECS has not told it.
+      type: str
+      returned: always
+      sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+    url:
+      description: The URL of the service, an empty string as long as ECS has not told its endpoint.
+      type: str
+      returned: always
+      sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
     tags:
       description: The tags, without those of AWS.
       type: dict
+      returned: always
       sample: {team: research}
+    execution_role_arn:
+      description: The role with which ECS pulls the image, reads the secrets and writes the log.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:iam::123456789012:role/tracking-execution-role
+    task_role_arn:
+      description: The role that the container itself has.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:iam::123456789012:role/tracking-task-role
+    task_definition_arn:
+      description: The task definition that ECS made, or that was given.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
+    health_check_path:
+      description: The path that the load balancer asks for.
+      type: str
+      returned: when ECS tells it
+      sample: /
+    cpu:
+      description: CPU units of a task.
+      type: str
+      returned: when ECS tells it
+      sample: '1024'
+    memory:
+      description: Memory of a task in MiB.
+      type: str
+      returned: when ECS tells it
+      sample: '2048'
+    cpu_architecture:
+      description: Processor architecture of the image.
+      type: str
+      returned: when ECS and the installed botocore tell it
+      sample: X86_64
+    network_configuration:
+      description: Where tasks and load balancer are.
+      type: dict
+      returned: when ECS tells it
+      contains:
+        subnets:
+          description: IDs of the subnets.
+          type: list
+          elements: str
+          returned: when ECS tells it
+          sample: [subnet-00000001, subnet-00000002, subnet-00000003]
+        security_groups:
+          description: IDs of the security groups, with the one that ECS added.
+          type: list
+          elements: str
+          returned: when ECS tells it
+          sample: [sg-8cda3ce65ccee040a]
+    scaling_target:
+      description: How many tasks there are.
+      type: dict
+      returned: when ECS tells it
+      contains:
+        min_task_count:
+          description: The least number of tasks.
+          type: int
+          returned: when ECS tells it
+          sample: 1
+        max_task_count:
+          description: The greatest number of tasks.
+          type: int
+          returned: when ECS tells it
+          sample: 1
+        auto_scaling_metric:
+          description: What decides on the number.
+          type: str
+          returned: when ECS tells it
+          sample: AVERAGE_CPU
+        auto_scaling_target_value:
+          description: The value of the metric that is kept to.
+          type: int
+          returned: when ECS tells it
+          sample: 60
+    primary_container:
+      description: The container.
+      type: dict
+      returned: when ECS tells it
+      contains:
+        image:
+          description: The image, as it was given.
+          type: str
+          returned: when ECS tells it
+          sample: public.ecr.aws/docker/library/python:3.11-slim
+        container_port:
+          description: The port that the container listens on.
+          type: int
+          returned: when ECS tells it
+          sample: 5000
+        command:
+          description: The command.
+          type: list
+          elements: str
+          returned: when there is one
+          sample: [python, -m, http.server, '5000']
+        environment:
+          description: Environment variables. Values that look like secrets are hidden.
+          type: dict
+          returned: when there are some
+          sample: {GREETING: hello}
+        secrets:
+          description: Environment variables that ECS fills with secrets, and where from.
+          type: dict
+          returned: when there are some
+          sample:
+            DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
+        aws_logs_configuration:
+          description: Where the output goes.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            log_group:
+              description: Name of the log group.
+              type: str
+              returned: when ECS tells it
+              sample: /ecs/default/tracking
+            log_stream_prefix:
+              description: Beginning of the names of the log streams.
+              type: str
+              returned: when ECS tells it
+              sample: ecs
+        repository_credentials:
+          description: Credentials for a private registry.
+          type: dict
+          returned: when they were given
+          contains:
+            credentials_parameter:
+              description: ARN of the secret that holds them.
+              type: str
+              returned: always
+              sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
+    service_revision_arn:
+      description: The revision that these fields describe, the newest one. V(none) as long as there is none.
+      type: str
+      returned: when the service exists
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
+    active_configurations:
+      description: All configurations that serve at present, two during an update.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        service_revision_arn:
+          description: The revision.
+          type: str
+          returned: always
+          sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
+        created_at:
+          description: When it was made.
+          type: str
+          returned: always
+          sample: '2026-11-23T07:55:31.405711+00:00'
+        ingress_paths:
+          description: Where the service is reached.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            access_type:
+              description: V(PUBLIC) or V(PRIVATE).
+              type: str
+              returned: always
+              sample: PUBLIC
+            endpoint:
+              description: The host name.
+              type: str
+              returned: always
+              sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+        execution_role_arn:
+          description: The role with which ECS pulls the image, reads the secrets and writes the log.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:iam::123456789012:role/tracking-execution-role
+        task_role_arn:
+          description: The role that the container itself has.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:iam::123456789012:role/tracking-task-role
+        task_definition_arn:
+          description: The task definition that ECS made, or that was given.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
+        health_check_path:
+          description: The path that the load balancer asks for.
+          type: str
+          returned: when ECS tells it
+          sample: /
+        cpu:
+          description: CPU units of a task.
+          type: str
+          returned: when ECS tells it
+          sample: '1024'
+        memory:
+          description: Memory of a task in MiB.
+          type: str
+          returned: when ECS tells it
+          sample: '2048'
+        cpu_architecture:
+          description: Processor architecture of the image.
+          type: str
+          returned: when ECS and the installed botocore tell it
+          sample: X86_64
+        network_configuration:
+          description: Where tasks and load balancer are.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            subnets:
+              description: IDs of the subnets.
+              type: list
+              elements: str
+              returned: when ECS tells it
+              sample: [subnet-00000001, subnet-00000002, subnet-00000003]
+            security_groups:
+              description: IDs of the security groups, with the one that ECS added.
+              type: list
+              elements: str
+              returned: when ECS tells it
+              sample: [sg-8cda3ce65ccee040a]
+        scaling_target:
+          description: How many tasks there are.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            min_task_count:
+              description: The least number of tasks.
+              type: int
+              returned: when ECS tells it
+              sample: 1
+            max_task_count:
+              description: The greatest number of tasks.
+              type: int
+              returned: when ECS tells it
+              sample: 1
+            auto_scaling_metric:
+              description: What decides on the number.
+              type: str
+              returned: when ECS tells it
+              sample: AVERAGE_CPU
+            auto_scaling_target_value:
+              description: The value of the metric that is kept to.
+              type: int
+              returned: when ECS tells it
+              sample: 60
+        primary_container:
+          description: The container.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            image:
+              description: The image, as it was given.
+              type: str
+              returned: when ECS tells it
+              sample: public.ecr.aws/docker/library/python:3.11-slim
+            container_port:
+              description: The port that the container listens on.
+              type: int
+              returned: when ECS tells it
+              sample: 5000
+            command:
+              description: The command.
+              type: list
+              elements: str
+              returned: when there is one
+              sample: [python, -m, http.server, '5000']
+            environment:
+              description: Environment variables. Values that look like secrets are hidden.
+              type: dict
+              returned: when there are some
+              sample: {GREETING: hello}
+            secrets:
+              description: Environment variables that ECS fills with secrets, and where from.
+              type: dict
+              returned: when there are some
+              sample:
+                DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
+            aws_logs_configuration:
+              description: Where the output goes.
+              type: dict
+              returned: when ECS tells it
+              contains:
+                log_group:
+                  description: Name of the log group.
+                  type: str
+                  returned: when ECS tells it
+                  sample: /ecs/default/tracking
+                log_stream_prefix:
+                  description: Beginning of the names of the log streams.
+                  type: str
+                  returned: when ECS tells it
+                  sample: ecs
+            repository_credentials:
+              description: Credentials for a private registry.
+              type: dict
+              returned: when they were given
+              contains:
+                credentials_parameter:
+                  description: ARN of the secret that holds them.
+                  type: str
+                  returned: always
+                  sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
 url:
   description: The service's URL, an empty string as long as ECS has not told its endpoint.
-  returned: success
   type: str
+  returned: success
   sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
 endpoint:
   description: The host name in RV(url). It cannot be computed from the name, and is another one after a re-creation.
-  returned: success
   type: str
+  returned: success
   sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
 service_arn:
   description: The service's ARN, an empty string if there is no service.
-  returned: always, unless the call of AWS itself failed
   type: str
+  returned: always, unless the call of AWS itself failed
   sample: arn:aws:ecs:eu-central-1:123456789012:service/default/tracking
 deployment:
   description:
     - The deployment that this run began or waited for, or the newest one. With O(wait=false), what a later wait
       needs.
-  returned: when there is one
   type: dict
+  returned: when there is one
   contains:
     service_deployment_arn:
       description: Its ARN.
       type: str
-      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/AbCdEfGhIjKlMnOpQrStU
+      returned: always
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/bAZbqk2mVIdDhmcy8u5MN
     status:
-      description: Its status, such as C(IN_PROGRESS), C(SUCCESSFUL) or C(ROLLBACK_SUCCESSFUL). There is no C(FAILED).
+      description: Its status, such as V(IN_PROGRESS), V(SUCCESSFUL) or V(ROLLBACK_SUCCESSFUL). There is no V(FAILED).
       type: str
+      returned: always
       sample: SUCCESSFUL
     status_reason:
-      description: What ECS says on the status.
+      description: What ECS says on the status, V(none) if nothing.
       type: str
+      returned: always
+      sample: null
     lifecycle_stage:
-      description: How far it is.
+      description: How far it is, V(none) before it has begun.
       type: str
+      returned: always
       sample: CLEAN_UP
     target_service_revision_arn:
       description: The revision that it moves to.
       type: str
-      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/1234567890123456789
+      returned: always
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
+    traffic_percent:
+      description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+      type: float
+      returned: always
+      sample: 100
+    created_at:
+      description: When it was begun.
+      type: str
+      returned: always
+      sample: '2026-11-23T07:55:31.463106+00:00'
+    finished_at:
+      description: When it ended, V(none) as long as it has not.
+      type: str
+      returned: always
+      sample: '2026-11-23T07:55:36.728738+00:00'
+    rollback_reason:
+      description: Why it was rolled back, V(none) if it was not.
+      type: str
+      returned: always
+      sample: null
 deployment_configuration:
-  description: How updates of the service are carried out after this run, as in O(deployment_configuration).
-  returned: when O(deployment_configuration) is given, and ECS was asked
+  description: How updates of the service are carried out after this run.
   type: dict
-  sample: {rollback_on_alarm: false, canary_percent: 5.0, canary_bake_time_in_minutes: 3, bake_time_in_minutes: 3}
+  returned: when O(deployment_configuration) is given, and ECS was asked
+  contains:
+    rollback_on_alarm:
+      description: See O(deployment_configuration.rollback_on_alarm).
+      type: bool
+      returned: when ECS tells it, or it was given
+      sample: false
+    canary_percent:
+      description: See O(deployment_configuration.canary_percent).
+      type: float
+      returned: when ECS tells it, or it was given
+      sample: 5.0
+    canary_bake_time_in_minutes:
+      description: See O(deployment_configuration.canary_bake_time_in_minutes).
+      type: int
+      returned: when ECS tells it, or it was given
+      sample: 0
+    bake_time_in_minutes:
+      description: See O(deployment_configuration.bake_time_in_minutes).
+      type: int
+      returned: when ECS tells it, or it was given
+      sample: 1
 recreated:
   description: Whether the service was stuck and therefore deleted and created again.
-  returned: always, unless the call of AWS itself failed
   type: bool
-  sample: false
+  returned: always, unless the call of AWS itself failed
+  sample: true
 rolled_back:
-  description: The deployment, as in RV(deployment), that was rolled back before this run and is tried again by it.
-  returned: when there is one
+  description: The deployment that was rolled back before this run and is tried again by it.
   type: dict
+  returned: when there is one
+  contains:
+    service_deployment_arn:
+      description: Its ARN.
+      type: str
+      returned: always
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/bAZbqk2mVIdDhmcy8u5MN
+    status:
+      description: Its status, such as V(IN_PROGRESS), V(SUCCESSFUL) or V(ROLLBACK_SUCCESSFUL). There is no V(FAILED).
+      type: str
+      returned: always
+      sample: SUCCESSFUL
+    status_reason:
+      description: What ECS says on the status, V(none) if nothing.
+      type: str
+      returned: always
+      sample: null
+    lifecycle_stage:
+      description: How far it is, V(none) before it has begun.
+      type: str
+      returned: always
+      sample: CLEAN_UP
+    target_service_revision_arn:
+      description: The revision that it moves to.
+      type: str
+      returned: always
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
+    traffic_percent:
+      description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+      type: float
+      returned: always
+      sample: 100
+    created_at:
+      description: When it was begun.
+      type: str
+      returned: always
+      sample: '2026-11-23T07:55:31.463106+00:00'
+    finished_at:
+      description: When it ended, V(none) as long as it has not.
+      type: str
+      returned: always
+      sample: '2026-11-23T07:55:36.728738+00:00'
+    rollback_reason:
+      description: Why it was rolled back, V(none) if it was not.
+      type: str
+      returned: always
+      sample: null
 progress:
   description: What was seen during the wait, a line for each change, with the seconds since its begin.
-  returned: always, unless the call of AWS itself failed
   type: list
   elements: str
-  sample: ["0s PENDING", "20s IN_PROGRESS, SCALE_UP, 0 % of traffic, 0 of 1 tasks running"]
+  returned: always, unless the call of AWS itself failed
+  sample:
+    - 0s service DRAINING
+    - 3s service INACTIVE
+    - 3s IN_PROGRESS, SCALE_UP, 0 % of traffic, 0 of 1 tasks running
 explanation:
   description: What the error message says of a failed deployment, in parts.
-  returned: when a deployment failed or did not end in time
   type: dict
+  returned: when a deployment failed or did not end in time
   contains:
     says:
       description: What ECS says on the deployment.
       type: list
       elements: str
+      returned: always
+      sample: [deployment SUCCESSFUL in stage CLEAN_UP]
     events:
       description: The service's last events.
       type: list
       elements: str
+      returned: always
+      sample: [(service tracking) (deployment 4tiS1uQhfSWpZvhKMhA38) deployment completed.]
     resources:
       description: Managed resources that are not active, and why.
       type: list
       elements: str
+      returned: always
+      sample: []
     tasks:
       description: Tasks, those that failed first, with stopped reason and exit code.
       type: list
       elements: str
+      returned: always
+      sample: [task f063b3fcb16349cca0ad332a8aaa08c6 RUNNING]
     targets:
       description: Targets of the load balancer that are not healthy, and why.
       type: list
       elements: str
+      returned: always
+      sample: []
     log:
       description: The last 20 lines of the container's log.
       type: list
       elements: str
+      returned: always
+      sample:
+        - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+        - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+        - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+    log_source:
+      description: The log group and stream that they are from, an empty string if there are none.
+      type: str
+      returned: always
+      sample: /ecs/default/tracking ecs/Main/f063b3fcb16349cca0ad332a8aaa08c6
+    notes:
+      description: What could not be found out, and why.
+      type: list
+      elements: str
+      returned: always
+      sample: []
     likely_cause:
       description: The likely cause, an empty string if it is none of the known ones.
       type: str
+      returned: always
+      sample: ''
     remedy:
-      description: What to do about it.
+      description: What to do about it, an empty string if that is not known.
       type: str
+      returned: always
+      sample: ''
 """
 
 from typing import Any

@@ -42,6 +42,12 @@ attributes:
     support: full
 seealso:
   - module: mlops.mlflow_aws.ecs_express_service
+    description: Creates, updates and deletes a service.
+  - module: mlops.mlflow_aws.ecs_express_allow_list
+    description: Says from which networks a service may be called.
+  - name: Amazon ECS Express Mode
+    description: The developer guide.
+    link: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/express-service-overview.html
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -74,69 +80,532 @@ EXAMPLES = r"""
 RETURN = r"""
 services:
   description: The services, by name.
-  returned: always
   type: list
   elements: dict
+  returned: always
   contains:
     service_name:
       description: The service's name.
       type: str
+      returned: always
       sample: tracking
     service_arn:
-      description: The service's ARN.
+      description: The service's ARN, V(none) for one that check mode would create.
       type: str
+      returned: always
       sample: arn:aws:ecs:eu-central-1:123456789012:service/default/tracking
     cluster:
       description: The name of its cluster.
       type: str
+      returned: always
       sample: default
     status:
-      description: C(status_code), either C(ACTIVE) or C(DRAINING), and C(status_reason). It says nothing about
-        readiness.
+      description: The status, which says nothing about readiness.
       type: dict
-      sample: {status_code: ACTIVE, status_reason: null}
-    url:
-      description: The service's URL, an empty string as long as ECS has not told its endpoint.
-      type: str
-      sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
-    endpoint:
-      description: The host name in the URL.
-      type: str
-      sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+      returned: always
+      contains:
+        status_code:
+          description: One of V(ACTIVE), V(DRAINING) and V(INACTIVE).
+          type: str
+          returned: always
+          sample: ACTIVE
+        status_reason:
+          description: What ECS says on it, V(none) if nothing.
+          type: str
+          returned: always
+          sample: null
     infrastructure_role_arn:
       description: The role with which ECS makes the service's resources.
       type: str
+      returned: when ECS tells it
       sample: arn:aws:iam::123456789012:role/tracking-infrastructure-role
-    primary_container:
-      description:
-        - The container, C(environment) and C(secrets) as dictionaries. Values of the environment that look like
-          secrets are hidden.
-      type: dict
-      sample: {image: "python:3.13-slim", container_port: 5000, environment: {GREETING: hello}}
-    active_configurations:
-      description: All configurations that serve at present, two during an update, with their C(ingress_paths).
-      type: list
-      elements: dict
+    current_deployment:
+      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not tell it.
+      type: str
+      returned: when ECS tells it
+      sample: null
+    created_at:
+      description: When the service was created.
+      type: str
+      returned: when ECS tells it
+      sample: '2026-11-23T07:55:31.405689+00:00'
+    updated_at:
+      description: When it was changed last, V(none) if ECS does not tell it.
+      type: str
+      returned: when ECS tells it
+      sample: '2026-11-23T07:56:00.341631+00:00'
+    endpoint:
+      description: The host name of the service, an empty string as long as ECS has not told it.
+      type: str
+      returned: always
+      sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+    url:
+      description: The URL of the service, an empty string as long as ECS has not told its endpoint.
+      type: str
+      returned: always
+      sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
     tags:
       description: The tags, without those of AWS.
       type: dict
+      returned: always
       sample: {team: research}
-    deployment:
-      description: The newest deployment, see the return value of M(mlops.mlflow_aws.ecs_express_service). Empty if
-        none.
+    execution_role_arn:
+      description: The role with which ECS pulls the image, reads the secrets and writes the log.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:iam::123456789012:role/tracking-execution-role
+    task_role_arn:
+      description: The role that the container itself has.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:iam::123456789012:role/tracking-task-role
+    task_definition_arn:
+      description: The task definition that ECS made, or that was given.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
+    health_check_path:
+      description: The path that the load balancer asks for.
+      type: str
+      returned: when ECS tells it
+      sample: /
+    cpu:
+      description: CPU units of a task.
+      type: str
+      returned: when ECS tells it
+      sample: '1024'
+    memory:
+      description: Memory of a task in MiB.
+      type: str
+      returned: when ECS tells it
+      sample: '4096'
+    cpu_architecture:
+      description: Processor architecture of the image.
+      type: str
+      returned: when ECS and the installed botocore tell it
+      sample: X86_64
+    network_configuration:
+      description: Where tasks and load balancer are.
       type: dict
-      sample: {status: SUCCESSFUL}
-    managed_resources:
-      description: What ECS made for the service, each with C(kind), C(arn), C(status) and C(status_reason).
-      returned: with O(explain=true)
+      returned: when ECS tells it
+      contains:
+        subnets:
+          description: IDs of the subnets.
+          type: list
+          elements: str
+          returned: when ECS tells it
+          sample: [subnet-00000001, subnet-00000002, subnet-00000003]
+        security_groups:
+          description: IDs of the security groups, with the one that ECS added.
+          type: list
+          elements: str
+          returned: when ECS tells it
+          sample: [sg-8cda3ce65ccee040a]
+    scaling_target:
+      description: How many tasks there are.
+      type: dict
+      returned: when ECS tells it
+      contains:
+        min_task_count:
+          description: The least number of tasks.
+          type: int
+          returned: when ECS tells it
+          sample: 1
+        max_task_count:
+          description: The greatest number of tasks.
+          type: int
+          returned: when ECS tells it
+          sample: 1
+        auto_scaling_metric:
+          description: What decides on the number.
+          type: str
+          returned: when ECS tells it
+          sample: AVERAGE_CPU
+        auto_scaling_target_value:
+          description: The value of the metric that is kept to.
+          type: int
+          returned: when ECS tells it
+          sample: 60
+    primary_container:
+      description: The container.
+      type: dict
+      returned: when ECS tells it
+      contains:
+        image:
+          description: The image, as it was given.
+          type: str
+          returned: when ECS tells it
+          sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
+        container_port:
+          description: The port that the container listens on.
+          type: int
+          returned: when ECS tells it
+          sample: 5000
+        command:
+          description: The command.
+          type: list
+          elements: str
+          returned: when there is one
+          sample: [python, -m, http.server, '5000']
+        environment:
+          description: Environment variables. Values that look like secrets are hidden.
+          type: dict
+          returned: when there are some
+          sample: {GREETING: hello}
+        secrets:
+          description: Environment variables that ECS fills with secrets, and where from.
+          type: dict
+          returned: when there are some
+          sample:
+            DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
+        aws_logs_configuration:
+          description: Where the output goes.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            log_group:
+              description: Name of the log group.
+              type: str
+              returned: when ECS tells it
+              sample: /ecs/default/tracking
+            log_stream_prefix:
+              description: Beginning of the names of the log streams.
+              type: str
+              returned: when ECS tells it
+              sample: ecs
+        repository_credentials:
+          description: Credentials for a private registry.
+          type: dict
+          returned: when they were given
+          contains:
+            credentials_parameter:
+              description: ARN of the secret that holds them.
+              type: str
+              returned: always
+              sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
+    service_revision_arn:
+      description: The revision that these fields describe, the newest one. V(none) as long as there is none.
+      type: str
+      returned: when ECS tells it
+      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/6277221446979689759
+    active_configurations:
+      description: All configurations that serve at present, two during an update.
       type: list
       elements: dict
-    explanation:
-      description:
-        - How the newest deployment is doing, in parts as M(mlops.mlflow_aws.ecs_express_service) returns them, and
-          as C(text).
-      returned: with O(explain=true)
+      returned: always
+      contains:
+        service_revision_arn:
+          description: The revision.
+          type: str
+          returned: always
+          sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/6277221446979689759
+        created_at:
+          description: When it was made.
+          type: str
+          returned: always
+          sample: '2026-11-23T07:56:00.341627+00:00'
+        ingress_paths:
+          description: Where the service is reached.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            access_type:
+              description: V(PUBLIC) or V(PRIVATE).
+              type: str
+              returned: always
+              sample: PUBLIC
+            endpoint:
+              description: The host name.
+              type: str
+              returned: always
+              sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+        execution_role_arn:
+          description: The role with which ECS pulls the image, reads the secrets and writes the log.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:iam::123456789012:role/tracking-execution-role
+        task_role_arn:
+          description: The role that the container itself has.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:iam::123456789012:role/tracking-task-role
+        task_definition_arn:
+          description: The task definition that ECS made, or that was given.
+          type: str
+          returned: when ECS tells it
+          sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
+        health_check_path:
+          description: The path that the load balancer asks for.
+          type: str
+          returned: when ECS tells it
+          sample: /
+        cpu:
+          description: CPU units of a task.
+          type: str
+          returned: when ECS tells it
+          sample: '1024'
+        memory:
+          description: Memory of a task in MiB.
+          type: str
+          returned: when ECS tells it
+          sample: '4096'
+        cpu_architecture:
+          description: Processor architecture of the image.
+          type: str
+          returned: when ECS and the installed botocore tell it
+          sample: X86_64
+        network_configuration:
+          description: Where tasks and load balancer are.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            subnets:
+              description: IDs of the subnets.
+              type: list
+              elements: str
+              returned: when ECS tells it
+              sample: [subnet-00000001, subnet-00000002, subnet-00000003]
+            security_groups:
+              description: IDs of the security groups, with the one that ECS added.
+              type: list
+              elements: str
+              returned: when ECS tells it
+              sample: [sg-8cda3ce65ccee040a]
+        scaling_target:
+          description: How many tasks there are.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            min_task_count:
+              description: The least number of tasks.
+              type: int
+              returned: when ECS tells it
+              sample: 1
+            max_task_count:
+              description: The greatest number of tasks.
+              type: int
+              returned: when ECS tells it
+              sample: 1
+            auto_scaling_metric:
+              description: What decides on the number.
+              type: str
+              returned: when ECS tells it
+              sample: AVERAGE_CPU
+            auto_scaling_target_value:
+              description: The value of the metric that is kept to.
+              type: int
+              returned: when ECS tells it
+              sample: 60
+        primary_container:
+          description: The container.
+          type: dict
+          returned: when ECS tells it
+          contains:
+            image:
+              description: The image, as it was given.
+              type: str
+              returned: when ECS tells it
+              sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
+            container_port:
+              description: The port that the container listens on.
+              type: int
+              returned: when ECS tells it
+              sample: 5000
+            command:
+              description: The command.
+              type: list
+              elements: str
+              returned: when there is one
+              sample: [python, -m, http.server, '5000']
+            environment:
+              description: Environment variables. Values that look like secrets are hidden.
+              type: dict
+              returned: when there are some
+              sample: {GREETING: hello}
+            secrets:
+              description: Environment variables that ECS fills with secrets, and where from.
+              type: dict
+              returned: when there are some
+              sample:
+                DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
+            aws_logs_configuration:
+              description: Where the output goes.
+              type: dict
+              returned: when ECS tells it
+              contains:
+                log_group:
+                  description: Name of the log group.
+                  type: str
+                  returned: when ECS tells it
+                  sample: /ecs/default/tracking
+                log_stream_prefix:
+                  description: Beginning of the names of the log streams.
+                  type: str
+                  returned: when ECS tells it
+                  sample: ecs
+            repository_credentials:
+              description: Credentials for a private registry.
+              type: dict
+              returned: when they were given
+              contains:
+                credentials_parameter:
+                  description: ARN of the secret that holds them.
+                  type: str
+                  returned: always
+                  sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
+    deployment:
+      description: The newest deployment. Empty if there is none.
       type: dict
+      returned: always
+      contains:
+        service_deployment_arn:
+          description: Its ARN.
+          type: str
+          returned: always
+          sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/4tiS1uQhfSWpZvhKMhA38
+        status:
+          description:
+            - Its status, such as V(IN_PROGRESS), V(SUCCESSFUL) or V(ROLLBACK_SUCCESSFUL). There is no V(FAILED).
+          type: str
+          returned: always
+          sample: SUCCESSFUL
+        status_reason:
+          description: What ECS says on the status, V(none) if nothing.
+          type: str
+          returned: always
+          sample: null
+        lifecycle_stage:
+          description: How far it is, V(none) before it has begun.
+          type: str
+          returned: always
+          sample: CLEAN_UP
+        target_service_revision_arn:
+          description: The revision that it moves to.
+          type: str
+          returned: always
+          sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/6277221446979689759
+        traffic_percent:
+          description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+          type: float
+          returned: always
+          sample: 100
+        created_at:
+          description: When it was begun.
+          type: str
+          returned: always
+          sample: '2026-11-23T07:56:00.341659+00:00'
+        finished_at:
+          description: When it ended, V(none) as long as it has not.
+          type: str
+          returned: always
+          sample: '2026-11-23T07:56:03.290810+00:00'
+        rollback_reason:
+          description: Why it was rolled back, V(none) if it was not.
+          type: str
+          returned: always
+          sample: null
+    managed_resources:
+      description: What ECS made for the service.
+      type: list
+      elements: dict
+      returned: with O(explain=true)
+      contains:
+        kind:
+          description: What it is, such as V(loadBalancer).
+          type: str
+          returned: always
+          sample: loadBalancer
+        arn:
+          description: Its ARN, V(none) as long as there is none.
+          type: str
+          returned: always
+          sample: >-
+            arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/ecs-express-gateway-
+            alb-8339e89f/nhsgdzlh706jr2vx
+        status:
+          description: Its status, V(ACTIVE) when it is ready.
+          type: str
+          returned: always
+          sample: ACTIVE
+        status_reason:
+          description: What ECS says on it, V(none) if nothing.
+          type: str
+          returned: always
+          sample: null
+    explanation:
+      description: How the newest deployment is doing, and why it fails if it does.
+      type: dict
+      returned: with O(explain=true)
+      contains:
+        says:
+          description: What ECS says on the deployment.
+          type: list
+          elements: str
+          returned: always
+          sample: [deployment SUCCESSFUL in stage CLEAN_UP]
+        events:
+          description: The service's last events.
+          type: list
+          elements: str
+          returned: always
+          sample: [(service tracking) (deployment 4tiS1uQhfSWpZvhKMhA38) deployment completed.]
+        resources:
+          description: Managed resources that are not active, and why.
+          type: list
+          elements: str
+          returned: always
+          sample: []
+        tasks:
+          description: Tasks, those that failed first, with stopped reason and exit code.
+          type: list
+          elements: str
+          returned: always
+          sample: [task f063b3fcb16349cca0ad332a8aaa08c6 RUNNING]
+        targets:
+          description: Targets of the load balancer that are not healthy, and why.
+          type: list
+          elements: str
+          returned: always
+          sample: []
+        log:
+          description: The last 20 lines of the container's log.
+          type: list
+          elements: str
+          returned: always
+          sample:
+            - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+            - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+            - 127.0.0.1 - - [23/Nov/2026 07:56:44] "GET / HTTP/1.1" 200 -
+        log_source:
+          description: The log group and stream that they are from, an empty string if there are none.
+          type: str
+          returned: always
+          sample: /ecs/default/tracking ecs/Main/f063b3fcb16349cca0ad332a8aaa08c6
+        notes:
+          description: What could not be found out, and why.
+          type: list
+          elements: str
+          returned: always
+          sample: []
+        likely_cause:
+          description: The likely cause, an empty string if it is none of the known ones.
+          type: str
+          returned: always
+          sample: ''
+        remedy:
+          description: What to do about it, an empty string if that is not known.
+          type: str
+          returned: always
+          sample: ''
+        text:
+          description: All of it, as a text of several lines.
+          type: str
+          returned: always
+          sample: |-
+            ECS says: deployment SUCCESSFUL in stage CLEAN_UP
+            Event: (service tracking) (deployment 4tiS1uQhfSWpZvhKMhA38) deployment completed.
+            Task: task f063b3fcb16349cca0ad332a8aaa08c6 RUNNING
 """
 
 from typing import Any

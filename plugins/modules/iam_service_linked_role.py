@@ -38,6 +38,10 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.iam_service_role
+    description: Makes a role of your own that a service assumes.
+  - name: Service-linked roles
+    description: What they are, and which services have them.
+    link: https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html
 attributes:
   check_mode:
     support: full
@@ -94,12 +98,12 @@ iam_roles:
       description: Unique id.
       type: str
       returned: when the role exists
-      sample: AROAEXAMPLEEXAMPLE123
+      sample: AROAADD4AD8BD4054B6F8
     create_date:
       description: When the role was created.
       type: str
       returned: when the role exists
-      sample: "2026-03-01T12:00:00+00:00"
+      sample: '2026-11-23T07:55:19+00:00'
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule

@@ -120,7 +120,12 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.iam_role
+    description: Makes roles of all kinds, without a diff.
   - module: mlops.mlflow_aws.iam_service_linked_role
+    description: Makes the roles that belong to a service.
+  - name: Changes are not always immediately visible
+    description: What IAM promises about the time until a change is effective.
+    link: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 attributes:
   check_mode:
     support: full
@@ -142,6 +147,7 @@ EXAMPLES = r"""
 - name: Role of the tasks
   mlops.mlflow_aws.iam_service_role:
     name: mlflow-task-role
+    description: Role of the MLflow tasks
     service: ecs-tasks.amazonaws.com
     inline_policies:
       MLflowArtifacts:
@@ -172,7 +178,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 iam_role:
-  description: The role, in check mode as it would be. Without C(role_id) and C(create_date) if it does not exist yet.
+  description:
+    - The role, in check mode as it would be.
+    - Without RV(iam_role.role_id) and RV(iam_role.create_date) if it does not exist yet.
   returned: when state is V(present)
   type: dict
   contains:
@@ -195,12 +203,12 @@ iam_role:
       description: Unique id.
       type: str
       returned: when the role exists
-      sample: AROAEXAMPLEEXAMPLE123
+      sample: AROAF4041709F1CA4A89A
     create_date:
       description: When the role was created.
       type: str
       returned: when the role exists
-      sample: "2026-03-01T12:00:00+00:00"
+      sample: '2026-11-23T07:55:32+00:00'
     path:
       description: Path of the role.
       type: str
@@ -220,23 +228,39 @@ iam_role:
       description: ARN of the permissions boundary, or an empty string.
       type: str
       returned: always
-      sample: ""
+      sample: ''
     assume_role_policy_document:
       description: Trust policy.
       type: dict
       returned: always
-      sample: {Version: "2012-10-17", Statement: []}
+      sample:
+        Version: '2012-10-17'
+        Statement:
+          - Effect: Allow
+            Principal:
+              Service: ecs-tasks.amazonaws.com
+            Action: sts:AssumeRole
     managed_policies:
       description: ARNs of the attached policies, sorted.
       type: list
       elements: str
       returned: always
-      sample: [arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy]
+      sample: ['arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy']
     inline_policies:
       description: Inline policies, name to document.
       type: dict
       returned: always
-      sample: {}
+      sample:
+        MLflowArtifacts:
+          Version: '2012-10-17'
+          Statement:
+            - Effect: Allow
+              Action:
+                - s3:GetObject
+                - s3:PutObject
+                - s3:DeleteObject
+                - s3:AbortMultipartUpload
+              Resource: arn:aws:s3:::mlflow-artifacts-123456789012-eu-central-1/*
     tags:
       description: Tags.
       type: dict

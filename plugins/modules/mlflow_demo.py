@@ -12,7 +12,7 @@ short_description: Fill an MLflow tracking server with MLflow's own demo, and pr
 version_added: 0.1.0
 description:
   - Runs the C(mlflow demo) command of the server's own version against the server, unless its data is there already.
-    It makes the experiment C(MLflow Demo) with traces, prompts and evaluation runs.
+    It makes the experiment V(MLflow Demo) with traces, prompts and evaluation runs.
   - Then proves over REST that the experiment exists, that every feature of the server's version is marked as
     complete, that there are at least 30 traces, 3 runs and 3 prompts, and that artifacts go through the server. The
     exit code of C(mlflow demo) alone proves nothing, as it is V(0) also when no upload reached the artifact store.
@@ -22,15 +22,15 @@ description:
 options:
   executable:
     description:
-      - The C(mlflow) command to run, a path or a name on the C(PATH). It must be of the server's version.
-      - By default one is installed from PyPI into O(virtualenv_root), with C(uv) where there is one on the C(PATH) or
+      - The C(mlflow) command to run, a path or a name on the E(PATH). It must be of the server's version.
+      - By default one is installed from PyPI into O(virtualenv_root), with C(uv) where there is one on the E(PATH) or
         next to the interpreter, else with C(pip). The machine's settings of C(pip) (indexes, links, certificates)
         count for both.
     type: path
   virtualenv_root:
     description:
       - Folder of the cached clients, one virtual environment per version.
-      - Default is C($XDG_CACHE_HOME/mlops.mlflow_aws/mlflow), or C(~/.cache/mlops.mlflow_aws/mlflow).
+      - Default is V($XDG_CACHE_HOME/mlops.mlflow_aws/mlflow), or V(~/.cache/mlops.mlflow_aws/mlflow).
     type: path
   virtualenv_python:
     description:
@@ -55,6 +55,10 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_health
+    description: Waits until the server is ready.
+  - name: MLflow's command line
+    description: What C(mlflow demo) makes.
+    link: https://mlflow.org/docs/latest/api_reference/cli.html
 extends_documentation_fragment:
   - mlops.mlflow_aws.mlflow_connection
   - amazon.aws.common.modules
@@ -93,6 +97,7 @@ EXAMPLES = r"""
 - name: The same with a client that exists, a server with a certificate of its own, and a log to follow
   mlops.mlflow_aws.mlflow_demo:
     tracking_uri: https://localhost:8443
+    login_secret_arn: mlflow/login
     ca_path: /etc/ssl/my-ca.pem
     executable: /opt/mlflow-3.17.2/bin/mlflow
     log_path: /tmp/mlflow-demo.log
@@ -108,23 +113,23 @@ experiment_id:
   description: Identifier of the experiment. Empty when there is none yet.
   returned: when the server answered
   type: str
-  sample: "1"
+  sample: '4'
 experiment_url:
   description: Address of the experiment in MLflow's user interface.
   returned: when there is an experiment
   type: str
-  sample: https://mlflow.example.org/#/experiments/1
+  sample: https://mlflow.example.org/#/experiments/4
 artifact_location:
   description: Where the experiment stores its artifacts.
   returned: when the server answered
   type: str
-  sample: mlflow-artifacts:/1
+  sample: mlflow-artifacts:/4
 features:
   description: The demo's features that are complete.
   returned: when the server answered
   type: list
   elements: str
-  sample: [EVALUATION, PROMPTS, TRACES]
+  sample: [CUSTOM_VIEW, EVALUATION, ISSUES, JUDGES, PROMPTS, REVIEW_QUEUES, SAVED_VIEWS, TRACES]
 traces:
   description: Number of traces in the experiment.
   returned: when the server answered
@@ -155,16 +160,24 @@ stdout_lines:
   returned: when C(mlflow demo) was run
   type: list
   elements: str
+  sample:
+    - Connecting to MLflow server at https://mlflow.example.org... connected!
+    - ' View experiment at: https://mlflow.example.org/#/experiments/4'
+    - done!
 stderr_lines:
   description: What C(mlflow demo) complained about.
   returned: when C(mlflow demo) was run
   type: list
   elements: str
+  sample:
+    - '2026/11/23 07:58:04 INFO mlflow.demo: Generating demo data for ''DemoFeature.PROMPTS'''
+    - '2026/11/23 07:58:24 INFO mlflow.demo: Generating demo data for ''DemoFeature.TRACES'''
+    - '2026/11/23 07:58:54 INFO mlflow.demo: Generating demo data for ''DemoFeature.CUSTOM_VIEW'''
 elapsed:
   description: Seconds that the module took.
   returned: always
   type: float
-  sample: 58.2
+  sample: 228.6
 reason:
   description:
     - The cause of a failure. Those of M(mlops.mlflow_aws.mlflow_health), and V(unsupported_version),
@@ -172,7 +185,7 @@ reason:
       V(upload_failed), V(timeout), V(demo_failed), V(incomplete), V(bad_log).
   returned: failure
   type: str
-  sample: version_skew
+  sample: connection_refused
 """
 
 import time

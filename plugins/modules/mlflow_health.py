@@ -58,6 +58,7 @@ options:
       - Seconds between two attempts.
     type: int
     default: 5
+    aliases: [wait_delay]
   patience:
     description:
       - Seconds for which causes are tolerated that waiting hardly ever heals.
@@ -67,6 +68,12 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_demo
+    description: Fills the server, and proves that it can be used.
+  - module: mlops.mlflow_aws.ecs_express_service
+    description: Makes the service that the server runs in.
+  - name: MLflow's tracking server
+    description: How it is set up, its artifact store and its login.
+    link: https://mlflow.org/docs/latest/self-hosting/architecture/tracking-server/
 extends_documentation_fragment:
   - mlops.mlflow_aws.mlflow_connection
   - amazon.aws.common.modules
@@ -91,16 +98,22 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: Wait until the server and its database answer
+- name: Wait until the server answers, whoever may log in to it
   mlops.mlflow_aws.mlflow_health:
     tracking_uri: https://mlflow.example.org
+    check_database: false
+
+- name: Wait until its database answers too
+  mlops.mlflow_aws.mlflow_health:
+    tracking_uri: https://mlflow.example.org
+    login_secret_arn: mlflow/login
 
 - name: Wait until a new deployment can be used, artifacts included
   mlops.mlflow_aws.mlflow_health:
-    tracking_uri: "{{ ecs_express_url }}"
+    tracking_uri: https://mlflow.example.org
     login_secret_arn: mlflow/login
     check_artifacts: true
-    artifact_bucket: mlflow-artifacts-123456789012-eu-central-1
+    artifact_bucket: tracking-artifacts-123456789012-eu-central-1
     expected_version: 3.17.2
     wait_timeout: 1800
   register: mlflow
@@ -136,17 +149,17 @@ latency_ms:
   description: Milliseconds that C(/health) took, connection included.
   returned: success
   type: float
-  sample: 23.4
+  sample: 641.3
 elapsed:
   description: Seconds waited.
   returned: always
   type: float
-  sample: 71.3
+  sample: 1.8
 attempts:
   description: Number of attempts.
   returned: always
   type: int
-  sample: 8
+  sample: 1
 history:
   description: Every cause met on the way, in order.
   returned: always
@@ -156,16 +169,18 @@ history:
     after:
       description: Seconds from the start.
       type: float
+      returned: always
+      sample: 0.2
     reason:
       description: As RV(reason).
       type: str
+      returned: always
+      sample: connection_refused
     message:
       description: The cause as a sentence.
       type: str
-  sample:
-    - after: 0.1
-      reason: dns
-      message: "The name mlflow.example.org does not resolve (yet): Name or service not known."
+      returned: always
+      sample: 'http://mlflow.example.org refuses connections: nothing listens there.'
 database_ok:
   description: V(true) when the database was asked and answered, V(none) when it was not asked.
   returned: success
@@ -180,7 +195,7 @@ probe:
   description: Name that the probe artifact had. V(none) when none was stored.
   returned: success
   type: str
-  sample: _probe/0f3f1f1e6f0a4a7a8e8d6d6b0e3d5b0c.txt
+  sample: _probe/7e63cfff582146b3bc55824915176d95.txt
 store_type:
   description: Kind of the server's metadata store, V(none) when the server does not tell it.
   returned: success
@@ -289,7 +304,7 @@ def main() -> None:
             "artifact_prefix": {"type": "str", "default": ""},
             "expected_version": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 600},
-            "delay": {"type": "int", "default": 5},
+            "delay": {"type": "int", "default": 5, "aliases": ["wait_delay"]},
             "patience": {"type": "int", "default": 15},
         },
         supports_check_mode=True,

@@ -72,12 +72,16 @@ options:
     default: present
   workspace:
     description:
-      - Workspace of the resource, on a server with workspaces. By default that is the one called C(default).
+      - Workspace of the resource, on a server with workspaces. By default that is the one called V(default).
     type: str
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_user
+    description: Makes the user.
+  - name: MLflow's basic authentication
+    description: What each permission allows.
+    link: https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/
 extends_documentation_fragment:
   - mlops.mlflow_aws.mlflow_connection
   - amazon.aws.common.modules
@@ -134,7 +138,7 @@ permission:
   type: str
   sample: EDIT
 previous:
-  description: That before the task.
+  description: That before the task, V(none) if there was none.
   returned: success
   type: str
   sample: READ
@@ -142,7 +146,7 @@ resource_id:
   description: Id by which MLflow keeps it. Empty when there is no such resource.
   returned: success
   type: str
-  sample: "3"
+  sample: '2'
 reason:
   description:
     - "The cause of a failure. Those of M(mlops.mlflow_aws.mlflow_user), and V(no_user), V(no_resource), V(wrong_kind)
@@ -150,7 +154,7 @@ reason:
       has no such permissions)."
   returned: failure
   type: str
-  sample: no_resource
+  sample: connection_refused
 """
 
 from ansible.module_utils.common.warnings import warn

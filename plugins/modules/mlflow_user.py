@@ -65,7 +65,12 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.mlflow_permission
+    description: Says what the user may do.
   - module: mlops.mlflow_aws.secretsmanager_secret
+    description: Makes the password.
+  - name: MLflow's basic authentication
+    description: How users log in.
+    link: https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/
 extends_documentation_fragment:
   - mlops.mlflow_aws.mlflow_connection
   - amazon.aws.common.modules
@@ -136,14 +141,17 @@ user:
     id:
       description: Number of the user on the server, V(none) for one that check mode would create.
       type: int
-      sample: 2
+      returned: always
+      sample: 3
     username:
       description: Name.
       type: str
+      returned: always
       sample: ana
     is_admin:
       description: Whether the user is an administrator.
       type: bool
+      returned: always
       sample: false
 password_changed:
   description: Whether the user got another password, or its first one.
@@ -159,7 +167,7 @@ reason:
     - Where the server cannot be reached, those of M(mlops.mlflow_aws.mlflow_health).
   returned: failure
   type: str
-  sample: login_rejected
+  sample: connection_refused
 """
 
 import typing

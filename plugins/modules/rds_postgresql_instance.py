@@ -108,7 +108,7 @@ options:
     type: str
   master_username:
     description:
-      - Name of the master user; by default the member C(username) of the secret. Cannot be changed later.
+      - Name of the master user; by default the member V(username) of the secret. Cannot be changed later.
     type: str
   master_user_secret_arn:
     description:
@@ -210,7 +210,12 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.rds_instance
+    description: Manages instances of all engines.
   - module: mlops.mlflow_aws.secretsmanager_secret
+    description: Makes the master password.
+  - name: Amazon RDS for PostgreSQL
+    description: The user guide.
+    link: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html
 attributes:
   check_mode:
     support: full
@@ -241,9 +246,11 @@ EXAMPLES = r"""
     db_subnet_group_name: mlflow
     vpc_security_group_ids: [sg-0123456789abcdef0]
     db_name: mlflow
-    master_user_secret_arn: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/database-a1B2c3
+    master_user_secret_arn: arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-a1B2c3
     backup_retention_period: 7
     deletion_protection: true
+    tags:
+      Project: mlflow
     wait: false
 
 - name: Wait for it
@@ -264,8 +271,9 @@ RETURN = r"""
 instance:
   description:
     - The instance as RDS describes it, in snake case. In check mode, one that does not exist yet has no endpoint.
-  returned: when state is not V(absent)
+    - What RDS tells beyond these keys is there too.
   type: dict
+  returned: when state is not V(absent)
   contains:
     db_instance_identifier:
       description: Name.
@@ -277,11 +285,229 @@ instance:
       type: str
       returned: when the instance exists, or would be created
       sample: arn:aws:rds:eu-central-1:123456789012:db:mlflow
+    db_instance_class:
+      description: Class.
+      type: str
+      returned: when the instance exists
+      sample: db.t4g.micro
     db_instance_status:
-      description: Status.
+      description: Status, V(available) when it can be used.
       type: str
       returned: when the instance exists, or would be created
-      sample: available
+      sample: creating
+    db_name:
+      description: The database that was created with it.
+      type: str
+      returned: when the instance exists
+      sample: mlflow
+    db_instance_port:
+      description: Of a cluster's member, its port. See RV(instance.endpoint.port).
+      type: int
+      returned: when the instance exists
+      sample: 0
+    dbi_resource_id:
+      description: Id that never changes, as in IAM policies for C(rds-db:connect).
+      type: str
+      returned: when the instance exists
+      sample: db-617273BD1B274ECD9E34
+    engine:
+      description: V(postgres).
+      type: str
+      returned: when the instance exists
+      sample: postgres
+    engine_version:
+      description: Full version of PostgreSQL.
+      type: str
+      returned: when the instance exists
+      sample: '16.14'
+    license_model:
+      description: Licence of the engine.
+      type: str
+      returned: when the instance exists
+      sample: postgresql-license
+    master_username:
+      description: Name of the master user.
+      type: str
+      returned: when the instance exists
+      sample: mlflow
+    instance_create_time:
+      description: When it was created.
+      type: str
+      returned: when the instance exists
+      sample: '2026-11-23T07:56:16.261000+00:00'
+    latest_restorable_time:
+      description: Up to when it can be restored.
+      type: str
+      returned: when the instance exists
+      sample: '2026-11-23T07:56:16.261000+00:00'
+    allocated_storage:
+      description: Storage in GiB.
+      type: int
+      returned: when the instance exists
+      sample: 20
+    max_allocated_storage:
+      description: Up to how many GiB storage grows by itself.
+      type: int
+      returned: when the instance exists
+      sample: 100
+    storage_type:
+      description: Type of storage.
+      type: str
+      returned: when the instance exists
+      sample: gp3
+    storage_throughput:
+      description: Throughput of V(gp3) storage in MiB per second.
+      type: int
+      returned: when the instance exists
+      sample: 0
+    storage_encrypted:
+      description: Whether storage is encrypted.
+      type: bool
+      returned: when the instance exists
+      sample: true
+    is_storage_config_upgrade_available:
+      description: Whether its file system could be a newer one.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    availability_zone:
+      description: Where it is.
+      type: str
+      returned: when the instance exists
+      sample: eu-central-1a
+    multi_az:
+      description: Whether there is a standby.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    publicly_accessible:
+      description: Whether it has a public address.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    network_type:
+      description: V(IPV4) or V(DUAL).
+      type: str
+      returned: when the instance exists
+      sample: IPV4
+    backup_retention_period:
+      description: For how many days automated backups are kept.
+      type: int
+      returned: when the instance exists
+      sample: 7
+    backup_target:
+      description: Where they are kept.
+      type: str
+      returned: when the instance exists
+      sample: region
+    preferred_backup_window:
+      description: Daily time of backups in UTC.
+      type: str
+      returned: when the instance exists
+      sample: 03:00-04:00
+    preferred_maintenance_window:
+      description: Weekly time of maintenance in UTC.
+      type: str
+      returned: when the instance exists
+      sample: sun:05:00-sun:06:00
+    deletion_protection:
+      description: Whether it is protected against deletion.
+      type: bool
+      returned: when the instance exists
+      sample: true
+    auto_minor_version_upgrade:
+      description: Whether RDS upgrades to new minor versions by itself.
+      type: bool
+      returned: when the instance exists
+      sample: true
+    copy_tags_to_snapshot:
+      description: Whether snapshots get its tags.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    ca_certificate_identifier:
+      description: Certificate authority of the server's certificate.
+      type: str
+      returned: when the instance exists
+      sample: rds-ca-rsa2048-g1
+    iam_database_authentication_enabled:
+      description: Whether users may log in by IAM.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    performance_insights_enabled:
+      description: Whether Performance Insights is on.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    performance_insights_retention_period:
+      description: For how many days its data is kept.
+      type: int
+      returned: when the instance exists
+      sample: 7
+    monitoring_interval:
+      description: Seconds between two points of enhanced monitoring, V(0) if it is off.
+      type: int
+      returned: when the instance exists
+      sample: 0
+    promotion_tier:
+      description: Rank among replicas of a cluster.
+      type: int
+      returned: when the instance exists
+      sample: 1
+    customer_owned_ip_enabled:
+      description: Whether it has an address of an Outpost.
+      type: bool
+      returned: when the instance exists
+      sample: false
+    db_security_groups:
+      description: Always empty in a VPC.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      sample: []
+    read_replica_db_instance_identifiers:
+      description: Names of its read replicas.
+      type: list
+      elements: str
+      returned: when the instance exists
+      sample: []
+    read_replica_db_cluster_identifiers:
+      description: Names of clusters that replicate it.
+      type: list
+      elements: str
+      returned: when the instance exists
+      sample: []
+    status_infos:
+      description: Status of replication.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      sample: []
+    domain_memberships:
+      description: Active Directory domains that it has joined.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      sample: []
+    enabled_cloudwatch_logs_exports:
+      description: Logs that go to CloudWatch.
+      type: list
+      elements: str
+      returned: when the instance exists
+      sample: []
+    processor_features:
+      description: Number of cores and threads, where they differ from those of the class.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      sample: []
+    associated_roles:
+      description: Roles that it uses.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      sample: []
     endpoint:
       description: Address and port.
       type: dict
@@ -297,11 +523,135 @@ instance:
           type: int
           returned: always
           sample: 5432
-    engine_version:
-      description: Full version of PostgreSQL.
-      type: str
+        hosted_zone_id:
+          description: The DNS zone of the host name.
+          type: str
+          returned: when the instance exists
+          sample: Z2R2ITUGPM61AM
+    vpc_security_groups:
+      description: Security groups.
+      type: list
+      elements: dict
       returned: when the instance exists
-      sample: "16.8"
+      contains:
+        vpc_security_group_id:
+          description: Id.
+          type: str
+          returned: always
+          sample: sg-0123456789abcdef0
+        status:
+          description: V(active), or what is under way.
+          type: str
+          returned: when the instance exists
+          sample: active
+    db_parameter_groups:
+      description: Parameter groups.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      contains:
+        db_parameter_group_name:
+          description: Name.
+          type: str
+          returned: always
+          sample: default.postgres16
+        parameter_apply_status:
+          description: V(in-sync), or what is under way, such as V(pending-reboot).
+          type: str
+          returned: when the instance exists
+          sample: in-sync
+    option_group_memberships:
+      description: Option groups.
+      type: list
+      elements: dict
+      returned: when the instance exists
+      contains:
+        option_group_name:
+          description: Name.
+          type: str
+          returned: always
+          sample: default:postgres-16
+        status:
+          description: V(in-sync), or what is under way.
+          type: str
+          returned: always
+          sample: in-sync
+    db_subnet_group:
+      description: The DB subnet group.
+      type: dict
+      returned: when the instance exists
+      contains:
+        db_subnet_group_name:
+          description: Name.
+          type: str
+          returned: always
+          sample: mlflow
+        db_subnet_group_arn:
+          description: ARN.
+          type: str
+          returned: when the instance exists
+          sample: arn:aws:rds:eu-central-1:123456789012:subgrp:mlflow
+        db_subnet_group_description:
+          description: Description.
+          type: str
+          returned: when the instance exists
+          sample: examples
+        vpc_id:
+          description: Id of the VPC.
+          type: str
+          returned: when the instance exists
+          sample: vpc-00000001
+        subnet_group_status:
+          description: V(Complete) when it can be used.
+          type: str
+          returned: when the instance exists
+          sample: Complete
+        subnets:
+          description: Its subnets.
+          type: list
+          elements: dict
+          returned: when the instance exists
+          contains:
+            subnet_identifier:
+              description: Id.
+              type: str
+              returned: always
+              sample: subnet-00000001
+            subnet_status:
+              description: V(Active) when it can be used.
+              type: str
+              returned: always
+              sample: Active
+            subnet_availability_zone:
+              description: Its availability zone.
+              type: dict
+              returned: always
+              contains:
+                name:
+                  description: Name.
+                  type: str
+                  returned: always
+                  sample: eu-central-1a
+            subnet_outpost:
+              description: Its Outpost, if it is in one.
+              type: dict
+              returned: when the instance exists
+              sample: {}
+    certificate_details:
+      description: The server's certificate.
+      type: dict
+      returned: when the instance exists
+      contains:
+        ca_identifier:
+          description: Its authority.
+          type: str
+          returned: always
+          sample: rds-ca-rsa2048-g1
+        valid_till:
+          description: Until when it is valid.
+          type: str
+          returned: always
+          sample: '2061-01-01T00:00:00+00:00'
     pending_modified_values:
       description: What RDS will change, without the password.
       type: dict
@@ -310,7 +660,7 @@ instance:
     tags:
       description: Tags.
       type: dict
-      returned: always
+      returned: when the instance exists, or would be created
       sample: {Project: mlflow}
 """
 

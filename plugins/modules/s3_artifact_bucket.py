@@ -72,6 +72,12 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.s3_bucket
+    description: Manages buckets with all of S3, without check mode.
+  - module: mlops.mlflow_aws.mlflow_health
+    description: Proves that the server stores its artifacts in the bucket.
+  - name: Security best practices for Amazon S3
+    description: Why the bucket is set up as it is.
+    link: https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
 attributes:
   check_mode:
     support: full
@@ -168,7 +174,7 @@ bucket:
           description: The KMS key, empty for the account's default and for V(AES256).
           type: str
           returned: always
-          sample: ""
+          sample: ''
         bucket_key_enabled:
           description: Whether S3 asks KMS for a key per bucket.
           type: bool
@@ -183,7 +189,19 @@ bucket:
       description: The bucket policy.
       type: dict
       returned: always
-      sample: {Version: "2012-10-17", Statement: []}
+      sample:
+        Version: '2012-10-17'
+        Statement:
+          - Sid: DenyInsecureTransport
+            Effect: Deny
+            Principal: '*'
+            Action: s3:*
+            Resource:
+              - arn:aws:s3:::mlflow-artifacts-123456789012-eu-central-1
+              - arn:aws:s3:::mlflow-artifacts-123456789012-eu-central-1/*
+            Condition:
+              Bool:
+                aws:SecureTransport: 'false'
     object_ownership:
       description: Object ownership.
       type: str
@@ -194,7 +212,13 @@ bucket:
       type: list
       elements: dict
       returned: always
-      sample: []
+      sample:
+        - id: abort-incomplete-multipart-uploads
+          status: Enabled
+          filter:
+            prefix: ''
+          abort_incomplete_multipart_upload:
+            days_after_initiation: 7
     tags:
       description: Tags.
       type: dict

@@ -76,7 +76,7 @@ options:
     description:
       - The value of a new secret, as text or as a dictionary that becomes JSON.
       - Ansible hides each member of a dictionary from all output, short ones like a user name included, wherever they
-        appear. Convert it with C(to_json) to hide only the whole.
+        appear. Convert it with P(ansible.builtin.to_json#filter) to hide only the whole.
     type: json
   rotate:
     description:
@@ -90,9 +90,9 @@ options:
     description:
       - Gives an existing secret a new value in two steps, between which what the secret opens can be told. Nothing else
         of the secret is changed then.
-      - V(create) keeps a second value beside the current one, with the staging label C(AWSPENDING). It is made as with
+      - V(create) keeps a second value beside the current one, with the staging label V(AWSPENDING). It is made as with
         O(rotate=true), and one that is there already is kept.
-      - V(promote) makes that value the current one. The one before stays readable as C(AWSPREVIOUS).
+      - V(promote) makes that value the current one. The one before stays readable as V(AWSPREVIOUS).
       - V(discard) forgets it.
       - Each can be repeated. With no value pending, V(promote) and V(discard) do nothing.
     type: str
@@ -110,7 +110,15 @@ options:
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
+  - module: mlops.mlflow_aws.secretsmanager_secret_info
+    description: Reads a secret.
   - module: mlops.mlflow_aws.rds_postgresql_instance
+    description: Reads its master password from such a secret.
+  - module: mlops.mlflow_aws.mlflow_user
+    description: Reads passwords from such secrets.
+  - name: AWS Secrets Manager
+    description: The user guide, on versions and staging labels.
+    link: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 attributes:
   check_mode:
     support: full
@@ -134,6 +142,9 @@ EXAMPLES = r"""
 - name: Master password of the database, made once
   mlops.mlflow_aws.secretsmanager_secret:
     name: mlflow/database
+    description: Master user of the database
+    tags:
+      Project: mlflow
     generate:
       template:
         username: mlflow
@@ -182,25 +193,25 @@ secret:
   type: dict
   contains:
     arn:
-      description: ARN of the secret. For a new one in check mode it ends with C(-??????).
+      description: ARN of the secret. For a new one in check mode it ends with V(-??????).
       type: str
       returned: always
-      sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/database-a1B2c3
+      sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/users/ana-da7933
     name:
       description: Name of the secret.
       type: str
       returned: always
-      sample: mlflow/database
+      sample: mlflow/users/ana
     version_id:
       description: Id of the current version.
       type: str
       returned: always
-      sample: 11111111-2222-3333-4444-555555555555
+      sample: 57a22b7e-f3a0-4358-a94f-f7832e19981b
     pending_version_id:
       description: Id of the version that is about to become the current one, empty if there is none.
       type: str
       returned: with O(pending)
-      sample: ""
+      sample: 8c68db5e-936e-440a-ae08-28062aa92074
     description:
       description: Description.
       type: str
@@ -210,7 +221,7 @@ secret:
       description: The KMS key, empty for the account's default.
       type: str
       returned: always
-      sample: ""
+      sample: ''
     tags:
       description: Tags.
       type: dict
@@ -220,7 +231,7 @@ secret:
       description: When the secret was created.
       type: str
       returned: when it existed before
-      sample: "2026-03-01T12:00:00+00:00"
+      sample: '2026-11-23T07:55:59+00:00'
 generated:
   description: Whether a value was generated.
   returned: when state is V(present)

@@ -28,6 +28,10 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: mlops.mlflow_aws.secretsmanager_secret
+    description: Makes and changes secrets.
+  - name: AWS Secrets Manager
+    description: The user guide.
+    link: https://docs.aws.amazon.com/secretsmanager/latest/userguide/intro.html
 attributes:
   check_mode:
     support: full
@@ -69,7 +73,7 @@ secrets:
       description: ARN of the secret.
       type: str
       returned: always
-      sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/login-a1B2c3
+      sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/login-b76c67
     name:
       description: Name of the secret.
       type: str
@@ -79,7 +83,7 @@ secrets:
       description: Id of the current version.
       type: str
       returned: always
-      sample: 11111111-2222-3333-4444-555555555555
+      sample: 8dc00472-767b-4ee6-94b7-81fee38d9ef2
     description:
       description: Description.
       type: str
@@ -89,17 +93,17 @@ secrets:
       description: The KMS key, empty for the account's default.
       type: str
       returned: always
-      sample: ""
+      sample: ''
     tags:
       description: Tags.
       type: dict
       returned: always
-      sample: {MlflowName: mlflow}
+      sample: {Project: mlflow}
     created_date:
       description: When the secret was created.
       type: str
       returned: always
-      sample: "2026-03-01T12:00:00+00:00"
+      sample: '2026-11-23T07:55:06+00:00'
     members:
       description: The members of its value, empty where the value is no JSON object.
       returned: with O(show_value=true)

@@ -99,6 +99,15 @@ def attribute_table(attributes: Doc) -> str:
     return "\n".join(lines)
 
 
+def neighbour(item: Doc) -> str:
+    """One entry of seealso."""
+    if "link" in item:
+        what = f"[{item['name']}]({item['link']})"
+    else:
+        what = markdown(f"M({item['module']})") if "module" in item else f"`{item['plugin']}`"
+    return f"{what}: {markdown(item['description'])}" if item.get("description") else what
+
+
 def page(name: str, kind: str, entry: Doc) -> str:
     """One page."""
     doc = entry["doc"]
@@ -114,6 +123,8 @@ def page(name: str, kind: str, entry: Doc) -> str:
         parts += ["## Attributes", attribute_table(doc["attributes"])]
     if doc.get("notes"):
         parts += ["## Notes", "\n".join(f"- {markdown(note)}" for note in doc["notes"])]
+    if doc.get("seealso"):
+        parts += ["## See also", "\n".join(f"- {neighbour(item)}" for item in doc["seealso"])]
     if entry.get("examples"):
         parts += ["## Examples", f"```yaml\n{entry['examples'].strip()}\n```"]
     if entry.get("return"):

@@ -421,15 +421,26 @@ def _given(settings: dict[str, typing.Any]) -> dict[str, typing.Any]:
 def _predict(clients: Clients, wanted: Wanted) -> dict[str, typing.Any]:
     who = who_am_i(clients.sts)
     region = clients.rds.meta.region_name
-    predicted = {key: value for key, value in wanted.settings.items() if key != "port"}
-    return {
-        **predicted,
-        "db_instance_identifier": wanted.name,
-        "db_instance_arn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{wanted.name}",
-        "db_instance_status": "creating",
-        "engine": "postgres",
-        "tags": {key: str(value) for key, value in (wanted.tags or {}).items()},
+    nested: dict[str, typing.Callable[[typing.Any], typing.Any]] = {
+        "DBSubnetGroup": lambda name: {"DBSubnetGroupName": name},
+        "VpcSecurityGroups": lambda groups: [{"VpcSecurityGroupId": group} for group in groups],
+        "DBParameterGroups": lambda name: [{"DBParameterGroupName": name}],
     }
+    settings = {
+        SETTINGS[option].shown: value
+        for option, value in wanted.settings.items()
+        if value is not None and option != "port"
+    }
+    return shape(
+        {
+            **{key: nested[key](value) if key in nested else value for key, value in settings.items()},
+            "DBInstanceIdentifier": wanted.name,
+            "DBInstanceArn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{wanted.name}",
+            "DBInstanceStatus": "creating",
+            "Engine": "postgres",
+            "TagList": tags_to_aws(wanted.tags),
+        }
+    )
 
 
 def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:

@@ -1,0 +1,425 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the EXAMPLES of all modules and filters, against a local AWS and an MLflow server; keeps what came of each task.
+
+A process of its own (``python examples.py FOLDER``), as templates need Ansible's controller, and modules must not share
+a process with it. The examples run as they are documented, but for:
+
+- ``Story.given``: values that only a real account has, such as the random end of a secret's ARN, are replaced;
+- ``PACE``: options that say how long to wait between two looks are set, where an example leaves them to the default,
+  as the local AWS's minutes are short;
+- ``state: absent`` comes last, so that the examples of one module can use what those of another have made.
+
+Each task that runs a module is run in check mode, then really, then once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from dataclasses import field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import boto3
+from ansible.module_utils.common import warnings as ansible_warnings
+from ansible.module_utils.testing import patch_module_args
+from express import EXECUTION_POLICY
+from express import INFRASTRUCTURE_POLICY
+from harness import ROOT
+from harness import SOFTWARE
+from harness import LocalAws
+from servers import MlflowServer
+from servers import free_port
+from servers import packages
+
+COLLECTION = "mlops.mlflow_aws"
+# What the examples' ARNs say.
+REGION, ACCOUNT = "eu-central-1", "123456789012"
+SCALE = 240
+VERSION = "3.17.2"
+PACE = {"wait_delay": 1, "delay": 1, "settle_time": 0}
+# Not run once more: what they say of themselves in the attribute "idempotent".
+EACH_TIME = ("force_new_deployment", "rotate")
+# Of roles, whose tasks each begin with it.
+ACTIONS = ("role_variables",)
+TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
+# Modules that ask a server, with what they need besides its address.
+NOBODY: dict[str, Doc] = {
+    "mlflow_health": {"wait_timeout": 2, "delay": 1},
+    "mlflow_demo": {},
+    "mlflow_user": {"name": "ana"},
+    "mlflow_permission": {"user": "ana", "resource": "churn", "permission": "READ"},
+}
+KEYWORDS = {"name", "register", "no_log", "vars"}
+Doc = dict[str, Any]
+
+
+@dataclass
+class Story:
+    """Modules whose examples use the same things.
+
+    Attributes:
+        modules: in the order of their examples.
+        given: what stands in an example, and what is put in its place.
+        variables: those that an example takes for granted.
+    """
+
+    modules: tuple[str, ...]
+    given: dict[str, str] = field(default_factory=dict)
+    variables: Doc = field(default_factory=dict)
+
+
+class ExampleAws(LocalAws):
+    """A local AWS in the region of the examples, whose user exports what users export."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, present_user=True)
+
+    def up(self, scale: float = SCALE) -> None:
+        """Start it."""
+        arguments = ("--scale", str(scale), "--runtimes", str(SOFTWARE / "runtimes"), "--region", REGION)
+        self.info = self._run("up", *arguments, "--account", ACCOUNT)
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """A client of the account's root."""
+        return super().client(service, region)
+
+
+# ---- what must be there before
+
+
+def aws_story(aws: ExampleAws) -> Story:
+    """Account, roles, bucket and database."""
+    ec2 = aws.client("ec2")
+    subnets = [item["SubnetId"] for item in ec2.describe_subnets()["Subnets"]]
+    aws.client("rds").create_db_subnet_group(
+        DBSubnetGroupName="mlflow", DBSubnetGroupDescription="examples", SubnetIds=subnets
+    )
+    group = ec2.create_security_group(GroupName="mlflow-database", Description="examples")["GroupId"]
+    secret = json.dumps({"username": "mlflow", "password": "made-up-for-the-examples-0001"})
+    arn = aws.client("secretsmanager").create_secret(Name="tracking/database", SecretString=secret)["ARN"]
+    aws.client("s3").create_bucket(Bucket="our-models", CreateBucketConfiguration={"LocationConstraint": REGION})
+    modules = ("aws_caller_context", "iam_service_linked_role", "iam_service_role", "s3_artifact_bucket")
+    return Story(
+        (*modules, "rds_postgresql_instance"),
+        {
+            "sg-0123456789abcdef0": group,
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking/database-a1B2c3": arn,
+        },
+    )
+
+
+def express_story(aws: ExampleAws) -> Story:
+    """The services of Express Mode."""
+    iam = aws.client("iam")
+    for name, service, policy in (
+        ("infrastructure", "ecs", INFRASTRUCTURE_POLICY),
+        ("execution", "ecs-tasks", EXECUTION_POLICY),
+        ("task", "ecs-tasks", ""),
+    ):
+        trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam.create_role(RoleName=f"tracking-{name}-role", AssumeRolePolicyDocument=document)
+        if policy:
+            iam.attach_role_policy(RoleName=f"tracking-{name}-role", PolicyArn=policy)
+    read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="tracking-execution-role",
+        PolicyName="secrets",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [read]}),
+    )
+    secret = json.dumps({"password": "made-up-for-the-examples-0002"})
+    arn = aws.client("secretsmanager").create_secret(Name="tracking", SecretString=secret)["ARN"]
+    aws.client("logs").create_log_group(logGroupName="/ecs/default/tracking")
+    return Story(
+        ("ecs_express_service", "ecs_express_allow_list", "ecs_express_service_info"),
+        {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn},
+    )
+
+
+def mlflow_story(aws: ExampleAws, server: MlflowServer, folder: Path) -> Story:
+    """The server, its logins, users and permissions."""
+    login = json.dumps({"username": "admin", "password": server.password})
+    aws.client("secretsmanager").create_secret(
+        Name="mlflow/login",
+        Description="The administrator's login",
+        SecretString=login,
+        Tags=[{"Key": "Project", "Value": "mlflow"}],
+    )
+    return Story(
+        (
+            "mlflow_health",
+            "mlflow_user",
+            "secretsmanager_secret",
+            "secretsmanager_secret_info",
+            "mlflow_permission",
+            "mlflow_demo",
+        ),
+        {
+            "https://mlflow.example.org": server.url,
+            "https://localhost:8443": server.url,
+            "/etc/ssl/my-ca.pem": aws.info["ca_bundle"],
+            f"/opt/mlflow-{VERSION}": str(SOFTWARE / "clients" / VERSION),
+            "/home/me/.cache": str(folder / "cache"),
+            "a-made-up-password": server.password,
+            "/tmp/mlflow-demo.log": str(folder / "demo.log"),
+        },
+        {"bobs_first_password": "made-up-for-the-examples-0003"},
+    )
+
+
+def before_users(server: MlflowServer) -> None:
+    """Somebody who can leave."""
+    body = {"username": "carl", "password": "made-up-for-the-examples-0004"}
+    assert server.call("POST", "/api/2.0/mlflow/users/create", body) == 200
+
+
+def before_permissions(server: MlflowServer, teller: Teller) -> None:
+    """Users exist by now; the experiments, a model, and a permission to take away."""
+    for name in ("first", "churn", "third"):
+        assert server.call("POST", "/api/2.0/mlflow/experiments/create", {"name": name}) == 200
+    assert server.call("POST", "/api/2.0/mlflow/registered-models/create", {"name": "churn-classifier"}) == 200
+    login = {"tracking_uri": server.url, "username": "admin", "password": server.password}
+    granted = {**login, "user": "bob", "resource_id": "3", "permission": "READ"}
+    assert teller.workers.submit(execute, "mlflow_permission", granted, False).result()["changed"]
+
+
+# ---- running
+
+
+def documented(name: str, constant: str = "EXAMPLES") -> str:
+    """A part of a plugin's documentation."""
+    for kind in ("modules", "filter"):
+        if (ROOT / f"plugins/{kind}/{name}.py").exists():
+            return str(getattr(importlib.import_module(plugin(name, kind)), constant))
+    raise AssertionError(f"There is no {name}.")
+
+
+def plugin(name: str, kind: str = "modules") -> str:
+    """The name to import it by."""
+    return f"ansible_collections.{COLLECTION}.plugins.{kind}.{name}"
+
+
+def names(kind: str) -> list[str]:
+    """The plugins of a kind."""
+    return sorted(path.stem for path in (ROOT / "plugins" / kind).glob("*.py"))
+
+
+def execute(name: str, arguments: Doc, check: bool) -> Doc:
+    """Run a module in this process, as Ansible does; its result, without the arguments that it echoes."""
+    out = io.StringIO()
+    whole = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+    with patch_module_args(whole), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        importlib.import_module(plugin(name)).main()
+    ansible_warnings._global_warnings.clear()
+    ansible_warnings._global_deprecations.clear()
+    result: Doc = json.loads(out.getvalue())
+    result.pop("invocation", None)
+    return result
+
+
+class Teller:
+    """Runs the examples of one story; the modules in a process that has no controller in it."""
+
+    lock = threading.Lock()
+
+    def __init__(self, workers: ProcessPoolExecutor) -> None:
+        self.workers = workers
+        self.told: list[Doc] = []
+
+    def tell(self, story: Story, before: dict[str, Callable[[], None]]) -> None:
+        """Run everything."""
+        last: list[tuple[str, Doc, Doc]] = []
+        for name in story.modules:
+            before.get(name, lambda: None)()
+            variables = dict(story.variables)
+            for task in self.tasks(name):
+                _called, arguments = action(task)
+                if str(arguments.get("state")) == "absent":
+                    last.append((name, task, variables))
+                else:
+                    self.run(story, name, task, variables)
+        for name, task, variables in reversed(last):
+            self.run(story, name, task, variables)
+
+    def fail(self) -> None:
+        """Run modules where nobody answers: some keys are there in a failure only."""
+        nobody = {"tracking_uri": f"http://127.0.0.1:{free_port()}", "token": "made-up-for-the-examples-0005"}
+        for name, more in NOBODY.items():
+            result = self.workers.submit(execute, name, {**nobody, **more}, False).result()
+            assert result["failed"], name
+            self.told.append({"example_of": "", "task": "", "module": f"{COLLECTION}.{name}", "failure": result})
+
+    def tasks(self, name: str) -> list[Doc]:
+        """The examples of a plugin; their templates are trusted, as those of a playbook."""
+        from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+        from ansible.template import trust_as_template  # noqa: PLC0415
+
+        return list(DataLoader().load(trust_as_template(documented(name)), f"/{name}"))
+
+    def template(self, value: Any, variables: Doc) -> Any:
+        """Fill in the variables."""
+        from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+        from ansible.template import Templar  # noqa: PLC0415
+
+        with self.lock:
+            templated = Templar(loader=DataLoader(), variables=variables).template(value)
+            # Without the controller's tags.
+            return json.loads(json.dumps(templated, default=str))
+
+    def holds(self, condition: str, variables: Doc) -> bool:
+        """Whether a condition does."""
+        from ansible.parsing.dataloader import DataLoader  # noqa: PLC0415
+        from ansible.template import Templar  # noqa: PLC0415
+
+        with self.lock:
+            return bool(Templar(loader=DataLoader(), variables=variables).evaluate_conditional(condition))
+
+    def run(self, story: Story, example_of: str, task: Doc, variables: Doc) -> None:
+        """Run one task, and keep what came of it."""
+        called, raw = action(task)
+        entry: Doc = {"example_of": example_of, "task": str(task["name"]), "module": called}
+        self.told.append(entry)
+        try:
+            known = {**variables, **self.template(task.get("vars") or {}, variables)}
+            self._run(story, entry, task, raw, known)
+        except Exception as error:
+            entry["problem"] = f"{type(error).__name__}: {error}"
+        if "register" in task and "first" in entry:
+            variables[str(task["register"])] = entry["first"]
+
+    def _run(self, story: Story, entry: Doc, task: Doc, raw: Doc, known: Doc) -> None:
+        from ansible.template import trust_as_template  # noqa: PLC0415
+
+        called = entry["module"]
+        if called in TEMPLATED:
+            conditions = raw.pop("that", [])
+            for condition in [conditions] if isinstance(conditions, str) else conditions:
+                if not self.holds(condition, known):
+                    entry["problem"] = f"not {condition}"
+            shown = trust_as_template("{{ " + str(raw["var"]) + " }}") if "var" in raw else raw.get("msg", "")
+            entry["value"] = self.template(shown, known)
+            return
+        name = called.removeprefix(f"{COLLECTION}.")
+        arguments = replaced(self.template(raw, known), story.given)
+        options = options_of(name)
+        arguments = {**{key: value for key, value in PACE.items() if key in options}, **arguments}
+        entry["arguments"] = arguments
+        for how in ("check", "first", "again"):
+            if how == "again" and any(arguments.get(option) for option in EACH_TIME):
+                continue
+            entry[how] = self.workers.submit(execute, name, arguments, how == "check").result()
+            if entry[how].get("failed"):
+                entry["problem"] = f"{how}: {entry[how]['msg']}"
+                return
+
+
+def action(task: Doc) -> tuple[str, Doc]:
+    """The module of a task and its arguments."""
+    [called] = set(task) - KEYWORDS
+    return str(called), dict(task[called] or {})
+
+
+def options_of(name: str) -> Doc:
+    """The options that a module's own documentation names."""
+    import yaml  # noqa: PLC0415
+
+    return dict(yaml.safe_load(documented(name, "DOCUMENTATION")).get("options") or {})
+
+
+def replaced(value: Any, given: dict[str, str]) -> Any:
+    """The value with what only a real account has replaced."""
+    if isinstance(value, dict):
+        return {key: replaced(item, given) for key, item in value.items()}
+    if isinstance(value, list):
+        return [replaced(item, given) for item in value]
+    if isinstance(value, str):
+        for text, other in given.items():
+            value = value.replace(text, other)
+    return value
+
+
+@contextlib.contextmanager
+def a_server(aws: ExampleAws, folder: Path) -> Iterator[MlflowServer]:
+    """An MLflow server that keeps its artifacts in a bucket."""
+    bucket = f"tracking-artifacts-{ACCOUNT}-{REGION}"
+    aws.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    options = ("--artifacts-destination", f"s3://{bucket}")
+    server = MlflowServer(folder / "server", VERSION, packages(folder / "packages"), options=options)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def run_all(folder: Path, only: list[str]) -> list[Doc]:
+    """Run all examples; what came of each task. The folder is left without processes."""
+    aws = ExampleAws(folder / "home")
+    cache = folder / "cache" / COLLECTION
+    cache.mkdir(parents=True)
+    (SOFTWARE / "clients").mkdir(exist_ok=True)
+    (cache / "mlflow").symlink_to(SOFTWARE / "clients")
+    aws.up()
+    try:
+        os.environ.update(aws.user_environment(), AWS_REGION=REGION, XDG_CACHE_HOME=str(folder / "cache"))
+        # Before there is a controller in this process.
+        pools = [ProcessPoolExecutor(1, mp_context=get_context("fork")) for _each in range(3)]
+        for pool in pools:
+            pool.submit(int).result()
+        from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
+
+        init_plugin_loader()
+        tellers = [Teller(pool) for pool in pools]
+        with a_server(aws, folder) as server, ThreadPoolExecutor(len(tellers)) as threads:
+            stories = [aws_story(aws), express_story(aws), mlflow_story(aws, server, folder)]
+            for story in stories:
+                story.modules = tuple(name for name in story.modules if not only or name in only)
+            before = {
+                "mlflow_user": lambda: before_users(server),
+                "mlflow_permission": lambda: before_permissions(server, tellers[-1]),
+            }
+            for done in [
+                threads.submit(teller.tell, story, before) for teller, story in zip(tellers, stories, strict=True)
+            ]:
+                done.result()
+        filters = Teller(pools[0])
+        filters.fail()
+        filters.tell(Story(tuple(names("filter"))), {})
+        for pool in pools:
+            pool.shutdown()
+        given = {}
+        for story in stories:
+            for text, other in story.given.items():
+                given.setdefault(other, text)
+        return [replaced(entry, given) for teller in (*tellers, filters) for entry in teller.told]
+    finally:
+        aws.down()
+
+
+def main() -> int:
+    """Run them, and write what came of it into a file of the folder."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_TRACKING", "ANSIBLE_"))]:
+        del os.environ[name]
+    boto3.setup_default_session()
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "told.json").write_text(json.dumps(run_all(folder, sys.argv[2:]), indent=1), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
