@@ -38,6 +38,9 @@ _PASSING_CODES = frozenset(
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 THROTTLING_CODES = ("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottledException")
 
+# What services with ECS's protocol answer where they do not know an operation (Smithy, "AWS JSON 1.1 protocol").
+_NOT_OFFERED = "Amazon ECS has no Express Mode in this region, which AWS does not offer everywhere; take another region"
+
 # Codes that need no look at the message. ServiceNotActiveException is not among them: its message decides.
 _GONE_CODES = frozenset({"ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException"})
 
@@ -79,7 +82,7 @@ class EcsExpressErrorHandler(AWSErrorHandler):
 
     @classmethod
     def common_error_handler(cls, description: str) -> Callable[[F], F]:
-        """Like the base class, but a credential that expired meanwhile is named as what it is."""
+        """Like the base class, but expired credentials and a region without Express Mode are named as that."""
         plain = super().common_error_handler(description)
 
         def wrapper(func: F) -> F:
@@ -92,6 +95,9 @@ class EcsExpressErrorHandler(AWSErrorHandler):
                 except AnsibleAWSError as e:
                     if is_expired(e.exception):
                         raise cls._CUSTOM_EXCEPTION(message=expired_message(description), exception=e.exception) from e
+                    if error_code(e.exception) == "UnknownOperationException":
+                        message = f"Failed to {description}: {_NOT_OFFERED}"
+                        raise cls._CUSTOM_EXCEPTION(message=message, exception=e.exception) from e
                     raise
 
             return typing.cast(F, handler)

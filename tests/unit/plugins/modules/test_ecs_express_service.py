@@ -485,6 +485,12 @@ def test_expired_credentials_are_named(run: Run, ecs: FakeEcs) -> None:
     assert "credentials expired" in result["msg"]
 
 
+def test_a_region_without_express_mode_is_named(run: Run, ecs: FakeEcs) -> None:
+    ecs.errors["CreateExpressGatewayService"] = [Answer("UnknownOperationException", "None")]
+    result = run(full_params())
+    assert "no Express Mode in this region" in result["msg"]
+
+
 def test_classic_service_is_left_alone(run: Run, ecs: FakeEcs) -> None:
     ecs.clusters.add("default")
     ecs.services[ARN] = {
