@@ -236,7 +236,8 @@ artifact: tree ## Build the tarball, look into it, install it into an empty path
 	@rm -rf $(ARTIFACT) && mkdir -p $(ARTIFACT)
 	@$(BIN)/ansible-galaxy collection build $(TREE)/mlops/mlflow_aws --output-path $(ARTIFACT) >/dev/null
 	@$(BIN)/python tests/artifact/install.py $(ARTIFACT)/*.tar.gz $(ARTIFACT_INSTALLED)
-	@MLFLOW_AWS_TARBALL=$$(echo $(ARTIFACT)/*.tar.gz) MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) $(BIN)/python -m pytest -q tests/artifact
+	@MLFLOW_AWS_TARBALL=$$(echo $(ARTIFACT)/*.tar.gz) MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) MLFLOW_AWS_TREE=$(TREE)/mlops/mlflow_aws \
+		$(BIN)/python -m pytest -q tests/artifact
 
 IMPORTER := $(CACHE)/importer
 $(IMPORTER)/.ready: tests/importer/requirements.txt | $(READY)
@@ -325,11 +326,12 @@ lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt
 		--output-file tests/versions/requirements.txt
 
 .PHONY: release
-release: tree ## Write the changelog of a release: make release VERSION=1.2.3
-	@test -n "$(VERSION)" || { echo 'Which version? make release VERSION=1.2.3'; exit 1; }
-	@sed -i 's/^version: .*/version: $(VERSION)/' galaxy.yml $(TREE)/mlops/mlflow_aws/galaxy.yml
-	@cd $(TREE)/mlops/mlflow_aws && $(BIN)/antsibull-changelog release --version $(VERSION)
-	@rm -f changelogs/fragments/*.yml && cp -r $(TREE)/mlops/mlflow_aws/changelogs $(TREE)/mlops/mlflow_aws/CHANGELOG.md .
+release: $(READY) ## Make a release, as far as that goes without a network: make release VERSION=1.2.3
+	@$(BIN)/python tests/tools/release.py prepare '$(VERSION)' $(CACHE)/release
+
+.PHONY: released
+released: $(READY) ## Whether this commit is the release that its tag says: make released VERSION=1.2.3
+	@$(BIN)/python tests/tools/release.py released '$(VERSION)' $(CACHE)/release
 
 .PHONY: clean
 clean: ## Stop the local AWS and remove .venv and .cache
