@@ -239,6 +239,12 @@ artifact: tree ## Build the tarball, look into it, install it into an empty path
 	@MLFLOW_AWS_TARBALL=$$(echo $(ARTIFACT)/*.tar.gz) MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) MLFLOW_AWS_TREE=$(TREE)/mlops/mlflow_aws \
 		$(BIN)/python -m pytest -q tests/artifact
 
+.PHONY: versions
+versions: artifact $(VERSIONS)/.ready $(LOCAL_AWS_TESTABLE) ## The installed tarball, rehearsed with the newest amazon.aws and the oldest ansible-core and boto3
+	@echo '==> The tarball with amazon.aws 11.4.0, the oldest ansible-core and the oldest boto3'
+	@MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) MLFLOW_AWS_VERSIONS=$(VERSIONS) MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) \
+		$(BIN)/python -m pytest -q $(ARGS) tests/versions
+
 IMPORTER := $(CACHE)/importer
 $(IMPORTER)/.ready: tests/importer/requirements.txt | $(READY)
 	@echo '==> What Galaxy imports with (10 MB are downloaded)'

