@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 from controllers import Controller
 from controllers import RegionalAws
 from harness import SOFTWARE
+from person import reader_of
 
-ORDER = ["syntax", "builder", "controllers", "navigator", "credentials", "reading", "end"]
+ORDER = ["syntax", "builder", "controllers", "credentials", "reading", "end"]
 # What the examples name.
 NAME, REGION = "mlflow", "eu-central-1"
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
@@ -81,3 +82,9 @@ def inventory(variables: dict[str, Any], tmp_path_factory: pytest.TempPathFactor
     path.write_text(json.dumps({"all": {"hosts": {"localhost": host}}}), encoding="utf-8")
     os.chmod(path, 0o600)
     return path
+
+
+@pytest.fixture
+def reader(aws: RegionalAws, controller: Controller, inventory: Path) -> dict[str, str]:
+    """The environment of one who has a checkout, an AWS account and its profile."""
+    return reader_of(aws, controller, inventory)

@@ -9,7 +9,6 @@ shell. What destroys is put off: test_end.py does it. What stands for something 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from blocks import kind
 from controllers import BIN
 from controllers import Controller
 from controllers import RegionalAws
-from harness import SOFTWARE
 
 # Written from the modules' EXAMPLES, which have a test of their own.
 EXAMPLES = ("docs/modules/", "tests/end_to_end/test_examples.py")
@@ -97,67 +95,6 @@ def url(aws: RegionalAws, deployed: str) -> str:
     return "https://" + str(service["activeConfigurations"][0]["ingressPaths"][0]["endpoint"]).removeprefix("https://")
 
 
-@pytest.fixture
-def reader(aws: RegionalAws, controller: Controller, inventory: Path) -> dict[str, str]:
-    """The environment of one who has a checkout, an AWS account and its profile."""
-    checkout = controller.work
-    for path in ROOT.iterdir():
-        if not path.name.startswith(".") and path.name != "policies":
-            (checkout / path.name).symlink_to(path)
-    (checkout / ".cache").mkdir()
-    home = aws.home / "aws"
-    (checkout / ".cache/local_aws").symlink_to(home)
-    if not (home / "venv").exists():
-        (home / "venv").symlink_to(SOFTWARE / "venv")
-    return reader_environment(aws, controller, inventory)
-
-
-def reader_environment(aws: RegionalAws, controller: Controller, inventory: Path) -> dict[str, str]:
-    """What is exported, and the files of the profile."""
-    root, aws_files = aws.root(), controller.home / ".aws"
-    aws_files.mkdir(exist_ok=True)
-    keys = f"aws_access_key_id = {root['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {root['AWS_SECRET_ACCESS_KEY']}\n"
-    (aws_files / "credentials").write_text(f"[default]\n{keys}[my-account]\n{keys}", encoding="utf-8")
-    rehearsal = {
-        **json.loads(inventory.read_text())["all"]["hosts"]["localhost"],
-        "local_aws_software": str(SOFTWARE),
-        "local_aws_region": aws.region,
-    }
-    given = controller.folder / "rehearsal.json"
-    given.write_text(json.dumps(rehearsal), encoding="utf-8")
-    return {
-        **controller.environment({"AWS_REGION": aws.region}),
-        "ANSIBLE_INVENTORY": str(inventory),
-        "CURL_CA_BUNDLE": aws.info["ca_bundle"],
-        "PATH": f"{tools()}:{BIN}:{os.environ['PATH']}",
-        "PUT_OFF": str(aws.home / "put-off"),
-        "DONE": str(aws.home / "done"),
-        "ROOT": str(ROOT),
-        "ARGS": f"-e @{given}",
-        "MAKEFLAGS": f" -- LOCAL_AWS_HOME={aws.home / 'aws'}",
-    }
-
-
-def tools() -> Path:
-    """A folder with the AWS CLI in it, of the version that the local AWS is tested with."""
-    source = (ROOT / "tests/unit/local_aws/test_clients.py").read_text(encoding="utf-8")
-    requirement = re.search(r'"(awscli==[\d.]+)"', source)
-    assert requirement
-    home = ROOT / ".cache/clients" / requirement[1].replace("==", "-")
-    if not (home / "ready").exists():
-        for command in (
-            ["venv", "-q", str(home)],
-            ["pip", "install", "-q", "--python", str(home / "bin/python"), requirement[1]],
-        ):
-            subprocess.run([BIN / "uv", *command], check=True)
-        (home / "ready").touch()
-    folder = ROOT / ".cache/clients/bin"
-    folder.mkdir(exist_ok=True)
-    if not (folder / "aws").exists():
-        (folder / "aws").symlink_to(home / "bin/aws")
-    return folder
-
-
 def filled(text: str, url: str, password: str) -> str:
     """With values for what is the reader's own."""
     for pattern, value in (
@@ -203,16 +140,13 @@ def test_the_commands_of_a_page(
 
 
 @pytest.mark.parametrize("block", playbook_blocks(), ids=str)
-def test_a_playbook_or_tasks(
-    block: Block, deployed: str, controller: Controller, reader: dict[str, str], inventory: Path
-) -> None:
+def test_a_playbook_or_tasks(block: Block, deployed: str, controller: Controller, reader: dict[str, str]) -> None:
     """On the deployment that is there, whatever name the example gives to its own."""
     document = block.document
     if kind(document) == "tasks":
         document = [{"name": str(block), "hosts": "localhost", "gather_facts": False, "tasks": document}]
     (controller.work / "play.yml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    command = ["ansible-playbook", "play.yml", "-e", f"mlflow_name={deployed}"]
-    played = controller.run(command, {**reader, "PYTHONPATH": ""})
+    played = controller.run(["ansible-playbook", "play.yml", "-e", f"mlflow_name={deployed}"], reader)
     assert played.code == 0, played.output
     assert played.changed == {"localhost": 0}, played.output
 
