@@ -108,7 +108,7 @@ test-parts:
 	@$(MAKE) --no-print-directory sanity
 	@$(MAKE) --no-print-directory ansible-test-units
 	@$(MAKE) --no-print-directory local-aws-units
-	@$(MAKE) --no-print-directory molecule MOLECULE='--all --exclude oldest'
+	@$(MAKE) --no-print-directory molecule MOLECULE='--all --workers 2 --exclude oldest'
 
 .PHONY: test-stories
 test-stories:
@@ -264,11 +264,14 @@ ansible-test-units: tree $(VERSIONS)/.ready ## ansible-test units, with the newe
 	@ln -sfn $(OTHER_AMAZON_AWS) $(TREE)/amazon/aws
 	@$(ANSIBLE_TEST) units --venv --python 3.11 --color no tests/unit/plugins/
 
-MOLECULE := --all
+# One story: make molecule MOLECULE='--scenario-name drift'. What molecule keeps lies beside the local AWS of the scenarios.
+MOLECULE := --all --workers 2
+export MLFLOW_AWS_MOLECULE_HOME ?= $(CACHE)/molecule
+export MLFLOW_AWS_MOLECULE_SOFTWARE ?= $(LOCAL_AWS_HOME)
 .PHONY: molecule
 molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (molecule)
 	@echo '==> molecule'
-	@MLFLOW_AWS_MOLECULE_HOME=$(CACHE)/molecule MLFLOW_AWS_MOLECULE_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/molecule test $(MOLECULE)
+	@MOLECULE_EPHEMERAL_DIRECTORY=$(MLFLOW_AWS_MOLECULE_HOME)/ephemeral $(BIN)/molecule test $(MOLECULE)
 
 # ---- benchmarks and documents -----------------------------------------------------------------------------------------
 .PHONY: bench
