@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.mlops.mlflow_aws.plugins.action import role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+
 ROOT = Path(__file__).resolve().parents[3]
-ROLES = {path.name: path for path in sorted((ROOT / "roles").iterdir()) if path.is_dir()}
+ROLES = {path.parents[1].name: path.parents[1] for path in sorted((ROOT / "roles").glob("*/meta/main.yml"))}
 
 # Files that only other files of the role include.
 INTERNAL = {
@@ -38,6 +41,16 @@ TAKEN = {
     "float": r"\|\s*(int|float)\b",
     "list": r"\|\s*mlops\.mlflow_aws\.as_type\(list\)",
     "dict": r"\|\s*mlops\.mlflow_aws\.as_type\(dict\)",
+}
+# For each type: text and what it stands for, and what stands for nothing of the type.
+GIVEN: dict[str, tuple[list[tuple[str, Any]], list[Any]]] = {
+    "bool": ([("false", False), ("False", False), ("yes", True), ("0", False)], ["maybe", "", 2, None, []]),
+    "int": ([("7", 7), ("-1", -1)], ["seven", "7.5", "", True, None]),
+    "float": ([("7.5", 7.5), ("60", 60.0)], ["fast", "", True, None]),
+    "list": ([('["a", "b"]', ["a", "b"]), ("a,b", ["a", "b"]), ("", [])], ["[", {"a": 1}, 7, None, [None]]),
+    "dict": ([('{"a": "b"}', {"a": "b"}), ("a=b", {"a": "b"}), ("", {})], ["a", "{", ["a"], 7, None]),
+    "str": ([("a", "a"), ("3.10", "3.10"), ("false", "false")], [["a"], {"a": 1}, True, None]),
+    "path": ([("~/a", "~/a")], [["a"], True, None]),
 }
 EXPRESSIONS = {"when", "that", "until", "changed_when", "failed_when"}
 
@@ -146,3 +159,36 @@ def test_an_option_is_taken_for_what_its_type_says_wherever_it_is_used(name: str
 def test_there_is_something_to_see() -> None:
     assert len(USES) > 200
     assert {option["type"] for option in ALL.values()} == {"str", "path", *TAKEN}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_text_is_taken_for_what_the_specification_says_and_the_rest_is_refused(name: str) -> None:
+    option = ALL[name]
+    taken, refused = GIVEN[option["type"]]
+    if "choices" in option:
+        taken, refused = [(str(choice), choice) for choice in option["choices"]], [*refused, "none of them"]
+    for text, value in taken:
+        assert _role_variables.type_problem(name, text, option) == ""
+        assert _role_variables.type_problem(name, value, option) == ""
+        assert _role_variables.as_type(text, option["type"]) == value
+    for value in refused:
+        sentence = _role_variables.type_problem(name, value, option)
+        assert re.fullmatch(rf"{name}(\[0\])? is [^\n]+, but must be [^\n]+\.", sentence), sentence
+        assert len(sentence) < 400
+    assert _role_variables.type_problem(name, option.get("default", "a"), option) == ""
+
+
+def test_the_variables_of_the_playbooks_alone_are_known() -> None:
+    """There is no specification for playbooks, so that the list is held against what they use."""
+    used: set[str] = set()
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        text = path.read_text(encoding="utf-8").replace("mlops.mlflow_aws", "").replace("mlflow_health.version", "")
+        used |= set(re.findall(r"\bmlflow_\w+", text))
+    assert used - OPTIONS["mlflow"].keys() == role_variables.PLAYBOOK_VARIABLES
+
+
+def test_the_facts_named_in_the_front_doors_readme_are_facts() -> None:
+    text = (ROLES["mlflow"] / "README.md").read_text(encoding="utf-8")
+    table = text.split("## Outbound variables")[1].split("## Outcome")[0]
+    named = set(re.findall(r"`(\w+)`", table))
+    assert named and named <= {name for facts in FACTS.values() for name in facts}

@@ -1,0 +1,114 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check that every entry point of the roles begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from ansible import context
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.template import trust_as_template
+from ansible.utils.context_objects import CLIArgs
+
+from ansible_collections.mlops.mlflow_aws.plugins.action import role_variables
+
+ROLES = Path(__file__).resolve().parents[4] / "roles"
+
+
+def check(role: str, _parents: list[str] | None = None, **variables: Any) -> dict[str, Any]:
+    """Let it look at variables."""
+    loader = DataLoader()
+    defaults = loader.load_from_file(str(ROLES / role / "defaults" / "main.yml"), trusted_as_template=True)
+    if "rds_ca_in_image" in defaults:
+        # It takes a filter of the collection, for which Ansible's loader would be needed.
+        defaults["rds_ca_in_image"] = False
+    known = {**defaults, "role_path": str(ROLES / role), **variables}
+    if _parents:
+        known["ansible_parent_role_names"] = _parents
+    task = mock.MagicMock(args={}, async_val=0, action="mlops.mlflow_aws.role_variables", check_mode=False)
+    action = role_variables.ActionModule(
+        task, mock.MagicMock(), mock.MagicMock(), loader, Templar(loader=loader, variables=known), mock.MagicMock()
+    )
+    return action.run(task_vars=known)
+
+
+def problem(role: str, **variables: Any) -> str:
+    """The sentence about variables."""
+    with pytest.raises(AnsibleActionFail) as failed:
+        check(role, **variables)
+    return str(failed.value)
+
+
+def test_nothing_is_wrong_with_the_defaults() -> None:
+    for path in sorted(spec.parents[1] for spec in ROLES.glob("*/meta/argument_specs.yml")):
+        if path.name != "local_aws":  # Its defaults ask the machine.
+            assert check(path.name)["changed"] is False
+
+
+def test_a_misspelt_variable_of_the_role() -> None:
+    assert "did you mean mlflow_version?" in problem("mlflow", mlflow_verison="3.17.2")
+    assert "did you mean bucket_name?" in problem("bucket", bucket_nmae="x")
+    assert "mlflow_zzz is set" in problem("mlflow", mlflow_zzz=1)
+    assert "rds_proxy_arn is set" in problem("rds", rds_proxy_arn="x")
+
+
+def test_facts_and_internals_are_none() -> None:
+    check("mlflow", mlflow_context={}, __mlflow_x=1, mlflow_environment={}, mlflow_hosts="all", bucket_id="x")
+    check("bucket", bucket_id="x", bucket_arn="y", __bucket_x=1)
+
+
+def test_of_the_other_roles_only_misspelt_ones() -> None:
+    assert "did you mean bucket_name?" in problem("mlflow", bucket_nmae="x")
+    assert "name it in mlflow_known_variables." in problem("mlflow", bucket_nmae="x")
+    assert "did you mean mlflow_bucket_name?" in problem("bucket", mlflow_bucket_nmae="x")
+    check("mlflow", network_cidr="10.0.0.0/8", rds_proxy_arn="x", iam_users=[], auth_token="x")
+    check("bucket", mlflow_team="vision", rds_nmae="x")
+
+
+def test_the_users_own_variables() -> None:
+    check("mlflow", mlflow_team="x", mlflow_cost_1=1, mlflow_known_variables=["mlflow_team", "mlflow_cost_*"])
+    check("mlflow", mlflow_team="x", mlflow_known_variables='["mlflow_team"]')
+    check("mlflow", bucket_names=[], mlflow_known_variables=["bucket_names"])
+    check("rds", rds_proxy_arn="x", rds_known_variables="rds_proxy_*")
+    check("rds", rds_proxy_arn="x", mlflow_known_variables=["rds_proxy_*"])
+    assert "rds_proxy_arn is set" in problem("rds", rds_proxy_arn="x", bucket_known_variables=["rds_proxy_*"])
+    assert problem("mlflow", mlflow_known_variables=7) == "mlflow_known_variables is 7, but must be a list."
+
+
+def test_one_sentence_for_each_mistake() -> None:
+    said = problem("mlflow", mlflow_zzz=1, mlflow_demo="maybe", mlflow_workers="many", rds_multi_az="maybe")
+    assert said.startswith("mlflow_zzz is set, but")
+    assert said.count("mlflow_workers is 'many', but must be a whole number from 1 to 64.") == 1
+    assert said.count("mlflow_demo is 'maybe', but must be true or false.") == 1
+    assert said.endswith("rds_multi_az is 'maybe', but must be true or false.")
+
+
+def test_text_is_held_against_the_same_rules() -> None:
+    ids = '["subnet-12345678", "vpc-12345678"]'
+    assert problem("mlflow", mlflow_subnet_ids=ids).startswith("mlflow_subnet_ids[1] is 'vpc-12345678', but must be")
+    assert "aws:" in problem("mlflow", mlflow_tags='{"aws:x": "y"}')
+    check("mlflow", mlflow_subnet_ids="subnet-12345678,subnet-12345679", mlflow_tags="team=vision", mlflow_cpu="2048")
+
+
+def test_values_are_templates() -> None:
+    check("rds", rds_multi_az=trust_as_template("{{ other }}"), other="no")
+    assert "rds_multi_az is 'perhaps'" in problem("rds", rds_multi_az=trust_as_template("{{ other }}"), other="perhaps")
+
+
+def test_what_the_front_door_has_composed_is_not_looked_at_again() -> None:
+    check("bucket", _parents=["mlops.mlflow_aws.mlflow"], bucket_nmae="x", bucket_adopt="maybe")
+    assert problem("bucket", _parents=["somebodys.own.role"], bucket_nmae="x")
+
+
+def test_the_command_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = ("mlflow_verison=3.17.2", '{"mlflow_wokers": 2}')
+    monkeypatch.setattr(context, "CLIARGS", CLIArgs({"extra_vars": extra}))
+    assert "mlflow_verison is given with -e, but is not" in problem("mlflow", mlflow_verison="3.17.2")
+    assert "mlflow_wokers is given with -e, but is not" in problem("mlflow", mlflow_wokers=2)
+    assert "mlflow_wait_tiemout is set, but is not" in problem("mlflow", mlflow_wait_tiemout=2)
