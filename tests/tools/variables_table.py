@@ -121,7 +121,7 @@ def differences(role: Path) -> list[str]:
     for name in options.keys() & defaults.keys():
         if "default" not in options[name]:
             problems.append(f"{role.name}: meta/argument_specs.yml gives no default of {name}")
-        elif options[name]["default"] != defaults[name] or type(options[name]["default"]) is not _plain(defaults[name]):
+        elif options[name]["default"] != defaults[name] or _plain(options[name]["default"]) != _plain(defaults[name]):
             problems.append(f"{where} disagree on {name}: {options[name]['default']!r} and {defaults[name]!r}")
     return sorted(problems)
 
