@@ -79,6 +79,7 @@ def playbook_blocks() -> list[Block]:
         for block in data_blocks()
         if runnable(block)
         and kind(block.document) in {"playbook", "tasks"}
+        and not block.page.startswith("roles/")
         and not (block.name and block.name in called)
     ]
 
@@ -147,6 +148,29 @@ def test_a_playbook_or_tasks(block: Block, deployed: str, controller: Controller
         document = [{"name": str(block), "hosts": "localhost", "gather_facts": False, "tasks": document}]
     (controller.work / "play.yml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     played = controller.run(["ansible-playbook", "play.yml", "-e", f"mlflow_name={deployed}"], reader)
+    assert played.code == 0, played.output
+    assert played.changed == {"localhost": 0}, played.output
+
+
+# The order in which one takes what another one leaves.
+ROLES = ["local_aws", "network", "bucket", "auth", "rds", "iam", "ecs_express", "validation", "mlflow"]
+
+
+def test_the_roles_one_after_another(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
+    """The examples of their READMEs, in one play: they find all that the role mlflow has made, and change nothing."""
+    examples = {block.page.split("/")[1]: block for block in data_blocks() if block.page.startswith("roles/")}
+    assert sorted(examples) == sorted(ROLES)
+    tasks = [task for role in ROLES for task in examples[role].document]
+    play = {"name": "Roles", "hosts": "localhost", "gather_facts": False, "tasks": tasks}
+    (controller.work / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
+    rehearsal = controller.folder / "rehearsal.json"
+    given = {
+        **json.loads(rehearsal.read_text()),
+        "mlflow_name": deployed,
+        "local_aws_home": str(controller.aws.home / "aws"),
+    }
+    rehearsal.write_text(json.dumps(given), encoding="utf-8")
+    played = controller.run(["ansible-playbook", "play.yml", "-e", f"@{rehearsal}"], reader)
     assert played.code == 0, played.output
     assert played.changed == {"localhost": 0}, played.output
 
