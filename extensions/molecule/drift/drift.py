@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes by hand, through boto3, every attribute that the roles manage, and tells whether a converge restores it.
