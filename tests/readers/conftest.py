@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 
 from controllers import Controller
 from controllers import RegionalAws
-from harness import SOFTWARE
 from person import reader_of
 
 ORDER = ["syntax", "builder", "controllers", "credentials", "reading", "end"]
@@ -50,8 +49,8 @@ def aws() -> Iterator[RegionalAws]:
 
 @pytest.fixture(scope="session")
 def variables(aws: RegionalAws) -> dict[str, Any]:
-    """Of the deployment."""
-    return aws.small(mlflow_name=NAME, mlflow_client_root=str(SOFTWARE / "clients"))
+    """Of the deployment; the demo data, dear to make, are for other tests."""
+    return aws.small(mlflow_name=NAME, mlflow_demo=False)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_a_second_one_finds_nothing_to_change(deployed: str, controller: Control
 def test_a_third_one_validates_and_shows_the_login(
     deployed: str, controller: Controller, variables: dict[str, Any]
 ) -> None:
-    played = controller.play("validate", {**variables, "mlflow_demo": False}).succeeded()
+    played = controller.play("validate", variables).succeeded()
     assert "is ready" in played.output
     played = controller.play("login", variables).succeeded()
     assert "User:     admin" in played.output
