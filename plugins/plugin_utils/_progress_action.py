@@ -38,13 +38,17 @@ class ProgressAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = True
+    # What is run, as arguments of _execute_module(), if not the module of the same name; and what is said of it.
+    what: dict[str, Any] = {}
+    subject = ""
+    usual = ""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         if wrap_async or not self._watched(task_vars):
-            result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+            result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async, **self.what))
         else:
             result = merge_hash(result, self._execute_watched(task_vars))
         if not wrap_async:
@@ -69,11 +73,12 @@ class ProgressAction(ActionBase):
         follower = Follower(
             path,
             lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True),
-            subject=_printable(self._task.get_name(include_role_fqcn=False)),
+            subject=_printable(self.subject or self._task.get_name(include_role_fqcn=False)),
+            usual=_printable(self.usual),
         )
         follower.start()
         try:
-            return dict(self._execute_module(task_vars=task_vars))
+            return dict(self._execute_module(task_vars=task_vars, **self.what))
         finally:
             self._task.environment = environment
             follower.stop()
@@ -86,12 +91,17 @@ class Follower(threading.Thread):
     Args:
         path: the file.
         show: takes a line.
-        subject: what is waited for, as long as the module has not said it.
+        subject, usual: what is waited for, and how long it usually takes, as long as the module has not said it.
         silence: seconds without a line after which ``show`` gets a sign of life.
     """
 
     def __init__(
-        self, path: str, show: Callable[[str], Any], subject: str = "", silence: float = SILENCE_SECONDS
+        self,
+        path: str,
+        show: Callable[[str], Any],
+        subject: str = "",
+        usual: str = "",
+        silence: float = SILENCE_SECONDS,
     ) -> None:
         super().__init__(name="progress", daemon=True)
         self._path = path
@@ -99,7 +109,7 @@ class Follower(threading.Thread):
         self._silence = silence
         self._position = 0
         self._begin = self._changed = self._spoke = time.monotonic()
-        self._last = {"subject": subject, "line": "", "usual": ""}
+        self._last = {"subject": subject, "line": "", "usual": usual}
         self._end = threading.Event()
 
     def run(self) -> None:

@@ -55,6 +55,8 @@ PACE = {"wait_delay": 1, "delay": 1, "settle_time": 0}
 EACH_TIME = ("force_new_deployment", "rotate")
 # Of roles, whose tasks each begin with it.
 ACTIONS = ("role_variables",)
+# Of the role local_aws; test_progress.py runs it.
+COMMANDS = ("watched_command",)
 TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
 # Modules that ask a server, with what they need besides its address.
 NOBODY: dict[str, Doc] = {

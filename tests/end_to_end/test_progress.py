@@ -52,9 +52,10 @@ def play(tmp_path: Path, free_port: int) -> Play:
     ) -> subprocess.CompletedProcess[str]:
         arguments = {"tracking_uri": f"http://127.0.0.1:{free_port}", "wait_timeout": 2, "delay": 1, "patience": 60}
         arguments.update(task.pop("mlops.mlflow_aws.mlflow_health", {}))
+        module = task.pop("instead", {"mlops.mlflow_aws.mlflow_health": arguments})
         whole = {
             "name": "Wait",
-            "mlops.mlflow_aws.mlflow_health": arguments,
+            **module,
             "register": "health",
             "failed_when": False,
             **task,
@@ -170,6 +171,16 @@ def test_lines_come_while_the_module_waits(play: Play) -> None:
     play({"mlops.mlflow_aws.mlflow_health": {"wait_timeout": 6}}, watch=watch)
     # Nobody's speed is measured: the module waits for six seconds after its first line.
     assert seen["host0]"] - seen["MLflow server: "] > 3
+
+
+def test_command_of_minutes_is_watched(play: Play, tmp_path: Path) -> None:
+    command = {"argv": [sys.executable, "-c", "print('done it')"], "subject": "Work", "usually": "2 minutes"}
+    for given, shown in (({}, "done it"), ({"creates": str(tmp_path)}, "skipped, since")):
+        done = play({"instead": {"mlops.mlflow_aws.watched_command": {**command, **given}}}, "-v")
+        assert shown in done.stdout
+        assert re.search(rf"changed={int(not given)} .*failed=0", done.stdout), done.stdout
+    wrong = play({"instead": {"mlops.mlflow_aws.watched_command": {"subject": "Work"}}, "failed_when": True})
+    assert "missing required arguments: argv" in wrong.stdout
 
 
 def test_faster_aws_is_faster(play: Play) -> None:

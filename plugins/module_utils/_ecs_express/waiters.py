@@ -131,7 +131,7 @@ class Waiter:
             return
         self.progress.append(f"{int(self.elapsed)}s {line}")
         if self.note:
-            self.note(f"{line} ({meaning})" if meaning else line)
+            self.note(f"{line} - {meaning}" if meaning else line)
 
 
 @dataclass(frozen=True)
