@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -71,6 +73,26 @@ class RegionalAws(LocalAws):
         }
 
 
+def to_its_end(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Played:
+    """Run a command, and leave nothing of it whatever happens."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _unused = process.communicate(timeout=_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return Played(process.returncode, output)
+
+
 class Controller:
     """A machine on which nobody has ever worked.
 
@@ -101,18 +123,7 @@ class Controller:
             command: words.
             environment: takes the place of the root's credentials.
         """
-        done = subprocess.run(
-            command,
-            env=self.environment(environment),
-            cwd=self.work,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-        return Played(done.returncode, done.stdout)
+        return to_its_end(command, self.environment(environment), self.work)
 
     def play(
         self, playbook: str, variables: Mapping[str, Any], *arguments: str, environment: Mapping[str, str] | None = None

@@ -26,6 +26,7 @@ from blocks import kind
 from controllers import BIN
 from controllers import Controller
 from controllers import RegionalAws
+from controllers import to_its_end
 
 # Written from the modules' EXAMPLES, which have a test of their own.
 EXAMPLES = ("docs/modules/", "tests/end_to_end/test_examples.py")
@@ -126,18 +127,7 @@ def test_the_commands_of_a_page(
     for block in shell_pages()[page]:
         text = "\n".join(block.commands) if block.language == "console" else block.text
         script += [f"echo '::: {block}' >&2", filled(text, url, password)]
-    done = subprocess.run(
-        ["bash", "-c", "\n".join(script)],
-        env=reader,
-        cwd=controller.work,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    to_its_end(["bash", "-c", "\n".join(script)], reader, controller.work).succeeded()
 
 
 @pytest.mark.parametrize("block", playbook_blocks(), ids=str)
