@@ -159,6 +159,33 @@ def test_callback_minimal(play: Play, more: tuple[str, ...]) -> None:
     assert LINE.search(done.stderr), done.stderr
 
 
+def test_lines_are_events_where_ansible_runner_runs_the_playbook(play: Play, tmp_path: Path) -> None:
+    """As AWX and ansible-navigator do: what is no event is lost there."""
+    play({}, "--syntax-check")
+    (tmp_path / "runner/project").mkdir(parents=True)
+    (tmp_path / "runner/inventory").mkdir()
+    (tmp_path / "runner/inventory/hosts").write_text("host0\nhost1\n", encoding="utf-8")
+    (tmp_path / "play.yml").rename(tmp_path / "runner/project/play.yml")
+    command = [Path(sys.executable).parent / "ansible-runner", "run", tmp_path / "runner", "-p", "play.yml"]
+    subprocess.run(
+        [*command, "--ident", "one", "--quiet"],
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    events = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("runner/artifacts/one/job_events/*.json")]
+    shown = "\n".join(event["stdout"] for event in events)
+    for host in ("host0", "host1"):
+        assert re.search(rf"\[{host}\] MLflow server: .* refuses connections", shown), shown
+
+
 def test_lines_come_while_the_module_waits(play: Play) -> None:
     """In a terminal or in a pipeline's log, not all at the end."""
     seen: dict[str, float] = {}
