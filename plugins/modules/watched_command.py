@@ -65,7 +65,7 @@ attributes:
 EXAMPLES = r"""
 - name: A virtual environment
   mlops.mlflow_aws.watched_command:
-    argv: [/usr/bin/python3, -m, venv, /tmp/environment]
+    argv: [/usr/bin/python3, -m, venv, --without-pip, /tmp/environment]
     creates: /tmp/environment/bin/python
     subject: Virtual environment
     usually: up to 30 seconds
@@ -74,17 +74,50 @@ EXAMPLES = r"""
 RETURN = r"""
 rc:
   description: Exit code.
-  returned: when the command was run
+  returned: always
   type: int
   sample: 0
 stdout:
-  description: What it wrote to standard output.
+  description: What it wrote to standard output, or that it was skipped.
   returned: always
   type: str
-  sample: ""
+  sample: skipped, since /tmp/environment/bin/python exists
+stdout_lines:
+  description: The same by lines.
+  returned: always
+  type: list
+  elements: str
+  sample: ['skipped, since /tmp/environment/bin/python exists']
 stderr:
   description: What it wrote to standard error.
-  returned: when the command was run
+  returned: always
   type: str
-  sample: ""
+  sample: ''
+stderr_lines:
+  description: The same by lines.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+cmd:
+  description: The command and its arguments.
+  returned: always
+  type: list
+  elements: str
+  sample: [/usr/bin/python3, -m, venv, --without-pip, /tmp/environment]
+start:
+  description: When it began, V(none) if it was not run.
+  returned: always
+  type: str
+  sample: '2026-11-23 08:20:10.558720'
+end:
+  description: When it ended, V(none) if it was not run.
+  returned: always
+  type: str
+  sample: '2026-11-23 08:20:11.008308'
+delta:
+  description: How long it took, V(none) if it was not run.
+  returned: always
+  type: str
+  sample: '0:00:00.449588'
 """

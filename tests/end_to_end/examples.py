@@ -20,6 +20,7 @@ import importlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -55,8 +56,9 @@ PACE = {"wait_delay": 1, "delay": 1, "settle_time": 0}
 EACH_TIME = ("force_new_deployment", "rotate")
 # Of roles, whose tasks each begin with it.
 ACTIONS = ("role_variables",)
-# Of the role local_aws; test_progress.py runs it.
-COMMANDS = ("watched_command",)
+# That are action plugins altogether: ansible-playbook runs them.
+PLAYED = ("watched_command",)
+HOW = ("check", "first", "again")
 TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
 # Modules that ask a server, with what they need besides its address.
 NOBODY: dict[str, Doc] = {
@@ -320,7 +322,7 @@ class Teller:
         options = options_of(name)
         arguments = {**{key: value for key, value in PACE.items() if key in options}, **arguments}
         entry["arguments"] = arguments
-        for how in ("check", "first", "again"):
+        for how in HOW:
             if how == "again" and any(arguments.get(option) for option in EACH_TIME):
                 continue
             entry[how] = self.workers.submit(execute, name, arguments, how == "check").result()
@@ -352,6 +354,35 @@ def replaced(value: Any, given: dict[str, str]) -> Any:
         for text, other in given.items():
             value = value.replace(text, other)
     return value
+
+
+def played(name: str, folder: Path) -> Iterator[Doc]:
+    """Run the examples of a module that is an action plugin altogether, three times as the others."""
+    import yaml  # noqa: PLC0415
+
+    given = {"/tmp/environment": str(folder / "environment")}
+    tasks = [replaced(task, given) for task in yaml.safe_load(documented(name))]
+    runs = [{**task, "check_mode": how == "check"} for task in tasks for how in HOW]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": runs}
+    (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "--diff", str(folder / "play.yml")],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    results = [task["hosts"]["localhost"] for task in json.loads(done.stdout)["plays"][0]["tasks"]]
+    back = {other: text for text, other in given.items()}
+    for number, task in enumerate(tasks):
+        three = replaced(results[3 * number : 3 * number + 3], back)
+        for result in three:
+            for key in ("invocation", "action", "_ansible_no_log"):
+                result.pop(key, None)
+        called, arguments = action(task)
+        entry = {"example_of": name, "task": task["name"], "module": called, "arguments": arguments}
+        failed = [result for result in three if result.get("failed")]
+        yield {**entry, **dict(zip(HOW, three, strict=True)), **({"problem": failed[0]["msg"]} if failed else {})}
 
 
 @contextlib.contextmanager
@@ -407,7 +438,8 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
         for story in stories:
             for text, other in story.given.items():
                 given.setdefault(other, text)
-        return [replaced(entry, given) for teller in (*tellers, filters) for entry in teller.told]
+        told = [replaced(entry, given) for teller in (*tellers, filters) for entry in teller.told]
+        return [*told, *(entry for name in PLAYED for entry in played(name, folder))]
     finally:
         aws.down()
 
