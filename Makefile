@@ -1,3 +1,5 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Everything that is needed besides Python 3.11 and make is brought into .venv and .cache below this folder.
 PYTHON ?= python3.11
 SHELL := /bin/bash
