@@ -36,7 +36,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[Doc]:
     """What came of each task."""
     folder = tmp_path_factory.mktemp("examples")
     program = [sys.executable, str(Path(__file__).with_name("examples.py")), str(folder)]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     return list(json.loads((folder / "told.json").read_text(encoding="utf-8")))
 

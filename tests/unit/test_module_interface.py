@@ -171,6 +171,19 @@ def test_diff_mode_is_what_the_code_says(docs, name):
     assert returns_one == (claimed != "none")
 
 
+CODE = sorted(path for folder in ("modules", "module_utils") for path in (ROOT / "plugins" / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT / "plugins")))
+def test_warnings_are_not_handed_to_exit_json(path):
+    """ansible-core 2.23 takes none there any more, and amazon.aws 10's module.warn() hands them on to it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "module":
+            assert node.attr not in {"warn", "deprecate"}, f"line {node.lineno}"
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"exit_json", "fail_json", "fail_json_aws"}:
+            assert not {"warnings", "deprecations"} & {keyword.arg for keyword in node.keywords}, f"line {node.lineno}"
+
+
 def test_an_action_plugin_runs_the_module_of_its_name():
     actions = {path.stem for path in (ROOT / "plugins/action").glob("*.py")}
     assert actions <= set(NAMES["module"])
