@@ -119,7 +119,7 @@ test-stories:
 .PHONY: nightly
 nightly: ## What make test leaves out, so that it takes half an hour at most
 	@$(MAKE) --no-print-directory end-to-end ARGS='-m long'
-	@$(MAKE) --no-print-directory molecule MOLECULE='--scenario-name oldest'
+	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule MOLECULE='--scenario-name deployment --scenario-name oldest'
 
 .PHONY: check
 check: lint types units ## The quick checks, for use while editing
