@@ -222,6 +222,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
@@ -277,7 +278,7 @@ def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
         check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         module.fail_json(msg=f"artifact_bucket needs boto3: {error}")
-    if problem := connection_problem(module.params):
+    if problem := version_problem() or connection_problem(module.params):
         module.fail_json(msg=problem)
     client = module.client(
         "s3", retry_decorator=AWSRetry.jittered_backoff(retries=4, catch_extra_error_codes=["ThrottlingException"])

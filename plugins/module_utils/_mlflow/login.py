@@ -24,6 +24,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_s
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
 
 from .client import Connection
 from .client import MlflowError
@@ -95,7 +96,7 @@ def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = C
         # Perhaps just made, and not seen everywhere yet.
         codes.append("ResourceNotFoundException")
     retry = AWSRetry.jittered_backoff(retries=6, delay=1, max_delay=5, catch_extra_error_codes=codes)
-    if problem := connection_problem(module.params):
+    if problem := version_problem() or connection_problem(module.params):
         raise MlflowError("bad_secret", problem)
     client = module.client("secretsmanager", retry_decorator=retry)
     try:
