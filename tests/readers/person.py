@@ -41,6 +41,8 @@ def reader_of(aws: RegionalAws, controller: Controller, inventory: Path) -> dict
     given.write_text(json.dumps(rehearsal), encoding="utf-8")
     return {
         **controller.environment({"AWS_REGION": aws.region}),
+        # The first AWS CLI, which PyPI has, does not know AWS_REGION; the second does.
+        "AWS_DEFAULT_REGION": aws.region,
         "ANSIBLE_INVENTORY": str(inventory),
         "CURL_CA_BUNDLE": aws.info["ca_bundle"],
         "PATH": f"{tools()}:{BIN}:{os.environ['PATH']}",
