@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from typing import Any
 
 import pytest
+import yaml
 from harness import REGION
 from harness import LocalAws
 from harness import Played
@@ -81,6 +83,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["mlflow_custom_domain", "without https://"],
     ),
     "oidc_alone": ({"mlflow_auth": "oidc"}, ["mlflow_auth", "'oidc'", "mlflow_oidc_discovery_url"]),
+    "misspelt": ({"mlflow_verison": "3.17.2"}, ["mlflow_verison", "did you mean mlflow_version?"]),
+    "unknown": ({"mlflow_colour": "blue"}, ["mlflow_colour", "mlflow_known_variables"]),
+    "misspelt_of_a_role": (
+        {"bucket_nmae": "x"},
+        ["bucket_nmae", "mean bucket_name?", "mlflow_known_variables"],
+    ),
+    "no_switch": ({"mlflow_db_multi_az": "maybe"}, ["mlflow_db_multi_az", "'maybe'", "true or false"]),
+    "no_switch_of_a_role": ({"rds_multi_az": "maybe"}, ["rds_multi_az", "'maybe'", "true or false"]),
+    "no_number": ({"mlflow_workers": "many"}, ["mlflow_workers", "'many'", "whole number"]),
+    "no_list": ({"mlflow_ingress_cidrs": {"a": "b"}}, ["mlflow_ingress_cidrs", "list"]),
+    "no_dictionary": ({"mlflow_tags": "team"}, ["mlflow_tags", "dictionary"]),
+    "no_choice": ({"mlflow_rolled_back": "ignore"}, ["mlflow_rolled_back", "'ignore'", "retry, fail"]),
+    "null": ({"mlflow_demo": None}, ["mlflow_demo", "null", "leave it out"]),
     "extra_secret_text": ({"mlflow_extra_secrets": {"TOKEN": "hidden"}}, ["mlflow_extra_secrets['TOKEN']", "ARN"]),
 }
 
@@ -148,6 +163,65 @@ def test_the_other_playbooks_say_it_too(calm: LocalAws, playbook: str) -> None:
     played = calm.play(playbook, {"mlflow_name": "Bad_Name", "mlflow_confirm_destroy": "Bad_Name"})
     assert_clear(played.problem(), ["mlflow_name", "'Bad_Name'"])
     assert_nothing_done(calm, played)
+
+
+def _play_roles(aws: LocalAws, tasks: list[dict[str, Any]], **variables: Any) -> Played:
+    """Run a play of the user's own, with one host for each of its tasks."""
+    play = {
+        "hosts": "all",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [
+            {**part, "when": f"inventory_hostname == 'task{number}'"}
+            for number, task in enumerate(tasks)
+            for part in ([{"ansible.builtin.set_fact": task.pop("facts")}] if "facts" in task else []) + [task]
+        ],
+    }
+    path = aws.home / "play_of_the_users_own.yml"
+    path.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    return aws.play(str(path), variables, hosts={f"task{number}": {} for number in range(len(tasks))})
+
+
+def test_a_misspelt_variable_is_found_wherever_it_was_set(calm: LocalAws) -> None:
+    """On the command line, in files for groups, with the role, by set_fact, with a role that is used alone."""
+    played = calm.play("destroy", {"mlflow_verison": "3.17.2", "mlflow_confirm_destroy": "mlflow"})
+    assert_clear(played.problem(), ["mlflow_verison is given with -e", "mlflow_version?"])
+    assert_nothing_done(calm, played)
+    mine = "mlops.mlflow_aws."
+    tasks = [
+        {"ansible.builtin.include_role": {"name": f"{mine}mlflow"}, "vars": {"mlflow_verison": "3"}},
+        {"ansible.builtin.import_role": {"name": f"{mine}mlflow"}, "facts": {"mlflow_wokers": 2}},
+        {"ansible.builtin.include_role": {"name": f"{mine}bucket"}, "vars": {"bucket_nmae": "x"}},
+        {"ansible.builtin.include_role": {"name": f"{mine}bucket", "tasks_from": "absent"}, "vars": {"bucket_nmae": 1}},
+        {"ansible.builtin.include_role": {"name": f"{mine}network"}, "vars": {"mlflow_subnet_id": "x"}},
+        {"ansible.builtin.include_role": {"name": f"{mine}rds"}, "vars": {"rds_proxy_arn": "x"}},
+        {"ansible.builtin.include_role": {"name": f"{mine}iam"}, "facts": {"iam_tgas": {"a": "b"}}},
+        {"ansible.builtin.include_role": {"name": f"{mine}validation"}, "vars": {"validation_ulr": "x"}},
+    ]
+    expected = [
+        ["mlflow_verison is set", "mlflow_version?"],
+        ["mlflow_wokers is set", "mlflow_workers?"],
+        ["bucket_nmae is set", "bucket_name?", "bucket_known_variables"],
+        ["bucket_nmae is set", "bucket_name?"],
+        ["mlflow_subnet_id is set", "mlflow_subnet_ids?", "network_known_variables"],
+        ["rds_proxy_arn is set", "role mlops.mlflow_aws.rds", "rds_known_variables"],
+        ["iam_tgas is set", "iam_tags?"],
+        ["validation_ulr is set", "validation_url?"],
+    ]
+    calm.page("calls", "DELETE")
+    played = _play_roles(calm, tasks)
+    for number, parts in enumerate(expected):
+        assert_clear(played.problem(f"task{number}"), parts)
+    assert_nothing_done(calm, played)
+    groups = calm.home / "group_vars"
+    groups.mkdir(exist_ok=True)
+    (groups / "all.yml").write_text("mlflow_db_mutli_az: true\n", encoding="utf-8")
+    try:
+        played = calm.play("deploy", hosts={"grouped": {}})
+    finally:
+        (groups / "all.yml").unlink()
+    assert_clear(played.problem("grouped"), ["mlflow_db_mutli_az is set", "mlflow_db_multi_az?"])
 
 
 def test_a_name_too_long_for_the_bucket_in_this_account_and_region(calm: LocalAws) -> None:
@@ -234,19 +308,49 @@ def _private_subnets(aws: LocalAws, network: str = "10.8") -> list[str]:
 
 
 def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> None:
-    """The reason is said before anything is made. Private subnets, or the second word, are enough."""
+    """The reason is said before anything is made. Private subnets, or the second word, are enough.
+
+    Variables of one's own disturb nobody: of this role's prefix those that are listed, of other roles' all others.
+    And text, which is what ``-e name=value`` gives, is taken for what it stands for.
+    """
+    own = {"mlflow_team": "vision", "mlflow_cost_1": 1, "mlflow_known_variables": ["mlflow_team", "mlflow_cost_*"]}
+    others = {"network_cidr": "10.0.0.0/8", "rds_proxy_arn": "x", "iam_users": ["ana"], "bucket_policy_file": "x"}
     private = _private_subnets(calm)
+    text = {
+        "mlflow_subnet_ids": json.dumps(private),
+        "mlflow_service_ingress_cidrs": "10.0.0.0/8, 192.168.0.0/16",
+        "mlflow_tags": "team=vision",
+        "mlflow_extra_env": '{"LEVEL": "1"}',
+        "mlflow_extra_args": '["--static-prefix", "/x"]',
+        "mlflow_db_multi_az": "false",
+        "mlflow_db_deletion_protection": "no",
+        "mlflow_db_allocated_storage": "25",
+        "mlflow_workers": "2",
+    }
     calm.page("calls", "DELETE")
     played = calm.play("deploy", {"mlflow_auth": "none"})
     assert_clear(played.problem(), ["mlflow_auth", "internet", "mlflow_allow_public_without_login"])
     assert_nothing_done(calm, played)
     hosts = {
-        "private": calm.small(
-            mlflow_name="private", mlflow_auth="none", mlflow_ingress="private", mlflow_subnet_ids=private
+        "private": calm.small(mlflow_name="private", mlflow_auth="none", mlflow_ingress="private", **own) | text,
+        "meant": calm.small(
+            mlflow_name="meant", mlflow_auth="none", mlflow_allow_public_without_login="true", **others
         ),
-        "meant": calm.small(mlflow_name="meant", mlflow_auth="none", mlflow_allow_public_without_login=True),
     }
-    calm.play("deploy", hosts=hosts, check=True).succeeded()
+    played = calm.play("deploy", hosts=hosts, check=True, arguments=["-vv"]).succeeded()
+    shown = r"^changed: \[private\](?: => \(item=.*?\))? => (\{.*\})$"
+    done = "\n".join(re.findall(shown, played.output, re.M))
+    wanted = [
+        '"multi_az": false',
+        '"deletion_protection": false',
+        '"allocated_storage": 25',
+        f'"subnets": {json.dumps(sorted(private))}',
+        '"team": "vision"',
+        '"LEVEL": "1"',
+        "--workers 2 ",
+        "--static-prefix /x ",
+    ]
+    assert [one for one in wanted if one not in done] == [], done
 
 
 def test_subnets_that_are_not_as_public_or_private_as_was_said(calm: LocalAws) -> None:
