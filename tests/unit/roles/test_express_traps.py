@@ -136,3 +136,28 @@ def test_trap_11_and_26_middleware_stays_unless_asked_for_by_name(render: Render
 def test_trap_01_special_characters_are_encoded(render: Render, user: str) -> None:
     command = render(ecs_express_database_username=user)["command"][-1]
     assert f"postgresql+psycopg2://{'mlflow' if user == 'mlflow' else 'a%20user%40the/place'}@" in command
+
+
+def test_what_the_server_cannot_be_without_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    import_role = {"name": "mlops.mlflow_aws.ecs_express", "tasks_from": "service.yml"}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": sys.executable, "ecs_express_bucket": "mlflow-artifacts"},
+        "tasks": [{"ansible.builtin.import_role": import_role}],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", str(tmp_path / "play.yml")],
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "ecs_express_database_host and ecs_express_database_secret_arn and ecs_express_task_role_arn" in done.stdout
+    assert "must be given for the service" in done.stdout
+    assert "Express Mode service]" not in done.stdout
