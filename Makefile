@@ -94,6 +94,8 @@ rehearse-wipe: $(READY) ## Stop the local AWS and delete its data
 # ---- checks ---------------------------------------------------------------------------------------------------------
 # ansible-test wants the collection inside a tree called ansible_collections, with its dependencies beside it, and lists its
 # files with git. Its caches go below .cache, as everything does.
+SITE := $(CACHE)/site
+SITE_VENV := $(CACHE)/site-venv
 TREE_ROOT := $(CACHE)/tree
 TREE := $(TREE_ROOT)/ansible_collections
 ANSIBLE_TEST_HOME := $(CACHE)/ansible-test
@@ -107,6 +109,8 @@ test: lint types units $(LOCAL_AWS_TESTABLE) ## All checks (but for the long one
 
 .PHONY: test-parts
 test-parts:
+	@$(MAKE) --no-print-directory docs-lint
+	@$(MAKE) --no-print-directory importer
 	@$(MAKE) --no-print-directory sanity
 	@$(MAKE) --no-print-directory ansible-test-units
 	@$(MAKE) --no-print-directory local-aws-units
@@ -121,24 +125,50 @@ nightly: ## What make test leaves out, so that it takes half an hour at most
 	@$(MAKE) --no-print-directory end-to-end ARGS='-m long'
 	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule MOLECULE='--scenario-name deployment --scenario-name oldest'
 
+# Under a minute on two cores, warm. The rest of the units: make units.
+QUICK_UNITS := tests/unit/plugins/filter $(addprefix tests/unit/test_,conformance.py release.py support.py) \
+	$(addprefix tests/unit/plugins/module_utils/test_,ecs_express_compare.py versions.py)
 .PHONY: check
-check: lint types units ## The quick checks, for use while editing
+check: tree $(LOCAL_AWS_INSTALLED) ## The quick checks, for use while editing
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-ansible check-parts
+	@echo '==> The quick checks passed'
+
+.PHONY: check-parts
+check-parts:
+	@$(MAKE) --no-print-directory lint-files
+	@$(MAKE) --no-print-directory types
+	@echo '==> Quick unit tests'
+	@$(BIN)/python -m pytest -q $(QUICK_UNITS)
 
 .PHONY: lint
-lint: $(READY) ## ruff, yamllint, ansible-lint, antsibull-changelog
+lint: lint-files lint-ansible ## Everything that reads files alone
+
+.PHONY: lint-files
+lint-files: $(READY) ## ruff, yamllint, licences (REUSE), workflow files, changelog, generated pages
 	@echo '==> ruff'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@echo '==> yamllint'
 	@$(BIN)/yamllint --strict .
+	@echo '==> Licences (REUSE)'
+	@$(BIN)/reuse lint --lines
+	@echo '==> Workflow files'
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --quiet --offline --min-severity medium .github
+	@$(BIN)/shellcheck .ci/run
 	@echo '==> antsibull-changelog'
 	@$(BIN)/antsibull-changelog lint
 	@echo '==> docs/variables.md, specifications and defaults agree'
 	@$(BIN)/python tests/tools/variables_table.py --check
 	@echo '==> Module pages and the modules agree'
 	@$(BIN)/python tests/tools/module_pages.py --check
+
+.PHONY: lint-ansible
+lint-ansible: $(READY) ## ansible-lint, profile production and the opt-in rules of .ansible-lint
 	@echo '==> ansible-lint'
-	@$(BIN)/ansible-lint --offline --profile production -q
+	@$(BIN)/ansible-lint --offline --strict -q
 
 .PHONY: types
 types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on what plugins share and on the local AWS
@@ -229,6 +259,12 @@ sanity: tree ## ansible-test sanity
 	@echo '==> ansible-test sanity (the first time, its tools are brought from PyPI)'
 	@$(ANSIBLE_TEST) sanity --venv --python 3.11 --color no
 
+.PHONY: docs-lint
+docs-lint: tree $(SITE_VENV)/.ready ## antsibull-docs: every reference in the documentation of plugins leads somewhere
+	@echo '==> antsibull-docs'
+	@cd $(TREE)/mlops/mlflow_aws && ANSIBLE_COLLECTIONS_PATH=$(TREE_ROOT) PATH=$(SITE_VENV)/bin:$(PATH) $(SITE_VENV)/bin/antsibull-docs \
+		lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck .
+
 # What users install: the tarball, and of it only the folders without which no collection works.
 ARTIFACT := $(CACHE)/artifact
 ARTIFACT_INSTALLED := $(ARTIFACT)/installed
@@ -290,8 +326,6 @@ generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies fr
 	@$(BIN)/python tests/tools/module_pages.py
 	@$(PLAYBOOK) mlops.mlflow_aws.policies -e mlflow_policies_path=$(ROOT)/docs/policies >/dev/null
 
-SITE := $(CACHE)/site
-SITE_VENV := $(CACHE)/site-venv
 $(SITE_VENV)/.ready: tests/site/requirements.txt | $(READY)
 	@echo '==> What builds the site (30 MB are downloaded)'
 	@test -x $(SITE_VENV)/bin/python || $(BIN)/python -m venv --without-pip $(SITE_VENV)
