@@ -39,20 +39,18 @@ FOLDERS = [
 ]
 NAME = re.compile(r"^(?!.*__)[a-z][0-9a-z_]*$")
 # galaxy_importer/constants.py
-FIXED_TAGS = set(
-    [
-        "application",
-        "cloud",
-        "database",
-        "eda",
-        "infrastructure",
-        "linux",
-        "monitoring",
-        "networking",
-        "security",
-        "storage",
-    ]
-)
+FIXED_TAGS = {
+    "application",
+    "cloud",
+    "database",
+    "eda",
+    "infrastructure",
+    "linux",
+    "monitoring",
+    "networking",
+    "security",
+    "storage",
+}
 
 
 def load(path: str) -> Any:
@@ -62,7 +60,7 @@ def load(path: str) -> Any:
 
 def roles() -> list[Path]:
     """The folders of the roles."""
-    return sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+    return sorted(path for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
 
 
 def modules() -> list[Path]:
