@@ -1,14 +1,14 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deployment that is cut off again and again is completed, with the same passwords; destroyed, it can be had again.
+"""A deployment that is cut off again and again is completed, with the same passwords.
+
+How one is validated, destroyed and had again is told by the stories in extensions/molecule.
 
 One deployment goes through all tests here, in their order: each takes up what the one before has left.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
 import subprocess
 from typing import Any
 from typing import ClassVar
@@ -136,77 +136,3 @@ def test_nothing_is_left_to_change(calm: LocalAws) -> None:
     assert calm.writes() == []
     Secret.unchanged(calm)
     assert set(Secret.first) == {f"{NAME}/database", f"{NAME}/login", f"{NAME}/server"}
-
-
-def test_validated(aws: LocalAws) -> None:
-    played = aws.play("validate", aws.small(mlflow_name=NAME, mlflow_demo=False)).succeeded()
-    assert "is ready: version 3.17.2" in played.output
-
-
-def test_destroyed_twice(aws: LocalAws) -> None:
-    sure = aws.small(mlflow_name=NAME, mlflow_confirm_destroy=NAME)
-    played = aws.play("destroy", sure).succeeded()
-    assert f"Database snapshot {NAME}-final-" in played.output
-    again = aws.play("destroy", sure).succeeded()
-    assert again.changed == {"localhost": 0}
-    assert f"Database snapshot {NAME}-final-" in again.output
-
-
-def test_deployed_again_it_takes_up_the_bucket_and_the_secrets(aws: LocalAws) -> None:
-    bucket = f"{NAME}-artifacts-123456789012-us-east-1"
-    aws.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"from before")
-    deploy(aws).succeeded()
-    Secret.unchanged(aws)
-    assert aws.client("s3").get_object(Bucket=bucket, Key="kept")["Body"].read() == b"from before"
-
-
-@pytest.fixture
-def companys(aws: LocalAws) -> dict[str, Any]:
-    """A bucket, a database and its secret that somebody else has made."""
-    bucket = "companys-artifacts-7c1d"
-    aws.client("s3").create_bucket(Bucket=bucket)
-    ec2, rds = aws.client("ec2"), aws.client("rds")
-    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    group = ec2.create_security_group(GroupName="company", Description="company", VpcId=vpc["VpcId"])["GroupId"]
-    within = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": vpc["CidrBlock"]}]}
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[within])
-    login = {"username": "company", "password": secrets.token_urlsafe(24)}
-    rds.create_db_instance(
-        DBInstanceIdentifier="companys",
-        Engine="postgres",
-        DBInstanceClass="db.t4g.micro",
-        AllocatedStorage=20,
-        DBName="models",
-        MasterUsername=login["username"],
-        MasterUserPassword=login["password"],
-        VpcSecurityGroupIds=[group],
-    )
-    secret = aws.client("secretsmanager").create_secret(Name="companys-login", SecretString=json.dumps(login))
-
-    def endpoint() -> dict[str, Any] | None:
-        [instance] = rds.describe_db_instances(DBInstanceIdentifier="companys")["DBInstances"]
-        return instance["Endpoint"] if instance["DBInstanceStatus"] == "available" else None
-
-    found = eventually(endpoint, "the company's database")
-    return {
-        "mlflow_bucket_name": bucket,
-        "mlflow_bucket_adopt": True,
-        "mlflow_db_host": found["Address"],
-        "mlflow_db_port": found["Port"],
-        "mlflow_db_name": "models",
-        "mlflow_db_username": login["username"],
-        "mlflow_db_secret_arn": secret["ARN"],
-    }
-
-
-@pytest.mark.long
-def test_with_an_existing_database_and_an_adopted_bucket(aws: LocalAws, companys: dict[str, Any]) -> None:
-    variables = aws.small(mlflow_name="second", **companys)
-    aws.page("calls", "DELETE")
-    aws.play("deploy", variables).succeeded()
-    assert not [api for api in aws.writes() if api.startswith(("rds:", "s3:PutBucket", "secretsmanager:Put"))]
-    assert aws.play("deploy", variables).succeeded().changed == {"localhost": 0}
-    aws.play("destroy", {**variables, "mlflow_confirm_destroy": "second"}).succeeded()
-    assert aws.client("rds").describe_db_instances(DBInstanceIdentifier="companys")["DBInstances"]
-    assert "DeletedDate" not in aws.client("secretsmanager").describe_secret(SecretId="companys-login")
-    aws.client("s3").head_bucket(Bucket=companys["mlflow_bucket_name"])
