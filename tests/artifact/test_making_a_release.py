@@ -93,7 +93,7 @@ def test_a_release_is_made_and_is_one(checkout: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"git tag -a {VERSION}" in done.stdout
     assert git(checkout, "tag") == ""
-    changed = {line[3:].split("/")[0] for line in git(checkout, "status", "--porcelain").splitlines()}
+    changed = {line.split()[-1].split("/")[0] for line in git(checkout, "status", "--porcelain").splitlines()}
     assert (
         {"CHANGELOG.md", "changelogs", "galaxy.yml"}
         <= changed
