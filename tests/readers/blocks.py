@@ -29,6 +29,7 @@ SHELL = {"shell", "sh", "bash"}
 DATA = {"yaml", "yml", "json"}
 # What nobody copies, or what other tests here know how to check.
 OTHER = {"console", "text", "python", "dockerfile", "ini", "toml", "mermaid", "html"}
+PLAYS = {"hosts", "import_playbook", "ansible.builtin.import_playbook"}
 MARK = re.compile(r"<!-- (from here on )?(needs AWS|needs the internet|run by): (.+?) -->", re.S)
 
 
@@ -131,7 +132,7 @@ def data_blocks() -> list[Block]:
 def kind(document: Any) -> str:
     """What a document is: playbook, tasks, inventory, variables, policy, or one of the files of some tool."""
     if isinstance(document, list):
-        is_play = all(isinstance(one, dict) and ({"hosts", "import_playbook"} & set(one)) for one in document)
+        is_play = all(isinstance(one, dict) and (PLAYS & set(one)) for one in document)
         tasks = all(isinstance(one, dict) and any("." in str(key) or key == "block" for key in one) for one in document)
         return "playbook" if is_play else "tasks" if tasks else ""
     if not isinstance(document, dict) or not document:
