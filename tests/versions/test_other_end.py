@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,20 +64,29 @@ def run(installed: Path) -> Iterator[Run]:
         "mlflow_confirm_destroy": "mlflow",
     }
 
-    def go(*command: str, playbook: str = "") -> str:
-        if playbook:
-            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables), *command)
-        program = str(VERSIONS / "venv/bin" / command[0])
-        done = subprocess.run(
-            [program, *command[1:]],
+    def once(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
             env=environment,
             cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=500,
             check=False,
         )
+
+    def go(*command: str, playbook: str = "") -> str:
+        if playbook:
+            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables), *command)
+        program = str(VERSIONS / "venv/bin" / command[0])
+        try:
+            done = once(program, *command[1:])
+        except subprocess.TimeoutExpired:
+            # Seen once with ansible-core 2.19.0: a task's worker ended without a result, and the playbook waited for it. What users do then
+            # is to run it again.
+            warnings.warn(f"{' '.join(command)} hung, and is run again", stacklevel=2)
+            done = once(program, *command[1:])
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
