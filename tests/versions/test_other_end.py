@@ -83,8 +83,8 @@ def run(installed: Path) -> Iterator[Run]:
         try:
             done = once(program, *command[1:])
         except subprocess.TimeoutExpired:
-            # Seen once with ansible-core 2.19.0: a task's worker ended without a result, and the playbook waited for it. What users do then
-            # is to run it again.
+            # Seen once with ansible-core 2.19.0: a task's worker ended without a result, and the playbook waited for
+            # it. What users do then is to run it again.
             warnings.warn(f"{' '.join(command)} hung, and is run again", stacklevel=2)
             done = once(program, *command[1:])
         assert done.returncode == 0, done.stdout + done.stderr
