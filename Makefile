@@ -109,22 +109,26 @@ test: lint types $(LOCAL_AWS_TESTABLE) ## All checks (but for the long ones: mak
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-package test-local-aws test-stories
 	@echo '==> All checks passed'
 
+ifdef IN_TURN
+.NOTPARALLEL:
+endif
+
 .PHONY: test-galaxy
 test-galaxy:
-	@$(MAKE) --no-print-directory --jobs=1 importer docs-lint
+	@$(MAKE) --no-print-directory IN_TURN=yes importer docs-lint
 
 .PHONY: test-package
 test-package:
-	@$(MAKE) --no-print-directory --jobs=1 sanity site versions ansible-test-units
+	@$(MAKE) --no-print-directory IN_TURN=yes sanity site versions ansible-test-units
 
 .PHONY: test-local-aws
 test-local-aws:
-	@$(MAKE) --no-print-directory --jobs=1 local-aws-units readers
+	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units readers
 
 .PHONY: test-stories
 test-stories:
-	@$(MAKE) --no-print-directory --jobs=1 end-to-end ARGS='-m "not long"'
-	@$(MAKE) --no-print-directory --jobs=1 molecule MOLECULE='--all --workers 2 --exclude oldest'
+	@$(MAKE) --no-print-directory IN_TURN=yes end-to-end ARGS='-m "not long"'
+	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--all --workers 2 --exclude oldest'
 
 .PHONY: nightly
 nightly: ## What make test leaves out, so that it takes half an hour at most
