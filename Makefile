@@ -123,17 +123,19 @@ test-package:
 
 .PHONY: test-local-aws
 test-local-aws:
-	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units readers
+	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units
+	@$(MAKE) --no-print-directory IN_TURN=yes readers ARGS='-m "not long"'
+	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--scenario-name deployment --scenario-name drift --workers 2'
 
 .PHONY: test-stories
 test-stories:
 	@$(MAKE) --no-print-directory IN_TURN=yes end-to-end ARGS='-m "not long"'
-	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--all --workers 2 --exclude oldest'
 
 .PHONY: nightly
 nightly: ## What make test leaves out, so that it takes half an hour at most
 	@$(MAKE) --no-print-directory end-to-end ARGS='-m long'
-	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule MOLECULE='--scenario-name deployment --scenario-name oldest'
+	@$(MAKE) --no-print-directory readers ARGS='-m long'
+	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule
 
 # Under a minute on two cores, warm. The rest of the units: make units.
 QUICK_UNITS := tests/unit/plugins/filter $(addprefix tests/unit/test_,conformance.py release.py support.py) \
