@@ -45,6 +45,7 @@ from harness import LocalAws
 from servers import MlflowServer
 from servers import free_port
 from servers import packages
+from servers import runtime
 
 COLLECTION = "mlops.mlflow_aws"
 # What the examples' ARNs say.
@@ -408,6 +409,8 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
     (cache / "mlflow").symlink_to(SOFTWARE / "clients")
     aws.up()
     try:
+        if not (runtime(VERSION) / "complete.json").exists():
+            aws.prepare(f"ghcr.io/mlflow/mlflow:v{VERSION}-full")
         os.environ.update(aws.user_environment(), AWS_REGION=REGION, XDG_CACHE_HOME=str(folder / "cache"))
         # Before there is a controller in this process.
         pools = [ProcessPoolExecutor(1, mp_context=get_context("fork")) for _each in range(3)]
