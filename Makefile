@@ -250,7 +250,7 @@ tree: $(READY)
 	@git -C $(TREE)/mlops/mlflow_aws add --all
 	@cp tests/tools/get_pip.py $(ANSIBLE_TEST_HOME)/.ansible/test/cache/get_pip_24_2.py
 
-# The other end of what is supported: amazon.aws 11.4.0, with the oldest ansible-core and boto3. What runs in .venv is the one end.
+# The other end of what is supported: amazon.aws 11.4.0, with the oldest boto3. What runs in .venv is the one end.
 VERSIONS := $(CACHE)/versions
 VERSIONS_BIN := $(VERSIONS)/venv/bin
 OTHER_AMAZON_AWS := $(VERSIONS)/collections/ansible_collections/amazon/aws
@@ -290,8 +290,8 @@ artifact: tree ## Build the tarball, look into it, install it into an empty path
 		$(BIN)/python -m pytest -q tests/artifact
 
 .PHONY: versions
-versions: artifact $(VERSIONS)/.ready $(LOCAL_AWS_TESTABLE) ## The installed tarball, rehearsed with the newest amazon.aws and the oldest ansible-core and boto3
-	@echo '==> The tarball with amazon.aws 11.4.0, the oldest ansible-core and the oldest boto3'
+versions: artifact $(VERSIONS)/.ready $(LOCAL_AWS_TESTABLE) ## The installed tarball, rehearsed with the newest amazon.aws and the oldest boto3
+	@echo '==> The tarball with amazon.aws 11.4.0 and the oldest boto3'
 	@MLFLOW_AWS_INSTALLED=$(ARTIFACT_INSTALLED) MLFLOW_AWS_VERSIONS=$(VERSIONS) MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) \
 		$(BIN)/python -m pytest -q $(ARGS) tests/versions
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deployed, converged, validated and destroyed with the other end of the supported versions than the one in .venv.
 
-The oldest ansible-core and boto3, the newest amazon.aws, and the collection as its users install it.
+The oldest boto3, the newest amazon.aws, and the collection as its users install it.
 
 MLFLOW_AWS_VERSIONS: the folder with the virtual environment and amazon.aws (default: .cache/versions).
 MLFLOW_AWS_INSTALLED: the folder above ansible_collections, into which the collection was installed.
@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,29 +63,20 @@ def run(installed: Path) -> Iterator[Run]:
         "mlflow_confirm_destroy": "mlflow",
     }
 
-    def once(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
+    def go(*command: str, playbook: str = "") -> str:
+        if playbook:
+            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables), *command)
+        program = str(VERSIONS / "venv/bin" / command[0])
+        done = subprocess.run(
+            [program, *command[1:]],
             env=environment,
             cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=500,
+            timeout=900,
             check=False,
         )
-
-    def go(*command: str, playbook: str = "") -> str:
-        if playbook:
-            command = ("ansible-playbook", f"mlops.mlflow_aws.{playbook}", "-e", json.dumps(variables), *command)
-        program = str(VERSIONS / "venv/bin" / command[0])
-        try:
-            done = once(program, *command[1:])
-        except subprocess.TimeoutExpired:
-            # Seen once with ansible-core 2.19.0: a task's worker ended without a result, and the playbook waited for
-            # it. What users do then is to run it again.
-            warnings.warn(f"{' '.join(command)} hung, and is run again", stacklevel=2)
-            done = once(program, *command[1:])
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
