@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from plays import ROLES
+from plays import play_of
+from plays import run
+from plays import shown_in
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 Bundle = dict[str, str]
 
 AWS = "https://truststore.pki.rds.amazonaws.com"
@@ -84,36 +85,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
 def play(folder: Path, role: str, show: str, cases: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What an expression over a role's variables gives for some cases, by one playbook."""
     tasks = [
-        {
-            "ansible.builtin.copy": {
-                "content": f"{{{{ ({show}) | to_json }}}}",
-                "dest": str(folder / f"{name}.json"),
-                "mode": "0600",
-            },
-            "vars": case,
-        }
+        {**shown_in(f"{{{{ ({show}) | to_json }}}}", str(folder / f"{name}.json")), "vars": case}
         for name, case in cases.items()
     ]
-    written = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars_files": [str(ROLES / role / part / "main.yml") for part in ("defaults", "vars")],
-        "vars": {"ansible_python_interpreter": sys.executable},
-        "tasks": tasks,
-    }
-    (folder / "play.yml").write_text(yaml.safe_dump([written], sort_keys=False), encoding="utf-8")
-    extra = json.dumps({"role_path": str(ROLES / role)})
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-e", extra, str(folder / "play.yml")],
-        env={**os.environ, "ANSIBLE_HOME": str(folder / "home")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    files = (ROLES / role / part / "main.yml" for part in ("defaults", "vars"))
+    run(folder, play_of(tasks, *files), extra={"role_path": str(ROLES / role)})
     return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in cases}
 
 

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from plays import ROLES
+from plays import play_of
+from plays import run
+from plays import shown_in
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 Render = Callable[..., dict[str, Any]]
 
 
@@ -47,30 +47,11 @@ def render(tmp_path: Path) -> Render:
     }
 
     def go(**variables: Any) -> dict[str, Any]:
-        files = [str(ROLES / "ecs_express" / part / "main.yml") for part in ("defaults", "vars")]
+        files = (ROLES / "ecs_express" / part / "main.yml" for part in ("defaults", "vars"))
         shown = "{{ {'command': __ecs_express_command, 'environment': __ecs_express_environment, "
         shown += "'secrets': __ecs_express_secrets} | to_json }}"
-        copy = {"ansible.builtin.copy": {"content": shown, "dest": str(tmp_path / "shown.json"), "mode": "0600"}}
-        play = {
-            "hosts": "localhost",
-            "connection": "local",
-            "gather_facts": False,
-            "vars_files": files,
-            "vars": {"ansible_python_interpreter": sys.executable},
-            "tasks": [copy],
-        }
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
-        extra = json.dumps({**given, **variables})
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-e", extra, str(tmp_path / "play.yml")],
-            env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        task = shown_in(shown, str(tmp_path / "shown.json"))
+        run(tmp_path, play_of([task], *files), extra={**given, **variables})
         result: dict[str, Any] = json.loads((tmp_path / "shown.json").read_text(encoding="utf-8"))
         return result
 
@@ -140,24 +121,8 @@ def test_trap_01_special_characters_are_encoded(render: Render, user: str) -> No
 
 def test_what_the_server_cannot_be_without_is_said_before_anything_is_made(tmp_path: Path) -> None:
     import_role = {"name": "mlops.mlflow_aws.ecs_express", "tasks_from": "service.yml"}
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars": {"ansible_python_interpreter": sys.executable, "ecs_express_bucket": "mlflow-artifacts"},
-        "tasks": [{"ansible.builtin.import_role": import_role}],
-    }
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", str(tmp_path / "play.yml")],
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "ecs_express_database_host and ecs_express_database_secret_arn and ecs_express_task_role_arn" in done.stdout
-    assert "must be given for the service" in done.stdout
-    assert "Express Mode service]" not in done.stdout
+    play = play_of([{"ansible.builtin.import_role": import_role}], ecs_express_bucket="mlflow-artifacts")
+    said = run(tmp_path, play, code=2)
+    assert "ecs_express_database_host and ecs_express_database_secret_arn and ecs_express_task_role_arn" in said
+    assert "must be given for the service" in said
+    assert "Express Mode service]" not in said

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from plays import ROLES
+from plays import play_of
+from plays import run
+from plays import shown_in
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 BOOT = ROLES / "auth" / "files" / "basic_config.py"
 PREFIX = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/"
 URI = "postgresql+psycopg2://mlflow@database.example.com:5432/mlflow"
@@ -32,29 +34,9 @@ def render(tmp_path: Path) -> Render:
 
     def go(expression: str, roles: list[str], **variables: Any) -> Any:
         shown = tmp_path / "shown.json"
-        copy = {"content": f"{{{{ ({expression}) | to_json }}}}", "dest": str(shown), "mode": "0600"}
-        play = {
-            "hosts": "localhost",
-            "connection": "local",
-            "gather_facts": False,
-            "vars_files": [str(ROLES / role / part / "main.yml") for role in roles for part in ("defaults", "vars")],
-            "vars": {"ansible_python_interpreter": sys.executable},
-            "tasks": [{"ansible.builtin.copy": copy}],
-        }
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,"),
-                *("-e", json.dumps(variables), str(tmp_path / "play.yml")),
-            ],
-            env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        files = (ROLES / role / part / "main.yml" for role in roles for part in ("defaults", "vars"))
+        task = shown_in(f"{{{{ ({expression}) | to_json }}}}", str(shown))
+        run(tmp_path, play_of([task], *files), extra=variables)
         return json.loads(shown.read_text(encoding="utf-8"))
 
     return go

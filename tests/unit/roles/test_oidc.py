@@ -18,9 +18,11 @@ from typing import Any
 
 import certifi
 import pytest
-import yaml
+from plays import ROLES
+from plays import play_of
+from plays import run
+from plays import shown_in
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 BOOT = ROLES / "auth" / "files" / "oidc_boot.py"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:idp/mlflow-AbCdEf"
 SERVER = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/server-AbCdEf"
@@ -55,7 +57,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     networks = {"subnet-2": "10.0.2.0/24", "subnet-1": "10.0.1.0/24", "subnet-of-others": "10.0.9.0/24"}
     subnets = [{"subnet_id": name, "cidr_block": block} for name, block in networks.items()]
     given = {
-        "ansible_python_interpreter": sys.executable,
         "role_path": str(ROLES / "auth"),
         "auth_oidc_client_id": "mlflow-client",
         "auth_oidc_client_secret_arn": SECRET,
@@ -64,34 +65,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "__auth_oidc_subnets": {"subnets": subnets},
     }
     tasks = [
-        {
-            "ansible.builtin.copy": {"content": f"{{{{ {show} | to_json }}}}", "dest": str(folder / f"{name}.json")},
-            "vars": case,
-        }
+        {**shown_in(f"{{{{ {show} | to_json }}}}", str(folder / f"{name}.json")), "vars": case}
         for name, case in cases.items()
     ]
-    files = ["defaults/main.yml", "vars/main.yml", "vars/oidc.yml"]
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars_files": [str(ROLES / "auth" / name) for name in files],
-        "tasks": tasks,
-    }
-    (folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,"),
-            *("-e", json.dumps(given), str(folder / "play.yml")),
-        ],
-        env={**os.environ, "ANSIBLE_HOME": str(folder / "home")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    files = (ROLES / "auth" / name for name in ("defaults/main.yml", "vars/main.yml", "vars/oidc.yml"))
+    run(folder, play_of(tasks, *files), extra=given)
     return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in cases}
 
 

@@ -8,15 +8,16 @@ The roles' variables and the playbook's policies are rendered for each partition
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from plays import play_of
+from plays import playbook
+from plays import run
+from plays import shown_in
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = "123456789012"
@@ -89,37 +90,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     """All of it, by partition and role; each partition is a host."""
     folder = tmp_path_factory.mktemp("partitions")
     shown = ", ".join(f"'{role}': {expression}" for role, expression in SHOWN.items())
-    copy = {"content": f"{{{{ {{{shown}}} | to_json }}}}", "dest": f"{folder}/{{{{ inventory_hostname }}}}.json"}
-    files = [str(ROOT / "roles" / role / part / "main.yml") for role in SHOWN for part in ("defaults", "vars")]
-    play = {
-        "hosts": "all",
-        "connection": "local",
-        "gather_facts": False,
-        "vars_files": [*files, f"{folder}/{{{{ inventory_hostname }}}}.yml"],
-        "vars": {"ansible_python_interpreter": sys.executable},
-        "tasks": [{"ansible.builtin.copy": {**copy, "mode": "0600"}}],
-    }
+    task = shown_in(f"{{{{ {{{shown}}} | to_json }}}}", f"{folder}/{{{{ inventory_hostname }}}}.json")
+    files = [ROOT / "roles" / role / part / "main.yml" for role in SHOWN for part in ("defaults", "vars")]
+    play = play_of([task], *files, folder / "{{ inventory_hostname }}.yml")
     for partition in PARTITIONS:
         told = {name: value for variables in given(partition).values() for name, value in variables.items()}
         (folder / f"{partition}.yml").write_text(yaml.safe_dump(told), encoding="utf-8")
-    (folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
-    run("-i", ",".join(PARTITIONS), "--forks", "1", str(folder / "play.yml"), home=folder)
+    run(folder, play, hosts=",".join(PARTITIONS))
     return {partition: json.loads((folder / f"{partition}.json").read_text()) for partition in PARTITIONS}
-
-
-def run(*arguments: str, home: Path) -> None:
-    """ansible-playbook."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", *arguments],
-        env={**os.environ, "ANSIBLE_HOME": str(home / "home"), "PWD": str(home)},
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def arns(document: Any) -> list[str]:
@@ -158,7 +136,7 @@ def test_the_certificates_of_rds_come_from_the_partition(rendered: dict[str, dic
 
 def test_policies_for_who_deploys(tmp_path: Path) -> None:
     partition = "aws-cn"
-    run("mlops.mlflow_aws.policies", "-e", f"mlflow_policies_partition={partition}", home=tmp_path)
+    playbook(tmp_path, "mlops.mlflow_aws.policies", "-e", f"mlflow_policies_partition={partition}")
     written = sorted((tmp_path / "policies").glob("*.json"))
     assert len(written) == 4
     found = arns([json.loads(path.read_text(encoding="utf-8")) for path in written])
