@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.error
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
 from express_support import refusal
+from running import SCALE
 from running import eventually
 
 
@@ -245,7 +247,12 @@ def test_create_over_active_is_refused(account: Account, web: dict[str, Any]) ->
     assert refusal(caught.value)[0] == "InvalidParameterException"
 
 
-def test_deployment_appears_after_the_service_and_resources_one_by_one(account: Account, made: list[str]) -> None:
+def test_deployment_appears_after_the_service_and_resources_one_by_one(
+    account: Account, made: list[str], faults: Callable[..., None]
+) -> None:
+    # Three seconds each, so that a busy machine sees the steps too.
+    for operation in ("CreateListener", "CreateRule"):
+        faults(f"elbv2:{operation}", delay=3 * SCALE, times=1)
     service = account.create("stepwise")
     arn = service["serviceArn"]
     made.append(arn)
