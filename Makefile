@@ -125,7 +125,7 @@ test-package:
 test-local-aws:
 	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units
 	@$(MAKE) --no-print-directory IN_TURN=yes readers ARGS='-m "not long"'
-	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--scenario-name deployment --scenario-name drift --workers 2'
+	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--scenario-name deployment --scenario-name drift'
 
 .PHONY: test-stories
 test-stories:

@@ -234,10 +234,17 @@ def snapshot(here: Deployment) -> dict[str, Any]:
         "log_group": _log_group(here),
         "service": here.configuration(),
         "service_tags": _tags(here.service()["tags"]),
-        "deployments": here.service()["deploymentConfiguration"],
+        "deployments": _deployments(here.service()["deploymentConfiguration"]),
         "listener_conditions": sorted(here.rule()["Conditions"], key=lambda item: item["Field"]),
     }
     return json.loads(json.dumps(_settled(found), default=str, sort_keys=True))
+
+
+def _deployments(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of deployments without the name of ECS's own alarm, which ECS adds at each deployment."""
+    alarms = settings["alarms"]
+    names = [name for name in alarms["alarmNames"] if not name.endswith("/RollbackAlarm")]
+    return {**settings, "alarms": {**alarms, "alarmNames": names}}
 
 
 def _settled(value: Any) -> Any:
