@@ -214,7 +214,7 @@ local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
 	@echo '==> Bad input and failure, end to end'
-	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS) tests/end_to_end
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q -n 3 --dist loadfile $(ARGS) tests/end_to_end
 
 EXPLANATIONS := tests/end_to_end/test_explain.py tests/end_to_end/test_express_module.py
 .PHONY: explanations
