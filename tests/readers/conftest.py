@@ -30,10 +30,12 @@ IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A deployment is made before it is used, and used before it is destroyed; all of that is for make nightly."""
-    items.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
-    for item in items:
+    own = [item for item in items if item.path.parent == Path(__file__).parent]
+    own.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
+    for item in own:
         if "deployed" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.long)
+    items[:] = [item for item in items if item not in own] + own
 
 
 @pytest.fixture(scope="session")
