@@ -44,6 +44,8 @@ def reader_of(aws: RegionalAws, controller: Controller, inventory: Path) -> dict
         # The first AWS CLI, which PyPI has, does not know AWS_REGION; the second does.
         "AWS_DEFAULT_REGION": aws.region,
         "ANSIBLE_INVENTORY": str(inventory),
+        # Else ansible-navigator writes one beside the playbook, in the checkout.
+        "ANSIBLE_NAVIGATOR_PLAYBOOK_ARTIFACT_ENABLE": "false",
         "CURL_CA_BUNDLE": aws.info["ca_bundle"],
         "PATH": f"{tools()}:{BIN}:{os.environ['PATH']}",
         "PUT_OFF": str(aws.home / "put-off"),
