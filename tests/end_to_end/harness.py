@@ -65,7 +65,7 @@ def as_user() -> list[str]:
     return list(_AS_NOBODY) if becomes_nobody() else []
 
 
-def eventually(check: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def eventually(check: Callable[[], Any], what: str, seconds: float = 180) -> Any:
     """Poll until the check gives something true; return that."""
     deadline = time.monotonic() + seconds
     while not (found := check()):

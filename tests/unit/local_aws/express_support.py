@@ -125,7 +125,7 @@ class Account:
         """DescribeServiceDeployments of one."""
         return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
 
-    def settled(self, arn: str, count: int = 1, seconds: float = 40) -> dict[str, Any]:
+    def settled(self, arn: str, count: int = 1, seconds: float = 120) -> dict[str, Any]:
         """Waits until the newest of so many deployments is over; describes it."""
 
         def newest() -> dict[str, Any] | None:
@@ -147,7 +147,7 @@ class Account:
         answer = self.ecs.describe_service_revisions(serviceRevisionArns=[revision])
         return answer["serviceRevisions"][0]["ecsManagedResources"]
 
-    def gone(self, arn: str, seconds: float = 40) -> None:
+    def gone(self, arn: str, seconds: float = 120) -> None:
         """Deletes a service and waits until it is INACTIVE."""
         if self.ordinary(arn)["status"] == "ACTIVE":
             self.ecs.delete_express_gateway_service(serviceArn=arn)

@@ -33,7 +33,7 @@ sys.path.insert(0, str(PACKAGE))
 SCALE = 600
 
 
-def eventually(check: Callable[[], Any], seconds: float = 40.0, what: str = "it") -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> Any:
     """Polls until the check gives something true; returns that."""
     deadline = time.monotonic() + seconds
     while True:

@@ -181,7 +181,7 @@ def test_the_mcp_server_of_awslabs_deploys_explains_and_deletes(
 
         created = api("CreateExpressGatewayService", **account.parameters(name, {"TEXT": "from a model"}))["service"]
         made.append(created["serviceArn"])
-        ready = call("wait_for_service_ready", cluster="default", service_name=name, timeout_seconds=60)
+        ready = call("wait_for_service_ready", cluster="default", service_name=name, timeout_seconds=180)
         assert ready["status"] == "success", ready
         account.settled(made[0])
         described = api("DescribeExpressGatewayService", serviceArn=made[0])["service"]

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,11 +26,9 @@ Maker = Callable[..., LocalAws]
 NOBODY = 65534
 
 
-def test_up_says_everything_in_one_line_within_seconds(new_local_aws: Maker) -> None:
+def test_up_says_everything_in_one_line(new_local_aws: Maker) -> None:
     aws = new_local_aws()
-    begun = time.monotonic()
     info = aws.up()
-    assert time.monotonic() - begun < 20
     assert set(info) >= {
         "changed",
         "pid",

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -394,7 +395,9 @@ def test_services_come_back_after_a_restart(new_local_aws: Callable[..., LocalAw
     if clean:
         aws.down()
     else:
-        time.sleep(1.5)  # state is saved within a second of a change; nothing tells when
+        # State is saved within a second of a change. Nothing tells when, so it has to be at rest for longer.
+        files = [path for path in (Path(aws.home) / "state").rglob("*.json") if path.is_file()]
+        eventually(lambda: time.time() - max(path.stat().st_mtime for path in files) > 3, what="the state to be saved")
         os.kill(aws.info["pid"], signal.SIGKILL)
     port = aws.port
     aws.up("--port", str(port))

@@ -235,7 +235,7 @@ def test_twenty_five_services_share_one_load_balancer(
         found = [leaves(account.managed(arn))["loadBalancer"].get("arn", "") for arn in made]
         return found if all(found) else []
 
-    arns = eventually(balancers, seconds=60, what="load balancers")
+    arns = eventually(balancers, what="load balancers")
     assert sorted(arns.count(arn) for arn in set(arns)) == [1, 25]
 
 

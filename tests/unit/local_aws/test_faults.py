@@ -122,12 +122,15 @@ def test_an_answer_can_be_an_error_some_times_after_some_good_ones(local_aws: Lo
 
 
 def test_a_new_role_is_not_known_everywhere_at_once(account: Account, made: list[str], faults: Order) -> None:
-    faults("iam:Propagation", data={"seconds": 600})
+    faults("iam:Propagation", data={"seconds": 36_000})
     young = account.role("young", "ecs.amazonaws.com")
     code, message = refused(account.create, name=unique("young"), infrastructureRoleArn=young)
     assert code == "AccessDeniedException"
     reason = f"ecs.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: {young}"
     assert message == f"Cannot assume role {young}: {reason}"
+    # Its age is what counts, and it is older than this soon.
+    account.aws.page("faults", "DELETE")
+    faults("iam:Propagation", data={"seconds": 600})
 
     def create() -> dict[str, Any] | None:
         try:
@@ -141,7 +144,7 @@ def test_a_new_role_is_not_known_everywhere_at_once(account: Account, made: list
 def test_a_policy_that_does_not_hold_yet_wedges_the_service_for_good(
     account: Account, made: list[str], faults: Order
 ) -> None:
-    faults("iam:PolicyPropagation", data={"seconds": 600})
+    faults("iam:PolicyPropagation", data={"seconds": 36_000})
     fresh = Account(account.aws)
     name = unique("wedge")
     made.append(fresh.create(name)["serviceArn"])
@@ -154,7 +157,8 @@ def test_a_policy_that_does_not_hold_yet_wedges_the_service_for_good(
     # Long after the policy holds, nobody has tried again.
     elbv2 = account.elbv2
     count = len(elbv2.describe_load_balancers()["LoadBalancers"])
-    time.sleep(2 * 600 / account.aws.page("status")["scale"])
+    account.aws.page("faults", "DELETE")
+    time.sleep(600 / account.aws.page("status")["scale"])
     assert failed()
     assert fresh.describe(made[0])["status"]["statusCode"] == "ACTIVE"
     assert fresh.deployments(made[0])[0]["status"] == "IN_PROGRESS"

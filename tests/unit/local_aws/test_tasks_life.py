@@ -112,7 +112,7 @@ class Stage:
         """A task as it is now."""
         return self.ecs.describe_tasks(tasks=[task["taskArn"]])["tasks"][0]
 
-    def reach(self, task: dict[str, Any], status: str, seconds: float = 60) -> dict[str, Any]:
+    def reach(self, task: dict[str, Any], status: str, seconds: float = 120) -> dict[str, Any]:
         """Waits for a status."""
 
         def reached() -> Any:
