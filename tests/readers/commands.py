@@ -27,7 +27,22 @@ GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 COLLECTION = f"{GALAXY['namespace']}.{GALAXY['name']}"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 SEPARATORS = {";", "&&", "||", "|", "&", "(", ")", "{", "}", "do", "then", "else"}
-SHELL_WORDS = {"export", "cd", "set", "for", "done", "if", "fi", "echo", "true", "return", "source", "printf", "mkdir"}
+SHELL_WORDS = {
+    "export",
+    "cd",
+    "set",
+    "for",
+    "done",
+    "if",
+    "fi",
+    "echo",
+    "true",
+    "return",
+    "source",
+    "printf",
+    "mkdir",
+    "read",
+}
 # A reader has these of his own; their options are not ours to check.
 READERS_OWN = {
     "curl",
@@ -189,7 +204,7 @@ def aws(words: list[str]) -> list[str]:
     """Service, operation and parameters; the CLI's names are those of botocore's model with hyphens."""
     if len(words) < 3 or words[1] in {"configure", "sso", "s3"}:
         return []
-    model = _service(words[1])
+    model = _service("s3" if words[1] == "s3api" else words[1])
     if not model:
         return [f"aws has no {words[1]}"]
     operations = {xform_name(name, "-"): name for name in model.operation_names}
@@ -198,7 +213,9 @@ def aws(words: list[str]) -> list[str]:
     if words[2] not in operations:
         return [f"aws {words[1]} has no {words[2]}"]
     shape = model.operation_model(operations[words[2]]).input_shape
-    known = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else {})}
+    members = shape.members if shape else {}
+    known = {f"--{xform_name(name, '-')}" for name in members}
+    known |= {f"--no-{xform_name(name, '-')}" for name, member in members.items() if member.type_name == "boolean"}
     known |= {"--query", "--output", "--region", "--profile", "--endpoint-url", "--no-cli-pager", "--cli-input-json"}
     given = [word.partition("=")[0] for word in words[3:] if word.startswith("--")]
     return [f"aws {words[1]} {words[2]} has no {one}" for one in given if one not in known]

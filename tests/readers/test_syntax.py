@@ -142,6 +142,8 @@ def test_commands_name_only_what_exists(block: Block) -> None:
         ("login=$(aws secretsmanager get-secret --secret-id x)", "aws secretsmanager has no get-secret"),
         ("aws ecs list-services --clutser x", "aws ecs list-services has no --clutser"),
         ("aws elastic list-services", "aws has no elastic"),
+        ("aws rds delete-db-instance --no-final-snapshot", "aws rds delete-db-instance has no --no-final-snapshot"),
+        ("aws s3api delete-objekt --bucket x", "aws s3api has no delete-objekt"),
         ("git clone https://github.com/someone/else", "https://github.com/someone/else is not our repository"),
         ("ansible-navigator run mlops.mlflow_aws.deploi --mode stdout", "there is no playbook mlops.mlflow_aws.deploi"),
         ("ansible-navigator run mlops.mlflow_aws.deploy --moed x", "ansible-navigator run has no option --moed"),
