@@ -1,0 +1,107 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the playbook rehearse_up points others at the local AWS with, on a machine that has AWS accounts of its own."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import SOFTWARE
+from harness import LocalAws
+from harness import Played
+
+NOWHERE = "http://127.0.0.1:9"
+# What somebody has in his shell who works with an account.
+SHELLS = {
+    "nothing": {},
+    "a profile": {"AWS_PROFILE": "company"},
+    "the default profile's name": {"AWS_DEFAULT_PROFILE": "company"},
+    "temporary keys": {
+        "AWS_ACCESS_KEY_ID": "ASIAFOREIGNFOREIGN00",
+        "AWS_SECRET_ACCESS_KEY": "foreign",
+        "AWS_SESSION_TOKEN": "foreign",
+    },
+    "a token of a pipeline": {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere", "AWS_ROLE_ARN": "arn:aws:iam::1:role/foreign"},
+    "a proxy": {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "example.com"},
+}
+ASKS = {
+    "hosts": "localhost",
+    "connection": "local",
+    "gather_facts": False,
+    "environment": "{{ mlflow_environment }}",
+    "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+    "tasks": [
+        {"mlops.mlflow_aws.aws_caller_context": {}},
+        {"amazon.aws.s3_bucket_info": {}},
+        {
+            "ansible.builtin.command": {
+                "argv": [
+                    "{{ ansible_playbook_python }}",
+                    "-c",
+                    "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])",
+                ]
+            },
+            "register": "asked",
+        },
+        {"ansible.builtin.assert": {"that": "asked.stdout is match('arn:aws:iam::123456789012:root')"}},
+    ],
+}
+
+
+def asked(aws: LocalAws, shell: dict[str, str], *arguments: str) -> Played:
+    """Start it, if it does not run, and ask it in every way in which the playbooks do."""
+    book = aws.home / "asks.yml"
+    book.write_text(yaml.safe_dump([{"import_playbook": "mlops.mlflow_aws.rehearse_up"}, ASKS], sort_keys=False))
+    exported = dict.fromkeys(aws.user_environment()) | shell
+    return aws.play(str(book), where(aws), environment=exported, arguments=arguments)
+
+
+def where(aws: LocalAws) -> dict[str, str]:
+    """The variables that tell the role of it."""
+    return {"local_aws_home": str(aws.home / "aws"), "local_aws_software": str(SOFTWARE)}
+
+
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+def test_what_the_shell_holds_of_other_accounts_does_not_matter(aws: LocalAws, shell: dict[str, str]) -> None:
+    asked(aws, shell).succeeded()
+
+
+def test_no_key_is_on_a_command_line_or_shown(aws: LocalAws) -> None:
+    played = asked(aws, {}, "-vvv").succeeded()
+    # With -vvv Ansible shows the command line of each task.
+    assert "AWS_SHARED_CREDENTIALS_FILE=" in played.output
+    assert aws.info["secret_access_key"] not in played.output
+    assert aws.info["access_key_id"] not in played.output
+
+
+def test_the_keys_are_their_owners_alone(aws: LocalAws) -> None:
+    asked(aws, {}).succeeded()
+    holding = [path for path in (aws.home / "aws").glob("*") if path.is_file() and holds(path, aws)]
+    assert {path.name for path in holding} == {"aws-credentials", "credentials.json"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
+
+
+def test_check_mode_says_what_rehearse_down_would_do(aws: LocalAws) -> None:
+    asked(aws, {}).succeeded()
+    assert changes(aws, check=True) == 1
+    assert aws.page("status")
+    assert changes(aws, check=True, local_aws_wipe=True) == 2
+    assert changes(aws) == 1
+    assert changes(aws, check=True) == 0
+    assert changes(aws, check=True, local_aws_wipe=True) == 1
+    assert changes(aws, local_aws_wipe=True) >= 1
+    assert not (aws.home / "aws/aws-credentials").exists()
+    assert changes(aws, check=True, local_aws_wipe=True) == 0
+
+
+def changes(aws: LocalAws, *, check: bool = False, **variables: bool) -> int:
+    """How many changes rehearse_down tells."""
+    return aws.play("rehearse_down", {**where(aws), **variables}, check=check).succeeded().changed["localhost"]
+
+
+def holds(path: Path, aws: LocalAws) -> bool:
+    """Whether a file holds the secret key."""
+    return aws.info["secret_access_key"].encode() in path.read_bytes()
