@@ -18,7 +18,7 @@ description:
     exit code of C(mlflow demo) alone proves nothing, as it is V(0) also when no upload reached the artifact store.
   - Where uploads were lost, the module fails and takes the marks of that run back, so that the next run makes the
     data again.
-  - Takes about a minute, and a second or two when there is nothing to do.
+  - Takes about a minute, longer where a client is installed first, and a second or two when there is nothing to do.
 options:
   executable:
     description:
@@ -202,7 +202,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
-# Nothing of it is AWS's work. The first time a client is installed, then it makes the data: measured on two processors.
+# Nothing of it is AWS's work. An estimate for two processors: a client is installed the first time, which is as fast as
+# the network, and the data is made.
 USUAL = Usual(own=180)
 
 

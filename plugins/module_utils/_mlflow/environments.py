@@ -57,17 +57,22 @@ def find_client(root: Path, version: str) -> list[str] | None:
 
     The command is C(python -m mlflow): scripts of an environment hold its first path, and it was renamed since.
     """
-    python = root / version / "bin" / "python"
-    if python.is_file() and os.access(python, os.X_OK):
+    python = _interpreter(root, version)
+    # Not Path.is_file(), which raises where the way to the interpreter is closed to this user.
+    if os.path.isfile(python) and os.access(python, os.X_OK):
         return [str(python), "-m", "mlflow"]
     return None
+
+
+def _interpreter(root: Path, version: str) -> Path:
+    return root / version / "bin" / "python"
 
 
 def ensure_client(root: Path, version: str, python: str | None, log: Log, time_limit: float) -> list[str]:
     """The command of the MLflow client of this version, installed when it is missing.
 
-    The environment is built under another name and renamed when it is complete, so a cut-off build is never used.
-    Two runs at the same time wait for each other.
+    The environment is built under another name and renamed when it is complete, so a cut-off build is never used, and
+    what is there can be used by those who may not write. Two runs at the same time wait for each other.
 
     Args:
         root: folder of the cache; one environment per version in it.
@@ -77,26 +82,42 @@ def ensure_client(root: Path, version: str, python: str | None, log: Log, time_l
         time_limit: seconds.
     """
     deadline = time.monotonic() + time_limit
+    command = find_client(root, version)
+    if command:
+        return command
     try:
         root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f".{version}.lock", deadline, log):
+            return find_client(root, version) or _install(root, version, python or sys.executable, log, deadline)
     except OSError as error:
-        raise MlflowError("install_failed", f"virtualenv_root {root} cannot be made: {error.strerror}.") from error
-    with _locked(root / f".{version}.lock", deadline, log):
-        command = find_client(root, version)
-        if command:
-            return command
-        for leftover in [*root.glob(f"{_BUILDING}{version}-*"), root / version]:
-            shutil.rmtree(leftover, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{version}-", dir=root))
-        try:
-            _build(folder / "venv", version, python or sys.executable, log, deadline)
-            (folder / "venv").rename(root / version)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        command = find_client(root, version)
-        if not command:
-            raise MlflowError("install_failed", f"The environment in {root / version} has no interpreter.")
-        return command
+        text = f"No client can be kept in virtualenv_root {root}: {error.strerror} ({error.filename})."
+        raise MlflowError("install_failed", f"{text} Give a folder that this user may write to.") from error
+
+
+def _install(root: Path, version: str, python: str, log: Log, deadline: float) -> list[str]:
+    for leftover in [*root.glob(f"{_BUILDING}{version}-*"), root / version]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    if os.path.lexists(root / version):
+        raise MlflowError(
+            "install_failed",
+            f"The environment in {root / version} is of no use to this user, who may not run its interpreter"
+            f" ({os.path.realpath(_interpreter(root, version))}), nor remove it: give another virtualenv_root.",
+        )
+    folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{version}-", dir=root))
+    try:
+        _build(folder / "venv", version, python, log, deadline)
+        (folder / "venv").rename(root / version)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    command = find_client(root, version)
+    if not command:
+        raise MlflowError(
+            "install_failed",
+            f"The environment in {root / version} was made with {python}, but its interpreter"
+            f" ({os.path.realpath(_interpreter(root, version))}) is not there or may not be run by this user: give"
+            " another one as virtualenv_python.",
+        )
+    return command
 
 
 @contextlib.contextmanager

@@ -119,6 +119,63 @@ def test_cut_off_build_and_broken_environment_are_replaced(tmp_path: Path, tools
     assert os.access(root / "3.17.2" / "bin" / "python", os.X_OK)
 
 
+def environment_without_a_way_to_its_interpreter(root: Path) -> None:
+    # Longer than a file's name can be: as with a folder that is closed to this user, the link cannot be followed.
+    folder = root / "3.17.2" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to("/root/" + "x" * 300)
+
+
+def test_environment_whose_interpreter_is_closed_to_this_user_is_replaced(tmp_path: Path, tools: Tools) -> None:
+    environment_without_a_way_to_its_interpreter(tmp_path)
+    command = ensure_client(tmp_path, "3.17.2", tools.python, Log(None), 60)
+    assert os.access(command[0], os.X_OK)
+
+
+def test_environment_of_another_user_that_cannot_be_replaced(
+    tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment_without_a_way_to_its_interpreter(tmp_path)
+    monkeypatch.setattr(environments.shutil, "rmtree", lambda _path, ignore_errors: None)
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path, "3.17.2", tools.python, Log(None), 60)
+    assert caught.value.reason == "install_failed"
+    assert "nor remove it: give another virtualenv_root" in caught.value.message
+    assert "/root/xxx" in caught.value.message
+    assert tools.calls == []
+
+
+def test_new_environment_with_an_interpreter_that_is_closed_to_this_user(
+    tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(venv: Path, *_arguments: object) -> None:
+        environment_without_a_way_to_its_interpreter(venv.parent)
+        (venv.parent / "3.17.2").rename(venv)
+
+    monkeypatch.setattr(environments, "_build", build)
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path, "3.17.2", tools.python, Log(None), 60)
+    assert tools.python in caught.value.message
+    assert "virtualenv_python" in caught.value.message
+
+
+def test_client_that_is_there_is_used_without_writing(tmp_path: Path, tools: Tools) -> None:
+    root = tmp_path / "cache"
+    command = ensure_client(root, "3.17.2", tools.python, Log(None), 60)
+    (root / ".3.17.2.lock").unlink()
+    assert ensure_client(root, "3.17.2", tools.python, Log(None), 60) == command
+    assert entries(root) == ["3.17.2"]
+    assert not (root / ".3.17.2.lock").exists()
+
+
+def test_root_that_cannot_be_written(tmp_path: Path, tools: Tools) -> None:
+    (tmp_path / ".3.17.2.lock").mkdir()
+    with pytest.raises(MlflowError) as caught:
+        ensure_client(tmp_path, "3.17.2", tools.python, Log(None), 60)
+    assert caught.value.reason == "install_failed"
+    assert f"virtualenv_root {tmp_path}: Is a directory" in caught.value.message
+
+
 def test_two_at_a_time_build_once(tmp_path: Path, tools: Tools) -> None:
     python = tools.script("slow-python", fail=False, pause=0.5)
     results: list[list[str]] = []
