@@ -201,13 +201,12 @@ def _create(iam: Client, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     name = after["name"]
-    changes: dict[str, typing.Any] = {}
-    if after["description"] != current["description"]:
-        changes["Description"] = after["description"]
-    if after["max_session_duration"] != current["max_session_duration"]:
-        changes["MaxSessionDuration"] = after["max_session_duration"]
-    if changes:
-        iam.update_role(RoleName=name, **changes)
+    plain = ("description", "max_session_duration")
+    if any(after[setting] != current[setting] for setting in plain):
+        # Both: a duration that UpdateRole is not given becomes an hour (IAM API Reference).
+        iam.update_role(
+            RoleName=name, Description=after["description"], MaxSessionDuration=after["max_session_duration"]
+        )
     if after["permissions_boundary"] != current["permissions_boundary"]:
         if after["permissions_boundary"]:
             iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=after["permissions_boundary"])
@@ -355,11 +354,11 @@ def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
 def ensure_absent(iam: Client, name: str, check_mode: bool) -> Outcome:
     """Detach and delete all policies of the role, take it out of instance profiles, delete it."""
     current = read(iam, name)
+    if current is not None and current["path"].startswith("/aws-service-role/"):
+        raise Problem(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
     outcome = Outcome(current is not None, compared(current), {}, {}, [])
     if current is None or check_mode:
         return outcome
-    if current["path"].startswith("/aws-service-role/"):
-        raise Problem(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
     for arn in current["managed_policies"]:
         _gone(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
     for policy in current["inline_policies"]:

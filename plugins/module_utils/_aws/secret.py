@@ -199,9 +199,14 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
         made = _create(client, sts, wanted, check_mode)
         if made:
             return made
-        # Made meanwhile, by somebody else or by an attempt whose answer was lost.
-        secret = describe(client, wanted.name)
-    return _converge(client, wanted, secret or {}, check_mode)
+        # Made meanwhile, by somebody else or by an attempt whose answer was lost; perhaps not seen everywhere yet.
+        secret = describe(client.patient("ResourceNotFoundException"), wanted.name)
+        if secret is None:
+            raise Problem(
+                f"Secrets Manager says of the secret {wanted.name} that it exists, and that it does not: it is being"
+                " made or deleted by somebody else; run this again in a minute."
+            )
+    return _converge(client, wanted, secret, check_mode)
 
 
 def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome | None:
@@ -227,7 +232,8 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Ou
     if shape["kms_key_id"]:
         params["KmsKeyId"] = shape["kms_key_id"]
     try:
-        answer = client.create_secret(**params)
+        # For a moment after a forced deletion the name is still taken (terraform-provider-aws, secret's creation).
+        answer = client.patient("InvalidRequestException").create_secret(**params)
     except ClientError as e:
         if error_code(e) == "ResourceExistsException":
             return None
@@ -284,8 +290,9 @@ def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | 
         return generate(wanted.recipe), False, []
     if wanted.rotate:
         return generate(wanted.recipe, members), True, []
-    needed = [*wanted.recipe.template, *([wanted.recipe.key] if wanted.recipe.key else []), *wanted.recipe.keys]
-    missing = [key for key in needed if not members.get(key)]
+    # A member may be empty where the template says so.
+    filled = [key for key, item in wanted.recipe.template.items() if item or key not in members]
+    missing = [key for key in (*filled, wanted.recipe.key, *wanted.recipe.keys) if key and not members.get(key)]
     if missing:
         raise Problem(
             f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"

@@ -116,8 +116,8 @@ class Iam(Fake):
     def call_get_role(self, RoleName: str) -> dict:
         return {"Role": self._role(RoleName)}
 
-    def call_update_role(self, RoleName: str, **changes: typing.Any) -> dict:
-        self._role(RoleName).update(changes)
+    def call_update_role(self, RoleName: str, MaxSessionDuration: int = 3600, **changes: typing.Any) -> dict:
+        self._role(RoleName).update(changes, MaxSessionDuration=MaxSessionDuration)
         return {}
 
     def call_update_assume_role_policy(self, RoleName: str, PolicyDocument: str) -> dict:

@@ -84,6 +84,12 @@ def test_each_change_is_one_kind_of_call(cloud, change, operation):
     assert run(cloud, **{**ROLE, **change})["changed"] is False
 
 
+def test_the_longest_session_outlives_another_description(cloud):
+    run(cloud, **ROLE, max_session_duration=7200)
+    assert run(cloud, **{**ROLE, "description": "Other"})["changed"]
+    assert run(cloud, name=ROLE["name"])["iam_role"]["max_session_duration"] == 7200
+
+
 def test_policies_of_others_stay_unless_purged(cloud):
     run(cloud, **ROLE)
     cloud.iam.attached[ROLE["name"]].append("arn:aws:iam::aws:policy/Theirs")
@@ -189,9 +195,10 @@ def test_a_policy_that_is_gone_already_is_fine(cloud):
     assert run(cloud, name=ROLE["name"], state="absent")["changed"]
 
 
-def test_a_service_linked_role_is_not_deleted(cloud):
+@pytest.mark.parametrize("check", [True, False])
+def test_a_service_linked_role_is_not_deleted(cloud, check):
     cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
-    assert "service-linked" in run(cloud, name="AWSServiceRoleForECS", state="absent")["msg"]
+    assert "service-linked" in run(cloud, name="AWSServiceRoleForECS", state="absent", check=check)["msg"]
 
 
 def test_linked_roles_four_steps(cloud):

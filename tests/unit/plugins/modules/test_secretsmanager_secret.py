@@ -99,6 +99,39 @@ def test_a_value_that_is_no_object_is_an_error_and_not_shown(cloud, value):
     assert "unlikely" not in cloud.printed.replace("unlikely-secret-key", "")
 
 
+def test_empty_members_of_the_template_are_there(cloud):
+    template = {"username": "mlflow", "options": "", "replicas": 0, "proxy": None}
+    cloud.cycle("secretsmanager_secret", cloud.secretsmanager, name=NAME, generate={"template": template})
+    assert cloud.warnings == []
+
+
+def test_an_empty_password_is_none(cloud):
+    run(cloud, **SECRET)
+    value = {**json.loads(cloud.secretsmanager.values[NAME]), "password": ""}
+    cloud.secretsmanager.values[NAME] = json.dumps(value)
+    assert "lacks password" in cloud.run("secretsmanager_secret", **SECRET)["msg"]
+
+
+def test_made_meanwhile(cloud):
+    run(cloud, **SECRET)
+    before = cloud.secretsmanager.values[NAME]
+    # Not found before, and for a moment after, the creation that is refused.
+    cloud.secretsmanager.faults["describe_secret"] = [error("ResourceNotFoundException")] * 3
+    assert not run(cloud, **SECRET)["changed"]
+    assert cloud.secretsmanager.values[NAME] == before
+
+
+def test_made_and_gone_meanwhile(cloud):
+    cloud.secretsmanager.faults["create_secret"] = [error("ResourceExistsException")]
+    assert "run this again" in cloud.run("secretsmanager_secret", **SECRET)["msg"]
+
+
+def test_the_name_of_a_secret_that_was_just_deleted_for_good(cloud):
+    still = error("InvalidRequestException", message="a secret with this name is already scheduled for deletion")
+    cloud.secretsmanager.faults["create_secret"] = [still, still]
+    assert run(cloud, **SECRET)["generated"]
+
+
 def test_another_user_is_a_warning(cloud):
     run(cloud, **SECRET)
     before = cloud.secretsmanager.values[NAME]
