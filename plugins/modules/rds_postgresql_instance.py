@@ -51,6 +51,7 @@ options:
     description:
       - Storage in GiB. Needed to create the instance. It cannot shrink; where storage may grow by itself, more than
         this is fine.
+      - More of it, with O(apply_immediately=true), is what an instance needs whose storage is full.
     type: int
   max_allocated_storage:
     description:
@@ -163,6 +164,7 @@ options:
   apply_immediately:
     description:
       - Whether changes that interrupt the database are made at once rather than in the maintenance window.
+      - What an earlier run has left to the maintenance window counts as asked for, and stays there.
     type: bool
     default: false
   wait:

@@ -9,6 +9,7 @@ CreateDBInstance and ModifyDBInstance.
 
 from __future__ import annotations
 
+import re
 import typing
 from dataclasses import dataclass
 from dataclasses import field
@@ -29,8 +30,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common impor
 
 READY = ("available", "storage-optimization")
 STOPPED = ("stopped", "stopping")
+# It can write nothing any more; RDS takes a change of its storage all the same.
+FULL = "storage-full"
 # Statuses that waiting does not end.
 BROKEN = (
+    FULL,
     "failed",
     "inaccessible-encryption-credentials",
     "inaccessible-encryption-credentials-recoverable",
@@ -42,7 +46,6 @@ BROKEN = (
     "incompatible-restore",
     "insufficient-capacity",
     "restore-error",
-    "storage-full",
 )
 
 # RDS API Reference, CreateDBInstance, MasterUserPassword; its console refuses the single quote too, the API does not.
@@ -251,7 +254,8 @@ def _same(option: str, present: typing.Any, value: typing.Any) -> bool:
 
 
 def _version(text: str) -> list[int]:
-    return [int(part) if part.isdigit() else 0 for part in text.split(".")]
+    """The numbers of a version; releases of Extended Support are called 12.22-rds.20250220 and so on."""
+    return [int(number) for number in re.findall("[0-9]+", text)] or [0]
 
 
 def _newer_version(name: str, present: str, value: str, major_allowed: bool, warnings: list[str]) -> bool:
@@ -304,7 +308,7 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
         if instance is None:
             raise Problem(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
-        if status in BROKEN or status in STOPPED or status == "deleting":
+        if (status in BROKEN and not _grows(instance)) or status in STOPPED or status == "deleting":
             raise Problem(_hopeless(rds, name, status))
         waiting_for = [key for key in not_pending if key in instance.get("PendingModifiedValues", {})]
         # An endpoint is there when the instance is available, on AWS; whoever waits needs it.
@@ -320,6 +324,11 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
     )
 
 
+def _grows(instance: dict[str, typing.Any]) -> bool:
+    """Whether storage that is full was asked to become larger."""
+    return instance["DBInstanceStatus"] == FULL and "AllocatedStorage" in instance.get("PendingModifiedValues", {})
+
+
 def _hopeless(rds: Client, name: str, status: str) -> str:
     if status in STOPPED:
         return (
@@ -328,6 +337,11 @@ def _hopeless(rds: Client, name: str, status: str) -> str:
         )
     if status == "deleting":
         return f"The RDS instance {name} is being deleted: wait until it is gone, and run this again."
+    if status == FULL:
+        return (
+            f"The storage of the RDS instance {name} is full, and its database can write nothing: ask for a larger"
+            " allocated_storage (mlflow_db_allocated_storage of the role mlflow), with apply_immediately."
+        )
     return f"The RDS instance {name} has the status {status}, which waiting does not end.{_last_event(rds, name)}"
 
 
@@ -378,8 +392,14 @@ def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_m
         created = _create(clients, wanted, patience, check_mode)
         if created:
             return created
-        instance = find(rds, wanted.name)
-    return _converge(clients, wanted, patience, instance or {}, check_mode)
+        # Perhaps not seen everywhere yet.
+        instance = find(rds.patient("DBInstanceNotFound", "DBInstanceNotFoundFault"), wanted.name)
+        if instance is None:
+            raise Problem(
+                f"RDS says of the instance {wanted.name} that it exists, and that it does not: it is being made or"
+                " deleted by somebody else; run this again in a minute."
+            )
+    return _converge(clients, wanted, patience, instance, check_mode)
 
 
 def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome | None:
@@ -474,9 +494,9 @@ def _converge(
 ) -> Outcome:
     rds = clients.rds
     status = instance["DBInstanceStatus"]
-    if status in BROKEN:
+    if status in BROKEN and status != FULL:
         raise Problem(_hopeless(rds, wanted.name, status))
-    busy = status not in READY and status not in STOPPED
+    busy = status not in (*READY, *STOPPED, FULL) or _grows(instance)
     if busy and patience.wait and not check_mode:
         instance = wait_ready(rds, wanted.name, patience)
         busy = False
@@ -485,7 +505,7 @@ def _converge(
     tags, to_set, to_unset = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)
     if busy:
         # RDS shows final values only when the instance is available, and refuses changes before.
-        if changes and not check_mode:
+        if changes:
             warnings.append(
                 f"The RDS instance {wanted.name} is {status}; {', '.join(changes)} will be compared again when this"
                 " runs next."
@@ -493,10 +513,7 @@ def _converge(
         changes = {}
     changed = bool(changes or to_set or to_unset)
     after = {**current, **changes, "tags": tags}
-    if status in STOPPED:
-        if changes and not check_mode:
-            raise Problem(f"{_hopeless(rds, wanted.name, status)} Nothing was changed.")
-        warnings.append(f"{_hopeless(rds, wanted.name, status)} It was not started.")
+    warnings += _unfit(rds, wanted.name, instance, changes, check_mode)
     outcome = Outcome(changed, _given(current), _given(after), {"instance": shape(instance)}, warnings)
     if check_mode or not changed:
         return outcome
@@ -505,7 +522,7 @@ def _converge(
     if to_set:
         rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=tags_to_aws(to_set))
     if changes:
-        _modify(rds, wanted, changes)
+        _modify(rds, wanted, current, changes)
     if changes and patience.wait:
         awaited = [SETTINGS[option].create for option in changes if SETTINGS[option].pending]
         instance = wait_ready(rds, wanted.name, patience, tuple(awaited) if wanted.apply_immediately else ())
@@ -515,14 +532,53 @@ def _converge(
     return outcome
 
 
-def _modify(rds: Client, wanted: Wanted, changes: dict[str, typing.Any]) -> None:
+def _unfit(
+    rds: Client, name: str, instance: dict[str, typing.Any], changes: dict[str, typing.Any], check_mode: bool
+) -> list[str]:
+    """Return a warning about an instance that is stopped.
+
+    Raises:
+        Problem: it cannot take the changes, or does not become usable by them.
+    """
+    status = instance["DBInstanceStatus"]
+    if status == FULL and "allocated_storage" not in changes and not _grows(instance):
+        raise Problem(_hopeless(rds, name, status))
+    if status not in STOPPED:
+        return []
+    if changes and not check_mode:
+        raise Problem(f"{_hopeless(rds, name, status)} Nothing was changed.")
+    return [f"{_hopeless(rds, name, status)} It was not started."]
+
+
+def _modify(rds: Client, wanted: Wanted, current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> None:
     params = {str(SETTINGS[option].modify): value for option, value in changes.items()}
     if "max_allocated_storage" in changes and "allocated_storage" in wanted.settings:
         # Growth is switched off by a maximum that equals the size.
         params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], wanted.settings["allocated_storage"])
     if "engine_version" in changes:
         params["AllowMajorVersionUpgrade"] = wanted.allow_major_version_upgrade
+    if {"allocated_storage", "iops", "storage_throughput", "storage_type"} & changes.keys():
+        params = {**_performance(current, changes), **params}
     rds.modify_db_instance(DBInstanceIdentifier=wanted.name, ApplyImmediately=wanted.apply_immediately, **params)
+
+
+def _performance(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """What must be said with a change of storage that has IOPS of its own: "You must specify both the storage size and
+    iops when modifying the storage size or iops on a DB instance that has iops" (RDS). Other storage must not have it.
+
+    RDS User Guide, "Amazon RDS DB instance storage": gp3 of PostgreSQL has them from 400 GiB on, 12,000 at least.
+    """
+    after = {**current, **changes}
+    large = after["storage_type"] == "gp3" and after["allocated_storage"] >= 400
+    if not large and after["storage_type"] not in ("io1", "io2"):
+        return {}
+    least_iops, least_throughput = (12000, 500) if large else (0, 0)
+    found = {
+        "AllocatedStorage": after["allocated_storage"],
+        "Iops": max(current["iops"] or 0, least_iops),
+        "StorageThroughput": max(current["storage_throughput"] or 0, least_throughput),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def ensure_available(rds: Client, name: str, patience: Patience, check_mode: bool) -> Outcome:

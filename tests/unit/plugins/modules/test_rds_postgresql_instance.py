@@ -115,6 +115,76 @@ def test_waiting_ends_where_it_is_hopeless(made, status):
     assert made.naps == []
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_full_storage_can_be_made_larger(made, wait):
+    made.rds.instances["mlflow"]["DBInstanceStatus"] = "storage-full"
+    for check in (True, False):
+        assert "larger allocated_storage" in run(made, check=check)["msg"]
+    assert run(made, check=True, allocated_storage=40)["changed"]
+    made.rds.script = ["storage-full", "storage-full"]
+    if wait:
+        made.rds.script += ["modifying", "available"]
+    result = run(made, allocated_storage=40, wait=wait)
+    assert result["changed"]
+    assert made.rds.params("modify_db_instance")["AllocatedStorage"] == 40
+    # What waits for it, and the next run, see that it grows.
+    made.rds.script = ["storage-full", "modifying", "available"]
+    available = {"db_instance_identifier": "mlflow", "state": "available"}
+    if not wait:
+        assert made.run("rds_postgresql_instance", **available)["instance"]["allocated_storage"] == 40
+    made.rds.script = []
+    assert not run(made, allocated_storage=40)["changed"]
+
+
+def test_full_storage_that_grows_is_awaited_and_not_asked_twice(made):
+    grows = {"AllocatedStorage": 40}
+    made.rds.instances["mlflow"].update(DBInstanceStatus="storage-full", PendingModifiedValues=grows, _next=grows)
+    assert not run(made, allocated_storage=40, wait=False)["changed"]
+    made.rds.script = ["storage-full", "storage-full", "available"]
+    result = run(made, allocated_storage=40)
+    assert not result["changed"]
+    assert result["instance"]["db_instance_status"] == "available"
+
+
+@pytest.mark.parametrize(
+    ("shown", "change", "sent"),
+    [
+        ({}, {"allocated_storage": 40}, {"AllocatedStorage": 40}),
+        (
+            {"AllocatedStorage": 400, "Iops": 14000, "StorageThroughput": 600},
+            {"allocated_storage": 500, "max_allocated_storage": 1000},
+            {"AllocatedStorage": 500, "Iops": 14000, "StorageThroughput": 600},
+        ),
+        # Over the size from which on gp3 has IOPS of its own.
+        (
+            {"Iops": 3000, "StorageThroughput": 125},
+            {"allocated_storage": 400, "max_allocated_storage": 1000},
+            {"AllocatedStorage": 400, "Iops": 12000, "StorageThroughput": 500},
+        ),
+        (
+            {"AllocatedStorage": 400, "Iops": 12000, "StorageThroughput": 500},
+            {"allocated_storage": 400, "max_allocated_storage": 1000, "iops": 16000},
+            {"AllocatedStorage": 400, "Iops": 16000, "StorageThroughput": 500},
+        ),
+        (
+            {"StorageType": "io1", "Iops": 1000},
+            {"storage_type": "io1", "allocated_storage": 80},
+            {"AllocatedStorage": 80, "Iops": 1000},
+        ),
+        (
+            {"StorageType": "io1", "Iops": 1000, "AllocatedStorage": 100},
+            {"storage_type": "gp3", "allocated_storage": 100},
+            {"StorageType": "gp3"},
+        ),
+    ],
+)
+def test_size_and_iops_go_together_where_there_are_iops(made, shown, change, sent):
+    made.rds.instances["mlflow"].update(MaxAllocatedStorage=change.get("max_allocated_storage", 100), **shown)
+    assert run(made, **change, wait=False)["changed"]
+    told = made.rds.params("modify_db_instance")
+    assert {key: told[key] for key in told if key not in ("DBInstanceIdentifier", "ApplyImmediately")} == sent
+
+
 def test_waiting_has_an_end(made):
     made.rds.script = ["modifying"] * 1000
     result = run(made, wait_timeout=100)
@@ -218,6 +288,17 @@ def test_what_cannot_be_changed_is_said(made, change, words):
     assert len(made.rds.writes()) == before
 
 
+def test_a_version_of_extended_support(made):
+    made.rds.instances["mlflow"]["EngineVersion"] = "12.22-rds.20250220"
+    for same in ("12", "12.22", "12.22-rds.20250220"):
+        assert not run(made, engine_version=same)["changed"]
+    assert run(made, engine_version="12.22-rds.20250508")["changed"]
+
+
+def test_a_version_that_is_none(made):
+    assert "cannot go back" in run(made, engine_version="latest")["msg"]
+
+
 def test_a_major_upgrade_when_allowed(made):
     made.rds.script = ["available", "upgrading", "available"]
     assert run(made, engine_version="17", allow_major_version_upgrade=True)["changed"]
@@ -254,14 +335,29 @@ def test_a_busy_instance_is_left_alone_without_waiting(made):
     assert "db_instance_class" in str(result["warnings"])
 
 
+def test_a_busy_instance_in_check_mode(made):
+    made.rds.instances["mlflow"]["DBInstanceStatus"] = "modifying"
+    result = run(made, check=True, db_instance_class="db.t4g.small")
+    assert not result["changed"]
+    assert "db_instance_class" in str(result["warnings"])
+    run(made, check=True)
+    assert made.warnings == []
+
+
 def test_an_instance_of_another_engine(made):
     made.rds.instances["mlflow"]["Engine"] = "mysql"
     assert "mysql" in run(made)["msg"]
 
 
 def test_created_meanwhile(made):
-    made.rds.faults["describe_db_instances"] = [error("DBInstanceNotFound")]
+    # Not found before, and for a moment after, the creation that is refused.
+    made.rds.faults["describe_db_instances"] = [error("DBInstanceNotFound")] * 3
     assert not run(made)["changed"]
+
+
+def test_created_and_deleted_meanwhile(cloud):
+    cloud.rds.faults["create_db_instance"] = [error("DBInstanceAlreadyExists")]
+    assert "run this again" in run(cloud)["msg"]
 
 
 @pytest.mark.parametrize(
