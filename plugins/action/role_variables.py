@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from ansible import context
 from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.inputs import input_problems
@@ -66,7 +67,8 @@ class ActionModule(ActionBase):
         role = path.name
         for other in _roles(path):
             options, facts = _interface(path.parent / other)
-            values = self._templar.template({name: variables[name] for name in options if name in variables})
+            values, unknown = self._values({name: variables[name] for name in options if name in variables})
+            yield from unknown.items()
             yield from _role_variables.name_problems(
                 variables,
                 other,
@@ -75,7 +77,7 @@ class ActionModule(ActionBase):
                 exceptions=self._exceptions(variables, role),
                 declared_in=f"{role}_known_variables",
                 misspelt_only=other != role,
-                on_command_line=lambda name: re.search(rf"(?<![\w-]){name}\W", given) is not None,
+                on_command_line=lambda name: re.search(rf"(?<![\w-]){re.escape(name)}\W", given) is not None,
             )
             wrong = dict(_role_variables.type_problems(values, options))
             if other == role == FRONT_DOOR:
@@ -85,10 +87,22 @@ class ActionModule(ActionBase):
                 wrong = {name: sentence for name, sentence in wrong.items() if name not in dict(told)}
             yield from wrong.items()
 
+    def _values(self, templates: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return what the variables hold, and for those that cannot be told, a sentence."""
+        values: dict[str, Any] = {}
+        unknown: dict[str, str] = {}
+        for name, template in templates.items():
+            try:
+                # Not the bare value: one that is omit drops out of a dictionary.
+                values |= self._templar.template({name: template})
+            except AnsibleError as error:
+                unknown[name] = f"{name} cannot be evaluated: {str(error).rstrip('.')}."
+        return values, unknown
+
     def _exceptions(self, variables: dict[str, Any], role: str) -> list[str]:
         """The names that the user has declared to be his own."""
         names = [f"{one}_known_variables" for one in sorted({role, FRONT_DOOR})]
-        given = self._templar.template({name: variables[name] for name in names if name in variables})
+        given, _unknown = self._values({name: variables[name] for name in names if name in variables})
         found: list[str] = []
         for name, value in given.items():
             # A wrong one is reported as such.

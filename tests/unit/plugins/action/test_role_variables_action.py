@@ -101,6 +101,29 @@ def test_values_are_templates() -> None:
     assert "rds_multi_az is 'perhaps'" in problem("rds", rds_multi_az=trust_as_template("{{ other }}"), other="perhaps")
 
 
+def test_a_value_that_cannot_be_told() -> None:
+    later = {
+        "mlflow_db_host": trust_as_template("{{ made_later.endpoint }}"),
+        "rds_port": trust_as_template("{{ no }}"),
+    }
+    said = problem("mlflow", mlflow_workers="many", **later)
+    assert "mlflow_db_host cannot be evaluated: 'made_later' is undefined." in said
+    assert "rds_port cannot be evaluated: 'no' is undefined." in said
+    assert "mlflow_workers is 'many'" in said
+    assert "rds_port cannot be evaluated" in problem("rds", rds_port=later["rds_port"])
+
+
+def test_a_value_that_cannot_be_told_is_not_taken_for_one_left_out() -> None:
+    # The role's default for its own variable is: mlflow_bucket_name, or nothing.
+    assert "mlflow_bucket_name cannot be evaluated" in problem(
+        "bucket", mlflow_bucket_name=trust_as_template("{{ no }}")
+    )
+
+
+def test_omit() -> None:
+    check("mlflow", mlflow_db_host=trust_as_template("{{ no | default(omit) }}"))
+
+
 def test_what_the_front_door_has_composed_is_not_looked_at_again() -> None:
     check("bucket", _parents=["mlops.mlflow_aws.mlflow"], bucket_nmae="x", bucket_adopt="maybe")
     assert problem("bucket", _parents=["somebodys.own.role"], bucket_nmae="x")
@@ -112,3 +135,5 @@ def test_the_command_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "mlflow_verison is given with -e, but is not" in problem("mlflow", mlflow_verison="3.17.2")
     assert "mlflow_wokers is given with -e, but is not" in problem("mlflow", mlflow_wokers=2)
     assert "mlflow_wait_tiemout is set, but is not" in problem("mlflow", mlflow_wait_tiemout=2)
+    # An inventory's names need not be identifiers.
+    assert "mlflow_a(b is set, but is not" in problem("mlflow", **{"mlflow_a(b": 2})
