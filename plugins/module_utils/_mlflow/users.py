@@ -154,21 +154,14 @@ def check_wanted(wanted: WantedUser, connection: Connection) -> None:
         raise MlflowError(
             "bad_user", f"name {wanted.name!r} cannot log in: it must not be empty and must not hold a colon."
         )
-    if wanted.password is not None and len(wanted.password) < SHORTEST_PASSWORD:
+    if wanted.present and wanted.password is not None and len(wanted.password) < SHORTEST_PASSWORD:
         raise MlflowError(
             "bad_password",
             f"The password for {wanted.name} has {len(wanted.password)} characters: MLflow wants at least"
             f" {SHORTEST_PASSWORD}.",
         )
-    if wanted.name != connection.username:
-        return
-    if not wanted.present:
+    if wanted.name == connection.username and not wanted.present:
         raise MlflowError("own_login", f"User {wanted.name} cannot be removed with its own login: use another's.")
-    if wanted.is_admin is False:
-        raise MlflowError(
-            "own_login",
-            f"User {wanted.name} cannot give up its rights with its own login: use another administrator's.",
-        )
 
 
 def ensure_user(connection: Connection, wanted: WantedUser, check_mode: bool) -> UserOutcome:
@@ -242,6 +235,11 @@ def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], ch
     before = {"username": wanted.name, "is_admin": user["is_admin"]}
     after = dict(before)
     if wanted.is_admin is not None and wanted.is_admin != user["is_admin"]:
+        if wanted.name == client.connection.username and not wanted.is_admin:
+            raise MlflowError(
+                "own_login",
+                f"User {wanted.name} cannot give up its rights with its own login: use another administrator's.",
+            )
         after["is_admin"] = user["is_admin"] = wanted.is_admin
     new_password = False
     if wanted.password and wanted.update_password:

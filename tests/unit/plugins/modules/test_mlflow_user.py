@@ -97,6 +97,18 @@ def test_the_own_password(fake: FakeUsers, run: Run) -> None:
     assert run(mlflow_user, name="admin", user_password=SECOND)["reason"] == "login_rejected"
 
 
+def test_a_user_without_rights_has_none_to_give_up(fake: FakeUsers, run: Run) -> None:
+    fake.add("ana", FIRST)
+    own = {"username": "ana", "password": FIRST, "name": "ana", "is_admin": False}
+    assert not run(mlflow_user, **own)["changed"]
+    assert run(mlflow_user, **own, user_password=SECOND)["password_changed"]
+
+
+def test_the_password_of_a_user_who_goes_is_not_looked_at(fake: FakeUsers, run: Run) -> None:
+    fake.add("ana", FIRST)
+    assert run(mlflow_user, name="ana", user_password="short", state="absent")["changed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
