@@ -21,7 +21,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import run
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -47,7 +47,7 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-# Starts a child that would live for a minute, writes down its number, and waits for it like a wrapper script does.
+# Starts a child that would live for ten minutes, writes down its number, and waits for it like a wrapper script does.
 WRAPPER = "import subprocess,sys; p=subprocess.Popen(['sleep','600']); print(p.pid, flush=True); p.wait()"
 
 
@@ -65,11 +65,14 @@ def test_much_output_does_not_block(tmp_path: Path) -> None:
 
 
 def test_time_limit_stops_the_whole_group(tmp_path: Path) -> None:
-    started = time.monotonic()
     environment = {"PATH": os.environ["PATH"]}
-    result = run(python(WRAPPER), environment=environment, folder=str(tmp_path), time_limit=4, log=Log(None))
-    assert result.timed_out
-    assert time.monotonic() - started < 300
+    # A busy machine may need more than the first limit to start the child.
+    for limit in (2, 20, 200):
+        result = run(python(WRAPPER), environment=environment, folder=str(tmp_path), time_limit=limit, log=Log(None))
+        assert result.timed_out
+        if result.stdout:
+            break
+    assert result.seconds < 500
     child = int(result.stdout[0])
     assert until(lambda: is_gone(child))
 
@@ -86,7 +89,7 @@ run({python(WRAPPER)!r}, environment=dict(os.environ), folder=".", time_limit=60
         assert until(lambda: log.exists() and log.read_text().strip() != "")
         child = int(log.read_text().split()[-1])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 143
+        assert process.wait(120) == 143
     assert until(lambda: is_gone(child))
 
 
@@ -110,7 +113,7 @@ def test_log_is_written_while_the_command_runs(tmp_path: Path) -> None:
         assert thread.is_alive()
     finally:
         gate.touch()
-        thread.join(20)
+        thread.join(120)
     log.close()
     assert path.stat().st_mode & 0o777 == 0o600
 
