@@ -145,7 +145,7 @@ def compare_tags(
     """(to set, to remove). None leaves tags alone, {} with ``purge`` removes all of the user's."""
     if wanted is None:
         return {}, []
-    given = {str(k): shapes.text(v, f"tags.{k}") for k, v in wanted.items()}
+    given = shapes.given_tags(wanted)
     to_set = {k: v for k, v in given.items() if current.get(k) != v}
     to_remove = sorted(k for k in current if k not in given) if purge else []
     return to_set, to_remove

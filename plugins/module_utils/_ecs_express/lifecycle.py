@@ -232,7 +232,7 @@ class Lifecycle:
             cluster=request.cluster,
             config=config,
             role=request.infrastructure_role_arn,
-            given_tags=request.tags,
+            wanted_tags=request.tags,
         )
         result.changed = True
         result.before = before or {}

@@ -264,6 +264,13 @@ def tags(boto: Mapping[str, Any]) -> dict[str, str]:
     return {k: v for k, v in found.items() if not _OWN_TAG.match(k)}
 
 
+def given_tags(values: Mapping[str, Any] | None) -> dict[str, str]:
+    """The user's tags as amazon.aws writes them, and so the other modules: all that is tagged alike has the same."""
+    for key, value in (values or {}).items():
+        text(value, f"tags.{key}")
+    return {str(key): str(value) for key, value in (values or {}).items()}
+
+
 def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
     """A service as DescribeExpressGatewayService answers it, for the user: flat, snake case, environment masked."""
     status = boto.get("status") or {}
@@ -299,7 +306,7 @@ def _active(boto: Mapping[str, Any]) -> Canonical:
     return result
 
 
-def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, given_tags: Any) -> Canonical:
+def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, wanted_tags: Any) -> Canonical:
     """What check mode shows for a service that does not exist yet."""
     return {
         "service_name": name,
@@ -309,7 +316,7 @@ def predicted_service(*, name: str, cluster: str, config: Canonical, role: str |
         "infrastructure_role_arn": role,
         "endpoint": "",
         "url": "",
-        "tags": dict(given_tags or {}),
+        "tags": given_tags(wanted_tags),
         "active_configurations": [],
         **masked(config),
     }

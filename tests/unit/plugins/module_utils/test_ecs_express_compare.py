@@ -16,6 +16,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError
@@ -302,11 +305,19 @@ def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], An
         ({}, {"a": "1"}, True, ({}, ["a"])),
         ({}, {"a": "1"}, False, ({}, [])),
         ({"a": 1}, {"a": "1"}, True, ({}, [])),
-        ({"a": "2", "b": True}, {"a": "1", "c": "3"}, True, ({"a": "2", "b": "true"}, ["c"])),
+        ({"a": "2", "b": True}, {"a": "1", "c": "3"}, True, ({"a": "2", "b": "True"}, ["c"])),
     ],
 )
 def test_tags(wanted: Any, current: dict[str, str], purge: bool, expected: Any) -> None:
     assert compare.compare_tags(wanted, current, purge) == expected
+
+
+def test_tags_are_those_of_the_other_modules() -> None:
+    values = {"text": "x", "number": 1.5, "yes": True, "nothing": None}
+    assert compare.compare_tags(values, {}, True)[0] == tags_from_aws(tags_to_aws(values))
+    assert tags_to_aws(values) == ansible_dict_to_boto3_tag_list(values)
+    with pytest.raises(EcsExpressError, match=r"tags\.list must be a string"):
+        compare.compare_tags({"list": []}, {}, True)
 
 
 def test_tags_of_aws_do_not_count() -> None:

@@ -205,6 +205,13 @@ def test_subnets_alone_keep_own_groups(run: Run, ecs: FakeEcs) -> None:
     assert sent == {"subnets": ["subnet-c", "subnet-a"], "securityGroups": ["sg-mine"]}
 
 
+def test_tags_of_a_new_service_in_check_mode(run: Run, ecs: FakeEcs) -> None:
+    given = full_params(tags={"stage": 1, "temporary": True})
+    checked = run(given, check=True)
+    assert checked["service"]["tags"] == run(given)["service"]["tags"] == {"stage": "1", "temporary": "True"}
+    assert checked["diff"]["after"]["tags"] == {"stage": "1", "temporary": "True"}
+
+
 def test_tags(run: Run, ecs: FakeEcs) -> None:
     run(full_params())
     ecs.services[ARN]["tags"].append({"key": "AmazonECSManaged", "value": "true"})
