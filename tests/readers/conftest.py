@@ -22,7 +22,7 @@ from controllers import Controller
 from controllers import RegionalAws
 from person import reader_of
 
-ORDER = ["syntax", "builder", "controllers", "credentials", "reading", "end"]
+ORDER = ["syntax", "builder", "controllers", "credentials", "reading", "backup", "end"]
 # What the examples name.
 NAME, REGION = "mlflow", "eu-central-1"
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
@@ -75,6 +75,14 @@ def deployed(aws: RegionalAws, variables: dict[str, Any], tmp_path_factory: pyte
     assert [path for path in left if path.name != "vars.json"] == []
     shutil.rmtree(home)
     return NAME
+
+
+@pytest.fixture(scope="session")
+def url(aws: RegionalAws, deployed: str) -> str:
+    """Of the deployment."""
+    arn = f"arn:aws:ecs:{aws.region}:123456789012:service/default/{deployed}"
+    service = aws.client("ecs").describe_express_gateway_service(serviceArn=arn)["service"]
+    return "https://" + str(service["activeConfigurations"][0]["ingressPaths"][0]["endpoint"]).removeprefix("https://")
 
 
 @pytest.fixture(scope="session")

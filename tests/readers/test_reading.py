@@ -89,14 +89,6 @@ def test_the_examples_of_modules_have_a_test_of_their_own() -> None:
     assert (ROOT / EXAMPLES[1]).is_file()
 
 
-@pytest.fixture(scope="module")
-def url(aws: RegionalAws, deployed: str) -> str:
-    """Of the deployment."""
-    arn = f"arn:aws:ecs:{aws.region}:123456789012:service/default/{deployed}"
-    service = aws.client("ecs").describe_express_gateway_service(serviceArn=arn)["service"]
-    return "https://" + str(service["activeConfigurations"][0]["ingressPaths"][0]["endpoint"]).removeprefix("https://")
-
-
 def filled(text: str, url: str, password: str) -> str:
     """With values for what is the reader's own."""
     for pattern, value in (

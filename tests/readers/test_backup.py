@@ -1,0 +1,71 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who rolls back to a snapshot as docs/guides/backup.md says has what was there then, and nothing else is changed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from blocks import Block
+from blocks import shell_blocks
+from controllers import Controller
+from controllers import RegionalAws
+from controllers import to_its_end
+from test_reading import PREAMBLE
+
+PAGE = "docs/guides/backup.md"
+
+
+def steps() -> list[Block]:
+    """What is typed on the page, but for what needs AWS."""
+    return [block for block in shell_blocks() if block.page == PAGE and block.mark != "needs AWS"]
+
+
+class Server:
+    """The deployment, as its administrator calls it."""
+
+    def __init__(self, aws: RegionalAws, name: str, url: str) -> None:
+        text = aws.client("secretsmanager").get_secret_value(SecretId=f"{name}/login")["SecretString"]
+        self.url = url
+        self.session = requests.Session()
+        self.session.auth = (json.loads(text)["username"], json.loads(text)["password"])
+        self.session.trust_env, self.session.verify = False, aws.info["ca_bundle"]
+
+    def create(self, experiment: str) -> None:
+        """Make an experiment."""
+        made = self.session.post(f"{self.url}/api/2.0/mlflow/experiments/create", json={"name": experiment}, timeout=60)
+        made.raise_for_status()
+
+    def experiments(self) -> set[str]:
+        """The names of those that are there."""
+        found = self.session.get(
+            f"{self.url}/api/2.0/mlflow/experiments/search", params={"max_results": 100}, timeout=60
+        )
+        found.raise_for_status()
+        return {one["name"] for one in found.json()["experiments"]}
+
+
+def test_a_snapshot_is_taken_and_rolled_back_to(
+    deployed: str, controller: Controller, reader: dict[str, str], url: str
+) -> None:
+    server = Server(controller.aws, deployed, url)
+    snapshot, restore, listed = steps()
+    server.create("before the snapshot")
+    to_its_end(["bash", "-c", PREAMBLE + snapshot.text], reader, controller.work).succeeded()
+    server.create("after the snapshot")
+    [name] = [line for line in snapshot.text.splitlines() if line.startswith("snapshot=")]
+    script = "\n".join([PREAMBLE, name, restore.text, listed.text])
+    played = to_its_end(["bash", "-c", script], reader, controller.work).succeeded()
+    assert "mlflow-replaced-" in played.output
+    assert {"before the snapshot", "after the snapshot"} & server.experiments() == {"before the snapshot"}
+
+
+def test_nothing_is_left_to_change(deployed: str, controller: Controller, variables: dict[str, object]) -> None:
+    assert controller.play("deploy", {**variables, "mlflow_name": deployed}).succeeded().changed == {"localhost": 0}
+
+
+@pytest.mark.parametrize("block", steps(), ids=str)
+def test_the_page_says_who_runs_it(block: Block) -> None:
+    assert block.mark == "run by"
