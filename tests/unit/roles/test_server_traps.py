@@ -86,12 +86,12 @@ def test_trap_17_memory_has_a_floor_and_workers_a_bound() -> None:
 
 
 def test_trap_23_final_snapshot_has_a_name_of_its_own() -> None:
-    task = next(
-        item for item in read("rds", "tasks", "absent.yml") if "mlops.mlflow_aws.rds_postgresql_instance" in item
-    )
-    arguments = task["mlops.mlflow_aws.rds_postgresql_instance"]
-    assert "__rds_final_snapshot" in arguments["final_db_snapshot_identifier"]
-    name = task["vars"]["__rds_final_snapshot"]
+    tasks = read("rds", "tasks", "absent.yml")
+    [arguments] = [task[key] for task in tasks if (key := "mlops.mlflow_aws.rds_postgresql_instance") in task]
+    assert "rds_final_snapshot" in arguments["final_db_snapshot_identifier"]
+    [kept] = [task for task in tasks if "rds_final_snapshot" in task.get("ansible.builtin.set_fact", {})]
+    assert "__rds_final_snapshot" in kept["ansible.builtin.set_fact"]["rds_final_snapshot"]
+    name = kept["vars"]["__rds_final_snapshot"]
     assert "rds_name" in name
     assert "now(" in name, "the second one of a name would be refused"
     assert arguments["disable_deletion_protection"] is True, "a protected instance would stop the destruction half-way"

@@ -1,0 +1,131 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What destroying removes, leaves alone, asks and says: of a deployment that was begun, and of its namesakes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import botocore.exceptions
+import pytest
+from conftest import QUICK
+from harness import REGION
+from harness import LocalAws
+from harness import Played
+from harness import eventually
+
+DATABASE = {"Engine": "postgres", "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": 20, "MasterUsername": "theirs"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(aws: LocalAws) -> None:
+    """Nothing here looks at what is slow."""
+    aws._run("down")
+    aws.up(QUICK)
+
+
+def destroy(aws: LocalAws, name: str, **options: Any) -> Played:
+    """Run the playbook; the name is repeated."""
+    variables = {"mlflow_name": name, "mlflow_confirm_destroy": name, "mlflow_poll_seconds": 1}
+    return aws.play("destroy", {**variables, **options.pop("variables", {})}, **options).succeeded()
+
+
+def said(played: Played) -> str:
+    """The lines of the end, without Ansible's breaks."""
+    return re.sub(r"\s+", " ", played.output.partition("Say what is left and why")[2])
+
+
+def there(aws: LocalAws, name: str) -> list[str]:
+    """The statuses of the instances of a name."""
+    try:
+        found = aws.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    except botocore.exceptions.ClientError:
+        return []
+    return [one["DBInstanceStatus"] for one in found]
+
+
+def test_somebody_elses_database_of_the_same_name_stays(calm: LocalAws) -> None:
+    rds = calm.client("rds")
+    password = "theirs-and-long-enough"
+    rds.create_db_instance(
+        DBInstanceIdentifier="shared", MasterUserPassword=password, DeletionProtection=True, **DATABASE
+    )
+    eventually(lambda: there(calm, "shared") == ["available"], "their database")
+    played = destroy(calm, "shared")
+    assert there(calm, "shared") == ["available"]
+    assert rds.describe_db_instances(DBInstanceIdentifier="shared")["DBInstances"][0]["DeletionProtection"]
+    assert "RDS instance shared: it does not lie in the subnet group shared, so it is not of this deployment." in said(
+        played
+    )
+
+
+def test_a_deployment_of_that_name_in_another_region_keeps_its_roles(calm: LocalAws) -> None:
+    """They are the account's; its policies name what lies in that region."""
+    iam = calm.client("iam")
+    role = "twin-task-role"
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
+    iam.tag_role(RoleName=role, Tags=[{"Key": "MlflowRegion", "Value": "eu-west-1"}])
+    calm.page("calls", "DELETE")
+    problem = calm.play("deploy", calm.small(mlflow_name="twin")).problem()
+    assert "mlflow_name is 'twin', which is the name of a deployment in eu-west-1" in problem
+    assert calm.writes() == []
+    told = said(destroy(calm, "twin"))
+    assert "IAM roles of that name: they are those of the deployment in eu-west-1." in told
+    assert iam.get_role(RoleName=role)
+
+
+def test_a_log_group_of_another_deployment_is_not_taken_for_one_that_is_left(calm: LocalAws) -> None:
+    calm.client("logs").create_log_group(logGroupName="/ecs/default/vision-trial")
+    assert "vision-trial" not in said(destroy(calm, "vision"))
+
+
+def test_a_name_that_nothing_has_is_doubted(calm: LocalAws) -> None:
+    told = said(destroy(calm, "mispelt"))
+    assert f"gone from account 123456789012, region {REGION}" in told
+    assert "check mlflow_name" in told
+
+
+def test_check_mode_names_what_a_run_would_leave(calm: LocalAws) -> None:
+    calm.order_fault("iam:CreateRole", code="LimitExceeded", status=409, message="Cannot exceed quota.", times=0)
+    assert "begun-task-role" in calm.play("deploy", calm.small(mlflow_name="begun")).problem()
+    calm.page("faults", "DELETE")
+    eventually(lambda: there(calm, "begun") == ["available"], "the database")
+    calm.client("logs").create_log_group(logGroupName="/ecs/default/begun")
+    bucket = f"Bucket begun-artifacts-123456789012-{REGION}"
+
+    told = said(destroy(calm, "begun", check=True))
+    assert bucket in told
+    assert "Database snapshot begun-final-" in told
+    assert "Log group /ecs/default/begun" in told
+    everything = {
+        "mlflow_delete_artifacts": True,
+        "mlflow_delete_logs": True,
+        "mlflow_skip_final_snapshot": True,
+        "mlflow_confirm_data_loss": "begun",
+    }
+    told = said(destroy(calm, "begun", check=True, variables=everything))
+    assert bucket not in told
+    assert "Database snapshot" not in told
+    assert "Log group" not in told
+
+    # As deployed with another engine version than it is destroyed with.
+    told = said(destroy(calm, "begun", variables={"mlflow_db_engine_version": "17"}))
+    assert bucket in told
+    assert "Database snapshot begun-final-" in told
+    groups = calm.client("rds").describe_db_parameter_groups()["DBParameterGroups"]
+    assert [one["DBParameterGroupName"] for one in groups if one["DBParameterGroupName"].startswith("begun")] == []
+    assert destroy(calm, "begun").changed == {"localhost": 0}
+
+
+def test_several_are_not_asked_for_with_one_question(calm: LocalAws) -> None:
+    played = calm.play("destroy", hosts={"one": {"mlflow_name": "one"}, "two": {"mlflow_name": "two"}})
+    for host in ("one", "two"):
+        assert f"mlflow_confirm_destroy={host}" in played.problem(host)
+        assert "--limit" in played.problem(host)
+    assert "Type its name" not in played.output
+    assert calm.writes() == []
+
+
+def test_the_strategy_free_destroys_too(calm: LocalAws) -> None:
+    destroy(calm, "free", environment={"ANSIBLE_STRATEGY": "free"})
