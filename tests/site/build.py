@@ -61,14 +61,15 @@ def guide(page: Path) -> str:
 
 
 def toctrees(text: str) -> str:
-    """Make a table of contents of each section of the index that lists pages."""
+    """Make a table of contents of each section of the index that lists pages, with the names that they have there."""
     hidden = []
     for section in re.split(r"^## ", text, flags=re.M)[1:]:
-        pages = re.findall(r"^- \[[^]]+\]\(([^):]+\.(?:md|rst))\)", section, flags=re.M)
-        if "reference/index.rst" in pages:
-            pages.append("reference/environment_variables.rst")
+        pages = re.findall(r"^- \[([^]]+)\]\(([^):]+\.(?:md|rst))\)", section, flags=re.M)
+        if any(page == "reference/index.rst" for _name, page in pages):
+            pages.append(("Environment variables", "reference/environment_variables.rst"))
         if pages:
-            lines = [":hidden:", f":caption: {section.splitlines()[0]}", "", *pages]
+            entries = [f"{name} <{page}>" for name, page in pages]
+            lines = [":hidden:", f":caption: {section.splitlines()[0]}", "", *entries]
             hidden.append("\n".join(["```{toctree}", *lines, "```"]))
     return "\n\n".join([text.rstrip(), *hidden]) + "\n"
 

@@ -60,4 +60,4 @@ def test_links_of_the_site(page: str, target: str, anchor: str, wanted: str) -> 
 
 def test_sections_of_the_index_are_tables_of_contents() -> None:
     text = "# A\n\n## B\n\n- [C](c.md): d\n- [E](https://example.com)\n\n## F\n\nNo list.\n"
-    assert build.toctrees(text) == f"{text}\n```{{toctree}}\n:hidden:\n:caption: B\n\nc.md\n```\n"
+    assert build.toctrees(text) == f"{text}\n```{{toctree}}\n:hidden:\n:caption: B\n\nC <c.md>\n```\n"
