@@ -132,9 +132,9 @@ test-stories:
 	@$(MAKE) --no-print-directory IN_TURN=yes end-to-end ARGS='-m "not long"'
 
 .PHONY: nightly
-nightly: ## What make test leaves out, so that it takes half an hour at most
-	@$(MAKE) --no-print-directory end-to-end ARGS='-m long'
-	@$(MAKE) --no-print-directory readers ARGS='-m long'
+nightly: ## The stories whole, with all that make test leaves out to take half an hour at most
+	@$(MAKE) --no-print-directory end-to-end
+	@$(MAKE) --no-print-directory readers
 	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule
 
 # Under a minute on two cores, warm. The rest of the units: make units.
@@ -214,7 +214,7 @@ local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)
 	@echo '==> Bad input and failure, end to end'
-	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q -n 3 --dist loadfile $(ARGS) tests/end_to_end
+	@MLFLOW_AWS_SOFTWARE=$(LOCAL_AWS_HOME) $(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=12 $(ARGS) tests/end_to_end
 
 EXPLANATIONS := tests/end_to_end/test_explain.py tests/end_to_end/test_express_module.py
 .PHONY: explanations

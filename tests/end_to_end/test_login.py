@@ -435,10 +435,12 @@ def test_trap_24_no_secret_is_shown_anywhere(story: dict[str, Any], quick: Local
 
 
 def test_the_server_keeps_its_login_in_a_file_of_its_own(quick: LocalAws, server: Server) -> None:
-    processes = of_the_server(quick)
-    assert processes
-    for process in processes:
-        environment = process.environ()
+    def environments() -> list[dict[str, str]]:
+        """Those of the server's processes; none while a task's command prepares the server's start."""
+        found = [process.environ() for process in of_the_server(quick)]
+        return found if all("MLFLOW_AUTH_CONFIG_PATH" in environment for environment in found) else []
+
+    for environment in eventually(environments, "a server that has its login in a file"):
         assert "MLFLOW_AUTH_ADMIN_PASSWORD" not in environment
         path = Path(environment["MLFLOW_AUTH_CONFIG_PATH"])
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -211,6 +211,7 @@ def test_no_secret_is_where_it_can_be_seen(stage: Stage) -> None:
     assert not [secret for secret in hidden if secret in shown]
 
 
+@pytest.mark.long
 def test_back_with_mlflows_own_login_its_users_are_there(stage: Stage) -> None:
     stage.deploy("basic")
     assert stage.ask(auth=stage.login()).status_code == 200
