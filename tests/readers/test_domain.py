@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who types what docs/network.md says has a domain of their own, and a deployment leaves the listener rule like that."""
+"""Who types what docs/network.md says has a domain of their own, and a deployment leaves the listener rule so."""
 
 from __future__ import annotations
 
