@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from plays import ROLES
 from plays import play_of
+from plays import playbook
 from plays import run
 from plays import shown_in
 
@@ -191,3 +193,18 @@ def test_what_may_pass_is_left_to_the_server(task: Task, connect: str) -> None:
     done = task(connect)
     assert done.returncode == 0, done.stderr
     assert "serves server" in done.stdout
+
+
+def test_a_key_in_the_file_is_not_shown(tmp_path: Path) -> None:
+    """Not with -v either, with which Ansible shows what a task keeps."""
+    key = "-----BEGIN PRIVATE KEY-----\nVE9QU0VDUkVU\n-----END PRIVATE KEY-----\n"
+    both = tmp_path / "both.pem"
+    both.write_text(f"{key}{ONE}\n", encoding="utf-8")
+    tasks = yaml.safe_load((ROLES / "rds/tasks/check.yml").read_text(encoding="utf-8"))
+    [reads] = [task for task in tasks if "__rds_pem" in task.get("ansible.builtin.set_fact", {})]
+    play = play_of([reads], *(ROLES / "rds" / part / "main.yml" for part in ("defaults", "vars")))
+    given = {**context("aws", "eu-central-1"), "rds_ca_path": str(both)}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    shown = playbook(tmp_path, "-v", "-i", "localhost,", "-e", json.dumps(given), str(tmp_path / "play.yml"))
+    assert "BEGIN CERTIFICATE" in shown
+    assert "VE9QU0VDUkVU" not in shown

@@ -30,6 +30,8 @@ URI = "postgresql+psycopg2://mlflow@database.example.com:5432/mlflow"
 DOCUMENT = {
     name: f"https://idp.example.com/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
 }
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUFERSBVUA==\n-----END CERTIFICATE-----"
+KEY = "-----BEGIN PRIVATE KEY-----\nVE9QU0VDUkVU\n-----END PRIVATE KEY-----"
 Boot = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -37,7 +39,7 @@ Boot = Callable[..., "subprocess.CompletedProcess[str]"]
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the role hands over in some cases, all asked in one play."""
     folder = tmp_path_factory.mktemp("rendered")
-    (folder / "ca.pem").write_text("one certificate", encoding="utf-8")
+    (folder / "ca.pem").write_text(f"comment\n{KEY}\n{CERTIFICATE}\n", encoding="utf-8")
     cases = {
         **{version: {"auth_mlflow_version": version} for version in ("3.13.0", "3.14.0", "3.15.2", "3.16.0", "3.17.2")},
         "3.18.0": {"auth_mlflow_version": "3.18.0"},
@@ -126,7 +128,8 @@ def test_closed_by_default(rendered: dict[str, Any]) -> None:
 
 def test_wishes_are_passed_on(rendered: dict[str, Any]) -> None:
     environment = rendered["all"]["environment"]
-    assert environment["OIDC_CA_CERTIFICATES"] == "one certificate"
+    # A plain variable is no place for a key, which the file may hold too.
+    assert environment["OIDC_CA_CERTIFICATES"] == CERTIFICATE
     assert environment["OIDC_REDIRECT_URI"] == "https://mlflow.example.com/callback"
     assert environment["OIDC_AUDIENCE"] == "api://mlflow"
     assert environment["PIP_INDEX_URL"] == "https://packages.example.com/simple"
