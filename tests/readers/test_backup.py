@@ -1,6 +1,10 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who rolls back to a snapshot as docs/guides/backup.md says has what was there then, and nothing else is changed."""
+"""What the guides say is typed to look after the database.
+
+Who rolls back to a snapshot as docs/guides/backup.md says has what was there then, and nothing else is changed. Who
+upgrades the tables as docs/guides/update.md says has a task that did it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from controllers import to_its_end
 from test_reading import PREAMBLE
 
 PAGE = "docs/guides/backup.md"
+VERSION = "3.17.2"
 
 
 def steps() -> list[Block]:
@@ -60,6 +65,14 @@ def test_a_snapshot_is_taken_and_rolled_back_to(
     played = to_its_end(["bash", "-c", script], reader, controller.work).succeeded()
     assert "mlflow-replaced-" in played.output
     assert {"before the snapshot", "after the snapshot"} & server.experiments() == {"before the snapshot"}
+
+
+def test_the_tables_are_upgraded(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
+    [block] = [one for one in shell_blocks() if one.page == "docs/guides/update.md" and "run-task" in one.text]
+    assert deployed in block.text
+    played = to_its_end(["bash", "-c", PREAMBLE + block.text], reader, controller.work).succeeded()
+    assert f"mlflow:v{VERSION}-full" in played.output
+    assert played.output.splitlines()[-1].split() == ["0", "None"], played.output
 
 
 def test_nothing_is_left_to_change(deployed: str, controller: Controller, variables: dict[str, object]) -> None:
