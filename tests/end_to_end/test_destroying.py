@@ -52,6 +52,10 @@ def test_somebody_elses_database_of_the_same_name_stays(calm: LocalAws) -> None:
         DBInstanceIdentifier="shared", MasterUserPassword=password, DeletionProtection=True, **DATABASE
     )
     eventually(lambda: there(calm, "shared") == ["available"], "their database")
+    calm.page("calls", "DELETE")
+    problem = calm.play("deploy", calm.small(mlflow_name="shared")).problem()
+    assert "mlflow_name is 'shared', and there is an RDS instance of that name" in problem
+    assert calm.writes() == []
     played = destroy(calm, "shared")
     assert there(calm, "shared") == ["available"]
     assert rds.describe_db_instances(DBInstanceIdentifier="shared")["DBInstances"][0]["DeletionProtection"]
