@@ -94,15 +94,6 @@ def test_the_demo(stage: Stage, open_browser: Open, picture: Picture) -> None:
         keep(page, picture, "runs")
 
 
-def test_the_page_for_new_users(stage: Stage, open_browser: Open, picture: Picture) -> None:
-    username, password = stage.login()
-    with open_browser(stage.url, http_credentials={"username": username, "password": password}) as page:
-        page.set_viewport_size({"width": 640, "height": 320})
-        page.goto(f"{stage.url}/signup")
-        expect(page.get_by_role("button", name="Sign up")).to_be_visible()
-        keep(page, picture, "signup")
-
-
 def test_the_login_at_a_provider(stage: Stage, open_browser: Open, picture: Picture) -> None:
     assert NAME in stage.deploy("oidc").output
     with open_browser(stage.url) as page:
