@@ -296,11 +296,11 @@ def test_subnets_and_buckets(aws: LocalAws) -> None:
     assert_nothing_done(aws, rest)
 
 
-def _private_subnets(aws: LocalAws, network: str = "10.8") -> list[str]:
+def _private_subnets(aws: LocalAws, network: str = "10.8", size: int = 24) -> list[str]:
     ec2 = aws.client("ec2")
     vpc = ec2.create_vpc(CidrBlock=f"{network}.0.0/16")["Vpc"]["VpcId"]
     return [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"{network}.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"{network}.{number}.0/{size}", AvailabilityZone=f"{REGION}{zone}")[
             "Subnet"
         ]["SubnetId"]
         for number, zone in enumerate("ab")
@@ -382,6 +382,23 @@ def test_subnets_that_are_not_as_public_or_private_as_was_said(calm: LocalAws) -
     for name, (_unused, parts) in cases.items():
         assert_clear(played.problem(name), parts)
     assert_nothing_done(calm, played)
+
+
+def test_subnets_that_are_full_stop_a_new_deployment_only(calm: LocalAws) -> None:
+    """A deployment that is there took some of the addresses itself, so that they may be fewer when it is run again."""
+    private = _private_subnets(calm, "10.10", 28)
+    ec2 = calm.client("ec2")
+    for _unused in range(4):
+        ec2.create_network_interface(SubnetId=private[1])
+    variables = calm.small(mlflow_name="crowded", mlflow_subnet_ids=private, mlflow_ingress="private")
+    calm.page("calls", "DELETE")
+    played = calm.play("deploy", variables)
+    assert_clear(played.problem(), [private[1], "fewer than 8 free addresses", "mlflow_subnet_ids"])
+    assert private[0] not in played.problem()
+    assert_nothing_done(calm, played)
+    [vpc] = {one["VpcId"] for one in ec2.describe_subnets(SubnetIds=private)["Subnets"]}
+    ec2.create_security_group(GroupName="crowded-service", Description="of an earlier run", VpcId=vpc)
+    calm.play("deploy", variables, check=True).succeeded()
 
 
 def test_certificates_of_rds_that_cannot_be_fetched(calm: LocalAws) -> None:
