@@ -436,20 +436,20 @@ def _introduction(scale: float, load: float) -> str:
     )
     return f"""# Benchmarks
 
-Written by `make bench`; do not edit. These are the figures of one run on one machine, against the local AWS: the
-seconds say little about another machine, the ratios and the numbers of AWS calls say more.
+Written by `make bench`; do not edit. These are figures from one run on one machine, against the local AWS: the
+seconds say little about other machines, the ratios and the numbers of AWS calls say more.
 
-- Machine: {machine}; load average at the start {load:.1f}. Whatever else
-  the machine does meanwhile lengthens the seconds, and with them the number of calls that look whether a wait is over.
+- Machine: {machine}; load average at the start {load:.1f}. Other work on
+  the machine lengthens the seconds, and with them the number of calls made while waiting.
 - Versions: {versions}.
-- Scale: 1:{scale:g}. The local AWS makes a second of {scale:g} AWS seconds: the six minutes of a new RDS instance are
+- Scale: 1:{scale:g}. The local AWS compresses {scale:g} AWS seconds into one: the six minutes of a new RDS instance are
   {360 / scale:.0f} s. The work itself (Ansible, the modules, PostgreSQL, the start of MLflow) is real, not scaled, so
   waiting weighs far more at AWS than here.
-- Deployments: one is one inventory host, ten are ten, side by side (`--forks 10`), with {_settings(SMALL)},
+- Deployments: one inventory host, and ten in parallel (`--forks 10`), with {_settings(SMALL)},
   so that ten servers fit on one machine.
-- Waits look once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every {scale:g} AWS seconds. At AWS,
-  looking adds calls in proportion to the time that is waited.
-- Every run was checked: no failure, a converge that changes nothing, a `--check` that announces changes before the
+- While waiting, it polls once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every {scale:g} AWS seconds.
+  At AWS, polling adds calls in proportion to the time waited.
+- Every run was checked: no failure, a converge without changes, a `--check` that announces changes before the
   first deploy and none after it."""
 
 
@@ -475,8 +475,8 @@ def _times(scenarios: list[Scenario]) -> str:
         rows.append(row)
     return f"""## Time and AWS calls
 
-Seconds are the wall time of `ansible-playbook`, its own start included. AWS calls are the deployer's, of all hosts
-together; what AWS's services call by themselves, and what the MLflow servers call, is not among them.
+Seconds are the wall time of `ansible-playbook`, including its start. AWS calls are the deployer's, of all hosts
+together; calls by AWS's services themselves and by the MLflow servers are not counted.
 
 {_table(head, rows)}
 
@@ -515,9 +515,9 @@ def _waiting(scenarios: list[Scenario]) -> str:
     rows.append(["share of the first deploy", *shares])
     return f"""## Where a first deploy waits
 
-Seconds that a waiting task took in the first deploy beyond what the same task took in the converge (nothing, where the
-converge leaves it out). The Express Mode service's wait holds the real start of MLflow (its imports, and the tables of
-an empty database), which the machine's cores bound, not AWS.
+Seconds that a waiting task took in the first deploy beyond what the same task took in the converge (0 if the
+converge skips it). The wait for the Express Mode service includes the real start of MLflow (its imports, and creating
+the tables), which depends on the machine's cores, not on AWS.
 
 {_table(["Waiting for", *(f"{scenario.label}: seconds" for scenario in scenarios)], rows)}"""
 
