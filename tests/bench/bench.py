@@ -447,8 +447,8 @@ seconds say little about other machines, the ratios and the numbers of AWS calls
   waiting weighs far more at AWS than here.
 - Deployments: one inventory host, and ten in parallel (`--forks 10`), with {_settings(SMALL)},
   so that ten servers fit on one machine.
-- While waiting, it polls once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every {scale:g} AWS seconds.
-  At AWS, polling adds calls in proportion to the time waited.
+- While waiting, it polls once a second (`mlflow_poll_seconds: 1`; the default is 10), which is every
+  {scale:g} AWS seconds. At AWS, polling adds calls in proportion to the time waited.
 - Every run was checked: no failure, a converge without changes, a `--check` that announces changes before the
   first deploy and none after it."""
 
