@@ -207,6 +207,7 @@ options:
 notes:
   - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off.
+  - While it waits, AWS may be out of reach for up to five minutes.
   - A stopped instance is not started; O(state=present) warns about it, O(state=available) fails.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)

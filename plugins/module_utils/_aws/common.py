@@ -14,6 +14,7 @@ import typing
 from dataclasses import dataclass
 
 try:
+    import botocore.exceptions
     from botocore.exceptions import BotoCoreError
     from botocore.exceptions import ClientError
 except ImportError:
@@ -37,12 +38,27 @@ if typing.TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 # Passed on to the other utils, so that one place knows what to do without botocore.
-__all__ = ["ClientError"]
+__all__ = ["BotoCoreError", "ClientError"]
 
 # ThrottlingException: Secrets Manager, RDS and others; not among the default codes of AWSRetry.
 # OperationAborted: S3, while another change of the same bucket is under way.
 # ConcurrentModification: IAM.
 RETRIED_CODES = ("ThrottlingException", "OperationAborted", "ConcurrentModification")
+
+# Of the side of AWS, and over soon (ECS and RDS API references, common errors; ECS's ServerException).
+_PASSING_CODES = frozenset(
+    {
+        "ServerException",
+        "InternalFailure",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    }
+)
 
 _NEVER_RETRIED = ("can_paginate", "generate_presigned_url", "get_paginator", "get_waiter")
 
@@ -123,6 +139,15 @@ def error_code(error: BaseException) -> str:
     if isinstance(response, dict):
         return str(response.get("Error", {}).get("Code", ""))
     return type(error).__name__
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether an error says nothing about what was asked: the way to AWS, or AWS itself, was disturbed for a moment."""
+    if error is None or isinstance(error, botocore.exceptions.SSLError):
+        return False
+    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
+        return True
+    return error_code(error) in _PASSING_CODES
 
 
 @dataclass(frozen=True)

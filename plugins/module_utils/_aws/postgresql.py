@@ -10,17 +10,20 @@ CreateDBInstance and ModifyDBInstance.
 from __future__ import annotations
 
 import re
+import time
 import typing
 from dataclasses import dataclass
 from dataclasses import field
 
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import is_passing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
@@ -47,6 +50,9 @@ BROKEN = (
     "insufficient-capacity",
     "restore-error",
 )
+
+# How long AWS may be out of reach in the middle of a wait: RDS goes on meanwhile.
+_DISTURBED_SECONDS = 300.0
 
 # RDS API Reference, CreateDBInstance, MasterUserPassword; its console refuses the single quote too, the API does not.
 FORBIDDEN_IN_PASSWORD = '/"@ '
@@ -296,6 +302,22 @@ def _more_storage(name: str, current: dict[str, typing.Any], wanted: Wanted) -> 
     )
 
 
+def _looks(rds: Client, name: str, patience: Patience) -> typing.Iterator[tuple[dict[str, typing.Any] | None, bool]]:
+    """Yield the instance look by look, and whether it is the last one. AWS may be out of reach for a while."""
+    disturbed: float | None = None
+    for last in polls(patience.timeout, patience.delay):
+        try:
+            instance = find(rds, name)
+        except (BotoCoreError, ClientError) as e:
+            disturbed = time.monotonic() if disturbed is None else disturbed
+            if last or not is_passing(e) or time.monotonic() - disturbed >= _DISTURBED_SECONDS:
+                raise
+            patience.tell(f"AWS cannot be asked at present, the wait goes on ({e})")
+            continue
+        disturbed = None
+        yield instance, last
+
+
 def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[str, ...] = ()) -> dict[str, typing.Any]:
     """Wait until the instance is available and nothing of *not_pending* is pending any more.
 
@@ -303,8 +325,7 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
         Problem: it is gone, being deleted, stopped, broken, or it takes too long.
     """
     status, waiting_for = "unknown", []
-    for last in polls(patience.timeout, patience.delay):
-        instance = find(rds, name)
+    for instance, last in _looks(rds, name, patience):
         if instance is None:
             raise Problem(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
@@ -361,8 +382,7 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
     Raises:
         Problem: it takes too long.
     """
-    for last in polls(patience.timeout, patience.delay):
-        instance = find(rds, name)
+    for instance, last in _looks(rds, name, patience):
         if instance is None:
             return
         patience.tell(str(instance["DBInstanceStatus"]))

@@ -16,23 +16,9 @@ with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common as _aws
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
-
-# Of the side of AWS, and over soon (ECS API reference, common errors and ServerException).
-_PASSING_CODES = frozenset(
-    {
-        "ServerException",
-        "InternalFailure",
-        "InternalServerError",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-    }
-)
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; ECS words it ExpiredTokenException.
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -143,11 +129,7 @@ def is_passing(error: BaseException | None) -> bool:
     """Whether the error says nothing about the service: the way to AWS, or AWS itself, was disturbed for a moment."""
     if isinstance(error, AnsibleAWSError):
         error = error.exception
-    if isinstance(error, botocore.exceptions.SSLError):
-        return False
-    if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
-        return True
-    return error_code(error) in _PASSING_CODES or error_code(error) in THROTTLING_CODES
+    return _aws.is_passing(error) or error_code(error) in THROTTLING_CODES
 
 
 def expired_message(description: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
@@ -183,6 +184,55 @@ def test_size_and_iops_go_together_where_there_are_iops(made, shown, change, sen
     assert run(made, **change, wait=False)["changed"]
     told = made.rds.params("modify_db_instance")
     assert {key: told[key] for key in told if key not in ("DBInstanceIdentifier", "ApplyImmediately")} == sent
+
+
+AVAILABLE = {"db_instance_identifier": "mlflow", "state": "available"}
+
+
+def unreachable(number):
+    return [EndpointConnectionError(endpoint_url="https://rds.invalid") for _unused in range(number)]
+
+
+def test_a_wait_survives_that_aws_is_out_of_reach(made):
+    made.rds.script = ["creating", "available"]
+    original = made.rds.call_describe_db_instances
+
+    def flaky(DBInstanceIdentifier):
+        answer = original(DBInstanceIdentifier)
+        made.rds.faults["describe_db_instances"] = unreachable(3)
+        return answer
+
+    made.rds.call_describe_db_instances = flaky
+    result = made.run("rds_postgresql_instance", **AVAILABLE)
+    assert result["instance"]["db_instance_status"] == "available"
+    assert made.naps == [15] * 4
+
+
+@pytest.mark.parametrize(
+    ("faults", "words", "waited"),
+    [
+        (unreachable(1000), "endpoint cannot be reached", 300),
+        ([error("AccessDenied", message="not authorized")], "not authorized", 0),
+    ],
+)
+def test_a_wait_does_not_bear_everything(made, faults, words, waited):
+    made.rds.faults["describe_db_instances"] = faults
+    assert words in made.run("rds_postgresql_instance", **AVAILABLE)["msg"]
+    assert sum(made.naps) == pytest.approx(waited)
+
+
+def test_a_deletion_is_awaited_while_aws_is_out_of_reach(made):
+    made.rds.instances["mlflow"]["DBInstanceStatus"] = "deleting"
+    original = made.rds.call_describe_db_instances
+
+    def flaky(DBInstanceIdentifier):
+        made.rds.faults["describe_db_instances"] = unreachable(1)
+        made.rds.script = ["gone"] if made.naps else []
+        return original(DBInstanceIdentifier)
+
+    made.rds.call_describe_db_instances = flaky
+    assert not made.run("rds_postgresql_instance", **GONE, skip_final_snapshot=True).get("failed")
+    assert made.rds.instances == {}
 
 
 def test_waiting_has_an_end(made):
