@@ -41,7 +41,7 @@ def new_local_aws(tmp_path: Path) -> Iterator[Callable[..., LocalAws]]:
 
 
 @pytest.fixture
-def faults(local_aws: LocalAws) -> Iterator[Callable[..., None]]:
+def faults(local_aws: LocalAws) -> Iterator[Callable[..., str]]:
     """Orders faults in the shared local AWS; they are gone after the test."""
     yield local_aws.order_fault
     local_aws.page("faults", "DELETE")

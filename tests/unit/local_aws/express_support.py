@@ -166,7 +166,7 @@ class Account:
         context = ssl.create_default_context(cafile=self.aws.info["ca_bundle"])
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
         try:
-            with urllib.request.build_opener(*handlers).open(f"https://{endpoint}{path}", timeout=20) as answer:
+            with urllib.request.build_opener(*handlers).open(f"https://{endpoint}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -193,6 +193,12 @@ def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
 def unique(prefix: str) -> str:
     """A name that no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:6]}"
+
+
+def status_of_newest(account: Account, arn: str) -> str:
+    """The status of a service's newest deployment; "none" before the first one."""
+    found = account.deployments(arn)
+    return str(found[0]["status"]) if found else "none"
 
 
 def leaves(managed: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -31,6 +31,8 @@ sys.path.insert(0, str(PACKAGE))
 
 # High, so that AWS's minutes take milliseconds.
 SCALE = 600
+#: AWS seconds that no test waits for: five real minutes.
+HELD = 300 * SCALE
 
 
 def eventually(check: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> Any:
@@ -159,12 +161,30 @@ class LocalAws:
         body = None if document is None else json.dumps(document).encode()
         url = f"{self.info['endpoint_url']}/_local_aws/{path}"
         request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
-        with self.opener().open(request, timeout=30) as answer:
+        with self.opener().open(request, timeout=60) as answer:
             return json.load(answer)
 
-    def order_fault(self, what: str, **fields: Any) -> None:
-        """Orders a fault."""
-        self.page("faults", "POST", {"what": what, **fields})
+    def order_fault(self, what: str, **fields: Any) -> str:
+        """Orders a fault; its id."""
+        return self.page("faults", "POST", {"what": what, **fields})["faults"][-1]["id"]
+
+    def hold(self, what: str, **fields: Any) -> str:
+        """Orders that a call gets no answer until release(): whoever looks meanwhile may take their time."""
+        return self.order_fault(what, delay=HELD, **fields)
+
+    def await_held(self, fault: str) -> None:
+        """Waits until a call is being held."""
+        eventually(
+            lambda: any(item["id"] == fault and item["happened"] for item in self.page("faults")["faults"]),
+            what="a call that is held",
+        )
+
+    def release(self, *faults: str) -> None:
+        """Takes faults back, and lets go what they hold; all of them, if none is named."""
+        for fault in faults:
+            self.page(f"faults/{fault}", "DELETE")
+        if not faults:
+            self.page("faults", "DELETE")
 
     def assert_gone(self) -> None:
         """No process, no port."""

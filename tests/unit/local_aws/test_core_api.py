@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import urllib.error
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 from express_support import Account
 from running import LocalAws
+from running import eventually
 
-Order = Callable[..., None]
+Order = Callable[..., str]
 
 
 def test_a_fault_happens_as_often_as_it_was_ordered(local_aws: LocalAws, faults: Order) -> None:
@@ -53,6 +55,19 @@ def test_a_fault_that_makes_no_sense_is_refused(local_aws: LocalAws, document: o
         local_aws.page("faults", "POST", document)
 
 
+def test_a_delay_ends_when_its_fault_is_deleted(local_aws: LocalAws) -> None:
+    held = local_aws.hold("sts:GetCallerIdentity")
+    answers: list[str] = []
+    client = local_aws.client("sts", read_timeout=600)
+    caller = threading.Thread(target=lambda: answers.append(client.get_caller_identity()["Account"]))
+    caller.start()
+    local_aws.await_held(held)
+    assert answers == []
+    local_aws.release(held)
+    caller.join(240)
+    assert answers == [local_aws.account_id]
+
+
 def test_a_role_can_be_too_young_to_be_assumed(local_aws: LocalAws, faults: Order) -> None:
     account = Account(local_aws)
     faults("iam:Propagation", subject=account.infrastructure)
@@ -82,14 +97,12 @@ def test_calls_are_recorded_and_counted(new_local_aws: Callable[..., LocalAws]) 
     assert page["calls"][0]["principal"] == f"arn:aws:iam::{aws.account_id}:root"
 
 
-def test_the_users_calls_are_told_apart_from_those_that_services_make(local_aws: LocalAws) -> None:
-    account = Account(local_aws)
+def test_the_users_calls_are_told_apart_from_those_that_services_make(
+    local_aws: LocalAws, account: Account, made: list[str]
+) -> None:
     local_aws.page("calls", "DELETE")
-    created = account.create("told-apart")
-    deadline = time.monotonic() + 60
-    while "elbv2:CreateTargetGroup" not in local_aws.page("calls")["counts"]:
-        assert time.monotonic() < deadline, created
-        time.sleep(0.05)
+    made.append(account.create("told-apart")["serviceArn"])
+    eventually(lambda: "elbv2:CreateTargetGroup" in local_aws.page("calls")["counts"], what="a target group")
     agents: dict[str, set[str]] = {}
     for call in local_aws.page("calls")["calls"]:
         agents.setdefault(call["api"], set()).add(call["user_agent"])

@@ -30,7 +30,7 @@ Test = Callable[[Processes, Path], Coroutine[Any, Any, None]]
 
 def run(home: Path, body: Test) -> None:
     """Runs one test's coroutine; nothing may be left afterwards."""
-    asyncio.run(asyncio.wait_for(body(Processes(home), home), 60))
+    asyncio.run(asyncio.wait_for(body(Processes(home), home), 300))
     eventually(lambda: not marked_processes(home), what="the end of all processes")
 
 
@@ -88,6 +88,23 @@ def test_a_name_is_taken_as_long_as_its_process_runs(tmp_path: Path) -> None:
 
 async def _sleeper(all_processes: Processes, home: Path) -> processes.Process:
     return await all_processes.spawn("s", ["sleep", "600"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["in the thread", "after it"])
+def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path, known: bool) -> None:
+    async def body(all_processes: Processes, home: Path) -> None:
+        starting = asyncio.create_task(_sleeper(all_processes, home))
+        await asyncio.sleep(0.001)
+        while known and not all_processes.running:
+            await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not all_processes.running
+        assert not marked_processes(home)
+        assert await (await _sleeper(all_processes, home)).stop() == -signal.SIGTERM
+
+    run(tmp_path, body)
 
 
 def test_a_deaf_process_is_killed_after_the_grace(tmp_path: Path) -> None:
@@ -155,7 +172,7 @@ async def main():
     home = pathlib.Path(sys.argv[2])
     script = sys.argv[3]
     process = await Processes(home).spawn("p", ["sh", "-c", script], env={"PATH": sys.argv[4]}, cwd=home,
-                                          stdout=home / "out.log", stop_grace=3)
+                                          stdout=home / "out.log", stop_grace=600)
     print(process.pid, process.keeper_pid, flush=True)
     await process.wait()
 
@@ -189,6 +206,8 @@ def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Pat
 def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Path) -> None:
     daemon, _unused, keeper = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
     eventually(lambda: len(marked_processes(tmp_path)) == 4)
+    # Or it would do its work before it is killed.
+    os.kill(keeper, signal.SIGSTOP)
     daemon.kill()
     daemon.wait()
     os.kill(keeper, signal.SIGKILL)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -174,3 +175,36 @@ def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None
     group.observe(target, None, 102)
     assert not Fleet._beyond_grace(fleet, task, target, 103)
     assert Fleet._beyond_grace(fleet, task, target, 101 + SILENT_REAL_SECONDS)
+
+
+def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() -> None:
+    async def scenario() -> None:
+        stopped: list[str] = []
+        deregistering = asyncio.Event()
+
+        async def deregister(*_unused: Any) -> None:
+            deregistering.set()
+            await asyncio.sleep(60)
+
+        async def stop_task(arn: str, _reason: str) -> None:
+            stopped.append(arn)
+
+        cloud: Any = SimpleNamespace(
+            clock=SimpleNamespace(real=lambda seconds: seconds),
+            balancer=SimpleNamespace(groups={}, deregister=lambda *_unused: None),
+            tasks=SimpleNamespace(stop_task=stop_task),
+        )
+        resources: Any = SimpleNamespace(deregister=deregister)
+        service = Service("arn", "n", "c", "carn", "role", "host")
+        fleet = Fleet(cloud, resources, service, Revision("r", {}), make_spec=lambda: None, say=lambda _message: None)
+        fleet.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")
+        fleet._registered["task"] = ("group", "127.64.0.1", 5000)
+        # One task too many; while it leaves its target group, the service is deleted.
+        fleet.start()
+        await deregistering.wait()
+        await fleet.close("The service is deleted.")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert stopped == ["task"]
+
+    asyncio.run(scenario())

@@ -222,7 +222,7 @@ def test_later_services_must_be_in_the_zones_of_the_first(account: Account, made
 
 
 def test_twenty_five_services_share_one_load_balancer(
-    account: Account, made: list[str], faults: Callable[..., None]
+    account: Account, made: list[str], faults: Callable[..., str]
 ) -> None:
     # No container ever runs: only the resources are of interest.
     faults("tasks:Capacity", subject="service:many-*", times=0)
@@ -239,8 +239,31 @@ def test_twenty_five_services_share_one_load_balancer(
     assert sorted(arns.count(arn) for arn in set(arns)) == [1, 25]
 
 
+def test_resources_of_many_services_are_made_at_the_same_time(
+    account: Account, made: list[str], faults: Callable[..., str]
+) -> None:
+    """An answer that needs a call of its own does not wait for those who wait for such answers."""
+    faults("tasks:Capacity", subject="service:crowd-*", times=0)
+    held = account.aws.hold("application-autoscaling:RegisterScalableTarget", times=0)
+    subnets = private(account)
+    count = 12
+    before = account.aws.page("calls")["counts"].get("application-autoscaling:RegisterScalableTarget", 0)
+    for number in range(count):
+        made.append(account.create(f"crowd-{number}", networkConfiguration={"subnets": subnets})["serviceArn"])
+
+    def waiting() -> bool:
+        return next(item["happened"] for item in account.aws.page("faults")["faults"] if item["id"] == held) == count
+
+    eventually(waiting, what="all to wait for an answer")
+    account.aws.release(held)
+    for arn in made:
+        eventually(lambda arn=arn: leaves(account.managed(arn))["alarm"]["status"] == "ACTIVE", what="an alarm")
+    after = account.aws.page("calls")["counts"]["application-autoscaling:RegisterScalableTarget"]
+    assert after - before == count
+
+
 def test_a_load_balancer_that_goes_takes_no_new_service(
-    account: Account, made: list[str], faults: Callable[..., None]
+    account: Account, made: list[str], faults: Callable[..., str]
 ) -> None:
     """A service that is created while the last one before it is being deleted gets a load balancer of its own."""
     subnets = private(account)

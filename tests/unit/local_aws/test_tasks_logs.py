@@ -7,19 +7,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from botocore.exceptions import ConnectTimeoutError
 
+from local_aws.room import TrustError
 from local_aws.tasks import logs
 
+TIME_OUT = ConnectTimeoutError(endpoint_url="https://logs")
 
-def sent(output: bytes, *, ended: bool, refusals: int = 0) -> list[str]:
+
+def sent(output: bytes, *, ended: bool, refusals: int = 0, refusal: Exception = TIME_OUT) -> list[str]:
     """The messages that were sent for some output.
 
     :arg ended: whether the container had ended before anybody read its output.
     :arg refusals: how many calls fail first.
+    :arg refusal: how they fail.
     """
     messages: list[str] = []
-    failing = [ConnectTimeoutError(endpoint_url="https://logs")] * refusals
+    failing = [refusal] * refusals
 
     async def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         assert operation == "put_log_events"
@@ -51,8 +56,9 @@ def test_the_last_line_needs_no_end() -> None:
     assert sent(b"one\ntwo", ended=False) == ["one", "two"]
 
 
-def test_the_end_of_the_output_survives_a_call_that_fails() -> None:
-    assert sent(b"one\ntwo\n", ended=True, refusals=1) == ["one", "two"]
+@pytest.mark.parametrize("refusal", [TIME_OUT, TrustError("The role does not exist.")], ids=["time-out", "no role"])
+def test_the_end_of_the_output_survives_a_call_that_fails(refusal: Exception) -> None:
+    assert sent(b"one\ntwo\n", ended=True, refusals=1, refusal=refusal) == ["one", "two"]
 
 
 def test_an_output_that_cannot_be_sent_does_not_hold_up_the_task_for_ever() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from . import processes
 from . import settings as settings_module
-from .launch import hold_lock
+from .launch import is_locked
 from .launch import serve
 
 _ROOMS = "databases,tasks,balancer,express"
@@ -65,11 +65,7 @@ def _one_at_a_time(home: Path) -> Iterator[None]:
 
 def _running_pid(home: Path) -> int | None:
     """The daemon's pid; None where none runs. Its lock tells, not a pid that may be somebody else's by now."""
-    if not (home / "daemon.lock").exists():
-        return None
-    lock = hold_lock(home / "daemon.lock")
-    if lock is not None:
-        lock.close()
+    if not is_locked(home / "daemon.lock"):
         return None
     with contextlib.suppress(OSError, ValueError):
         return int((home / "daemon.pid").read_text(encoding="ascii"))

@@ -186,7 +186,7 @@ class App:
         fault = self.cloud.faults.take(api, principal)
         if fault is None:
             return None
-        await self.cloud.clock.sleep(fault.delay)
+        await self.cloud.faults.wait(fault, self.cloud.clock.real(fault.delay))
         return fault if fault.code else None
 
     def _too_early(self, api: str, principal: str) -> Fault | None:

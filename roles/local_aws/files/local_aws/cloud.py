@@ -43,6 +43,8 @@ __all__ = ["ApiError", "Authority", "Clock", "Cloud", "RecordedCall", "Settings"
 _SESSION_SECONDS = 3600
 _RENEW_SECONDS = 600
 _MAX_CALLS = 20_000
+# Real seconds for an answer of our own API, which may be delayed on order; a call that is given up is made twice.
+_PATIENCE_SECONDS = 600
 # What CloudTrail names as the user agent of a call that AWS itself makes.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 _OWN_USER_AGENT = "AWS Internal"
@@ -135,8 +137,8 @@ class Cloud:
                 proxies={},
                 retries={"mode": "standard", "total_max_attempts": 3},
                 s3={"addressing_style": "path"},
-                connect_timeout=5,
-                read_timeout=60,
+                connect_timeout=_PATIENCE_SECONDS,
+                read_timeout=_PATIENCE_SECONDS,
                 max_pool_connections=32,
                 user_agent=principal or _OWN_USER_AGENT,
             ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.constants
+import concurrent.futures
 import contextlib
 import json
 import logging
@@ -33,6 +34,9 @@ from .settings import Settings
 _log = logging.getLogger("local_aws.daemon")
 _KEEP_ALIVE = 65
 _SSL_SHUTDOWN = 0.5
+# Calls of our own API wait for answers in threads, and some answers need a thread in turn. Python's default of a few
+# threads per processor is soon full of those that wait, on two processors with six.
+_THREADS = 256
 
 
 async def run(settings: Settings, listener: socket.socket, room_names: list[str]) -> None:
@@ -40,6 +44,7 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
 
     :arg listener: the bound and listening socket of the API.
     """
+    asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(_THREADS))
     iam.prepare()
     account.prepare()
     # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.

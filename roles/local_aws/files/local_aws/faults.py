@@ -7,8 +7,10 @@ docs/local-aws.md shows each of them.
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import threading
+import time
 import uuid
 from dataclasses import asdict
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ EVENTS = {
     ),
     "tasks:Pull": ("An image cannot be pulled.", "image", ()),
 }
+# Real seconds until it is noticed that a fault which delays something was deleted.
+_LOOK_SECONDS = 0.05
 _THROTTLED = {
     "json": ("ThrottlingException", "Rate exceeded", 400),
     "query": ("Throttling", "Rate exceeded", 400),
@@ -73,7 +77,7 @@ class Fault:
     :arg status: the HTTP status, where botocore's model of the error has none.
     :arg times: how often; 0 means until it is deleted.
     :arg skip: how many matching events pass unharmed before it starts.
-    :arg delay: AWS seconds before the answer.
+    :arg delay: AWS seconds before the answer or the event; over at once when the fault is deleted.
     :arg data: what else EVENTS says.
     """
 
@@ -183,6 +187,19 @@ class Faults:
                 if fault.what == what and member in fault.data and fnmatch.fnmatchcase(subject, fault.subject):
                     return fault
         return None
+
+    async def wait(self, fault: Fault, seconds: float) -> None:
+        """Waits for a fault's delay, or until the fault is forgotten.
+
+        :arg seconds: real ones.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self._knows(fault):
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
+
+    def _knows(self, fault: Fault) -> bool:
+        with self._lock:
+            return any(item is fault for item in self._faults)
 
     def list(self) -> list[dict[str, Any]]:
         """All that were ordered, with how often they happened."""

@@ -24,9 +24,11 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 # How long a process may take to end when nobody is left who could wait for it.
-ORPHAN_GRACE = 10.0
-# How long what a process left behind is hunted after it has ended.
-SWEEP_SECONDS = 5.0
+ORPHAN_GRACE = 30.0
+# How often, and how many seconds apart, what a process left behind is hunted after it has ended. Not for how long: a
+# machine that stands still for a while must not end the hunt.
+SWEEP_TURNS = 500
+SWEEP_PAUSE = 0.01
 
 
 def prctl(option: int, value: int) -> None:
@@ -114,8 +116,7 @@ class Keeper:
 
     def sweep(self) -> None:
         """Kills whatever the process left behind: its group, and every child handed up to us."""
-        deadline = time.monotonic() + SWEEP_SECONDS
-        while time.monotonic() < deadline:
+        for _turn in range(SWEEP_TURNS):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             for pid in _children():
@@ -126,7 +127,7 @@ class Keeper:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            time.sleep(0.01)
+            time.sleep(SWEEP_PAUSE)
 
 
 def _children() -> list[int]:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from pathlib import Path
 from typing import IO
 
@@ -19,17 +20,34 @@ from .settings import load
 
 _log = logging.getLogger("local_aws.launch")
 _BACKLOG = 256
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE = 0.1
 
 
 def hold_lock(path: Path) -> IO[str] | None:
     """The lock that a daemon holds as long as it lives, whatever kills it; None where another one holds it."""
     stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - held until the process ends
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.close()
-        return None
-    return stream
+    for _attempt in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return stream
+        except OSError:
+            # A command that asks is_locked() just now holds it for a moment.
+            time.sleep(_LOCK_PAUSE)
+    stream.close()
+    return None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a daemon holds its lock. Any number of commands may ask at the same time."""
+    if not path.exists():
+        return False
+    with open(path, encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def serve(home: Path, rooms: list[str]) -> int:

@@ -21,6 +21,7 @@ from ministack.core import persistence as ministack_persistence
 from .room import Room
 
 _log = logging.getLogger("local_aws.persistence")
+_RETRY_SECONDS = 5.0
 
 
 class Saver:
@@ -73,7 +74,8 @@ class Saver:
             try:
                 await self.save()
             except Exception:
-                _log.exception("Saving the state failed; it is tried again with the next change.")
+                _log.exception("Saving the state failed; it is tried again in %d seconds.", _RETRY_SECONDS)
+                self._order(_RETRY_SECONDS)
 
     async def save(self) -> None:
         """Saves what changed since the last time. The state is copied here, encoded and written in a thread."""

@@ -124,6 +124,27 @@ class Processes:
         """
         if name in self.running:
             raise ValueError(f"A process called {name} is running already (pid {self.running[name].pid}).")
+        # Once begun, it is brought to its end: a process that nobody knows would run as long as the daemon.
+        starting = asyncio.create_task(self._start(name, argv, env, cwd, stdout, user, stop_signal, stop_grace))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _until_done(starting)
+            if not starting.cancelled() and starting.exception() is None:
+                await _until_done(asyncio.create_task(starting.result().stop(0)))
+            raise
+
+    async def _start(  # noqa: PLR0917 - what spawn() was given
+        self,
+        name: str,
+        argv: list[str],
+        env: dict[str, str],
+        cwd: Path,
+        stdout: int | Path,
+        user: int | None,
+        stop_signal: int,
+        stop_grace: float,
+    ) -> Process:
         marker = f"{self.home}#{name}"
         read_end, write_end = os.pipe() if stdout == asyncio.subprocess.PIPE else (None, None)
         order = {
@@ -184,6 +205,13 @@ class Processes:
         await asyncio.gather(*self._watchers)
 
 
+async def _until_done(work: asyncio.Task[Any]) -> None:
+    """Waits for a task, whoever wants to be quicker."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+
+
 def _start_keeper(name: str, order: dict[str, Any], marker: str) -> tuple[Process, int]:
     """Starts the keeper and gives it its order; the process and the pipe on which the keeper reports."""
     control_read, control = os.pipe()
@@ -222,8 +250,7 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 def _kill_leftovers(session: int, marker: str) -> None:
     """Kills and reaps the processes of one session or marker, handed up to this process by a dead keeper."""
     ours: set[int] = {session}
-    deadline = time.monotonic() + keeper_script.SWEEP_SECONDS
-    while time.monotonic() < deadline:
+    for _turn in range(keeper_script.SWEEP_TURNS):
         alive = False
         for process in psutil.Process().children(recursive=True):
             if process.pid in ours or _session_of(process.pid) == session or _marker_of(process) == marker:
@@ -236,7 +263,7 @@ def _kill_leftovers(session: int, marker: str) -> None:
                 os.waitpid(pid, os.WNOHANG)
         if not alive:
             return
-        time.sleep(0.01)
+        time.sleep(keeper_script.SWEEP_PAUSE)
 
 
 def _session_of(pid: int) -> int | None:

@@ -247,16 +247,23 @@ class Balancer:
     async def _check(self, group: TargetGroup, target: Target) -> None:
         while True:
             await self.cloud.clock.sleep(group.interval)
-            fault = self.cloud.faults.take("balancer:HealthCheck", self._owner(target, group))
-            if fault is None:
-                status = await self._probe(group, target)
-                target.ordered = 0.0
-            else:
-                await self.cloud.clock.sleep(fault.delay)
-                target.ordered = target.ordered or time.monotonic()
-                status = 0 if fault.data.get("timeout") else fault.data.get("status")
-            if group.observe(target, status, time.monotonic()):
-                log.info("target %s:%s of %s is %s", target.id, target.port, group.arn, target.state)
+            try:
+                await self._check_once(group, target)
+            except Exception:
+                log.exception("health check of %s:%s in %s", target.id, target.port, group.arn)
+
+    async def _check_once(self, group: TargetGroup, target: Target) -> None:
+        """One health check, real or ordered."""
+        fault = self.cloud.faults.take("balancer:HealthCheck", self._owner(target, group))
+        if fault is None:
+            status = await self._probe(group, target)
+            target.ordered = 0.0
+        else:
+            await self.cloud.faults.wait(fault, self.cloud.clock.real(fault.delay))
+            target.ordered = target.ordered or time.monotonic()
+            status = 0 if fault.data.get("timeout") else fault.data.get("status")
+        if group.observe(target, status, time.monotonic()):
+            log.info("target %s:%s of %s is %s", target.id, target.port, group.arn, target.state)
 
     async def _probe(self, group: TargetGroup, target: Target) -> int | None:
         """One health check: the status, 0 for a time-out, None when there was no answer."""

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 SUPERUSER = "rdsadmin"
 _PORT = 5432
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 60.0
 # sun_path is 108 bytes with its final zero on Linux, 104 on the BSDs (unix(7)).
 _SOCKET_PATH = 103

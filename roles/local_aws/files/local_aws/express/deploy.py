@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError
 
 from ..cloud import TrustError
@@ -100,7 +101,7 @@ class Run:
             await (self._abort(stop.reason) if stop.kind == ABORT else self._roll_back(stop.reason))
         except Failed as failure:
             await self._roll_back(str(failure))
-        except (ClientError, TrustError) as error:
+        except (ClientError, BotoCoreError, TrustError) as error:
             # A refused call is not tried again: the deployment stays where it is.
             self.express.say(self.service, f"deployment {_short(self.deployment.arn)} is stuck: {message_of(error)}")
             log.warning("deployment %s: %s", self.deployment.arn, message_of(error))

@@ -118,7 +118,7 @@ class Fleet:
         self._wake.set()
 
     async def close(self, reason: str) -> None:
-        """Stops all tasks and waits for their end."""
+        """Tells all tasks to stop, and starts no more."""
         self.desired = 0
         self.abandon()
         await asyncio.gather(*(self._stop(arn, reason) for arn in list(self.tasks)))
@@ -266,8 +266,11 @@ class Fleet:
         if arn in self._stopping:
             return
         self._stopping.add(arn)
-        await self._deregister(arn)
-        await self.cloud.tasks.stop_task(arn, reason)
+        try:
+            await self._deregister(arn)
+        finally:
+            # Also when close() cancels the loop just here: it leaves to us what is being stopped already.
+            await self.cloud.tasks.stop_task(arn, reason)
 
 
 def _short(arn: str) -> str:

@@ -21,6 +21,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError
 
+from ..room import TrustError
+
 _log = logging.getLogger(__name__)
 
 _MAX_EVENTS = 10_000
@@ -90,7 +92,7 @@ class LogDriver:
             if details.get("Code") == "ResourceAlreadyExistsException":
                 return
             raise LogsError(f"{details.get('Code')}: {details.get('Message')}") from error
-        except BotoCoreError as error:
+        except (BotoCoreError, TrustError) as error:
             raise LogsError(str(error)) from error
 
     def write(self, line: bytes) -> None:
@@ -146,7 +148,7 @@ class LogDriver:
         }
         try:
             await self._caller("put_log_events", parameters)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, TrustError) as error:
             # The driver keeps what it could not send as long as there is room, and tries again.
             _log.warning("log stream %s of %s: %s", self._stream, self._group, error)
             self._events.extendleft(reversed(batch))

@@ -325,7 +325,7 @@ class TaskRunner:
 
     async def _exit(self, running: _Running, process: Process, fault: Fault) -> None:
         """The container ends on order, with its last words."""
-        await self._cloud.clock.sleep(fault.delay)
+        await self._cloud.faults.wait(fault, self._cloud.clock.real(fault.delay))
         if running.driver is not None:
             for line in fault.message.splitlines():
                 running.driver.write(line.encode())

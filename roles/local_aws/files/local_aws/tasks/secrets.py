@@ -16,6 +16,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError
 
+from ..room import TrustError
+
 _PREFIX = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
 
 # (service, operation, parameters, region) → output
@@ -64,7 +66,7 @@ async def _from_secrets_manager(
         )
         try:
             output = await caller("secretsmanager", "get_secret_value", parameters, parts[3])
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, TrustError) as error:
             raise SecretsError(failed + describe(error)) from error
         if "SecretString" not in output:
             raise SecretsError(f"{failed}the secret holds binary data, which cannot be an environment variable")
@@ -100,7 +102,7 @@ async def _from_parameter_store(source: str, parts: list[str], caller: Caller, r
     failed = f"{_PREFIX}unable to retrieve secrets from ssm: service call has been retried 1 time(s): "
     try:
         output = await caller("ssm", "get_parameters", {"Names": [name], "WithDecryption": True}, region)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, TrustError) as error:
         raise SecretsError(failed + describe(error)) from error
     if not output.get("Parameters"):
         raise SecretsError(f"{failed}invalid ssm parameters: {name}")

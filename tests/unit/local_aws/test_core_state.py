@@ -1,0 +1,63 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State files and the daemon's lock when something comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local_aws import launch
+from local_aws import persistence
+
+
+def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persistence, "_RETRY_SECONDS", 0.01)
+    broken = iter([OSError("No space left on device"), RuntimeError("dictionary changed size during iteration")])
+
+    def state() -> dict[str, Any]:
+        for error in broken:
+            raise error
+        return {"saved": True}
+
+    async def scenario() -> None:
+        room: Any = SimpleNamespace(name="made-up", state=state)
+        saver = persistence.Saver(tmp_path, [room])
+        running = asyncio.create_task(saver.run())
+        saver.changed(0)
+        path = tmp_path / "rooms" / "made-up.json"
+        async with asyncio.timeout(120):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert json.loads(path.read_text(encoding="utf-8")) == {"saved": True}
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_for_a_daemon_does_not_keep_one_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.lock"
+    assert not launch.is_locked(path)
+    path.touch()
+    with path.open(encoding="utf-8") as asking:
+        # As another command does that is asking at this moment.
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert not launch.is_locked(path)
+        leaving = threading.Thread(target=lambda: (time.sleep(0.2), fcntl.flock(asking, fcntl.LOCK_UN)))
+        leaving.start()
+        held = launch.hold_lock(path)
+        leaving.join()
+    assert held is not None
+    assert launch.is_locked(path)
+    held.close()
+    assert not launch.is_locked(path)
