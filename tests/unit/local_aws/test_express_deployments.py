@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +21,13 @@ from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
 from express_support import refusal
+from express_support import status_of_newest
+from running import HELD
 from running import LocalAws
 from running import eventually
+
+# ECS's longest bake time in minutes: so long that the deployment ends for another reason, or is ended.
+LONGEST = 1440
 
 
 @pytest.fixture
@@ -123,47 +127,73 @@ def test_port_health_path_and_scaling_may_change(account: Account, ready: Callab
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """An account in a local AWS of its own, slow enough to count requests: three AWS minutes last three seconds."""
+    """An account in a local AWS of its own, slow enough for requests to be counted: an AWS minute lasts a second."""
     aws = LocalAws(tmp_path_factory.mktemp("slow"))
     aws.up("--scale", "60")
     yield Account(aws)
     aws.down("--wipe")
 
 
-def test_canary_gets_five_percent_then_all(slow: Account) -> None:
-    account = slow
-    service = account.ready("canary", {"TEXT": "blue"})
-    arn, endpoint = service["serviceArn"], endpoint_of(service)
-    container = service["activeConfigurations"][0]["primaryContainer"]
-    green = {**container, "environment": [{"name": "TEXT", "value": "green"}]}
-    canary_settings = {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 6}
-    account.ecs.update_service(service=arn, deploymentConfiguration={"canaryConfiguration": canary_settings})
-    account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=green)
-    seen: dict[str, Counter[str]] = {}
-    began: dict[str, float] = {}
-    while True:
-        deployment = account.deployment(account.deployments(arn)[0]["serviceDeploymentArn"])
-        stage = deployment.get("lifecycleStage", "none")
-        began.setdefault(stage, time.monotonic())
-        if deployment["status"] == "SUCCESSFUL":
-            break
+def texts(account: Account, endpoint: str, count: int) -> Counter[str]:
+    """What so many requests are answered with."""
+    return Counter(account.get(endpoint)[1] for _request in range(count))
+
+
+def reaches(account: Account, arn: str, number: int, stage: str, weight: float) -> None:
+    """Waits until a service's deployment is in a stage, with so much of the traffic."""
+
+    def reached() -> bool:
+        found = account.deployments(arn)
+        if len(found) < number:
+            return False
+        deployment = account.deployment(found[0]["serviceDeploymentArn"])
         assert deployment["status"] in ("PENDING", "IN_PROGRESS"), deployment
-        texts = Counter(account.get(endpoint)[1] for _request in range(10))
-        again = account.deployment(deployment["serviceDeploymentArn"])
-        if (
-            again.get("lifecycleStage") == stage
-            and again["targetServiceRevision"] == deployment["targetServiceRevision"]
-        ):
-            weight = deployment["targetServiceRevision"]["requestedProductionTrafficWeight"]
-            seen.setdefault(f"{stage} {weight:.0f}", Counter()).update(texts)
-    assert set(seen["SCALE_UP 0"]) == {"blue"}
-    canary = seen["PRODUCTION_TRAFFIC_SHIFT 5"]
-    assert canary.total() >= 40
-    assert 0.02 < canary["green"] / canary.total() < 0.08
-    assert set(seen["BAKE_TIME 100"]) == {"green"}
-    assert began["BAKE_TIME"] - began["PRODUCTION_TRAFFIC_SHIFT"] >= 5
-    assert account.get(endpoint) == (200, "green")
-    assert account.ordinary(arn)["runningCount"] == 1
+        shown = deployment["targetServiceRevision"].get("requestedProductionTrafficWeight")
+        return (deployment.get("lifecycleStage"), shown) == (stage, weight)
+
+    eventually(reached, what=f"{stage} with {weight} %")
+
+
+def test_canary_gets_five_percent_then_all(
+    account: Account, ready: Callable[..., Any], faults: Callable[..., str]
+) -> None:
+    service = ready({"TEXT": "blue"})
+    arn, name, endpoint = service["serviceArn"], service["serviceName"], endpoint_of(service)
+
+    def deploy(canary: int, bake: int, number: int) -> None:
+        settings = {
+            "canaryConfiguration": {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": canary},
+            "bakeTimeInMinutes": bake,
+            "deploymentCircuitBreaker": {"enable": False, "rollback": False},
+        }
+        account.ecs.update_service(service=arn, deploymentConfiguration=settings)
+        green = account.container({"TEXT": f"green {number}"})
+        account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=green)
+
+    def stop() -> None:
+        newest = account.deployments(arn)[0]["serviceDeploymentArn"]
+        account.ecs.stop_service_deployment(serviceDeploymentArn=newest)
+
+    # Each stage lasts until it has been looked at.
+    no_capacity = faults("tasks:Capacity", subject=f"service:{name}", times=0)
+    deploy(canary=LONGEST, bake=0, number=2)
+    reaches(account, arn, 2, "SCALE_UP", 0.0)
+    assert texts(account, endpoint, 20) == {"blue": 20}
+    account.aws.release(no_capacity)
+    reaches(account, arn, 2, "PRODUCTION_TRAFFIC_SHIFT", 5.0)
+    assert texts(account, endpoint, 100) == {"blue": 95, "green 2": 5}
+    stop()
+    assert account.settled(arn, 2)["status"] == "ROLLBACK_SUCCESSFUL"
+    assert texts(account, endpoint, 20) == {"blue": 20}
+    deploy(canary=0, bake=LONGEST, number=3)
+    reaches(account, arn, 3, "BAKE_TIME", 100.0)
+    assert texts(account, endpoint, 20) == {"green 3": 20}
+    stop()
+    account.settled(arn, 3)
+    deploy(canary=3, bake=3, number=4)
+    assert account.settled(arn, 4)["status"] == "SUCCESSFUL"
+    assert texts(account, endpoint, 20) == {"green 4": 20}
+    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
 
 
 def test_bad_health_rolls_back(account: Account, ready: Callable[..., Any]) -> None:
@@ -200,6 +230,8 @@ def test_errors_above_one_percent_roll_back(slow: Account) -> None:
     account = slow
     service = account.ready("errors", {"TEXT": "good"})
     arn, endpoint = service["serviceArn"], endpoint_of(service)
+    # Nothing but the alarm ends these deployments.
+    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": LONGEST})
     alarm = account.managed(arn)["metricAlarms"][0]["arn"].partition(":alarm:")[2]
     cloudwatch = account.aws.client("cloudwatch")
 
@@ -252,7 +284,7 @@ def test_first_deployment_that_fails_has_nothing_to_go_back_to(account: Account,
 def test_stop_of_a_deployment(account: Account, ready: Callable[..., Any], kind: str, status: str) -> None:
     service = ready({"TEXT": "good"})
     arn = service["serviceArn"]
-    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": 600})
+    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": LONGEST})
     account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": "new"}))
     under_way = account.deployments(arn)[0]["serviceDeploymentArn"]
     eventually(lambda: account.deployment(under_way).get("lifecycleStage") == "BAKE_TIME", what="BAKE_TIME")
@@ -268,12 +300,16 @@ def test_stop_of_a_deployment(account: Account, ready: Callable[..., Any], kind:
 def test_newer_update_replaces_the_one_under_way(account: Account, ready: Callable[..., Any]) -> None:
     service = ready({"TEXT": "one"})
     arn = service["serviceArn"]
-    for text in ("two", "three"):
-        account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": text}))
+    # The second one never is healthy, and may be so for long.
+    account.ecs.update_service(service=arn, healthCheckGracePeriodSeconds=HELD)
+    for text, health in (("two", "500"), ("three", "200")):
+        account.ecs.update_express_gateway_service(
+            serviceArn=arn, primaryContainer=account.container({"TEXT": text, "HEALTH": health})
+        )
     assert account.settled(arn, 3)["status"] == "SUCCESSFUL"
     assert [item["status"] for item in account.deployments(arn)] == ["SUCCESSFUL", "STOPPED", "SUCCESSFUL"]
     assert account.get(endpoint_of(service)) == (200, "three")
-    assert account.ordinary(arn)["runningCount"] == 1
+    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
 
 
 def test_deployments_are_filtered_and_paged(account: Account, ready: Callable[..., Any]) -> None:
@@ -331,7 +367,7 @@ def test_crashed_task_is_replaced(account: Account, ready: Callable[..., Any]) -
 
 
 def test_silent_wedge_is_not_helped_by_update_but_by_recreation(
-    account: Account, made: list[str], faults: Callable[..., None]
+    account: Account, made: list[str], faults: Callable[..., str]
 ) -> None:
     faults("express:wedge", subject="*/wedged")
     service = account.create("wedged", {"TEXT": "late"})
@@ -347,7 +383,7 @@ def test_silent_wedge_is_not_helped_by_update_but_by_recreation(
     assert account.get(endpoint_of(account.ready("wedged", {"TEXT": "late"}))) == (200, "late")
 
 
-def test_one_refused_call_wedges_for_good(account: Account, made: list[str], faults: Callable[..., None]) -> None:
+def test_one_refused_call_wedges_for_good(account: Account, made: list[str], faults: Callable[..., str]) -> None:
     faults("elbv2:CreateTargetGroup", code="AccessDenied", message="not yet", status=403)
     service = account.create("refused-once")
     arn = service["serviceArn"]
@@ -357,7 +393,7 @@ def test_one_refused_call_wedges_for_good(account: Account, made: list[str], fau
     )[0]
     assert "not yet" in group["statusReason"]
     time.sleep(1)
-    assert account.deployments(arn)[0]["status"] == "IN_PROGRESS"
+    eventually(lambda: status_of_newest(account, arn) == "IN_PROGRESS", what="IN_PROGRESS")
     assert account.describe(arn)["status"]["statusCode"] == "ACTIVE"
 
 
@@ -373,7 +409,7 @@ def test_one_refused_call_wedges_for_good(account: Account, made: list[str], fau
     ],
 )
 def test_synchronous_errors_to_order(
-    account: Account, made: list[str], faults: Callable[..., None], code: str, message: str
+    account: Account, made: list[str], faults: Callable[..., str], code: str, message: str
 ) -> None:
     faults("ecs:CreateExpressGatewayService", code=code, message=message)
     with pytest.raises(ClientError) as caught:
@@ -395,9 +431,9 @@ def test_services_come_back_after_a_restart(new_local_aws: Callable[..., LocalAw
     if clean:
         aws.down()
     else:
-        # State is saved within a second of a change. Nothing tells when, so it has to be at rest for longer.
-        files = [path for path in (Path(aws.home) / "state").rglob("*.json") if path.is_file()]
-        eventually(lambda: time.time() - max(path.stat().st_mtime for path in files) > 3, what="the state to be saved")
+        # The last file that is written when the state is saved.
+        state = aws.home / "state" / "rooms" / "express.json"
+        eventually(lambda: '"SUCCESSFUL"' in state.read_text(encoding="utf-8"), what="the state to be saved")
         os.kill(aws.info["pid"], signal.SIGKILL)
     port = aws.port
     aws.up("--port", str(port))
@@ -418,10 +454,12 @@ def test_deployment_under_way_is_taken_up_after_a_restart(new_local_aws: Callabl
     account = Account(aws)
     service = account.ready("resumed", {"TEXT": "one"})
     arn = service["serviceArn"]
-    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": 30})
+    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": LONGEST})
     account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": "two"}))
     under_way = account.deployments(arn)[0]["serviceDeploymentArn"]
     eventually(lambda: account.deployment(under_way).get("lifecycleStage") == "BAKE_TIME", what="BAKE_TIME")
+    # For the next one who bakes.
+    account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": 0})
     aws.down()
     aws.up()
     account = Account(aws, linked=False)

@@ -22,7 +22,7 @@ from running import eventually
 from local_aws.express import room as express_room
 from local_aws.express.model import Service
 
-FAST = {"Delay": 1, "MaxAttempts": 40}
+FAST = {"Delay": 1, "MaxAttempts": 180}
 
 
 # --- botocore's own waiters ------------------------------------------------------------------------------------------
@@ -81,9 +81,11 @@ def test_tags_are_resolved_to_digests_when_the_first_task_starts(account: Accoun
         shown = account.ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"][0]
         return shown["containerImages"]
 
+    held = account.aws.hold("elbv2:CreateRule")
     made.append(account.create(unique("digest"))["serviceArn"])
     image = account.container({})["image"]
     assert images() == [{"containerName": "Main", "image": image}]
+    account.aws.release(held)
     account.settled(made[0])
     (shown,) = images()
     assert shown["image"] == image

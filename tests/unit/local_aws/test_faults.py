@@ -17,13 +17,15 @@ from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
 from express_support import refused
+from express_support import status_of_newest
 from express_support import unique
+from running import HELD
 from running import LocalAws
 from running import eventually
 
 from local_aws import faults as faults_module
 
-Order = Callable[..., None]
+Order = Callable[..., str]
 
 
 def stopped_task(account: Account, name: str) -> dict[str, Any]:
@@ -35,6 +37,11 @@ def stopped_task(account: Account, name: str) -> dict[str, Any]:
         return next((task for task in tasks if task["lastStatus"] == "STOPPED"), None)
 
     return eventually(find, what="a stopped task")
+
+
+def never_healthy(account: Account, name: str) -> None:
+    """Keeps a service's tasks from passing a health check, so that they end in no other way than on order."""
+    account.aws.hold("balancer:HealthCheck", subject=f"service:{name}", times=0)
 
 
 # --- the order itself ------------------------------------------------------------------------------------------------
@@ -161,7 +168,7 @@ def test_a_policy_that_does_not_hold_yet_wedges_the_service_for_good(
     time.sleep(600 / account.aws.page("status")["scale"])
     assert failed()
     assert fresh.describe(made[0])["status"]["statusCode"] == "ACTIVE"
-    assert fresh.deployments(made[0])[0]["status"] == "IN_PROGRESS"
+    eventually(lambda: status_of_newest(fresh, made[0]) == "IN_PROGRESS", what="IN_PROGRESS")
     assert len(elbv2.describe_load_balancers()["LoadBalancers"]) == count
     # Deleted and made again, it works: the role is old enough by now.
     fresh.gone(made[0])
@@ -213,6 +220,7 @@ def test_a_container_that_exits_with_its_last_words_in_the_log(
     container = account.container({})
     container["awsLogsConfiguration"] = {"logGroup": group, "logStreamPrefix": "ecs"}
     faults("tasks:Exit", subject=f"service:{name}", message="first\nlast words", data={"code": 3}, delay=10, times=0)
+    never_healthy(account, name)
     made.append(account.create(name, primaryContainer=container)["serviceArn"])
     deployment = account.settled(made[0])
     assert deployment["status"] == "ROLLBACK_FAILED"
@@ -227,6 +235,7 @@ def test_a_container_that_exits_with_its_last_words_in_the_log(
 def test_a_task_that_outgrows_its_memory_on_order(account: Account, made: list[str], faults: Order) -> None:
     name = unique("memory")
     faults("tasks:Memory", subject=f"service:{name}", data={"mib": 2100}, times=0)
+    never_healthy(account, name)
     made.append(account.create(name, cpu="1024", memory="2048")["serviceArn"])
     assert account.settled(made[0])["status"] == "ROLLBACK_FAILED"
     container = stopped_task(account, name)["containers"][0]
@@ -250,8 +259,17 @@ def test_a_health_path_that_answers_wrongly_or_slowly(  # noqa: PLR0917
     account: Account, made: list[str], faults: Order, data: dict[str, Any], reason: str, description: str
 ) -> None:
     name = unique("health")
-    faults("balancer:HealthCheck", subject=f"service:{name}", data=data, times=0)
+    fault = faults("balancer:HealthCheck", subject=f"service:{name}", data=data, times=0)
     made.append(account.create(name)["serviceArn"])
+    deployment = account.settled(made[0])
+    assert deployment["status"] == "ROLLBACK_FAILED"
+    assert description in deployment["statusReason"]
+    # Such a task is replaced soon. To look at it, a grace period that lasts.
+    account.aws.release(fault)
+    account.ecs.update_service(service=made[0], forceNewDeployment=True)
+    assert account.settled(made[0], 2)["status"] == "SUCCESSFUL"
+    account.ecs.update_service(service=made[0], healthCheckGracePeriodSeconds=HELD)
+    faults("balancer:HealthCheck", subject=f"service:{name}", data=data, times=0)
 
     def health() -> dict[str, Any] | None:
         groups = account.managed(made[0])["ingressPaths"][0]["targetGroups"]
@@ -265,9 +283,6 @@ def test_a_health_path_that_answers_wrongly_or_slowly(  # noqa: PLR0917
 
     found = eventually(health, what="an unhealthy target")
     assert (found["Reason"], found["Description"]) == (reason, description)
-    deployment = account.settled(made[0])
-    assert deployment["status"] == "ROLLBACK_FAILED"
-    assert description in deployment["statusReason"]
 
 
 def test_one_failed_health_check_does_no_harm(account: Account, made: list[str], faults: Order) -> None:
