@@ -84,6 +84,18 @@ def test_the_keys_are_their_owners_alone(aws: LocalAws) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
 
 
+def test_a_rehearsal_is_never_at_another_aws(aws: LocalAws) -> None:
+    """Here the shell's AWS is the local AWS too, so that what reaches it would be seen."""
+    wrong = {**where(aws), "mlflow_environment": {"AWS_REGION": "eu-central-1"}, "mlflow_confirm_destroy": "mlflow"}
+    aws.page("calls", "DELETE")
+    assert "mlflow_environment is given with -e" in aws.play("rehearse_destroy", wrong).problem()
+    sure = {**where(aws), "mlflow_confirm_destroy": "mlflow"}
+    played = aws.play("rehearse_destroy", sure, arguments=["--start-at-task", "absent | Variables"])
+    assert played.code != 0
+    assert "a rehearsal begins with the start of the local AWS" in played.output
+    assert aws.page("calls")["counts"] == {}
+
+
 def test_check_mode_says_what_rehearse_down_would_do(aws: LocalAws) -> None:
     asked(aws, {}).succeeded()
     assert changes(aws, check=True) == 1
