@@ -96,6 +96,19 @@ def test_a_rehearsal_is_never_at_another_aws(aws: LocalAws) -> None:
     assert aws.page("calls")["counts"] == {}
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"mlflow_version": "3.16"}, "mlflow_version is '3.16', which does not name one release"),
+        ({"mlflow_verion": "3.16.0"}, "did you mean mlflow_version?"),
+    ],
+)
+def test_bad_input_is_found_before_anything_is_installed(aws: LocalAws, variables: dict[str, str], said: str) -> None:
+    nothing = {"local_aws_home": str(aws.home / "none"), "local_aws_software": str(aws.home / "none")}
+    assert said in aws.play("rehearse", {**nothing, **variables}).problem()
+    assert not (aws.home / "none").exists()
+
+
 def test_check_mode_says_what_rehearse_down_would_do(aws: LocalAws) -> None:
     asked(aws, {}).succeeded()
     assert changes(aws, check=True) == 1
