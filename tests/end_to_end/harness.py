@@ -22,6 +22,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ _AS_NOBODY = (
     "--ambient-caps=+dac_read_search",
 )
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Simulate")
-_PLAY_SECONDS = 400
+# What is longer than this hangs.
+_PLAY_SECONDS = 1200
 _OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "XDG_", "PYTHON")
 
 
@@ -142,12 +144,21 @@ class LocalAws:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(f"{self.info['endpoint_url']}/_local_aws/{path}", data=body, method=method)
         trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.info["ca_bundle"]))
-        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=60) as answer:
             return json.load(answer)
 
-    def order_fault(self, what: str, **fields: Any) -> None:
-        """Let something go wrong."""
-        self.page("faults", "POST", {"what": what, **fields})
+    def order_fault(self, what: str, **fields: Any) -> str:
+        """Let something go wrong; the fault's id."""
+        return self.page("faults", "POST", {"what": what, **fields})["faults"][-1]["id"]
+
+    @contextlib.contextmanager
+    def held(self, what: str, **fields: Any) -> Iterator[None]:
+        """Let something wait for the end of the block, for an hour at most, so that there is time to look at it."""
+        fault = self.order_fault(what, times=0, delay=3600 * self.page("status")["scale"], **fields)
+        try:
+            yield
+        finally:
+            self.page(f"faults/{fault}", "DELETE")
 
     def writes(self) -> list[str]:
         """The operations since the last reset that change something, without those of AWS itself and of servers."""
@@ -178,7 +189,7 @@ class LocalAws:
             "mlflow_db_ca_path": self.info["rds_ca_bundle"],
             "mlflow_express_domain": self.info["domain"],
             "mlflow_poll_seconds": 1,
-            "mlflow_wait_timeout": 180,
+            "mlflow_wait_timeout": 600,
             **variables,
         }
 

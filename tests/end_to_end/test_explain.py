@@ -30,7 +30,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_ser
 CONNECT = """
 import psycopg2, sys
 sys.tracebacklimit = 0
-psycopg2.connect(host="127.0.0.1", port=1, user="mlflow", dbname="mlflow", connect_timeout=5)
+psycopg2.connect(host="127.0.0.1", port=1, user="mlflow", dbname="mlflow", connect_timeout=60)
 """
 SMALL_MLFLOW = ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1"]
 SMALL_MLFLOW += ["--backend-store-uri", "sqlite:///mlflow.db"]
@@ -165,7 +165,7 @@ CASES = [
         (r"\[403\]", r"Rejected request with invalid Host header"),
         {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         {"image": MLFLOW, "command": [*SMALL_MLFLOW, "--allowed-hosts", "tracking.example.com"]},
-        {"health_check_path": "/", "cpu": "1024", "memory": "2048", "wait_timeout": 400},
+        {"health_check_path": "/", "cpu": "1024", "memory": "2048"},
     ),
     Case(
         "error",
@@ -188,9 +188,9 @@ CASES = [
         "The server listens on another port",
         "Nothing answers, so ECS waits long before it gives up; here the wait ended before.",
         "the container does not pass the load balancer's health check",
-        (r"not ready after 40 s",),
+        (r"not ready after 90 s",),
         {"PORT": "8080"},
-        more={"wait_timeout": 40},
+        more={"wait_timeout": 90},
     ),
     Case(
         "memory",
@@ -226,7 +226,7 @@ CASES = [
         "service for stuck after `stall_timeout` seconds (here 20, at AWS 900).",
         "ECS has given the service up",
         (r"Nothing has moved for \d+ s and no task was ever started",),
-        more={"recreate_stuck": False},
+        more={"recreate_stuck": False, "stall_timeout": 20},
         fault=("express:wedge", {"subject": "*/explained-silent"}),
     ),
 ]

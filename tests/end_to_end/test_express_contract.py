@@ -8,12 +8,14 @@ random descriptions go through the modules to the local AWS itself.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -39,11 +41,19 @@ Document = dict[str, Any]
 class Conversation:
     """What one of the two is asked, and answers, without what is another one each time."""
 
-    def __init__(self, client: Any, cloud: ExpressAws, groups: list[str], settle: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        cloud: ExpressAws,
+        groups: list[str],
+        settle: Callable[[str], None],
+        held: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
         self.client = client
         self.cloud = cloud
         self.groups = groups
         self.settle = settle
+        self.held = held
         self.answers: list[tuple[str, Any]] = []
 
     def says(self, what: str, answer: Any) -> None:
@@ -107,22 +117,25 @@ class Conversation:
         self.update(arn, primaryContainer={"image": create["primaryContainer"]["image"], "environment": []})
         self.update(arn, networkConfiguration={"securityGroups": []}, scalingTarget={"maxTaskCount": 3})
         self.update(arn, memory="1024", healthCheckPath="/")
-        gone = ecs.delete_express_gateway_service(serviceArn=arn)["service"]
-        self.says("deleted", self.service(gone)["status"])
-        self.refuses("delete of a draining one", ecs.delete_express_gateway_service, serviceArn=arn)
-        self.refuses("update of a draining one", ecs.update_express_gateway_service, serviceArn=arn, memory="512")
-        self.refuses("create over a draining one", ecs.create_express_gateway_service, **create)
+        with self.held("elbv2:DeleteRule"):
+            gone = ecs.delete_express_gateway_service(serviceArn=arn)["service"]
+            self.says("deleted", self.service(gone)["status"])
+            self.refuses("delete of a draining one", ecs.delete_express_gateway_service, serviceArn=arn)
+            self.refuses("update of a draining one", ecs.update_express_gateway_service, serviceArn=arn, memory="512")
+            self.refuses("create over a draining one", ecs.create_express_gateway_service, **create)
         self.settle(arn)
         self.refuses("delete of an inactive one", ecs.delete_express_gateway_service, serviceArn=arn)
         self.refuses("update of an inactive one", ecs.update_express_gateway_service, serviceArn=arn, memory="512")
 
     def update(self, arn: str, **params: Any) -> None:
-        answer = self.client.update_express_gateway_service(serviceArn=arn, **params)["service"]
         name = f"update of {', '.join(params)}"
-        told = (bool(answer.get("targetConfiguration")), "activeConfigurations" in answer)
-        self.says(f"{name}, at once", (*told, self.configuration(answer["targetConfiguration"])))
-        described = self.client.describe_express_gateway_service(serviceArn=arn)["service"]
-        self.says(f"{name}, on its way", len(described["activeConfigurations"]))
+        # A deployment shifts traffic by the rule.
+        with self.held("elbv2:ModifyRule"):
+            answer = self.client.update_express_gateway_service(serviceArn=arn, **params)["service"]
+            told = (bool(answer.get("targetConfiguration")), "activeConfigurations" in answer)
+            self.says(f"{name}, at once", (*told, self.configuration(answer["targetConfiguration"])))
+            described = self.client.describe_express_gateway_service(serviceArn=arn)["service"]
+            self.says(f"{name}, on its way", len(described["activeConfigurations"]))
         self.settle(arn)
         self.look(f"{name}, settled", arn)
 
@@ -190,10 +203,20 @@ def test_trap_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: Expre
         return bool(found) and found[0]["status"] == "SUCCESSFUL" and found[0]["createdAt"].timestamp() <= time.time()
 
     real = Conversation(
-        cloud.ecs, cloud, [group], lambda arn: eventually(lambda: settled(arn), f"{arn} to settle", 240)
+        cloud.ecs,
+        cloud,
+        [group],
+        lambda arn: eventually(lambda: settled(arn), f"{arn} to settle", 600),
+        cloud.held,
     )
     fake = FakeEcs(Manners(nothing=ABSENT))
-    imitated = Conversation(fake.wrapped_client("ecs"), cloud, [group], lambda _arn: fake.sleep(1000))
+    imitated = Conversation(
+        fake.wrapped_client("ecs"),
+        cloud,
+        [group],
+        lambda _arn: fake.sleep(1000),
+        lambda _what: contextlib.nullcontext(),
+    )
     imitated.hold(create)
     real.hold(create)
     assert [name for name, _unused in real.answers] == [name for name, _unused in imitated.answers]

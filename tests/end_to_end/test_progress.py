@@ -29,7 +29,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 # Where this collection was found is where ansible-playbook shall find it.
 COLLECTIONS = Path(_progress.__file__).parents[5]
-LINE = re.compile(r"^  MLflow server: .*refuses.* \(0:0\d, at AWS usually up to 25 minutes\)$", re.M)
+LINE = re.compile(r"^  MLflow server: .*refuses.* \(\d+:\d\d, at AWS usually up to 25 minutes\)$", re.M)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def play(tmp_path: Path, free_port: int) -> Play:
             stderr=subprocess.PIPE,
             text=True,
         )
-        alarm = threading.Timer(120, process.kill)
+        alarm = threading.Timer(600, process.kill)
         alarm.start()
         read: dict[Any, list[str]] = {process.stdout: [], process.stderr: []}
 
@@ -177,7 +177,7 @@ def test_lines_are_events_where_ansible_runner_runs_the_playbook(play: Play, tmp
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     events = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("runner/artifacts/one/job_events/*.json")]
@@ -228,7 +228,7 @@ def watched(path: Path, *, lines: int, **options: Any) -> tuple[Follower, list[s
     seen: list[str] = []
     follower = Follower(str(path), seen.append, **options)
     follower.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while len(seen) < lines and time.monotonic() < deadline:
         time.sleep(0.02)
     return follower, seen
@@ -294,7 +294,8 @@ def test_follower_breaks_a_long_silence(tmp_path: Path) -> None:
     follower, seen = watched(path, lines=2, silence=0.1)
     follower.stop()
     assert seen[0] == "Database x: creating (0:30, at AWS usually 5 to 20 minutes)"
-    assert seen[1] == "Database x: creating (0:30, unchanged for 0:00, at AWS usually 5 to 20 minutes)"
+    again = r"Database x: creating \(0:\d\d, unchanged for 0:\d\d, at AWS usually 5 to 20 minutes\)"
+    assert re.fullmatch(again, seen[1]), seen
 
 
 def test_follower_breaks_the_silence_of_a_module_that_has_said_nothing(tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_follower_breaks_the_silence_of_a_module_that_has_said_nothing(tmp_path:
     path.touch()
     follower, seen = watched(path, lines=1, silence=0.1, subject="Absent | Remove the instance")
     follower.stop()
-    assert seen[0] == "Absent | Remove the instance: running (0:00)"
+    assert re.fullmatch(r"Absent \| Remove the instance: running \(0:\d\d\)", seen[0]), seen
 
 
 def test_no_silence_is_longer_than_half_a_minute() -> None:

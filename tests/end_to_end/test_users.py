@@ -342,7 +342,7 @@ def test_a_password_shows_nowhere(tmp_path: Path, server: MlflowServer) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout
     assert "(the given one)" in done.stdout
