@@ -378,6 +378,7 @@ def test_the_login_is_shown_on_request_and_only_then(story: dict[str, Any], quic
     shown = quick.play("login", {"mlflow_name": NAMES[NEW]}).succeeded()
     assert story["server"].admin[1] in shown.output
     assert f"the secret {NAMES[NEW]}/login" in story["outputs"][0]
+    assert story["server"].admin[1].isalnum(), "shells and browsers take it as it is"
     assert "only deployments with mlflow_auth 'basic'" in quick.play("login", {"mlflow_name": "nobodys"}).problem()
 
 
