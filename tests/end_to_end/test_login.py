@@ -383,12 +383,13 @@ def test_the_login_is_shown_on_request_and_only_then(story: dict[str, Any], quic
 
 
 def of_the_server(aws: LocalAws) -> list[psutil.Process]:
-    """The processes of the tasks."""
+    """The server's processes in the tasks; a checkout may be called mlflow, too."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             owner = process.environ().get("LOCAL_AWS_OWNER", "")
-            if owner.startswith(str(aws.home)) and "#task/" in owner and "mlflow" in " ".join(process.cmdline()):
+            line = " ".join(process.cmdline())
+            if owner.startswith(str(aws.home)) and "#task/" in owner and re.search(r"\bmlflow[ .]server\b", line):
                 found.append(process)
     return found
 
