@@ -90,6 +90,7 @@ def test_a_name_that_nothing_has_is_doubted(calm: LocalAws) -> None:
     assert "check mlflow_name" in told
 
 
+@pytest.mark.long
 def test_check_mode_names_what_a_run_would_leave(calm: LocalAws) -> None:
     calm.order_fault("iam:CreateRole", code="LimitExceeded", status=409, message="Cannot exceed quota.", times=0)
     assert "begun-task-role" in calm.play("deploy", calm.small(mlflow_name="begun")).problem()
