@@ -124,32 +124,10 @@ class Processes:
         """
         if name in self.running:
             raise ValueError(f"A process called {name} is running already (pid {self.running[name].pid}).")
-        # Once begun, it is brought to its end: a process that nobody knows would run as long as the daemon.
-        starting = asyncio.create_task(self._start(name, argv, env, cwd, stdout, user, stop_signal, stop_grace))
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await _until_done(starting)
-            if not starting.cancelled() and starting.exception() is None:
-                await _until_done(asyncio.create_task(starting.result().stop(0)))
-            raise
-
-    async def _start(  # noqa: PLR0917 - what spawn() was given
-        self,
-        name: str,
-        argv: list[str],
-        env: dict[str, str],
-        cwd: Path,
-        stdout: int | Path,
-        user: int | None,
-        stop_signal: int,
-        stop_grace: float,
-    ) -> Process:
-        marker = f"{self.home}#{name}"
         read_end, write_end = os.pipe() if stdout == asyncio.subprocess.PIPE else (None, None)
         order = {
             "argv": argv,
-            "env": {**env, MARKER: marker},
+            "env": {**env, MARKER: f"{self.home}#{name}"},
             "cwd": str(cwd),
             "output": write_end,
             "file": os.devnull if isinstance(stdout, int) else str(stdout),
@@ -158,6 +136,23 @@ class Processes:
             "stop_signal": int(stop_signal),
             "stop_grace": stop_grace,
         }
+        # Once begun, it is brought to its end: a process that nobody knows would run as long as the daemon.
+        starting = asyncio.create_task(self._start(name, order, read_end))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _until_done(starting)
+            if not starting.cancelled() and starting.exception() is None:
+                await _until_done(asyncio.create_task(starting.result().stop(0)))
+            raise
+
+    async def _start(self, name: str, order: dict[str, Any], read_end: int | None) -> Process:
+        """Gives a keeper its order.
+
+        :arg read_end: of the pipe that the order's output is the other end of, if it is one.
+        """
+        marker = order["env"][MARKER]
+        write_end = order["output"]
         try:
             process, status = await asyncio.to_thread(_start_keeper, name, order, marker)
         except BaseException:
@@ -173,7 +168,9 @@ class Processes:
             answer = json.loads(await reader.readline() or b"{}")
             if "pid" not in answer:
                 number = answer.get("error", errno.EIO)
-                raise OSError(number, answer.get("message", "its keeper died"), answer.get("filename") or argv[0])
+                raise OSError(
+                    number, answer.get("message", "its keeper died"), answer.get("filename") or order["argv"][0]
+                )
         except BaseException:
             if read_end is not None:
                 os.close(read_end)
