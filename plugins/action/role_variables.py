@@ -17,7 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.inputs import input_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import input_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
 
 COLLECTION = "mlops.mlflow_aws"

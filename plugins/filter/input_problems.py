@@ -59,14 +59,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import inputs
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
 
 
 def input_problems(value: Any, account_id: str = "", region: str = "") -> list[str]:
     """Return a sentence for each mistake."""
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(f"input_problems takes a dictionary of variables, not a {type(value).__name__}.")
-    return inputs.input_problems(value, account_id=str(account_id or ""), region=str(region or ""))
+    return variables.input_problems(value, account_id=str(account_id or ""), region=str(region or ""))
 
 
 class FilterModule:

@@ -42,13 +42,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import inputs
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import mlflow
 
 
 def mlflow_version_at_least(value: Any, minimum: str) -> bool:
     """Whether a version is another one or newer."""
     try:
-        return inputs.version_at_least(value, minimum)
+        return mlflow.version_at_least(value, minimum)
     except ValueError as e:
         raise AnsibleFilterError(f"mlflow_version_at_least: {e}") from e
 

@@ -1,0 +1,29 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ARNs and names among a user's inputs. Pure Python, private to the collection."""
+
+from __future__ import annotations
+
+import typing
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import arn_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
+
+
+def arn(service: str, resource: str) -> Check:
+    """Return the check of an ARN."""
+
+    def check(name: str, value: typing.Any) -> Problems:
+        problem = arn_problem(value, service, resource)
+        return [f"{name} {problem}."] if problem else []
+
+    return check
+
+
+def bucket_name(name: str, value: typing.Any) -> Problems:
+    """Check the name of a bucket."""
+    problem = bucket_name_problem(value) if isinstance(value, str) else "is no text"
+    return [f"{name} is {value!r}; the name of a bucket {problem}."] if problem else []

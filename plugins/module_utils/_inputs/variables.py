@@ -1,0 +1,235 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check of everything that a user sets, before AWS is asked for anything. Pure Python, private to the collection.
+
+Each check returns sentences that name the variable, what is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterable
+from collections.abc import Mapping
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import secrets
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import size_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import image
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import boolean
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import choice
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import network
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import some_text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+
+# CloudWatch Logs API Reference, PutRetentionPolicy.
+LOG_RETENTION = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096),
+    *(1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+CHECKS: dict[str, Check] = {
+    "mlflow_version": version,
+    "mlflow_image": image,
+    "mlflow_tags": tags,
+    "mlflow_subnet_ids": listed(text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")),
+    "mlflow_ingress": choice("public", "private"),
+    "mlflow_ingress_cidrs": listed(network),
+    "mlflow_service_ingress_cidrs": listed(network),
+    "mlflow_bucket_name": bucket_name,
+    "mlflow_bucket_adopt": boolean,
+    "mlflow_bucket_kms_key_arn": arn("kms", "key"),
+    "mlflow_db_host": text(
+        r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name, without a scheme and without a port"
+    ),
+    "mlflow_db_secret_arn": arn("secretsmanager", "secret"),
+    "mlflow_db_name": text(
+        r"[A-Za-z_][A-Za-z0-9_]{0,62}",
+        "up to 63 letters, digits and underscores that begin with a letter or underscore",
+    ),
+    # Names that RDS for PostgreSQL keeps for itself.
+    "mlflow_db_username": text(
+        r"(?!(?:admin|rdsadmin|rdsrepladmin)$)[A-Za-z][A-Za-z0-9_]{0,62}",
+        "up to 63 letters, digits and underscores that begin with a letter, and not admin or rdsadmin",
+    ),
+    "mlflow_db_port": number(1, 65535),
+    "mlflow_db_sslmode": choice("require", "verify-ca", "verify-full", "prefer"),
+    "mlflow_db_ca_path": some_text,
+    "mlflow_db_engine_version": lambda name, value: text(
+        r"[0-9]{2}(\.[0-9]+)?", "a version of PostgreSQL such as '16' or '16.8'"
+    )(name, str(value)),
+    "mlflow_db_instance_class": text(r"db\.[a-z0-9-]+\.[a-z0-9]+", "an instance class such as db.t4g.micro"),
+    "mlflow_db_allocated_storage": number(20, 65536),
+    "mlflow_db_max_allocated_storage": number(0, 65536),
+    "mlflow_db_storage_type": choice("gp2", "gp3", "io1", "io2", "standard"),
+    "mlflow_db_kms_key_arn": arn("kms", "key"),
+    "mlflow_db_multi_az": boolean,
+    "mlflow_db_backup_retention_days": number(0, 35),
+    "mlflow_db_deletion_protection": boolean,
+    "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
+    "mlflow_permissions_boundary_arn": arn("iam", "policy"),
+    "mlflow_auth": choice("basic", "oidc", "none"),
+    "mlflow_allow_public_without_login": boolean,
+    # What HTTP's basic authentication allows, without what would need quoting.
+    "mlflow_admin_username": text(
+        r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}", "a name of letters, digits and the characters . _ @ + -"
+    ),
+    # mlflow/server/auth/permissions.py
+    "mlflow_default_permission": choice("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
+    "mlflow_pip_install": boolean,
+    "mlflow_pip_index_url": url,
+    "mlflow_oidc_discovery_url": url,
+    "mlflow_oidc_client_id": some_text,
+    "mlflow_oidc_client_secret_arn": arn("secretsmanager", "secret"),
+    "mlflow_oidc_client_secret_key": some_text,
+    "mlflow_oidc_scope": some_text,
+    "mlflow_oidc_groups_attribute": some_text,
+    "mlflow_oidc_group_name": some_text,
+    "mlflow_oidc_admin_group_name": some_text,
+    "mlflow_oidc_redirect_uri": url,
+    "mlflow_oidc_plugin_version": text(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 10.1.3"),
+    "mlflow_oidc_ca_path": some_text,
+    "mlflow_oidc_audience": some_text,
+    "mlflow_oidc_provision_on_bearer": boolean,
+    "mlflow_oidc_trust_bearer_groups": boolean,
+    "mlflow_cluster": text(
+        r"[A-Za-z0-9_-]{1,255}", "the name of an ECS cluster: letters, digits, hyphens, underscores"
+    ),
+    "mlflow_workers": number(1, 64),
+    "mlflow_job_execution": boolean,
+    "mlflow_keep_alive_seconds": number(1),
+    "mlflow_db_pool_size": number(1),
+    "mlflow_db_pool_max_overflow": number(0),
+    "mlflow_db_pool_recycle_seconds": number(-1),
+    "mlflow_extra_args": listed(some_text),
+    "mlflow_extra_env": environment,
+    "mlflow_extra_secrets": secrets,
+    "mlflow_log_retention_days": choice(*LOG_RETENTION),
+    "mlflow_custom_domain": text(
+        r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+",
+        "a host name such as mlflow.example.com, without https:// and without a path",
+    ),
+    "mlflow_allowed_hosts": listed(some_text),
+    "mlflow_cors_allowed_origins": listed(some_text),
+    "mlflow_disable_security_middleware": boolean,
+    "mlflow_wait_timeout": number(1),
+    "mlflow_poll_seconds": number(1),
+    "mlflow_stall_timeout": number(1),
+    "mlflow_recreate_stuck": boolean,
+    "mlflow_rolled_back": choice("retry", "fail"),
+    "mlflow_rollback_on_alarm": boolean,
+    "mlflow_canary_percent": number(1, 100),
+    "mlflow_canary_bake_minutes": number(0, 1440),
+    "mlflow_bake_minutes": number(0, 1440),
+    "mlflow_demo": boolean,
+    "mlflow_validation_token_secret_arn": arn("secretsmanager", "secret"),
+    "mlflow_delete_artifacts": boolean,
+    "mlflow_delete_logs": boolean,
+    "mlflow_skip_final_snapshot": boolean,
+}
+
+_OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oidc_client_secret_arn")
+
+# Without them the defaults do not apply: an empty value is a mistake.
+_NEVER_EMPTY = ("mlflow_version",)
+
+# Elastic Load Balancing allows five values in a rule, and one is the host name.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+MOST_INGRESS_CIDRS = 4
+
+
+def name_problems(value: typing.Any, inputs: Mapping[str, typing.Any], account_id: str, region: str) -> Problems:
+    """Check the deployment's name, and the length of every name that is made from it."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
+        return [
+            f"mlflow_name is {value!r}, but must begin with a lower-case letter, go on with lower-case letters, digits"
+            " and single hyphens, and not end with a hyphen."
+        ]
+    if value == "sg" or value.startswith("sg-"):
+        return [f"mlflow_name is {value!r}; the names of security groups made from it must not begin with sg-."]
+    limits = [("IAM role", f"{value}-infrastructure-role", 64, "")]
+    if empty(inputs.get("mlflow_db_host")):
+        limits.append(("RDS instance", value, 63, ""))
+    if empty(inputs.get("mlflow_bucket_name")) and region:
+        derived = f"{value}-artifacts-{account_id or '0' * 12}-{region}"
+        limits.append(("bucket", derived, 63, ", or set mlflow_bucket_name"))
+    too_long = [limit for limit in limits if len(limit[1]) > limit[2]]
+    if too_long:
+        # The one that allows least comes first.
+        kind, derived, most, instead = min(too_long, key=lambda limit: limit[2] - len(limit[1]))
+        longest = most - (len(derived) - len(value))
+        return [
+            f"mlflow_name is {value!r} with {len(value)} characters; the {kind} would be called {derived}, which has"
+            f" {len(derived)} where AWS allows {most}: use at most {longest} characters{instead}."
+        ]
+    return []
+
+
+def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
+    """Check what must be, or must not be, set together."""
+
+    def is_set(name: str) -> bool:
+        return not empty(inputs.get(name))
+
+    problems = []
+    if is_set("mlflow_db_host") != is_set("mlflow_db_secret_arn"):
+        one, other = "mlflow_db_host", "mlflow_db_secret_arn"
+        given, lacking = (one, other) if is_set(one) else (other, one)
+        problems.append(f"{given} is set without {lacking}: an existing database needs both, an own one none.")
+    adopt = inputs.get("mlflow_bucket_adopt")
+    if str(adopt).lower() in ("true", "yes", "on", "1") and not is_set("mlflow_bucket_name"):
+        problems.append("mlflow_bucket_adopt is true without mlflow_bucket_name: say which bucket exists.")
+    port = whole_number(inputs.get("mlflow_db_port"))
+    if not is_set("mlflow_db_host") and port is not None and 0 < port < 1150:
+        problems.append(f"mlflow_db_port is {port}, but RDS takes ports from 1150 on; the usual one is 5432.")
+    subnets = inputs.get("mlflow_subnet_ids")
+    if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
+        problems.append("mlflow_subnet_ids has one subnet; name two or more, in different availability zones.")
+    cidrs = inputs.get("mlflow_ingress_cidrs")
+    if isinstance(cidrs, (list, tuple)) and len(set(map(str, cidrs))) > MOST_INGRESS_CIDRS:
+        problems.append(
+            f"mlflow_ingress_cidrs has {len(set(map(str, cidrs)))} networks, but the load balancer's rule takes"
+            f" {MOST_INGRESS_CIDRS} besides the host name: name fewer, larger ones."
+        )
+    if inputs.get("mlflow_auth") == "oidc":
+        problems += [
+            f"mlflow_auth is 'oidc' without {name}: it also needs mlflow_oidc_discovery_url, mlflow_oidc_client_id and"
+            " mlflow_oidc_client_secret_arn."
+            for name in _OIDC_NEEDS
+            if not is_set(name)
+        ][:1]
+    env, hidden = inputs.get("mlflow_extra_env"), inputs.get("mlflow_extra_secrets")
+    if isinstance(env, Mapping) and isinstance(hidden, Mapping):
+        both: Iterable[str] = sorted(str(key) for key in env if key in hidden)
+        problems += [f"{key} is in mlflow_extra_env and in mlflow_extra_secrets: keep one of them." for key in both]
+    return problems
+
+
+def input_problems(inputs: Mapping[str, typing.Any], account_id: str = "", region: str = "") -> Problems:
+    """Return a sentence for each mistake in a user's variables; an empty list means that there is none.
+
+    Args:
+        inputs: from the names of variables to their values. Unknown ones are not looked at, empty ones count as left
+            out.
+        account_id: the AWS account, for the length of the bucket's name.
+        region: the region, likewise. Without it that length is not checked.
+    """
+    problems: Problems = []
+    if "mlflow_name" in inputs:
+        problems += name_problems(inputs["mlflow_name"], inputs, account_id, region)
+    for name, check in CHECKS.items():
+        if name in inputs and (name in _NEVER_EMPTY or not empty(inputs[name])):
+            problems += check(name, inputs[name])
+    return problems + size_problems(inputs) + together_problems(inputs)
