@@ -59,12 +59,38 @@ def test_merging_keeps_what_is_not_given() -> None:
         cpu="512",
         memory="1024",
         primaryContainer={"image": "a", "command": ["x"], "environment": [{"name": "A", "value": "1"}]},
-        scalingTarget={"minTaskCount": 2, "maxTaskCount": 4},
+        scalingTarget={"minTaskCount": 2, "maxTaskCount": 4, "autoScalingTargetValue": 70},
     )
-    merged = shapes.merged(current, {"primaryContainer": {"image": "b"}, "scalingTarget": {"maxTaskCount": 5}})
+    merged = shapes.merged(current, {"primaryContainer": {"image": "b"}})
     assert merged["primaryContainer"] == {**current["primaryContainer"], "image": "b"}
-    assert merged["scalingTarget"] == {**current["scalingTarget"], "maxTaskCount": 5}
+    assert merged["scalingTarget"] == current["scalingTarget"]
     assert (merged["cpu"], merged["memory"]) == ("512", "1024")
+
+
+def test_merging_replaces_the_scaling_target_whole() -> None:
+    current = configured(scalingTarget={"minTaskCount": 2, "maxTaskCount": 4, "autoScalingTargetValue": 70})
+    merged = shapes.merged(current, {"scalingTarget": {"maxTaskCount": 5}})
+    assert merged["scalingTarget"] == {**shapes.DEFAULT_SCALING, "maxTaskCount": 5}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (0, 0, ""),
+        (0, 1, ""),
+        (2, 1, "minTaskCount (2) must not be above maxTaskCount (1)."),
+        (0, -1, "minTaskCount (0) must not be above maxTaskCount (-1)."),
+        (-1, 1, "minTaskCount (-1) must be 0 or more."),
+    ],
+)
+def test_bounds_that_express_mode_takes(low: int, high: int, message: str) -> None:
+    bounds = {"minTaskCount": low, "maxTaskCount": high}
+    if not message:
+        assert configured(scalingTarget=bounds)["scalingTarget"] == {**shapes.DEFAULT_SCALING, **bounds}
+        return
+    with pytest.raises(ApiError) as caught:
+        configured(scalingTarget=bounds)
+    assert str(caught.value.message) == message
 
 
 def test_merging_replaces_lists_and_clears_with_empty_ones() -> None:

@@ -59,12 +59,6 @@ def other(color: str) -> str:
     return "green" if color == "blue" else "blue"
 
 
-def desired_count(service: Service, revision: Revision) -> int:
-    """How many tasks a revision shall have while it is deployed: at least one, so that its health is known."""
-    low = int(revision.configuration["scalingTarget"]["minTaskCount"])
-    return max(1, int(service.overrides.get("desired", low)), low)
-
-
 class Run:
     """One deployment on its way."""
 
@@ -153,8 +147,10 @@ class Run:
         self._stage("PRE_SCALE_UP")
         await self._prepare()
         self._stage("SCALE_UP")
+        # With a desired count of 0 the deployment is empty and completes like any other (a user's script waits for its
+        # rolloutState: lamdis-ai, ops/deploy-app.sh).
         fleet = self.express.fleet(service, self.target)
-        fleet.want(desired_count(service, self.target))
+        fleet.want(service.desired)
         fleet.start()
         await self._until_healthy(fleet)
         self._stage("POST_SCALE_UP")
@@ -172,7 +168,7 @@ class Run:
         service.stable = self.target.arn
         if source is not None:
             await self.express.retire(service, source, "Scaling activity initiated by deployment")
-        fleet.want(max(0, self.express.steady_count(service)))
+        fleet.want(service.desired)
         deployment.breaker = "MONITORING_COMPLETE"
         deployment.alarm = "MONITORING_COMPLETE" if deployment.alarm == "MONITORING" else deployment.alarm
         deployment.becomes("SUCCESSFUL")

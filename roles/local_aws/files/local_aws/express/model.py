@@ -120,6 +120,7 @@ class Service:
     :arg host: AWS's name of its endpoint.
     :arg stable: the ARN of the revision that serves when no deployment runs; empty before the first success.
     :arg provisioned: whether all managed resources have been made.
+    :arg desired: how many tasks the service shall have: ECS's desired count, which every running deployment follows.
     :arg overrides: deployment settings that UpdateService changed.
     """
 
@@ -143,6 +144,7 @@ class Service:
     stable: str = ""
     latest: str = ""
     provisioned: bool = False
+    desired: int = 1
     events: list[dict[str, Any]] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
 

@@ -160,10 +160,7 @@ class Ordinary:
         if params.get("healthCheckGracePeriodSeconds") is not None:
             service.overrides["grace"] = params["healthCheckGracePeriodSeconds"]
         if params.get("desiredCount") is not None:
-            service.overrides["desired"] = params["desiredCount"]
-            fleet = self.express.fleets.get(service.stable)
-            if fleet is not None and service.current() is None:
-                fleet.want(self.express.steady_count(service))
+            self.express.scale(service, params["desiredCount"])
         if params.get("forceNewDeployment"):
             current = service.revisions[service.latest]
             revision = self.express.add_revision(service, dict(current.configuration), own=current.own_definition)
@@ -185,6 +182,9 @@ class Ordinary:
         if strategy and strategy != "CANARY":
             raise invalid(f"Updating to {strategy} deployment strategy is not supported for ExpressGatewayServices.")
         _check_settings(params.get("deploymentConfiguration") or {})
+        count = params.get("desiredCount")
+        if count is not None and count < 0:
+            raise invalid(f"desiredCount {count} must be 0 or more.")
         for name, value in params.items():
             if name not in known and value is not None:
                 raise invalid(f"Updating {name} by UpdateService is not supported for ExpressGatewayServices.")

@@ -135,7 +135,7 @@ class Express:
         """The answer; raises ApiError."""
         self.forget_old(time.time())
         if call.service == "application-autoscaling":
-            answer = self.scaling.handle(call)
+            answer = await self.scaling.handle(call)
             if call.operation == "RegisterScalableTarget" and call.params["ServiceNamespace"] == "ecs":
                 await self.cloud.linked_role(call, "ecs.application-autoscaling.amazonaws.com")
             return aws_response(answer, call.service, call.operation)
@@ -169,7 +169,7 @@ class Express:
             self._begin_provision(service)
         if service.stable:
             fleet = self.fleet(service, service.revisions[service.stable])
-            fleet.want(self.steady_count(service))
+            fleet.want(service.desired)
             fleet.start()
         current = service.current()
         if current is not None:
@@ -257,11 +257,22 @@ class Express:
         """Where the service is reached; empty when it is not any more."""
         return self.cloud.balancer.endpoint(service.arn) if service.arn in self.cloud.balancer.routes else ""
 
-    def steady_count(self, service: Service) -> int:
-        """How many tasks a service has between deployments."""
-        revision = service.revisions[service.stable or service.latest]
-        low = int(revision.configuration["scalingTarget"]["minTaskCount"])
-        return max(low, int(service.overrides.get("desired", low)))
+    def scale(self, service: Service, count: int) -> None:
+        """Sets a service's desired count.
+
+        It belongs to the service, not to a revision: during a deployment both the serving revision and the new one
+        follow it. A user's script shows that: after 0/0 no task is left although the deployment goes on, and 1/1 before
+        the end of an empty deployment starts the old version beside the new one (lamdis-ai, ops/deploy-app.sh).
+        """
+        if count != service.desired:
+            self.say(service, f"has set the desired count to {count}.")
+        service.desired = count
+        current = service.current()
+        for arn in {service.stable, current.target if current is not None else ""}:
+            fleet = self.fleets.get(arn)
+            if fleet is not None:
+                fleet.want(count)
+        self.cloud.changed()
 
     def say(self, service: Service, message: str) -> None:
         """Adds a service event."""
@@ -307,6 +318,7 @@ class Express:
             logs = configuration["primaryContainer"].get("awsLogsConfiguration") or {}
             if own is None and not container.get("awsLogsConfiguration"):
                 service.overrides["log_group"] = logs["logGroup"]
+            service.desired = shapes.within(1, configuration["scalingTarget"])
             self.add_revision(service, configuration, own=own is not None)
             plan(service)
             await self.cloud.balancer.open(arn, host)

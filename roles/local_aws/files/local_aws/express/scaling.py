@@ -1,8 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Application Auto Scaling, as far as Express services use it: records of scalable targets and policies.
+"""Application Auto Scaling, as far as Express services use it.
 
-ministack 1.5.33 does not have this service. Nothing is scaled by it here.
+ministack 1.5.33 does not have this service. The bounds of a scalable target apply to the desired count of an Express
+service; each change they cause is a scaling activity. Policies are records: no metric scales anything here.
 """
 
 from __future__ import annotations
@@ -10,21 +11,52 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from ..room import ApiError
 from ..room import Call
 from .model import stamp
+from .shapes import within
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
+    from .model import Service
 
+KEEP_ACTIVITIES_SECONDS = 42 * 24 * 3600
+"""AWS seconds that scaling activities are kept: six weeks (botocore's text on DescribeScalingActivities)."""
+MOST_LISTED = 50
+_SERVICE_PARTS = 3
+_DIMENSION = "ecs:service:DesiredCount"
 _IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+_CHANGEABLE = ("MinCapacity", "MaxCapacity", "SuspendedState")
 
 
 def _key(params: dict[str, Any]) -> str:
     return "|".join(params[name] for name in _IDENTITY)
+
+
+def _page(name: str, items: list[Any], params: dict[str, Any]) -> dict[str, Any]:
+    """One page of a list under its name; the token of the next one is an offset."""
+    token = str(params.get("NextToken") or "0")
+    if not token.isdigit():
+        raise ApiError("InvalidNextTokenException", "The next token supplied was invalid.")
+    begin, following = int(token), int(token) + int(params.get("MaxResults") or MOST_LISTED)
+    return {name: items[begin:following]} | ({"NextToken": str(following)} if following < len(items) else {})
+
+
+def _check_bounds(target: dict[str, Any]) -> None:
+    """Refuses bounds that no target can have: both are required, and 0 is the minimum for ECS (botocore's model)."""
+    for name in ("MinCapacity", "MaxCapacity"):
+        if target.get(name) is None:
+            raise ApiError("ValidationException", f"{name} is required when registering a new scalable target.")
+        if target[name] < 0:
+            raise ApiError("ValidationException", f"{name} ({target[name]}) must be 0 or more.")
+    if target["MinCapacity"] > target["MaxCapacity"]:
+        raise ApiError("ValidationException", "Maximum capacity cannot be less than minimum capacity")
 
 
 class Scaling:
@@ -34,8 +66,9 @@ class Scaling:
         self.cloud = cloud
         self.targets: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
+        self.activities: list[dict[str, Any]] = []
 
-    def handle(self, call: Call) -> dict[str, Any]:
+    async def handle(self, call: Call) -> dict[str, Any]:
         """One operation's output; raises ApiError."""
         operations = {
             "RegisterScalableTarget": self._register,
@@ -52,6 +85,8 @@ class Scaling:
         operation = operations.get(call.operation)
         if operation is None:
             raise ApiError("ValidationException", f"{call.operation} is not available in the local AWS.")
+        if call.operation == "RegisterScalableTarget":
+            await self._check_resource(call.params)
         output: dict[str, Any] = operation(call)
         return output
 
@@ -82,16 +117,70 @@ class Scaling:
         target = self.targets.get(_key(params))
         arn = target["arn"] if target else self._new_arn(call)
         self._allow(call, arn, target["tags"] if target else None)
+        given = {name: params[name] for name in _CHANGEABLE if params.get(name) is not None}
+        _check_bounds({**(target or {}), **given})
         if target is None:
-            target = {name: params[name] for name in _IDENTITY}
-            target |= {"arn": arn, "tags": {}, "created": time.time(), "MinCapacity": 0, "MaxCapacity": 0}
+            target = {name: params[name] for name in _IDENTITY} | {"arn": arn, "tags": {}, "created": time.time()}
             self.targets[_key(params)] = target
+        target |= given
         target["tags"] |= params.get("Tags") or {}
-        for name in ("MinCapacity", "MaxCapacity"):
-            if params.get(name) is not None:
-                target[name] = params[name]
+        service = self._express_service(params)
+        if service is not None:
+            self._keep_within(service, target)
         self.cloud.changed()
         return {"ScalableTargetARN": arn}
+
+    def _express_service(self, params: dict[str, Any]) -> Service | None:
+        """The Express service whose desired count a scalable target is."""
+        if params["ScalableDimension"] != _DIMENSION:
+            return None
+        _kind, cluster, name = params["ResourceId"].split("/")
+        return self.cloud.express.find(name, cluster)
+
+    async def _check_resource(self, params: dict[str, Any]) -> None:
+        """Refuses a service that ECS does not have, in AWS's words (spinnaker/spinnaker#4371)."""
+        if params["ServiceNamespace"] != "ecs":
+            return
+        parts = params["ResourceId"].split("/")
+        if params["ScalableDimension"] != _DIMENSION or parts[0] != "service" or len(parts) != _SERVICE_PARTS:
+            text = "Unsupported service namespace, resource type or scalable dimension"
+            raise ApiError("ValidationException", text)
+        service = self._express_service(params)
+        states = [service.status] if service is not None else await self._classic_states(parts[1], parts[2])
+        if not states or states == ["INACTIVE"]:
+            raise ApiError("ValidationException", f"ECS service doesn't exist: {params['ResourceId']}")
+
+    async def _classic_states(self, cluster: str, name: str) -> list[str]:
+        try:
+            found = await self.cloud.aws("ecs", "describe_services", cluster=cluster, services=[name])
+        except ClientError:  # no such cluster
+            return []
+        return [item["status"] for item in found["services"]]
+
+    def _keep_within(self, service: Service, target: dict[str, Any]) -> None:
+        """Moves the desired count between the bounds, even if the request gives none (botocore's text).
+
+        A service that is not ACTIVE keeps its count. The activity's texts: Application Auto Scaling User Guide,
+        "Scaling activities", and the example with "maximum capacity was set to" in its section on scheduled scaling.
+        """
+        bounds = {"minTaskCount": target["MinCapacity"], "maxTaskCount": target["MaxCapacity"]}
+        count = within(service.desired, bounds)
+        if count == service.desired or service.status != "ACTIVE":
+            return
+        bound = "minimum" if count > service.desired else "maximum"
+        self.cloud.express.scale(service, count)
+        now = time.time()
+        activity = {
+            "ActivityId": str(uuid.uuid4()),
+            **{name: target[name] for name in _IDENTITY},
+            "Description": f"Setting desired count to {count}.",
+            "Cause": f"{bound} capacity was set to {count}",
+            "StartTime": now,
+            "EndTime": now,
+            "StatusCode": "Successful",
+            "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
+        }
+        self.activities.insert(0, activity)
 
     def _deregister(self, call: Call) -> dict[str, Any]:
         self._target(call)
@@ -103,25 +192,30 @@ class Scaling:
 
     def _describe_targets(self, call: Call) -> dict[str, Any]:
         self._allow(call, self._new_arn(call).rsplit("/", 1)[0] + "/*")
-        return {"ScalableTargets": [self._shown(target) for target in self._chosen(call, self.targets)]}
+        found = [self._shown(target) for target in self._chosen(call, self.targets.values())]
+        return _page("ScalableTargets", found, call.params)
 
     def _shown(self, target: dict[str, Any]) -> dict[str, Any]:
         role = "aws-service-role/ecs.application-autoscaling.amazonaws.com"
         account = self.cloud.settings.account_id
-        shown = {name: target[name] for name in (*_IDENTITY, "MinCapacity", "MaxCapacity")}
+        shown = {name: target[name] for name in (*_IDENTITY, *_CHANGEABLE) if name in target}
         return shown | {
             "RoleARN": f"arn:aws:iam::{account}:role/{role}/AWSServiceRoleForApplicationAutoScaling_ECSService",
             "CreationTime": stamp(target["created"]),
             "ScalableTargetARN": target["arn"],
         }
 
-    def _chosen(self, call: Call, records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    @staticmethod
+    def _chosen(call: Call, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         params = call.params
+        dimension = params.get("ScalableDimension")
         ids = params.get("ResourceIds") or ([params["ResourceId"]] if params.get("ResourceId") else [])
         return [
             record
-            for record in records.values()
-            if record["ServiceNamespace"] == params["ServiceNamespace"] and (not ids or record["ResourceId"] in ids)
+            for record in records
+            if record["ServiceNamespace"] == params["ServiceNamespace"]
+            and (not ids or record["ResourceId"] in ids)
+            and dimension in (None, record["ScalableDimension"])
         ]
 
     def _put_policy(self, call: Call) -> dict[str, Any]:
@@ -156,15 +250,21 @@ class Scaling:
         self._allow(call, self._new_arn(call).rsplit("/", 1)[0] + "/*")
         names = call.params.get("PolicyNames")
         shown = []
-        for policy in self._chosen(call, self.policies):
+        for policy in self._chosen(call, self.policies.values()):
             if not names or policy["PolicyName"] in names:
                 item = {key: value for key, value in policy.items() if key != "created"}
                 shown.append({**item, "Alarms": [], "CreationTime": stamp(policy["created"])})
-        return {"ScalingPolicies": shown}
+        return _page("ScalingPolicies", shown, call.params)
 
     def _describe_activities(self, call: Call) -> dict[str, Any]:
         self._allow(call, self._new_arn(call).rsplit("/", 1)[0] + "/*")
-        return {"ScalingActivities": []}
+        since = time.time() - self.cloud.clock.real(KEEP_ACTIVITIES_SECONDS)
+        self.activities = [item for item in self.activities if item["StartTime"] >= since]
+        found = [
+            {**item, "StartTime": stamp(item["StartTime"]), "EndTime": stamp(item["EndTime"])}
+            for item in self._chosen(call, self.activities)
+        ]
+        return _page("ScalingActivities", found, call.params)
 
     def _tagged(self, call: Call) -> dict[str, Any]:
         arn = call.params["ResourceARN"]
@@ -191,9 +291,10 @@ class Scaling:
 
     def state(self) -> dict[str, Any]:
         """For the state file."""
-        return {"targets": self.targets, "policies": self.policies}
+        return {"targets": self.targets, "policies": self.policies, "activities": self.activities}
 
     def restore(self, state: dict[str, Any]) -> None:
         """From the state file."""
         self.targets = state.get("targets", {})
         self.policies = state.get("policies", {})
+        self.activities = state.get("activities", [])

@@ -137,12 +137,19 @@ def check_size(cpu: str, memory: str) -> None:
 
 
 def check_scaling(scaling: dict[str, Any]) -> None:
-    """Bounds in order, a target above 0."""
+    """Bounds in order, a target above 0. Both bounds may be 0: that is how users stop a service."""
     low, high = scaling["minTaskCount"], scaling["maxTaskCount"]
-    if low < 0 or high < 1 or low > high:
-        raise invalid(f"minTaskCount ({low}) must be 0 or more and not above maxTaskCount ({high}).")
+    if low < 0:
+        raise invalid(f"minTaskCount ({low}) must be 0 or more.")
+    if low > high:
+        raise invalid(f"minTaskCount ({low}) must not be above maxTaskCount ({high}).")
     if scaling["autoScalingTargetValue"] <= 0:
         raise invalid(f"autoScalingTargetValue {scaling['autoScalingTargetValue']} must be above 0.")
+
+
+def within(count: int, scaling: dict[str, Any]) -> int:
+    """The number of tasks nearest to a count that the bounds allow."""
+    return int(min(max(count, scaling["minTaskCount"]), scaling["maxTaskCount"]))
 
 
 def by_name(items: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -190,7 +197,8 @@ def merged(current: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """The configuration after an update: fields that are given replace, lists whole; others keep their value.
 
     An empty list clears. primaryContainer is merged member by member (users send the image alone and keep their
-    environment).
+    environment). scalingTarget is not: what is not sent along gets its default again (a user's report, carrieros
+    scripts/staging-pause.sh; botocore's model says nothing).
     """
     result = dict(current)
     for name in ("executionRoleArn", "taskRoleArn", "cpu", "memory", "cpuArchitecture", "healthCheckPath"):
@@ -203,7 +211,7 @@ def merged(current: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     if params.get("networkConfiguration") is not None:
         result["networkConfiguration"] = {**current["networkConfiguration"], **_given(params["networkConfiguration"])}
     if params.get("scalingTarget") is not None:
-        result["scalingTarget"] = {**current["scalingTarget"], **_given(params["scalingTarget"])}
+        result["scalingTarget"] = {**DEFAULT_SCALING, **_given(params["scalingTarget"])}
     if result.get("cpu") and (params.get("cpu") or params.get("memory")):
         check_size(result["cpu"], result["memory"])
     check_scaling(result["scalingTarget"])

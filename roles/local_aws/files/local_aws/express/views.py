@@ -275,7 +275,7 @@ class Views:
                 "serviceName": service.name,
                 "clusterArn": service.cluster_arn,
                 "status": service.status,
-                "desiredCount": self.express.steady_count(service) if active else 0,
+                "desiredCount": service.desired if active else 0,
                 "runningCount": sum(count[1] for count in counts),
                 "pendingCount": sum(count[2] for count in counts),
                 "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1, "base": 1}],
