@@ -16,9 +16,10 @@ description:
   - Express Mode itself has no such setting, and the load balancer with its security group belongs to all Express
     services of the VPC. The listener rule is the service's alone. Updates of the service leave the addresses there.
   - The addresses are those that connect to the load balancer, not those in C(X-Forwarded-For).
-  - The load balancer still answers everybody, if only with 404, and a new service is open to all until its rule has
-    been changed. Elastic Load Balancing recommends security groups for blocking clients; here they would be those of
-    all services.
+  - A new service is open to all until its rule has been changed. To create one that never is, give
+    O(mlops.mlflow_aws.ecs_express_service#module:allowed_cidrs) instead.
+  - The load balancer still answers everybody, if only with 404. Elastic Load Balancing recommends security groups for
+    blocking clients; here they would be those of all services.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:

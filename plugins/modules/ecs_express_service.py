@@ -174,6 +174,16 @@ options:
         O(cpu_architecture).
       - Needs botocore 1.43.32 or later.
     type: str
+  allowed_cidrs:
+    description:
+      - Networks, in CIDR notation, from which the service may be called; everybody else gets 404. They are set on the
+        service's listener rule as M(mlops.mlflow_aws.ecs_express_allow_list) does, which describes the limits.
+      - A new service is created with no tasks, and gets those of O(scaling_target) when its rule admits these networks
+        only, so that nobody else is ever answered. This is waited for with O(wait=false), too. If the task fails before
+        that, run it again; until then the service has no tasks.
+      - Left out or empty, the rule stays as it is, and that of a new service admits everybody.
+    type: list
+    elements: str
   deployment_configuration:
     description:
       - How updates of the service are carried out. Only the suboptions given are compared, and changing them starts no
@@ -988,6 +998,7 @@ explanation:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
@@ -1058,6 +1069,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "bake_time_in_minutes": {"type": "int"},
         },
     },
+    "allowed_cidrs": {"type": "list", "elements": "str"},
     "tags": {"type": "dict", "aliases": ["resource_tags"]},
     "purge_tags": {"type": "bool", "default": True},
     "wait": {"type": "bool", "default": True},
@@ -1105,6 +1117,7 @@ def main() -> None:
             rolled_back=params["rolled_back"],
             deployment_configuration=settings.wanted(params["deployment_configuration"]),
             check_mode=module.check_mode,
+            allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
         )
         progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
         lifecycle = Lifecycle(express_module.clients(module), request, progress)

@@ -81,6 +81,58 @@ def test_trap_12_clients_without_login_trip_the_alarm(cloud: ExpressAws) -> None
 
 
 @at_once
+def test_nobody_outside_the_allowed_networks_is_ever_answered(cloud: ExpressAws) -> None:
+    """Somebody asks again and again, from before the service is created until it runs; also when a run is cut off."""
+    name = "restricted"
+    arn = f"arn:aws:ecs:{cloud.info['region']}:{cloud.info['account_id']}:service/default/{name}"
+    over, answers, ready = threading.Event(), set(), threading.Event()
+
+    def ask() -> None:
+        url = ""
+        while not over.wait(0.02):
+            with contextlib.suppress(Exception):
+                described = cloud.ecs.describe_express_gateway_service(serviceArn=arn)["service"]
+                url = f"https://{described['activeConfigurations'][0]['ingressPaths'][0]['endpoint']}"
+                break
+        while not over.wait(0.02):
+            with contextlib.suppress(OSError):
+                answers.add(cloud.get(url))
+                ready.set()
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    try:
+        arguments = {**cloud.arguments(name, {"TEXT": "for the few"}), **cloud.user(name)}
+        arguments["allowed_cidrs"] = ["192.0.2.0/24"]
+        denied = cloud.order_fault("elbv2:ModifyRule", code="AccessDenied", times=0, subject=f"*:user/{name}")
+        cut_off = cloud.run(ecs_express_service, arguments)
+        assert "change the service's listener rule" in cut_off["msg"]
+        [service] = cloud.ecs.describe_services(services=[name])["services"]
+        assert (service["desiredCount"], service["runningCount"], service["pendingCount"]) == (0, 0, 0)
+        cloud.page(f"faults/{denied}", "DELETE")
+        made = cloud.run(ecs_express_service, arguments)
+        assert not made.get("failed"), made["msg"]
+        assert made["diff"]["after"]["allowed_cidrs"] == ["192.0.2.0/24"]
+        assert made["service"]["scaling_target"]["min_task_count"] == 1
+        assert eventually(ready.is_set, "the caller's first answer")
+        assert cloud.run(ecs_express_service, arguments)["changed"] is False
+    finally:
+        over.set()
+        caller.join()
+    assert cloud.get(made["url"])[0] == 404
+    assert {status for status, _text in answers} <= {404, 503}
+    assert [text for _status, text in answers if "for the few" in text] == []
+    # Those who are admitted are answered.
+    wider = {**arguments, "allowed_cidrs": ["127.0.0.0/8", "192.0.2.0/24"]}
+    assert cloud.run(ecs_express_service, wider)["diff"] == {
+        "before": {"allowed_cidrs": ["192.0.2.0/24"]},
+        "after": {"allowed_cidrs": ["127.0.0.0/8", "192.0.2.0/24"]},
+    }
+    assert cloud.get(made["url"]) == (200, "for the few")
+    cloud.remove(name, ecs_express_service)
+
+
+@at_once
 def test_subnets_in_other_zones_than_the_shared_load_balancer(cloud: ExpressAws) -> None:
     name = "explained-zones"
     first = cloud.run(ecs_express_service, cloud.arguments(f"{name}-first"))

@@ -101,7 +101,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         "deployments.canaryConfiguration.canaryBakeTimeInMinutes",
     ),
     "ecs_express_service.deployment_configuration.bake_time_in_minutes": ("deployments.bakeTimeInMinutes",),
-    "ecs_express_allow_list.cidrs": ("listener_conditions",),
+    "ecs_express_service.allowed_cidrs": ("listener_conditions",),
 }
 
 _NAME = "names the thing"
@@ -149,8 +149,6 @@ LEFT_OUT: dict[str, str] = {
     "ecs_express_service.stall_timeout": _HOW,
     "ecs_express_service.recreate_stuck": _HOW,
     "ecs_express_service.rolled_back": _HOW,
-    "ecs_express_allow_list.service_name": _NAME,
-    "ecs_express_allow_list.cluster": _NAME,
 }
 
 # What passes by itself, and says nothing about how a thing is meant to be.
@@ -390,10 +388,13 @@ def settle_bystanders(here: Deployment) -> None:
 
 
 def _by_hand(tags: dict[str, str]) -> tuple[dict[str, str], str]:
-    """Tags to set, and one to take away: one is changed, one is gone, one is new."""
-    gone = "MlflowName"
-    assert gone in tags
-    return {"ManagedBy": "hand", "ByHand": "yes"}, gone
+    """Tags to set, and one to take away: one is changed, one is gone, one is new.
+
+    Not those that tell the deployment's resources from others: without them a resource is refused, not repaired.
+    """
+    gone = "Purpose"
+    assert {gone, "Team"} <= tags.keys()
+    return {"Team": "hand", "ByHand": "yes"}, gone
 
 
 def _listed(tags: dict[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:

@@ -74,16 +74,24 @@ def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
     described = api.describe_express(ecs, service["serviceArn"])
     if described is None:
         return None
-    configurations = described.get("activeConfigurations") or []
+    arn = find_rule(ecs, described)
+    if not arn:
+        raise EcsExpressError(
+            f"ECS has not made a listener rule for the service {name!r} yet: wait until its first deployment is over."
+        )
+    return arn
+
+
+def find_rule(ecs: Any, service: Resource) -> str:
+    """The ARN of the listener rule of a service as it was described, "" if ECS has not made it (yet)."""
+    configurations = service.get("activeConfigurations") or []
     revisions = api.describe_revisions(ecs, [item["serviceRevisionArn"] for item in configurations])
     for revision in revisions:
         for path in (revision.get("ecsManagedResources") or {}).get("ingressPaths") or []:
             arn = (path.get("rule") or {}).get("arn")
             if arn:
                 return str(arn)
-    raise EcsExpressError(
-        f"ECS has not made a listener rule for the service {name!r} yet: wait until its first deployment is over."
-    )
+    return ""
 
 
 def allowed(rule: Resource) -> list[str]:

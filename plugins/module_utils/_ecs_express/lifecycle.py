@@ -15,6 +15,8 @@ from typing import Any
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
+from . import admission
+from . import allow_list
 from . import api
 from . import compare
 from . import explain
@@ -67,6 +69,7 @@ class Request:
     rolled_back: str = "retry"
     check_mode: bool = False
     deployment_configuration: Canonical = field(default_factory=dict)
+    allowed_cidrs: list[str] | None = None
 
 
 @dataclass
@@ -239,6 +242,9 @@ class Lifecycle:
         result.after = {k: v for k, v in predicted.items() if v not in (None, "", {}, []) and k != "status"}
         if request.deployment_configuration:
             result.after["deployment_configuration"] = request.deployment_configuration
+        if request.allowed_cidrs:
+            result.after["allowed_cidrs"] = request.allowed_cidrs
+            config = admission.without_tasks(config)
         if request.check_mode:
             result.service = predicted
             result.deployment_configuration = {**settings.DEFAULTS, **request.deployment_configuration}
@@ -253,7 +259,68 @@ class Lifecycle:
         self._sent = self._made_here = True
         first = shapes.newest_configuration(service) or {}
         expected = Expected(first.get("serviceRevisionArn"), known, service.get("createdAt"))
-        return self._finish(str(service["serviceArn"]), expected)
+        return self._finish(str(service["serviceArn"]), expected, then=self._open if request.allowed_cidrs else None)
+
+    def _open(self, arn: str) -> Result:
+        """Give a service without tasks its tasks, once its listener rule admits those only who are to be admitted."""
+        self._admit()
+        state = self._read(arn)
+        if compare.needs_managed_groups(self.request.wanted, state.canonical):
+            state.managed_groups = self._managed_groups(state)
+        changes = compare.compare(self.request.wanted, state.canonical, state.managed_groups)
+        if not changes:
+            return self._unchanged(state)
+        done = self._finish(arn, self._update_call(state, changes), state)
+        if self.request.wait and done.deployment is None:
+            self._await_tasks(arn)
+        return done
+
+    def _await_tasks(self, arn: str) -> None:
+        """Wait for the tasks of an update that needed no deployment."""
+        least = int(self.request.wanted["scaling_target"]["min_task_count"])
+        for _look in self.waiter.looks():
+            service = api.find_service(self.ecs, cluster=self.request.cluster, name=self.request.name) or {}
+            running = int(service.get("runningCount") or 0)
+            if running >= least:
+                return
+            self.waiter.report(f"{running} of {least} tasks running")
+        error = waiters.WaitTimeout(message="The service's tasks do not run")
+        raise self._explained(error, arn, None)
+
+    def _admit(self) -> None:
+        """Let those in whom the request names, and nobody else, as soon as there is a listener rule."""
+        request = self.request
+        for _look in self.waiter.looks():
+            rule = self._rule()
+            if rule:
+                _before, changed = allow_list.ensure(
+                    self.clients("elbv2"), rule, request.allowed_cidrs or [], check_mode=False
+                )
+                self._sent = self._sent or changed
+                return
+            self.waiter.report("waiting for the service's listener rule")
+        raise EcsExpressError(f"ECS has made no listener rule for the service {request.name!r} in time")
+
+    def _rule(self) -> str:
+        """The ARN of the service's listener rule, "" if there is none yet."""
+        found = api.find_service(self.ecs, cluster=self.request.cluster, name=self.request.name)
+        service = api.describe_express(self.ecs, str(found["serviceArn"])) if found else None
+        return allow_list.find_rule(self.ecs, service) if service else ""
+
+    def _diff_of_admission(self) -> bool:
+        """Show whom the listener rule admits and is to admit; whether they differ."""
+        request = self.request
+        if not request.allowed_cidrs:
+            return False
+        rule = self._rule()
+        before: list[str] = []
+        differs = True
+        if rule:
+            elbv2 = self.clients("elbv2")
+            before, differs = allow_list.ensure(elbv2, rule, request.allowed_cidrs, check_mode=True)
+        if differs:
+            self.result.before["allowed_cidrs"], self.result.after["allowed_cidrs"] = before, request.allowed_cidrs
+        return differs
 
     def _create_call(self, config: Canonical) -> Resource:
         request = self.request
@@ -312,6 +379,8 @@ class Lifecycle:
         result.changed = bool(changes or to_set or to_remove or redeploy or how)
         result.before, result.after = {**changes.before, **how.before}, {**changes.after, **how.after}
         self._diff_of_tags(state, to_set, to_remove)
+        admits = self._diff_of_admission()
+        result.changed = result.changed or admits
         if redeploy:
             latest = (state.deployments or [{}])[0]
             result.before["deployment"] = f"{latest.get('serviceDeploymentArn')} {latest.get('status')}"
@@ -326,6 +395,9 @@ class Lifecycle:
         if to_remove:
             api.untag(self.ecs, state.arn, to_remove)
         self._sent = bool(to_set or to_remove)
+        if admits:
+            # Before the update, which may be the one that gives a new service its first task.
+            self._admit()
         if not _is_first(state.flying):
             # Before the update, so that they hold for its deployment already; a first one is left in peace.
             self._configure(state.ordinary)
@@ -553,9 +625,15 @@ class Lifecycle:
 
     # ---- the end of all ways
 
-    def _finish(self, arn: str, expected: Expected, state: _State | None = None) -> Result:
-        """Wait if asked to, then report the service as it is."""
-        if not self.request.wait:
+    def _finish(
+        self,
+        arn: str,
+        expected: Expected,
+        state: _State | None = None,
+        then: Callable[[str], Result] | None = None,
+    ) -> Result:
+        """Wait if asked to, then report the service as it is; or wait for what ECS manages, and go on with ``then``."""
+        if not self.request.wait and not then:
             picked = expected.pick(api.list_deployments(self.ecs, cluster=self.request.cluster, service=arn))
             return self._report(arn, picked, expected.revision)
         early: list[explain.Evidence] = []
@@ -569,6 +647,7 @@ class Lifecycle:
                 waiter=self.waiter,
                 on_failing=lambda failing: early.append(explain.collect(self.clients, subject, failing)),
                 needless=self._needless(arn, expected, state),
+                enough=admission.is_ready if then else None,
                 watch=Watch(self.request.stall_timeout, never_ran=lambda: self._never_ran(arn)),
             )
         except waiters.Stuck as e:
@@ -577,6 +656,8 @@ class Lifecycle:
             raise self._explained(e, arn, e.kwargs.get("deployment")) from e
         except (waiters.FailedDeployment, waiters.WaitTimeout) as e:
             raise self._explained(e, arn, e.kwargs.get("deployment"), early[0] if early else None) from e
+        if then:
+            return then(arn)
         self._configure_after()
         return self._report(arn, deployment)
 

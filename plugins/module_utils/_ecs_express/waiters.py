@@ -303,9 +303,12 @@ def wait_for_deployment(
     waiter: Waiter,
     on_failing: Callable[[Resource], None] | None = None,
     needless: Callable[[int], bool] | None = None,
+    enough: Callable[[list[Resource] | None], bool] | None = None,
     watch: Watch | None = None,
 ) -> Resource | None:
     """Wait until the deployment is SUCCESSFUL and what ECS manages for it is ACTIVE; return the deployment.
+
+    ``enough`` ends the wait earlier, by what ECS manages for it.
 
     ``on_failing`` is called once, as soon as the deployment is seen to fail: tasks and targets that tell why are gone
     by the time the rollback is complete. ``needless`` is asked while there is no deployment, with the number of the
@@ -348,6 +351,8 @@ def wait_for_deployment(
         if status in FAILED:
             raise FailedDeployment(message=f"The deployment ended as {status}", deployment=seen)
         if status == "SUCCESSFUL" and _resources_ready(resources, seen, waiter):
+            return seen
+        if enough and enough(resources):
             return seen
         if watch:
             watch.look(seen, resources or (), waiter)
