@@ -13,6 +13,7 @@ import typing
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
@@ -44,6 +45,9 @@ CHECKS: dict[str, Check] = {
     "mlflow_version": version,
     "mlflow_image": image,
     "mlflow_tags": tags,
+    "mlflow_take_over": listed(
+        text(rf"({'|'.join(sorted(NOUNS))})/.+", "a type of resource and a name, such as iam_role/mlflow-task-role")
+    ),
     "mlflow_subnet_ids": listed(text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")),
     "mlflow_ingress": choice("public", "private"),
     "mlflow_ingress_cidrs": listed(network),

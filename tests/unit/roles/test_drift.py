@@ -22,7 +22,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_buc
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("auth", "bucket", "ecs_express", "iam", "network", "rds")
 # They only look.
-READERS = ("_info", "aws_caller_context", "role_variables")
+READERS = ("_info", "aws_caller_context", "resource_ownership", "role_variables")
 NO_OPTION = ("state",)
 
 _spec = importlib.util.spec_from_file_location("drift", ROOT / "extensions/molecule/drift/drift.py")

@@ -1,0 +1,261 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: resource_ownership
+short_description: Fail if resources with a deployment's names are not the deployment's own
+version_added: 0.1.0
+description:
+  - Reads the tags of resources, before something else changes or deletes them, and fails with a sentence if one that
+    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by everybody in the
+    account.
+  - With O(look_elsewhere) it also looks for resources with these tags that have another name or place.
+  - Changes nothing.
+options:
+  owner_tags:
+    description:
+      - The tags that all resources of the deployment carry, C(ManagedBy) and C(MlflowName).
+    type: dict
+    required: true
+  check_region:
+    description:
+      - Whether a resource with the tag C(MlflowRegion) of another region, which IAM roles have, is another
+        deployment's.
+    type: bool
+    default: true
+  resources:
+    description:
+      - The resources to look at. What does not exist is no problem.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      type:
+        description: Type of the resource.
+        type: str
+        required: true
+        choices:
+          - db_instance
+          - db_parameter_group
+          - db_subnet_group
+          - ecs_service
+          - iam_role
+          - log_group
+          - s3_bucket
+          - secret
+          - security_group
+      name:
+        description: Name of the resource; that of a service is V(cluster/name).
+        type: str
+        required: true
+      vpc_id:
+        description: Of a security group, the VPC. Without it the first one of that name is taken.
+        type: str
+  look_elsewhere:
+    description:
+      - Types of resources to look for by O(owner_tags) in the whole region.
+      - Fails if an V(ecs_service) or V(s3_bucket) of O(resources) is not there but one of another name is, or a
+        V(security_group) in another VPC.
+    type: list
+    elements: str
+    choices: [db_instance, db_parameter_group, ecs_service, s3_bucket, security_group]
+    default: []
+  take_over:
+    description:
+      - Resources without O(owner_tags) that are the deployment's all the same, such as V(iam_role/mlflow-task-role).
+      - What carries the tags of another deployment cannot be taken over.
+    type: list
+    elements: str
+    default: []
+  refuse_untagged:
+    description:
+      - Whether to refuse resources that carry no deployment's tags. V(false) refuses only those of other deployments.
+    type: bool
+    default: true
+  purpose:
+    description:
+      - What is to be done with the resources, for the sentence.
+    type: str
+    choices: [change, delete, read]
+    default: change
+  variables:
+    description:
+      - What the settings are called that the user has set, for the sentence. V(name) and V(take_over), and by type of
+        resource the setting that says where it is.
+    type: dict
+    default: {}
+  values:
+    description:
+      - The values of the settings that say where resources are, by type of resource, for the sentence.
+    type: dict
+    default: {}
+author:
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
+seealso:
+  - module: amazon.aws.ec2_tag_info
+    description: Reads tags of EC2's resources.
+  - name: GetResources
+    description: How resources are found by their tags.
+    link: https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - mlops.mlflow_aws.actiongroup
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+"""
+
+EXAMPLES = r"""
+- name: Refuse to change a role and a bucket of somebody else
+  mlops.mlflow_aws.resource_ownership:
+    owner_tags:
+      ManagedBy: mlops.mlflow_aws
+      MlflowName: tracking
+    resources:
+      - type: iam_role
+        name: tracking-task-role
+      - type: s3_bucket
+        name: tracking-artifacts-123456789012-eu-central-1
+
+- name: Find out in which cluster the service is
+  mlops.mlflow_aws.resource_ownership:
+    owner_tags:
+      ManagedBy: mlops.mlflow_aws
+      MlflowName: tracking
+    look_elsewhere:
+      - ecs_service
+"""
+
+RETURN = r"""
+resources:
+  description: What exists of O(resources), in the same order.
+  returned: success
+  type: list
+  elements: dict
+  contains: &resource
+    type:
+      description: Type of the resource.
+      type: str
+      returned: always
+      sample: iam_role
+    name:
+      description: Name of the resource.
+      type: str
+      returned: always
+      sample: tracking-task-role
+    arn:
+      description: ARN of the resource, empty if AWS does not tell it.
+      type: str
+      returned: always
+      sample: arn:aws:iam::123456789012:role/tracking-task-role
+    tags:
+      description: Tags of the resource.
+      type: dict
+      returned: always
+      sample: {ManagedBy: mlops.mlflow_aws, MlflowName: tracking}
+    owner:
+      description: Whose it is, V(ours), V(another's) or V(nobody's), by its tags alone.
+      type: str
+      returned: always
+      sample: ours
+    vpc_id:
+      description: VPC of a security group, otherwise empty.
+      type: str
+      returned: always
+      sample: ''
+elsewhere:
+  description: What was found by tag, of the types in O(look_elsewhere), whether it is among O(resources) or not.
+  returned: success
+  type: list
+  elements: dict
+  contains: *resource
+"""
+
+import functools
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import owned_resources
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
+
+_NOTHING_WAS_DONE = {"change": ["Nothing was changed."], "delete": ["Nothing was deleted."]}
+
+
+def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, object]:
+    return {
+        "type": one.kind,
+        "name": one.name,
+        "arn": one.arn,
+        "tags": dict(one.tags),
+        "owner": ownership.owner(one.tags, identity),
+        "vpc_id": one.vpc_id,
+    }
+
+
+def _work(module: AnsibleAWSModule) -> common.Outcome:
+    params = module.params
+    tags = {str(key): str(value) for key, value in params["owner_tags"].items()}
+    if not tags:
+        raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")
+    region = str(module.region or "") if params["check_region"] else ""
+    identity = ownership.Identity(tags, region)
+    words = ownership.Wording(params["purpose"], params["variables"], params["values"])
+    clients = functools.cache(functools.partial(common.make_client, module))
+    wanted = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
+    found = owned_resources.read_all(clients, wanted)
+    tagged = owned_resources.search(clients, params["look_elsewhere"], identity)
+    taken = params["take_over"] if params["refuse_untagged"] else [one.key for one in found]
+    problems = ownership.foreign(found, identity, taken, words)
+    problems += ownership.misplaced(found, tagged, wanted, identity, words)
+    if problems:
+        raise common.Problem(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
+    shown = {
+        "resources": [_shown(one, identity) for one in found],
+        "elsewhere": [_shown(one, identity) for one in tagged],
+    }
+    return common.Outcome(False, {}, {}, shown, [], has_diff=False)
+
+
+def main() -> None:
+    resource = {
+        "type": {"type": "str", "required": True, "choices": sorted(ownership.NOUNS)},
+        "name": {"type": "str", "required": True},
+        "vpc_id": {"type": "str"},
+    }
+    module = AnsibleAWSModule(
+        argument_spec={
+            "owner_tags": {"type": "dict", "required": True},
+            "check_region": {"type": "bool", "default": True},
+            "resources": {"type": "list", "elements": "dict", "default": [], "options": resource},
+            "look_elsewhere": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "choices": sorted(owned_resources.SEARCHED),
+            },
+            "take_over": {"type": "list", "elements": "str", "default": []},
+            "refuse_untagged": {"type": "bool", "default": True},
+            "purpose": {"type": "str", "choices": ["change", "delete", "read"], "default": "change"},
+            "variables": {"type": "dict", "default": {}},
+            "values": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    common.run(module, "Tags of the deployment's resources", lambda: _work(module))
+
+
+if __name__ == "__main__":
+    main()
