@@ -58,7 +58,8 @@ options:
         type: str
   look_elsewhere:
     description:
-      - Types of resources to look for by O(owner_tags) in the whole region.
+      - Types of resources to look for by O(owner_tags) in the whole region. If no V(ecs_service) is found by its tags,
+        each cluster is asked for a service of the deployment's name.
       - Fails if an V(ecs_service) or V(s3_bucket) of O(resources) is not there but one of another name is, or a
         V(security_group) in another VPC.
     type: list
@@ -218,6 +219,9 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     found = owned_resources.read_all(clients, wanted)
     tagged = owned_resources.search(clients, params["look_elsewhere"], identity)
     taken = params["take_over"] if params["refuse_untagged"] else [one.key for one in found]
+    services = [one for one in (*found, *tagged) if one.kind == "ecs_service"]
+    if "ecs_service" in params["look_elsewhere"] and not services:
+        tagged += owned_resources.search_clusters(clients, identity)
     problems = ownership.foreign(found, identity, taken, words)
     problems += ownership.misplaced(found, tagged, wanted, identity, words)
     if problems:

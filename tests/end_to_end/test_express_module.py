@@ -24,6 +24,7 @@ from page import keep
 from together import Together
 
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
+from ansible_collections.mlops.mlflow_aws.plugins.modules import resource_ownership
 
 # Where this collection was found is where ansible-playbook shall find it.
 COLLECTIONS = Path(ecs_express_service.__file__).parents[5]
@@ -130,6 +131,30 @@ def test_nobody_outside_the_allowed_networks_is_ever_answered(cloud: ExpressAws)
     }
     assert cloud.get(made["url"]) == (200, "for the few")
     cloud.remove(name, ecs_express_service)
+
+
+@at_once
+def test_a_service_in_another_cluster_is_found_by_its_tags(cloud: ExpressAws) -> None:
+    """At once, and however late the Resource Groups Tagging API is; a deleted one is not."""
+    name, tags = "astray", {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "astray"}
+    cloud.ecs.create_cluster(clusterName="trial")
+    made = cloud.run(ecs_express_service, cloud.arguments(name, cluster="trial", tags=tags, wait=False))
+    assert not made.get("failed"), made["msg"]
+    asked = {
+        "owner_tags": tags,
+        "resources": [{"type": "ecs_service", "name": f"default/{name}"}],
+        "look_elsewhere": ["ecs_service"],
+        "purpose": "delete",
+        "variables": {"ecs_service": "mlflow_cluster"},
+        "values": {"ecs_service": "default"},
+    }
+    assert cloud.run(resource_ownership, asked)["msg"] == (
+        "Nothing was deleted. mlflow_cluster is 'default', but the service of the deployment 'astray' is in the cluster"
+        " 'trial', as its tags say: set mlflow_cluster to trial."
+    )
+    removed = {"service_name": name, "cluster": "trial", "state": "absent", "wait_delay": 1, "wait_timeout": 600}
+    assert not cloud.run(ecs_express_service, removed).get("failed")
+    assert cloud.run(resource_ownership, asked)["elsewhere"] == []
 
 
 @at_once

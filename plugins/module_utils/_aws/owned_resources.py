@@ -19,8 +19,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common impor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import OURS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Resource
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import owner
 
 Clients = Callable[[str], Client]
 Answer = dict[str, typing.Any]
@@ -52,6 +54,7 @@ _GONE = frozenset(
         "404",
     }
 )
+_AT_ONCE = 16
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 # What the Resource Groups Tagging API calls them ("the same as that embedded in a resource's ARN", botocore's model).
@@ -156,7 +159,7 @@ def read_all(clients: Clients, wanted: Iterable[Resource]) -> list[Resource]:
     wanted = list(wanted)
     for one in wanted:
         clients(SERVICES[one.kind])
-    with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as pool:
+    with ThreadPoolExecutor(max_workers=min(max(1, len(wanted)), _AT_ONCE)) as pool:
         return [found for found in pool.map(lambda one: read(clients, one), wanted) if found is not None]
 
 
@@ -177,6 +180,18 @@ def search(clients: Clients, kinds: Iterable[str], identity: Identity) -> list[R
     )
     tagged = [_from_arn(one["ResourceARN"], tags_from_aws(one.get("Tags"))) for one in answer]
     return [found for one in tagged if one and one.kind in kinds and (found := _confirmed(clients, one))]
+
+
+def search_clusters(clients: Clients, identity: Identity) -> list[Resource]:
+    """Return the deployment's services in all clusters of the region, as ECS itself tells.
+
+    For what the Resource Groups Tagging API does not show yet: before a database is deleted, nothing may be overlooked.
+    """
+    if not identity.name:
+        return []
+    arns = clients("ecs").pages("list_clusters", "clusterArns")
+    wanted = [Resource("ecs_service", f"{arn.rpartition('/')[2]}/{identity.name}") for arn in arns]
+    return [one for one in read_all(clients, wanted) if owner(one.tags, identity) == OURS]
 
 
 def _from_arn(arn: str, tags: dict[str, str]) -> Resource | None:

@@ -89,6 +89,10 @@ class Account(Fake):
         tags = _listed(self._tags("ecs_service"), "key", "value")
         return {"services": [{"serviceArn": "arn:service", "status": "ACTIVE", "tags": tags}]}
 
+    def call_list_clusters(self) -> dict:
+        names = sorted({one["cluster"] for one in self.services})
+        return {"clusterArns": [f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{name}" for name in names]}
+
     def call_get_resources(self, TagFilters: list, ResourceTypeFilters: list) -> dict:
         wanted = {(one["Key"], *one["Values"]) for one in TagFilters}
         assert wanted == set(OWNER.items())
@@ -171,6 +175,21 @@ def test_a_service_is_found_in_another_cluster(cloud: Cloud) -> None:
     assert said.endswith("set mlflow_cluster to trial.")
     # Deleted services are still found by their tags for a while.
     cloud.account.services = [_service("trial", "INACTIVE")]
+    assert run(cloud, **asked)["elsewhere"] == []
+
+
+def test_a_service_that_is_not_found_by_tag_yet_is_found_in_its_cluster(cloud: Cloud) -> None:
+    cloud.account.services = [_service("default", "INACTIVE"), _service("trial")]
+    asked = {
+        "resources": resources("ecs_service"),
+        "look_elsewhere": ["ecs_service"],
+        "purpose": "delete",
+        "variables": {"ecs_service": "mlflow_cluster"},
+        "values": {"ecs_service": "default"},
+    }
+    assert run(cloud, **asked)["msg"].endswith("set mlflow_cluster to trial.")
+    # A service of that name that is somebody else's is nobody's business.
+    cloud.account.services = [{**_service("trial"), "tags": []}]
     assert run(cloud, **asked)["elsewhere"] == []
 
 
