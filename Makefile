@@ -123,7 +123,7 @@ test-package:
 
 .PHONY: test-local-aws
 test-local-aws:
-	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units
+	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units ARGS='-m "not long"'
 	@$(MAKE) --no-print-directory IN_TURN=yes readers ARGS='-m "not long"'
 	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--scenario-name deployment --scenario-name drift'
 
@@ -133,6 +133,7 @@ test-stories:
 
 .PHONY: nightly
 nightly: ## The stories whole, with all that make test leaves out to take half an hour at most
+	@$(MAKE) --no-print-directory local-aws-units ARGS='-m long'
 	@$(MAKE) --no-print-directory end-to-end
 	@$(MAKE) --no-print-directory readers
 	@MLFLOW_AWS_MOLECULE_SIZE=default $(MAKE) --no-print-directory molecule
@@ -174,6 +175,8 @@ lint-files: $(READY) ## ruff, yamllint, licences (REUSE), workflow files, change
 	@$(BIN)/antsibull-changelog lint
 	@echo '==> docs/variables.md, specifications and defaults agree'
 	@$(BIN)/python tests/tools/variables_table.py --check
+	@echo '==> docs/local-aws.md and coverage.toml agree'
+	@$(BIN)/python tests/tools/coverage_table.py --check
 	@echo '==> Module pages and the modules agree'
 	@$(BIN)/python tests/tools/module_pages.py --check
 
@@ -336,6 +339,7 @@ canary: $(LOCAL_AWS_TESTABLE) ## Measure which updates the rollback alarm takes 
 generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies from specifications and plugins
 	@$(BIN)/python tests/tools/variables_table.py
 	@$(BIN)/python tests/tools/module_pages.py
+	@$(BIN)/python tests/tools/coverage_table.py
 	@$(PLAYBOOK) mlops.mlflow_aws.policies -e mlflow_policies_path=$(ROOT)/docs/policies >/dev/null
 
 $(SITE_VENV)/.ready: tests/site/requirements.txt | $(READY)

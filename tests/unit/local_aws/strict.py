@@ -30,6 +30,7 @@ COMMON_ERRORS = frozenset(
         "MissingAuthenticationTokenException",
         "ServiceUnavailable",
         "ThrottlingException",
+        "UnknownOperationException",
         "UnrecognizedClientException",
         "ValidationException",
         "ValidationError",

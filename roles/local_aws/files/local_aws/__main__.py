@@ -26,7 +26,7 @@ from . import settings as settings_module
 from .launch import is_locked
 from .launch import serve
 
-_ROOMS = "databases,tasks,balancer,express"
+_ROOMS = "databases,tasks,balancer,account_attributes,certificates,express,resource_tags,secretsmanager"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 90.0
 _PREPARE_SECONDS = 3600.0

@@ -26,6 +26,7 @@ from ministack import app as ministack_app
 from ministack.core import router as ministack_router
 
 from . import authorization
+from . import coverage
 from . import iam
 from . import wire
 from .cloud import Cloud
@@ -47,7 +48,11 @@ ROOMS = {
     "databases": ("database", "Databases"),
     "tasks": ("tasks", "TaskRunner"),
     "balancer": ("balancer", "Balancer"),
+    "account_attributes": ("services.ec2", "AccountAttributes"),
+    "certificates": ("services.acm", "CertificateManager"),
     "express": ("express", "Express"),
+    "resource_tags": ("services.resource_tags", "ResourceTags"),
+    "secretsmanager": ("services.secretsmanager", "SecretsManager"),
 }
 
 _log = logging.getLogger("local_aws.app")
@@ -135,7 +140,7 @@ class App:
         if fault is not None:
             response = _error(ApiError(*fault.error(request.service)), request.service)
         elif room is None:
-            await exchange.forward(partial(self._done, exchange, api, principal))
+            await self._forward(exchange, api, partial(self._done, exchange, api, principal))
             return
         else:
             response = await self._own(room, call, request, exchange)
@@ -237,6 +242,19 @@ class App:
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
             done("AccessDenied")
             await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
+        else:
+            await self._forward(exchange, api, done, wire.CBOR if named is not None else "")
+
+    async def _forward(self, exchange: _Exchange, api: str, done: Callable[[str], None], speaks: str = "") -> None:
+        """Lets ministack answer, if it does what the operation promises."""
+        service, _unused, operation = api.partition(":")
+        try:
+            # Who signs nothing names no service; ministack turns them away.
+            if service:
+                coverage.require(service, operation, speaks)
+        except ApiError as error:
+            done(error.code)
+            await exchange.answer(_error(error, service, speaks))
         else:
             await exchange.forward(done)
 

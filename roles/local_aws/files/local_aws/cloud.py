@@ -94,28 +94,30 @@ class Cloud:
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._role_changes: dict[str, float] = {}
-        self._clients: dict[tuple[str, str, str], tuple[float, Any]] = {}
+        self._clients: dict[tuple[str, str, str, str], tuple[float, Any]] = {}
 
-    def client(self, service: str, *, role_arn: str | None = None, principal: str = "") -> Any:
+    def client(self, service: str, *, role_arn: str | None = None, principal: str = "", region: str = "") -> Any:
         """A botocore client on our own endpoint, so that IAM is enforced. Blocking and thread-safe: use it in a thread.
 
         :arg service: botocore's service name.
         :arg role_arn: the role to act as; without it the account's root.
         :arg principal: the service principal that assumes the role, e.g. ``ecs-tasks.amazonaws.com``.
+        :arg region: the region to ask; the daemon's own, if none is given.
         :raises TrustError: the role does not exist or does not trust the principal.
         """
-        key = (service, role_arn or "", principal)
+        region = region or self.settings.region
+        key = (service, role_arn or "", principal, region)
         if role_arn is not None:
             # Asked each time: a service notices at once when a role is gone or trusts it no more.
             self._check_trust(role_arn, principal)
         with self._lock:
             expires, client = self._clients.get(key, (0.0, None))
             if client is None or expires < time.time():
-                client = self._new_client(service, role_arn, principal)
+                client = self._new_client(service, role_arn, principal, region)
                 self._clients[key] = (time.time() + _SESSION_SECONDS - _RENEW_SECONDS, client)
             return client
 
-    def _new_client(self, service: str, role_arn: str | None, principal: str) -> Any:
+    def _new_client(self, service: str, role_arn: str | None, principal: str, region: str) -> Any:
         if self._session is None:
             self._session = botocore.session.Session()
         token: str | None
@@ -126,7 +128,7 @@ class Cloud:
             key, secret, token = fresh["AccessKeyId"], fresh["SecretAccessKey"], fresh["Token"]
         return self._session.create_client(
             service,
-            region_name=self.settings.region,
+            region_name=region,
             endpoint_url=self.endpoint_url,
             verify=str(self.authority.bundle),
             aws_access_key_id=key,
@@ -182,6 +184,7 @@ class Cloud:
         *,
         role_arn: str | None = None,
         principal: str = "",
+        region: str = "",
         **params: Any,
     ) -> dict[str, Any]:
         """One API call in a thread.
@@ -192,7 +195,7 @@ class Cloud:
         """
 
         def call() -> dict[str, Any]:
-            client = self.client(service, role_arn=role_arn, principal=principal)
+            client = self.client(service, role_arn=role_arn, principal=principal, region=region)
             output: dict[str, Any] = getattr(client, xform_name(operation))(**params)
             output.pop("ResponseMetadata", None)
             return output

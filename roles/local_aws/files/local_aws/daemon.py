@@ -26,6 +26,7 @@ from . import app
 from . import iam
 from .authority import Authority
 from .cloud import Cloud
+from .ministack_adapter import cloudwatch
 from .persistence import Saver
 from .persistence import write_atomically
 from .processes import Processes
@@ -47,6 +48,7 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
     asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(_THREADS))
     iam.prepare()
     account.prepare()
+    cloudwatch.install()
     # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
     processes = Processes(settings.home)

@@ -154,19 +154,40 @@ def rest_operation(service: str, method: str, path: str, query: Mapping[str, Any
     The one whose fixed parts (path, query, required query fields and headers) are all there, and are most.
     """
     parts = [part for part in path.split("/") if part]
-    depth = min(len(parts), 2) if service == "s3" else len(parts)
     best, best_score = method, -1
-    for name, its_method, its_depth, its_query, its_headers in _routes(service):
-        if its_method != method or its_depth != depth or not its_headers <= headers.keys():
+    for route in _routes(service):
+        if route.method != method or not route.headers <= headers.keys() or not route.query <= query.keys():
             continue
-        if its_query <= query.keys() and len(its_query) + len(its_headers) > best_score:
-            best, best_score = name, len(its_query) + len(its_headers)
+        fixed = _fixed_parts(route.path, parts)
+        score = -1 if fixed is None else fixed + len(route.query) + len(route.headers)
+        if score > best_score:
+            best, best_score = route.name, score
     return best
 
 
+def _fixed_parts(template: tuple[str, ...], parts: list[str]) -> int | None:
+    """How many parts of a path are fixed in the template that it fits; None: it does not fit."""
+    is_greedy = bool(template) and template[-1].endswith("+}")
+    if len(parts) < len(template) or (len(parts) > len(template) and not is_greedy):
+        return None
+    fixed = [(wanted, part) for wanted, part in zip(template, parts, strict=False) if not wanted.startswith("{")]
+    return len(fixed) if all(wanted == part for wanted, part in fixed) else None
+
+
+@dataclass(frozen=True)
+class _Route:
+    """How an operation of a REST service is recognised: method, path, required query fields and headers."""
+
+    name: str
+    method: str
+    path: tuple[str, ...]
+    query: frozenset[str]
+    headers: frozenset[str]
+
+
 @functools.cache
-def _routes(service: str) -> list[tuple[str, str, int, frozenset[str], frozenset[str]]]:
-    """Name, method, depth of the path, required query fields and required headers of each operation."""
+def _routes(service: str) -> list[_Route]:
+    """The routes of a service; none where botocore does not know it."""
     try:
         model = service_model(service)
     except UnknownServiceError:
@@ -184,8 +205,8 @@ def _routes(service: str) -> list[tuple[str, str, int, frozenset[str], frozenset
                 fields.add(serialized["name"])
             elif serialized.get("location") == "header":
                 headers.add(serialized["name"].lower())
-        depth = len([part for part in path.split("/") if part])
-        routes.append((name, operation.http["method"], depth, frozenset(fields), frozenset(headers)))
+        template = tuple(part for part in path.split("/") if part)
+        routes.append(_Route(name, operation.http["method"], template, frozenset(fields), frozenset(headers)))
     return routes
 
 

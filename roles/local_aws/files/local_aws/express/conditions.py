@@ -19,8 +19,6 @@ created (the managed policy grants CreateLoadBalancer on ``aws:ResourceTag/Amazo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
@@ -28,20 +26,6 @@ import cbor2
 
 _CBOR_MAP, _CBOR_TAG = b"\xa0", b"\xc0"
 _ELB = "arn:aws:elasticloadbalancing"
-_EC2_PREFIX = {
-    "sg": "security-group",
-    "vpc": "vpc",
-    "subnet": "subnet",
-    "sgr": "security-group-rule",
-    "rtb": "route-table",
-    "igw": "internet-gateway",
-    "eni": "network-interface",
-    "eipalloc": "elastic-ip",
-    "nat": "natgateway",
-    "vpce": "vpc-endpoint",
-    "i": "instance",
-    "vol": "volume",
-}
 _CREATES = {
     "elasticloadbalancing": ("CreateLoadBalancer", "CreateTargetGroup", "CreateListener", "CreateRule"),
     "acm": ("RequestCertificate",),
@@ -49,6 +33,8 @@ _CREATES = {
 }
 
 
+# Services on whose resources the condition key aws:ResourceTag is evaluated here.
+_TAGS_KNOWN_BY_SERVICE = ("acm", "cloudwatch", "ec2", "elasticloadbalancing")
 _TAGGING = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "ec2": "ec2"}
 """ministack's name of a service and botocore's, where it finds no tags in requests."""
 
@@ -137,49 +123,12 @@ def context_of(service: str, action: str, params: dict[str, Any], request_tags: 
     return context
 
 
-def _collect_elb() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    from ministack.services import alb  # noqa: PLC0415 - ministack reads its settings on import
-
-    yield from alb._tags.items()
-
-
-def _collect_acm() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    from ministack.services import acm  # noqa: PLC0415
-
-    for arn, certificate in acm._certificates.items():
-        yield arn, certificate.get("Tags") or []
-
-
-def _collect_cloudwatch() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    from ministack.services import cloudwatch  # noqa: PLC0415
-
-    for arn, tags in cloudwatch._resource_tags.items():
-        yield arn, [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _collect_ec2() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    from ministack.core.responses import get_account_id  # noqa: PLC0415
-    from ministack.core.responses import get_region  # noqa: PLC0415
-    from ministack.services import ec2  # noqa: PLC0415
-
-    for name, tags in ec2._tags.items():
-        kind = _EC2_PREFIX.get(name.rsplit("-", 1)[0])
-        if kind:
-            yield f"arn:aws:ec2:{get_region()}:{get_account_id()}:{kind}/{name}", tags
-
-
-_COLLECTORS: dict[str, Callable[[], Iterator[tuple[str, list[dict[str, str]]]]]] = {
-    "elasticloadbalancing": _collect_elb,
-    "acm": _collect_acm,
-    "cloudwatch": _collect_cloudwatch,
-    "ec2": _collect_ec2,
-}
-
-
 def install() -> None:
     """Adds the missing conditions to ministack's enforcement, once per process."""
     from ministack.core import iam_actions  # noqa: PLC0415
     from ministack.services import tagging  # noqa: PLC0415
+
+    from ..ministack_adapter import resource_tags  # noqa: PLC0415
 
     if getattr(iam_actions, "_mlflow_aws_conditions", False):
         return
@@ -207,6 +156,6 @@ def install() -> None:
     iam_actions.request_tag_context = request_tag_context
     for service, model in _TAGGING.items():
         iam_actions._TAG_OPERATIONS[service] = tagging_operations(model) | iam_actions._tag_operations(service)
-    for name, collect in _COLLECTORS.items():
-        tagging._RESOURCE_TAG_COLLECTORS.setdefault(name, collect)
+    for name in _TAGS_KNOWN_BY_SERVICE:
+        tagging._RESOURCE_TAG_COLLECTORS.setdefault(name, resource_tags.COLLECTORS[name])
     iam_actions._mlflow_aws_conditions = True

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from ..room import ApiError
+from . import size
 
 DEFAULT_CPU = "1024"
 DEFAULT_MEMORY = "2048"
@@ -126,6 +127,9 @@ def check_unique(container: dict[str, Any]) -> None:
             )
 
 
+_SIZES = {"cpu": size.cpu_units, "memory": size.memory_mib}
+
+
 def check_size(cpu: str, memory: str) -> None:
     """CPU and memory that Fargate has together."""
     if not (cpu.isdigit() and memory.isdigit()) or int(memory) not in FARGATE.get(int(cpu), []):
@@ -183,8 +187,8 @@ def configuration(params: dict[str, Any], log_group: str) -> dict[str, Any]:
         result["executionRoleArn"] = params["executionRoleArn"]
         if params.get("taskRoleArn"):
             result["taskRoleArn"] = params["taskRoleArn"]
-        result["cpu"] = params.get("cpu") or DEFAULT_CPU
-        result["memory"] = params.get("memory") or DEFAULT_MEMORY
+        result["cpu"] = size.cpu_units(params.get("cpu") or DEFAULT_CPU)
+        result["memory"] = size.memory_mib(params.get("memory") or DEFAULT_MEMORY)
         result["cpuArchitecture"] = params.get("cpuArchitecture") or "X86_64"
         result["primaryContainer"] = _container(params["primaryContainer"])
         result["primaryContainer"].setdefault("awsLogsConfiguration", {"logGroup": log_group, "logStreamPrefix": "ecs"})
@@ -203,7 +207,7 @@ def merged(current: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     result = dict(current)
     for name in ("executionRoleArn", "taskRoleArn", "cpu", "memory", "cpuArchitecture", "healthCheckPath"):
         if params.get(name) is not None:
-            result[name] = params[name]
+            result[name] = _SIZES.get(name, str)(params[name])
     if params.get("primaryContainer") is not None:
         result["primaryContainer"] = _container(
             {**(current.get("primaryContainer") or {}), **_given(params["primaryContainer"])}
