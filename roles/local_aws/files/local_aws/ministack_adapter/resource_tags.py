@@ -49,7 +49,8 @@ def as_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
 
 
 def _is_here(arn: str) -> bool:
-    return arn.split(":")[3] == get_region()
+    region: str = get_region()
+    return arn.split(":")[3] == region
 
 
 def _acm() -> Tagged:
