@@ -233,3 +233,41 @@ def test_a_deployment_in_another_cluster_is_found_by_its_tags(calm: LocalAws, mo
     assert "mlflow_cluster is 'default', but the service of the deployment 'moved' is in the cluster 'trial'" in problem
     assert "set mlflow_cluster to trial" in problem
     assert calm.writes() == []
+
+
+def test_the_parameter_group_of_a_former_major_version_is_removed(calm: LocalAws) -> None:
+    """Once no instance uses it: the one of a copy of the database stays."""
+    rds = calm.client("rds")
+    for major in ("14", "15", "16"):
+        rds.create_db_parameter_group(
+            DBParameterGroupName=f"upgraded-postgres{major}",
+            DBParameterGroupFamily=f"postgres{major}",
+            Description="ours",
+        )
+    rds.create_db_instance(
+        DBInstanceIdentifier="upgraded",
+        DBParameterGroupName="upgraded-postgres16",
+        MasterUserPassword="made-up-and-long-enough",
+        EngineVersion="16",
+        **foreign.DATABASE,
+    )
+    task = {
+        "ansible.builtin.import_role": {"name": "mlops.mlflow_aws.rds", "tasks_from": "await.yml"},
+        "vars": {
+            "rds_name": "upgraded",
+            "rds_checked": True,
+            "rds_parameter_groups": ["upgraded-postgres14", "upgraded-postgres15", "upgraded-postgres16", "others"],
+            "rds_poll_seconds": 1,
+        },
+    }
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    path = calm.home / "rds-upgraded.yml"
+    path.write_text(json.dumps([{**play, "vars": {"ansible_python_interpreter": sys.executable}}]), encoding="utf-8")
+    in_use = {"code": "InvalidDBParameterGroupState", "message": "still members of this parameter group", "status": 400}
+    calm.order_fault("rds:DeleteDBParameterGroup", times=1, **in_use)
+    assert calm.play(str(path)).succeeded().changed == {"localhost": 1}
+    left = [one["DBParameterGroupName"] for one in rds.describe_db_parameter_groups()["DBParameterGroups"]]
+    assert sorted(name for name in left if name.startswith("upgraded-")) == [
+        "upgraded-postgres14",
+        "upgraded-postgres16",
+    ]
