@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.roles import role_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import input_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
 
@@ -79,13 +81,13 @@ class ActionModule(ActionBase):
                 misspelt_only=other != role,
                 on_command_line=lambda name: re.search(rf"(?<![\w-]){re.escape(name)}\W", given) is not None,
             )
+            # A role's default may be a variable of the front door's, which is then the one that the user has set.
+            values = {name: value for name, value in values.items() if not _stands_for(name, variables)}
             wrong = dict(_role_variables.type_problems(values, options))
-            if other == role == FRONT_DOOR:
-                # They say more than that a type is wrong.
-                told = list(_of_the_front_door(values, options, wrong))
-                yield from told
-                wrong = {name: sentence for name, sentence in wrong.items() if name not in dict(told)}
-            yield from wrong.items()
+            # They say more than that a type is wrong.
+            told = list(_beyond_types(values, options, wrong, input_problems if other == FRONT_DOOR else role_problems))
+            yield from told
+            yield from ((name, sentence) for name, sentence in wrong.items() if name not in dict(told))
 
     def _values(self, templates: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Return what the variables hold, and for those that cannot be told, a sentence."""
@@ -127,12 +129,26 @@ def _interface(path: Path) -> tuple[dict[str, Any], list[str]]:
     return specification["argument_specs"]["main"]["options"], list(facts["facts"])
 
 
-def _of_the_front_door(values: dict[str, Any], options: dict[str, Any], wrong: Collection[str]) -> Iterator[Problem]:
-    """What is wrong with the variables of a deployment, beyond their types."""
+def _stands_for(name: str, variables: dict[str, Any]) -> bool:
+    """Whether a role's variable is one of the front door's, which is looked at by its own name."""
+    template = variables[name]
+    if name.startswith(f"{FRONT_DOOR}_") or not isinstance(template, str):
+        return False
+    found = re.fullmatch(r"\{\{ (mlflow_\w+)( \| default\([^()]*\))? \}\}", template)
+    return found is not None and found[1] in variables
+
+
+def _beyond_types(
+    values: dict[str, Any],
+    options: dict[str, Any],
+    wrong: Collection[str],
+    check: Callable[[dict[str, Any]], list[str]],
+) -> Iterator[Problem]:
+    """What is wrong with the variables of a deployment or of a role, beyond their types."""
     whole = {
         name: _role_variables.as_type(value, options[name]["type"])
         for name, value in values.items()
         if options[name]["type"] in ("list", "dict") and name not in wrong
     }
-    for sentence in input_problems({**values, **whole}):
+    for sentence in check({**values, **whole}):
         yield re.split(r"\W", sentence, maxsplit=1)[0], sentence

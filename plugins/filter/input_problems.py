@@ -18,11 +18,15 @@ options:
     type: dict
     required: true
   account_id:
-    description: The AWS account, for the length of names that hold it.
+    description: The AWS account, for the length of names that hold it, and for ARNs.
     type: str
     default: ""
   region:
-    description: The region, for the length of names that hold it. Without it that is not checked.
+    description: The region, for the length of names that hold it, and for ARNs. Without it that is not checked.
+    type: str
+    default: ""
+  partition:
+    description: The partition, for ARNs. Without it that is not checked.
     type: str
     default: ""
 author:
@@ -62,11 +66,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
 
 
-def input_problems(value: Any, account_id: str = "", region: str = "") -> list[str]:
+def input_problems(value: Any, account_id: str = "", region: str = "", partition: str = "") -> list[str]:
     """Return a sentence for each mistake."""
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(f"input_problems takes a dictionary of variables, not a {type(value).__name__}.")
-    return variables.input_problems(value, account_id=str(account_id or ""), region=str(region or ""))
+    place = {"account_id": account_id, "region": region, "partition": partition}
+    return variables.input_problems(value, **{name: str(one or "") for name, one in place.items()})
 
 
 class FilterModule:

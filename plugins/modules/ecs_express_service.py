@@ -70,16 +70,18 @@ options:
         description: The port that the container listens on. ECS takes 80 if it is not given.
         type: int
       command:
-        description: The command, as a list. An empty list goes back to the image's own.
+        description:
+          - The command, as a list. An empty list goes back to the image's own.
+          - Numbers and booleans are passed on as text.
         type: list
-        elements: str
+        elements: raw
       environment:
         description:
           - Environment variables. The dictionary is the whole of them, an empty one clears all.
           - Anybody who may describe the service or its task definitions can read them, even after its deletion, and
             they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose name looks
             like a secret's are hidden in the output all the same.
-          - Numbers and booleans are passed on as text, booleans as V(true) and V(false).
+          - Numbers and booleans are passed on as text, booleans as V(true) and V(false). Null is an error.
         type: dict
       secrets:
         description:
@@ -1018,7 +1020,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "options": {
             "image": {"type": "str"},
             "container_port": {"type": "int"},
-            "command": {"type": "list", "elements": "str"},
+            "command": {"type": "list", "elements": "raw"},
             # Not no_log: each occurrence of a short value would be blotted out of the whole output.
             "environment": {"type": "dict"},
             "secrets": {"type": "dict", "no_log": False},
@@ -1099,13 +1101,12 @@ def main() -> None:
             module.fail_json(msg=f"{name} is {params[name]}, but must be {least} second at least")
     try:
         shapes.check_service_name(params["service_name"])
-        shapes.check_tags(params["tags"])
         request = Request(
             name=params["service_name"],
             cluster=params["cluster"] or "default",
             wanted=shapes.wanted(params),
             infrastructure_role_arn=params["infrastructure_role_arn"],
-            tags=params["tags"],
+            tags=shapes.given_tags(params["tags"]),
             purge_tags=params["purge_tags"],
             wait=params["wait"],
             wait_timeout=params["wait_timeout"],

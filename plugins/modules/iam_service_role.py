@@ -271,6 +271,7 @@ iam_role:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
@@ -344,7 +345,7 @@ def main() -> None:
         required_by={"condition": "service"},
         supports_check_mode=True,
     )
-    common.run(module, f"IAM role {module.params['name']}", lambda: _work(module))
+    common.run(module, f"IAM role {module.params['name']}", lambda: _work(module), IAM)
 
 
 if __name__ == "__main__":

@@ -670,6 +670,7 @@ instance:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
@@ -768,7 +769,7 @@ def main() -> None:
     )
     if module.params["skip_final_snapshot"] and module.params["final_db_snapshot_identifier"]:
         module.fail_json(msg="Set one of final_db_snapshot_identifier and skip_final_snapshot, not both.")
-    common.run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module))
+    common.run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module), RDS)
 
 
 if __name__ == "__main__":

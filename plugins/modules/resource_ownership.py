@@ -191,6 +191,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import owned_resources
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 _NOTHING_WAS_DONE = {"change": ["Nothing was changed."], "delete": ["Nothing was deleted."]}
 
@@ -208,7 +210,9 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
-    tags = {str(key): str(value) for key, value in params["owner_tags"].items()}
+    if problems := dictionary_problems("owner_tags", params["owner_tags"]):
+        raise common.Problem(" ".join(problems))
+    tags = texts(params["owner_tags"])
     if not tags:
         raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")
     region = str(module.region or "") if params["check_region"] else ""

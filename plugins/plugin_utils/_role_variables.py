@@ -25,6 +25,10 @@ from collections.abc import Mapping
 
 import yaml
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+
 # What Ansible's filter `bool` knows, which the roles take switches with.
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -60,6 +64,26 @@ def as_type(value: typing.Any, kind: str) -> typing.Any:
     """
     convert = _CONVERSIONS.get(kind)
     return convert(value) if convert else value
+
+
+def as_texts(value: typing.Any, kind: str) -> typing.Any:
+    """Return a list or dictionary with each member as text: numbers and switches become what YAML shows of them.
+
+    Args:
+        value: as the user has set it.
+        kind: list or dict.
+
+    Raises:
+        ValueError: it is none, or a member stands for no text. The message is a sentence that begins with "The value".
+    """
+    if problem := type_problem("The value", value, {"type": kind}):
+        raise ValueError(problem)
+    taken = as_type(value, kind)
+    members = taken.items() if kind == "dict" else enumerate(taken)
+    for key, one in members:
+        if problem := member_problem(f"The member {key!r}", one):
+            raise ValueError(problem)
+    return texts(taken)
 
 
 def _bool(value: typing.Any) -> bool:
@@ -147,20 +171,6 @@ _CONVERSIONS: dict[str, Callable[[typing.Any], typing.Any]] = {
 }
 
 
-def _shown(value: typing.Any) -> str:
-    """A value in a sentence. What may hold many things may hold a secret, and is not shown."""
-    if value is None:
-        return "null"
-    if isinstance(value, Mapping):
-        return "a dictionary"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    if isinstance(value, str):
-        text = str(value)
-        return repr(text if len(text) <= 60 else f"{text[:57]}...")
-    return repr(value).lower() if isinstance(value, bool) else repr(value)
-
-
 def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any]) -> str:
     """Return a sentence if a value is not what its option takes, or nothing.
 
@@ -176,15 +186,18 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
         taken = as_type(value, kind)
     except WrongTypeError:
         # A dictionary that was not understood may be one with a secret in it.
-        shown = "a text that holds none" if kind == "dict" and isinstance(value, str) else _shown(value)
-        return f"{name} is {shown}, but must be {_RIGHT.get(kind, kind)}."
+        found = "a text that holds none" if kind == "dict" and isinstance(value, str) else shown(value)
+        return f"{name} is {found}, but must be {_RIGHT.get(kind, kind)}."
     choices = option.get("choices")
     if choices and taken not in choices:
         named = ", ".join(str(choice) if choice != "" else "'' (nothing)" for choice in choices)
-        return f"{name} is {_shown(value)}, but must be one of {named}."
+        return f"{name} is {shown(value)}, but must be one of {named}."
     if kind == "list" and "elements" in option:
         for index, one in enumerate(taken):
-            if problem := type_problem(f"{name}[{index}]", one, {"type": option["elements"]}):
+            where, kind = f"{name}[{index}]", option["elements"]
+            # Of a list of texts, numbers and switches become text.
+            problem = member_problem(where, one) if kind == "str" else type_problem(where, one, {"type": kind})
+            if problem:
                 return problem
     return ""
 

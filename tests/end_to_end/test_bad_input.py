@@ -97,6 +97,44 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no_choice": ({"mlflow_rolled_back": "ignore"}, ["mlflow_rolled_back", "'ignore'", "retry, fail"]),
     "null": ({"mlflow_demo": None}, ["mlflow_demo", "null", "leave it out"]),
     "extra_secret_text": ({"mlflow_extra_secrets": {"TOKEN": "hidden"}}, ["mlflow_extra_secrets['TOKEN']", "ARN"]),
+    "tag_null": ({"mlflow_tags": {"Owner": None}}, ["mlflow_tags['Owner'] is null", "leave it out"]),
+    "tag_nested": ({"mlflow_tags": {"Owner": {"team": "x"}}}, ["mlflow_tags['Owner'] is a dictionary", "a text"]),
+    "tag_of_aws": ({"mlflow_tags": {"AWS:x": "y"}}, ["mlflow_tags", "'AWS:x'", "AWS's own"]),
+    "tag_characters": ({"mlflow_tags": {"Owner": "R&D"}}, ["mlflow_tags['Owner']", "'&'", "_ . : / = + - @"]),
+    "tag_twice_for_iam": ({"mlflow_tags": {"Owner": "a", "owner": "b"}}, ["mlflow_tags", "'Owner' and 'owner'", "IAM"]),
+    "tag_of_the_roles": ({"mlflow_tags": {"ManagedBy": "me"}}, ["mlflow_tags", "'ManagedBy'", "leave it out"]),
+    "tags_too_many": ({"mlflow_tags": {f"k{number}": 1 for number in range(48)}}, ["48 tags", "47 are allowed"]),
+    "env_secret_of_the_roles": (
+        {"mlflow_extra_env": {"PGPASSWORD": "hidden"}},
+        ["mlflow_extra_env has PGPASSWORD", "as a secret", "mlflow_db_secret_arn"],
+    ),
+    "env_nested": (
+        {"mlflow_extra_env": {"OTEL_RESOURCE_ATTRIBUTES": {"team": "vision"}}},
+        ["mlflow_extra_env['OTEL_RESOURCE_ATTRIBUTES'] is a dictionary", "a text"],
+    ),
+    "env_null": ({"mlflow_extra_env": {"LEVEL": None}}, ["mlflow_extra_env['LEVEL'] is null"]),
+    "env_of_a_variable": (
+        {"mlflow_extra_env": {"PGSSLMODE": "disable"}},
+        ["mlflow_extra_env", "set mlflow_db_sslmode"],
+    ),
+    "env_too_large": ({"mlflow_extra_env": {"LONG": "x" * 60_000}}, ["mlflow_extra_env", "ECS takes 65536"]),
+    "secret_of_the_environment": (
+        {"mlflow_extra_secrets": {"PGSSLMODE": SECRET}},
+        ["mlflow_extra_secrets has PGSSLMODE", "an environment variable"],
+    ),
+    "secret_key_without_colons": (
+        {"mlflow_extra_secrets": {"TOKEN": f"{SECRET}:key"}},
+        ["mlflow_extra_secrets['TOKEN']", "<arn>:<key>::"],
+    ),
+    "args_port": ({"mlflow_extra_args": ["--port", 5001]}, ["mlflow_extra_args[0]", "'--port'", "leave it out"]),
+    "args_short": ({"mlflow_extra_args": ["-w9"]}, ["mlflow_extra_args[0]", "'-w9'", "set mlflow_workers"]),
+    "args_equals": ({"mlflow_extra_args": ["--app-name=x"]}, ["mlflow_extra_args[0]", "set mlflow_auth"]),
+    "args_abbreviated": ({"mlflow_extra_args": ["--work", 9]}, ["mlflow_extra_args[0]", "did you mean --workers?"]),
+    "args_null": ({"mlflow_extra_args": ["--x", None]}, ["mlflow_extra_args[1] is null"]),
+    "args_prefix": ({"mlflow_extra_args": ["--static-prefix=/x"]}, ["mlflow_extra_args[0]", "/health"]),
+    "cidr_null": ({"mlflow_ingress_cidrs": [None]}, ["mlflow_ingress_cidrs[0] is null"]),
+    "reserved_word": ({"mlflow_db_username": "user"}, ["mlflow_db_username", "'user'", "PostgreSQL"]),
+    "retention": ({"mlflow_log_retention_days": 31}, ["mlflow_log_retention_days is 31", "30, 60"]),
 }
 
 CREDENTIALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
@@ -148,6 +186,74 @@ def mistakes(aws: LocalAws) -> Played:
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_in_a_variable(name: str, mistakes: Played) -> None:
     assert_clear(mistakes.problem(name), MISTAKES[name][1])
+
+
+def test_check_mode_refuses_what_the_run_does(calm: LocalAws, mistakes: Played) -> None:
+    given = {name: one for name, (one, _words) in MISTAKES.items() if name.startswith(("tag", "env", "secret", "args"))}
+    checked = calm.play("deploy", hosts=given, check=True)
+    assert {name: checked.problem(name) for name in given} == {name: mistakes.problem(name) for name in given}
+    assert calm.page("calls")["counts"] == {}
+
+
+def test_arns_of_another_region_account_or_partition(calm: LocalAws) -> None:
+    """What is known of AWS only: read with the credentials, and held against the variables before anything is made."""
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "bucket_key": (
+            {"mlflow_bucket_kms_key_arn": KEY.replace("us-east-1", "eu-west-1")},
+            ["mlflow_bucket_kms_key_arn is of the region eu-west-1", REGION],
+        ),
+        "db_key": (
+            {"mlflow_db_kms_key_arn": KEY.replace("us-east-1", "eu-west-1")},
+            ["mlflow_db_kms_key_arn is of the region eu-west-1", REGION],
+        ),
+        "boundary": (
+            {"mlflow_permissions_boundary_arn": "arn:aws:iam::210987654321:policy/boundary"},
+            ["mlflow_permissions_boundary_arn is of the account 210987654321", "123456789012"],
+        ),
+        "partition": (
+            {"mlflow_extra_secrets": {"TOKEN": SECRET.replace("arn:aws:", "arn:aws-cn:")}},
+            ["mlflow_extra_secrets['TOKEN'] is of the partition aws-cn", "in aws"],
+        ),
+        "token": (
+            {"mlflow_validation_token_secret_arn": SECRET.replace("us-east-1", "eu-west-1")},
+            ["mlflow_validation_token_secret_arn is of the region eu-west-1", REGION],
+        ),
+    }
+    for check in (False, True):
+        played = calm.play("deploy", hosts={name: case[0] for name, case in cases.items()}, check=check)
+        for name, (_unused, parts) in cases.items():
+            assert_clear(played.problem(name), parts)
+        assert_nothing_done(calm, played)
+
+
+def test_members_of_the_variables_of_roles_that_are_used_alone(calm: LocalAws) -> None:
+    """Each by the name that the user has set: the role's own, or the deployment's."""
+    mine = "mlops.mlflow_aws."
+    role = "ansible.builtin.include_role"
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({role: {"name": f"{mine}bucket"}, "vars": {"bucket_tags": {"Owner": None}}}, ["bucket_tags['Owner'] is null"]),
+        ({role: {"name": f"{mine}network"}, "vars": {"network_tags": {"aws:x": 1}}}, ["network_tags", "AWS's own"]),
+        ({role: {"name": f"{mine}rds"}, "vars": {"rds_tags": {"a": []}}}, ["rds_tags['a'] is a list"]),
+        ({role: {"name": f"{mine}iam"}, "vars": {"iam_tags": {"a": 1, "A": 2}}}, ["iam_tags", "IAM"]),
+        ({role: {"name": f"{mine}auth"}, "vars": {"auth_tags": {"a": None}}}, ["auth_tags['a'] is null"]),
+        ({role: {"name": f"{mine}rds"}, "vars": {"rds_name": "Bad_Name"}}, ["rds_name is 'Bad_Name'"]),
+        (
+            {role: {"name": f"{mine}ecs_express"}, "vars": {"ecs_express_extra_args": ["--port=1"]}},
+            ["ecs_express_extra_args[0]", "--port=1"],
+        ),
+        (
+            {role: {"name": f"{mine}ecs_express"}, "vars": {"mlflow_extra_env": {"A": None}}},
+            ["mlflow_extra_env['A'] is null"],
+        ),
+        (
+            {role: {"name": f"{mine}ecs_express"}},
+            ["ecs_express_bucket", "ecs_express_execution_role_arn", "must be given"],
+        ),
+    ]
+    played = _play_roles(calm, [task for task, _parts in cases])
+    for number, (_task, parts) in enumerate(cases):
+        assert_clear(played.problem(f"task{number}"), parts)
+    assert_nothing_done(calm, played)
 
 
 def test_a_mistake_given_on_the_command_line_is_the_last_thing_that_is_said(calm: LocalAws) -> None:
@@ -321,7 +427,7 @@ def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> No
         "mlflow_service_ingress_cidrs": "10.0.0.0/8, 192.168.0.0/16",
         "mlflow_tags": "team=vision",
         "mlflow_extra_env": '{"LEVEL": "1"}',
-        "mlflow_extra_args": '["--static-prefix", "/x"]',
+        "mlflow_extra_args": '["--expose-prometheus", "/x"]',
         "mlflow_db_multi_az": "false",
         "mlflow_db_deletion_protection": "no",
         "mlflow_db_allocated_storage": "25",
@@ -348,7 +454,7 @@ def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> No
         '"team": "vision"',
         '"LEVEL": "1"',
         "--workers 2 ",
-        "--static-prefix /x ",
+        "--expose-prometheus /x ",
     ]
     assert [one for one in wanted if one not in done] == [], done
 

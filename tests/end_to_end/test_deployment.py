@@ -22,6 +22,8 @@ from harness import eventually
 from harness import interrupt
 
 NAME = "story"
+# Numbers and switches, as YAML and -e give them.
+TYPED = {"mlflow_tags": {"CostCentre": 4711, "Shared": True}, "mlflow_extra_env": {"LEVEL": 1, "VERBOSE": False}}
 
 # How each service words it (botocore's models; EC2 User Guide, "Error codes").
 EXPIRED = {
@@ -51,7 +53,7 @@ class Secret:
 
 def deploy(aws: LocalAws, **options: Any) -> Played:
     """Run the playbook for the one deployment."""
-    return aws.play("deploy", aws.small(mlflow_name=NAME), **options)
+    return aws.play("deploy", aws.small(mlflow_name=NAME, **TYPED), **options)
 
 
 def database_status(aws: LocalAws) -> str:
@@ -129,6 +131,36 @@ def test_completed_by_running_it_again(aws: LocalAws) -> None:
     played = deploy(aws).succeeded()
     assert f"MLflow '{NAME}' answers at https://" in played.output
     Secret.unchanged(aws)
+
+
+def tags_of_all_resources(aws: LocalAws) -> dict[str, dict[str, str]]:
+    """The tags of one resource of each service."""
+    [instance] = aws.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+    [group] = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/ecs/default/{NAME}")["logGroups"]
+    [service] = aws.client("ecs").describe_services(services=[NAME], include=["TAGS"])["services"]
+    named = [{"Name": "group-name", "Values": [f"{NAME}-service"]}]
+    [security] = aws.client("ec2").describe_security_groups(Filters=named)["SecurityGroups"]
+    [bucket] = [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"] if one["Name"].startswith(f"{NAME}-")]
+    listed = {
+        "rds": instance["TagList"],
+        "ecs": [{"Key": tag["key"], "Value": tag["value"]} for tag in service["tags"]],
+        "ec2": security["Tags"],
+        "s3": aws.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"],
+        "iam": aws.client("iam").get_role(RoleName=f"{NAME}-task-role")["Role"]["Tags"],
+        "secretsmanager": aws.client("secretsmanager").describe_secret(SecretId=f"{NAME}/login")["Tags"],
+    }
+    tags = {what: {tag["Key"]: tag["Value"] for tag in found} for what, found in listed.items()}
+    return tags | {"logs": aws.client("logs").list_tags_log_group(logGroupName=group["logGroupName"])["tags"]}
+
+
+def test_numbers_and_switches_are_text_everywhere(aws: LocalAws) -> None:
+    for what, tags in tags_of_all_resources(aws).items():
+        assert {key: tags.get(key) for key in TYPED["mlflow_tags"]} == {"CostCentre": "4711", "Shared": "true"}, what
+    [service] = aws.client("ecs").describe_services(services=[NAME])["services"]
+    definition = aws.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    [main] = [one for one in definition["containerDefinitions"] if one["name"] == "Main"]
+    environment = {one["name"]: one["value"] for one in main["environment"]}
+    assert {name: environment[name] for name in TYPED["mlflow_extra_env"]} == {"LEVEL": "1", "VERBOSE": "false"}
 
 
 def test_nothing_is_left_to_change(calm: LocalAws) -> None:

@@ -50,7 +50,7 @@ class Wanted:
     bucket_key_enabled: bool = True
     versioning: bool = True
     abort_days: int = 7
-    tags: dict[str, typing.Any] | None = None
+    tags: dict[str, str] | None = None
     purge_tags: bool = True
 
 

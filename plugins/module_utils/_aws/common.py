@@ -30,6 +30,10 @@ from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_ta
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import ANY_SERVICE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import TagLimits
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,14 +194,25 @@ class Outcome:
         return {"changed": self.changed, **diff, **self.values}
 
 
-def run(module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome]) -> None:
+def run(
+    module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome], tag_limits: TagLimits = ANY_SERVICE
+) -> None:
     """Do the work and leave the module, with a result or with a sentence.
+
+    The option C(tags), if there is one, is text afterwards, or refused.
 
     Args:
         module: the module, the only place that fails.
         subject: what the module is about, such as "IAM role mlflow-task-role"; begins the message of an AWS error.
         work: does it, and raises Problem, ClientError or BotoCoreError.
+        tag_limits: of the service.
     """
+    tags = module.params.get("tags")
+    if tags is not None:
+        if problems := tag_problems("tags", tags, tag_limits):
+            module.fail_json(msg=" ".join(problems))
+            return
+        module.params["tags"] = texts(tags)
     try:
         outcome = work()
     except AnsibleAWSError as e:
@@ -220,17 +235,15 @@ def tags_from_aws(tags: list[typing.Any] | None) -> dict[str, str]:
     }
 
 
-def tags_to_aws(tags: dict[str, typing.Any] | None) -> list[dict[str, str]]:
+def tags_to_aws(tags: dict[str, str] | None) -> list[dict[str, str]]:
     """Return a dictionary as AWS's list of tags."""
-    listed: list[dict[str, str]] = ansible_dict_to_boto3_tag_list(
-        {key: str(value) for key, value in (tags or {}).items()}
-    )
+    listed: list[dict[str, str]] = ansible_dict_to_boto3_tag_list(tags or {})
     return listed
 
 
 def merge_tags(
-    current: dict[str, str], wanted: dict[str, typing.Any] | None, purge: bool
-) -> tuple[dict[str, str], dict[str, typing.Any], list[str]]:
+    current: dict[str, str], wanted: dict[str, str] | None, purge: bool
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """Compare tags.
 
     Args:
@@ -243,7 +256,7 @@ def merge_tags(
     """
     if wanted is None:
         return dict(current), {}, []
-    to_set, to_unset = compare_aws_tags(current, {key: str(value) for key, value in wanted.items()}, purge)
+    to_set, to_unset = compare_aws_tags(current, wanted, purge)
     merged = {key: value for key, value in current.items() if key not in to_unset}
     merged.update(to_set)
     return merged, to_set, to_unset

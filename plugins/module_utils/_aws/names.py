@@ -9,6 +9,8 @@ import ipaddress
 import re
 import typing
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+
 # S3 User Guide, "General purpose bucket naming rules".
 _RESERVED = (("xn--", "sthree-", "amzn-s3-demo-"), ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
 
@@ -50,7 +52,7 @@ def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:
     wanted = f"but must be an ARN such as {_EXAMPLES.get((service, resource), f'arn:aws:{service}:…:{resource}…')}"
     parts = value.split(":", 5) if isinstance(value, str) else []
     if len(parts) < 6 or parts[0] != "arn" or not parts[1].startswith("aws"):
-        return f"is {value!r}, {wanted}"
+        return f"is {shown(value)}, {wanted}"
     kind = re.split(r"[:/]", parts[5], maxsplit=1)[0]
     # Policies that AWS itself manages have "aws" in place of an account.
     has_account = re.fullmatch(r"[0-9]{12}", parts[4]) or (service == "iam" and parts[4] == "aws")

@@ -131,7 +131,7 @@ class Wanted:
     settings: dict[str, typing.Any] = field(default_factory=dict)
     secret_arn: str | None = None
     secret_key: str = "password"
-    tags: dict[str, typing.Any] | None = None
+    tags: dict[str, str] | None = None
     purge_tags: bool = True
     apply_immediately: bool = False
     allow_major_version_upgrade: bool = False
@@ -429,7 +429,7 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
     if missing:
         raise Problem(f"The RDS instance {wanted.name} does not exist yet. To create it, set {', '.join(missing)}.")
     after = {**dict.fromkeys(SETTINGS), **wanted.settings}
-    after["tags"] = {key: str(value) for key, value in (wanted.tags or {}).items()}
+    after["tags"] = dict(wanted.tags or {})
     if check_mode:
         return Outcome(True, {}, _given(after), {"instance": _predict(clients, wanted)}, [])
     user, password = _credentials(clients, wanted)

@@ -48,7 +48,7 @@ class Wanted:
     purge_managed_policies: bool = False
     inline_policies: dict[str, dict[str, typing.Any]] | None = None
     purge_inline_policies: bool = False
-    tags: dict[str, typing.Any] | None = None
+    tags: dict[str, str] | None = None
     purge_tags: bool = True
 
 

@@ -50,7 +50,7 @@ class Wanted:
     name: str
     description: str | None = None
     kms_key_id: str | None = None
-    tags: dict[str, typing.Any] | None = None
+    tags: dict[str, str] | None = None
     purge_tags: bool = True
     recipe: Recipe | None = None
     value: str | None = None
@@ -218,7 +218,7 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Ou
         "description": wanted.description or "",
         "kms_key_id": wanted.kms_key_id or "",
         "version_id": NEW_VERSION,
-        "tags": {key: str(item) for key, item in (wanted.tags or {}).items()},
+        "tags": dict(wanted.tags or {}),
     }
     if check_mode:
         who = who_am_i(sts)

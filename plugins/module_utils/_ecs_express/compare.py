@@ -140,14 +140,13 @@ def overlay(current: Canonical, wanted: Canonical) -> Canonical:
 
 
 def compare_tags(
-    wanted: dict[str, Any] | None, current: dict[str, str], purge: bool
+    wanted: dict[str, str] | None, current: dict[str, str], purge: bool
 ) -> tuple[dict[str, str], list[str]]:
     """(to set, to remove). None leaves tags alone, {} with ``purge`` removes all of the user's."""
     if wanted is None:
         return {}, []
-    given = shapes.given_tags(wanted)
-    to_set = {k: v for k, v in given.items() if current.get(k) != v}
-    to_remove = sorted(k for k in current if k not in given) if purge else []
+    to_set = {k: v for k, v in wanted.items() if current.get(k) != v}
+    to_remove = sorted(k for k in current if k not in wanted) if purge else []
     return to_set, to_remove
 
 

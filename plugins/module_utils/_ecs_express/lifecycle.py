@@ -57,7 +57,7 @@ class Request:
     cluster: str = "default"
     wanted: Canonical = field(default_factory=dict)
     infrastructure_role_arn: str | None = None
-    tags: dict[str, Any] | None = None
+    tags: dict[str, str] | None = None
     purge_tags: bool = True
     wait: bool = True
     wait_timeout: float = 1800

@@ -14,6 +14,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import container_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import path_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import ECS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+
 from .common import EcsExpressError
 
 Canonical = dict[str, Any]
@@ -80,25 +89,19 @@ def check_service_name(name: str) -> None:
         )
 
 
-def check_tags(tags: Mapping[str, Any] | None) -> None:
-    """Raises EcsExpressError for tags that are AWS's own."""
-    for key in tags or {}:
-        if _OWN_TAG.match(str(key)):
-            raise EcsExpressError(
-                message=f"tags has {key!r}, which is AWS's own: AmazonECSManaged and keys that begin with aws: are set "
-                "by AWS alone, so leave it out"
-            )
+def given_tags(tags: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """The user's tags as text, None for none; raises EcsExpressError for what ECS refuses and for its own."""
+    if tags is None:
+        return None
+    _raise(tag_problems("tags", tags, ECS))
+    return dict(texts(tags))
 
 
-def text(value: Any, where: str) -> str:
-    """What the container gets for a value of a YAML dict: numbers and booleans become what YAML shows."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping | list | tuple):
-        raise EcsExpressError(message=f"{where} must be a string, not {type(value).__name__}: quote it or use to_json")
-    return str(value)
+def _raise(problems: list[str]) -> None:
+    problems = [problem for problem in problems if problem]
+    if problems:
+        # The full stop comes with AWS's answer, where there is one.
+        raise EcsExpressError(message=" ".join(problems).removesuffix("."))
 
 
 def wanted(params: Mapping[str, Any]) -> Canonical:
@@ -120,6 +123,8 @@ def wanted(params: Mapping[str, Any]) -> Canonical:
     if params.get("primary_container") is not None:
         result["primary_container"] = _wanted_container(params["primary_container"])
     _check_sizes(result)
+    if "health_check_path" in result:
+        _raise([path_problem("health_check_path", result["health_check_path"])])
     return result
 
 
@@ -129,18 +134,15 @@ def _wanted_container(given: Mapping[str, Any]) -> Canonical:
         del container["image"]
     for key in ("environment", "secrets"):
         if key in container:
-            container[key] = {
-                str(name): text(value, f"primary_container.{key}.{name}")
-                for name, value in (given.get(key) or {}).items()
-            }
+            # With what without_none has dropped: null in it is a mistake.
+            _raise(dictionary_problems(f"primary_container.{key}", given[key]))
+            container[key] = texts(given[key])
     if "command" in container:
-        container["command"] = [str(item) for item in container["command"]]
-    both = sorted(set(container.get("environment") or {}) & set(container.get("secrets") or {}))
-    if both:
-        raise EcsExpressError(
-            message=f"{', '.join(both)} is given in primary_container.environment and in primary_container.secrets; "
-            "ECS takes a name once"
-        )
+        _raise(member_problems("primary_container.command", given["command"]))
+        container["command"] = texts(given["command"])
+    environment, secrets = "primary_container.environment", "primary_container.secrets"
+    _raise(given_twice(environment, container.get("environment"), secrets, container.get("secrets")))
+    _raise(container_problems("primary_container", container))
     return container
 
 
@@ -264,13 +266,6 @@ def tags(boto: Mapping[str, Any]) -> dict[str, str]:
     return {k: v for k, v in found.items() if not _OWN_TAG.match(k)}
 
 
-def given_tags(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """The user's tags as amazon.aws writes them, and so the other modules: all that is tagged alike has the same."""
-    for key, value in (values or {}).items():
-        text(value, f"tags.{key}")
-    return {str(key): str(value) for key, value in (values or {}).items()}
-
-
 def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
     """A service as DescribeExpressGatewayService answers it, for the user: flat, snake case, environment masked."""
     status = boto.get("status") or {}
@@ -316,7 +311,7 @@ def predicted_service(*, name: str, cluster: str, config: Canonical, role: str |
         "infrastructure_role_arn": role,
         "endpoint": "",
         "url": "",
-        "tags": given_tags(wanted_tags),
+        "tags": dict(wanted_tags or {}),
         "active_configurations": [],
         **masked(config),
     }

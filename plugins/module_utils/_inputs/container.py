@@ -1,33 +1,139 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server's container: its environment and its secrets. Pure Python, private to the collection."""
+"""A container of ECS: its environment, its secrets, the size of its task definition.
+
+The module C(ecs_express_service) and the roles' checks both decide by these functions. Pure Python, private to the
+collection.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import typing
 from collections.abc import Mapping
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+
+# "Task definition size: 64 kibibytes", which cannot be raised.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+TASK_DEFINITION_BYTES = 64 * 1024
+
+# Set by the ECS agent in each container.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+SET_BY_ECS = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_EXECUTION_ENV",
+    "ECS_AGENT_URI",
+    "ECS_CONTAINER_METADATA_URI",
+    "ECS_CONTAINER_METADATA_URI_V4",
+)
 
 
 def environment(name: str, value: typing.Any) -> Problems:
-    """Check environment variables."""
+    """Check environment variables: their names, and that each value stands for a text."""
+    return dictionary_problems(name, value) + variable_name_problems(name, value)
+
+
+def variable_name_problems(name: str, value: typing.Any) -> Problems:
+    """Check the names of environment variables."""
     if not isinstance(value, Mapping):
-        return [f"{name} is {value!r}, but must be a dictionary from names to values."]
-    bad = [str(key) for key in value if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key))]
-    return [f"{name} has the name {key!r}; use letters, digits and underscores." for key in bad]
+        return []
+    names = [key for key in value if isinstance(key, str)]
+    bad = [key for key in names if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key)]
+    problems = [f"{name} has the name {key!r}; use letters, digits and underscores." for key in bad]
+    problems += [f"{name} has {key}, which ECS sets itself: leave it out." for key in names if key in SET_BY_ECS]
+    return problems
 
 
 def secrets(name: str, value: typing.Any) -> Problems:
-    """Check environment variables that come from secrets."""
+    """Check environment variables that come from secrets, each by the ARN of a secret or of a parameter."""
     problems = environment(name, value)
     if not isinstance(value, Mapping):
         return problems
     for key, source in value.items():
-        service = "ssm" if isinstance(source, str) and ":ssm:" in source else "secretsmanager"
-        kind = "parameter" if service == "ssm" else "secret"
-        problems += arn(service, kind)(f"{name}[{key!r}]", source)
+        where = f"{name}[{key!r}]"
+        if member_problem(where, source):
+            continue
+        problems += secret_source(where, source)
     return problems
+
+
+def secret_source(where: str, source: typing.Any) -> Problems:
+    """Check what ECS reads a secret from: the ARN of a secret, of a key in it, or of a parameter."""
+    if isinstance(source, str) and ":ssm:" in source:
+        return arn("ssm", "parameter")(where, source)
+    problems = arn("secretsmanager", "secret")(where, source)
+    if not problems and str(source).count(":") not in (6, 9):
+        # ":json-key:version-stage:version-id", of which a part may be empty, the colons not.
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+        return [f"{where} is {source!r}; a key of a secret is written with all three colons, <arn>:<key>::."]
+    return problems
+
+
+def given_twice(environment_name: str, first: typing.Any, secrets_name: str, second: typing.Any) -> Problems:
+    """Return a sentence for each name that is in the environment and in the secrets; ECS takes a name once."""
+    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+        return []
+    both = sorted(str(key) for key in first if key in second)
+    return [f"{key} is in {environment_name} and in {secrets_name}: keep one of them." for key in both]
+
+
+def bytes_of(value: typing.Any) -> int:
+    """Return how much of a task definition a value takes: the bytes of its JSON.
+
+    A dictionary is the list of ``{"name": …, "value": …}`` that ECS has in its place.
+    """
+    if isinstance(value, Mapping):
+        value = [{"name": str(key), "valueFrom": str(one)} for key, one in value.items()]
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode())
+
+
+def size_problem(parts: Mapping[str, typing.Any], others: int = 0) -> str:
+    """Return a sentence if a task definition is larger than ECS takes, or nothing.
+
+    Args:
+        parts: what the user gave, from the name of the variable or option to the value.
+        others: bytes of everything else that is in it.
+    """
+    sizes = {name: bytes_of(value) for name, value in parts.items() if value}
+    whole = sum(sizes.values()) + others
+    if whole <= TASK_DEFINITION_BYTES:
+        return ""
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
+    named = ", ".join(f"{size} of them from {name}" for name, size in largest)
+    return (
+        f"The task definition would have {whole} bytes, {named}; ECS takes {TASK_DEFINITION_BYTES}: put what is large"
+        " into the image, or into a secret."
+    )
+
+
+def container_problems(name: str, container: Mapping[str, typing.Any]) -> Problems:
+    """Check what ECS refuses of a container as a whole: its port, the size of its task definition.
+
+    Args:
+        name: of the option.
+        container: environment, secrets and command as texts, and what else there is.
+    """
+    problems: Problems = []
+    if container.get("container_port") is not None:
+        problems += number(1, 65535)(f"{name}.container_port", container["container_port"])
+    parts = {f"{name}.{part}": container.get(part) for part in ("environment", "secrets", "command")}
+    return problems + [problem for problem in [size_problem(parts)] if problem]
+
+
+def path_problem(name: str, value: typing.Any) -> str:
+    """Return a sentence if a health check's path is none, or nothing.
+
+    botocore's models: ecs healthCheckPath ("must start with a forward slash"), elbv2 Path (1 to 1024 characters).
+    """
+    if isinstance(value, str) and re.fullmatch(r"/[!-~]{0,1023}", value):
+        return ""
+    return f"{name} is {shown(value)}, but must be a path that begins with a slash, such as /health."

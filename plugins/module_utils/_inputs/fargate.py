@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
 
 # AWS Fargate: CPU units to memory in MiB (Amazon ECS Developer Guide, "Task CPU and memory").
@@ -27,31 +28,39 @@ FARGATE: dict[int, list[int]] = {
 LEAST_MEMORY = 2048
 
 
+def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typing.Any) -> str:
+    """Return a sentence if Fargate does not sell a pair of CPU and memory, or nothing.
+
+    Args:
+        cpu_name: the variable or option for the CPU units.
+        cpu: what it is.
+        memory_name: the variable or option for the memory in MiB.
+        memory: what it is.
+    """
+    units, size = whole_number(cpu), whole_number(memory)
+    if units not in FARGATE:
+        sold = ", ".join(str(one) for one in FARGATE)
+        return f"{cpu_name} is {shown(cpu)}, but must be in CPU units, of which 1024 are one vCPU: one of {sold}."
+    if size in FARGATE[units]:
+        return ""
+    sizes = FARGATE[units]
+    if len(sizes) > 5:
+        sold = f"{sizes[0]} to {sizes[-1]} in steps of {sizes[1] - sizes[0]}"
+    else:
+        sold = ", ".join(str(one) for one in sizes)
+    return f"{memory_name} is {shown(memory)}, but with {cpu_name} {units} AWS Fargate sells, in MiB, {sold}."
+
+
 def size_problems(inputs: Mapping[str, typing.Any]) -> Problems:
-    """Check that Fargate sells the pair of CPU and memory."""
+    """Check the size of the server's task: a pair that Fargate sells, and enough for MLflow."""
     if empty(inputs.get("mlflow_cpu")) and empty(inputs.get("mlflow_memory")):
         return []
-    cpu, memory = whole_number(inputs.get("mlflow_cpu", 1024)), whole_number(inputs.get("mlflow_memory", 4096))
-    if cpu not in FARGATE:
-        sold = ", ".join(str(units) for units in FARGATE)
+    cpu, memory = inputs.get("mlflow_cpu", 1024), inputs.get("mlflow_memory", 4096)
+    size = whole_number(memory)
+    if whole_number(cpu) in FARGATE and size is not None and size < LEAST_MEMORY:
         return [
-            f"mlflow_cpu is {inputs.get('mlflow_cpu')!r}, but must be in CPU units, of which 1024 are one vCPU: one of"
-            f" {sold}."
+            f"mlflow_memory is {shown(memory)} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS ends a server that"
+            " outgrows what it was given."
         ]
-    if memory is not None and memory < LEAST_MEMORY:
-        return [
-            f"mlflow_memory is {inputs.get('mlflow_memory')!r} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS"
-            " ends a server that outgrows what it was given."
-        ]
-    if memory not in FARGATE[cpu]:
-        sizes = FARGATE[cpu]
-        if len(sizes) > 5:
-            step = sizes[1] - sizes[0]
-            sold = f"{sizes[0]} to {sizes[-1]} in steps of {step}"
-        else:
-            sold = ", ".join(str(size) for size in sizes)
-        return [
-            f"mlflow_memory is {inputs.get('mlflow_memory')!r}, but with mlflow_cpu {cpu} AWS Fargate sells, in MiB,"
-            f" {sold}."
-        ]
-    return []
+    problem = pair_problem("mlflow_cpu", cpu, "mlflow_memory", memory)
+    return [problem] if problem else []

@@ -10,6 +10,7 @@ import typing
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 
 OLDEST_VERSION = (3, 10, 0)
 
@@ -58,8 +59,9 @@ def version(name: str, value: typing.Any) -> Problems:
 
 def image(name: str, value: typing.Any) -> Problems:
     """Check a container image: it must name a tag or digest that stays the same."""
-    if not isinstance(value, str) or re.search(r"\s", value):
-        return [f"{name} is {value!r}, but must be an image such as ghcr.io/mlflow/mlflow:v3.17.2-full."]
+    # botocore's model of ecs, ContainerDefinition.image: up to 255 of these; @ stands before a digest.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9@._:/#-]{1,255}", value):
+        return [f"{name} is {shown(value)}, but must be an image such as ghcr.io/mlflow/mlflow:v3.17.2-full."]
     tag = value.rsplit("/", 1)[-1].partition(":")[2]
     if "@sha256:" not in value and tag in ("", "latest"):
         return [f"{name} is {value!r}, which names no version; add a tag such as :v3.17.2-full, or a digest."]

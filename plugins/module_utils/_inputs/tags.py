@@ -1,26 +1,139 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags. Pure Python, private to the collection."""
+"""Tags: what AWS's services take, decided before the first of them is asked. Pure Python, private to the collection.
+
+botocore's models: ecs Tag, TagKey, TagValue; iam tagKeyType, tagValueType; logs TagKey, TagValue; rds Tag; ec2 Tag;
+elbv2 TagKey. They give the same characters, the letters, separators and numbers of Unicode and ``_.:/=+-@``, the same
+lengths but for one, and 50 tags.
+"""
 
 from __future__ import annotations
 
 import typing
+import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+
+_SIGNS = "_.:/=+-@"
 
 
-def tags(name: str, value: typing.Any) -> Problems:
-    """Check tags; two more are added to them, and 50 are allowed."""
+@dataclass(frozen=True)
+class TagLimits:
+    """What a service takes, or what all services do.
+
+    Attributes:
+        most: how many tags a resource may have, without those that are added to the user's.
+        longest_key: characters of a key.
+        longest_value: characters of a value.
+        prefixes: with which neither a key nor a value may begin, whatever the case of their letters.
+        ignores_case: whether keys are the same if they differ in the case of letters alone.
+        own: keys that are set by others, from the key to who sets it.
+    """
+
+    most: int = 50
+    longest_key: int = 128
+    longest_value: int = 256
+    prefixes: tuple[str, ...] = ("aws:",)
+    ignores_case: bool = False
+    own: tuple[tuple[str, str], ...] = ()
+
+
+ANY_SERVICE = TagLimits()
+# "Tag keys … are not case-sensitive": https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+IAM = TagLimits(ignores_case=True)
+# botocore's model of rds, Tag: "can't be prefixed with aws: or rds:", keys and values.
+RDS = TagLimits(prefixes=("aws:", "rds:"))
+# ECS gives this tag to what it makes for an Express service.
+ECS = TagLimits(own=(("AmazonECSManaged", "Amazon ECS"),))
+# What all of them take. ManagedBy and MlflowName are on each resource, one more on the IAM roles (MlflowRegion) and on
+# the security groups (Name). botocore's model of ec2, Tag: keys have "a maximum of 127 Unicode characters".
+DEPLOYMENT = TagLimits(
+    most=47,
+    longest_key=127,
+    prefixes=("aws:", "rds:"),
+    ignores_case=True,
+    own=(
+        ("AmazonECSManaged", "Amazon ECS"),
+        ("ManagedBy", "this collection"),
+        ("MlflowName", "this collection"),
+        ("MlflowRegion", "this collection"),
+    ),
+)
+
+
+def tag_problems(name: str, value: typing.Any, limits: TagLimits = ANY_SERVICE) -> Problems:
+    """Return a sentence for each thing that is wrong with tags.
+
+    Args:
+        name: the variable or option.
+        value: what the user gave.
+        limits: of the service.
+    """
+    problems = dictionary_problems(name, value)
     if not isinstance(value, Mapping):
-        return [f"{name} is {value!r}, but must be a dictionary."]
+        return problems
+    if len(value) > limits.most:
+        added = f", as others are added and AWS takes {ANY_SERVICE.most}" if limits.most < ANY_SERVICE.most else ""
+        problems.append(f"{name} has {len(value)} tags; {limits.most} are allowed{added}.")
+    given = texts(value)
+    for key, one in given.items():
+        problems += _key_problems(name, key, limits) + _value_problems(f"{name}[{_brief(key)}]", one, limits)
+    return problems + (_same_but_for_case(name, list(given)) if limits.ignores_case else [])
+
+
+def check_tags(limits: TagLimits) -> Check:
+    """Return the check of tags by limits."""
+    return lambda name, value: tag_problems(name, value, limits)
+
+
+def _brief(key: str) -> str:
+    return repr(key if len(key) <= 40 else f"{key[:37]}...")
+
+
+def _key_problems(name: str, key: str, limits: TagLimits) -> Problems:
+    shown = _brief(key)
+    for own, who in limits.own:
+        if key.lower() == own.lower():
+            return [f"{name} has the key {shown}, which is set by {who} itself: leave it out."]
+    if not key.strip():
+        return [f"{name} has an empty key."]
+    if len(key) > limits.longest_key:
+        return [f"{name} has the key {shown} with {len(key)} characters; {limits.longest_key} are allowed."]
+    return [f"{name} has the key {shown}{problem}" for problem in _text_problems(key, limits)]
+
+
+def _value_problems(where: str, value: str, limits: TagLimits) -> Problems:
+    if len(value) > limits.longest_value:
+        return [f"{where} has {len(value)} characters; {limits.longest_value} are allowed."]
+    return [f"{where} is {_brief(value)}{problem}" for problem in _text_problems(value, limits)]
+
+
+def _text_problems(value: str, limits: TagLimits) -> Problems:
+    """What a key and a value are both refused for; each the end of a sentence."""
+    for prefix in limits.prefixes:
+        if value.lower().startswith(prefix):
+            return [f"; what begins with {prefix} is AWS's own."]
+    # "Do not use leading or trailing spaces": https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Tag.html
+    if value != value.strip():
+        return [", which begins or ends with a space."]
+    wrong = sorted({sign for sign in value if sign not in _SIGNS and unicodedata.category(sign)[0] not in "LNZ"})
+    if wrong:
+        return [f" with {' '.join(map(repr, wrong))}; letters, digits, spaces and {' '.join(_SIGNS)} are allowed."]
+    return []
+
+
+def _same_but_for_case(name: str, keys: list[str]) -> Problems:
+    first: dict[str, str] = {}
     problems = []
-    if len(value) > 48:
-        problems.append(f"{name} has {len(value)} tags; 48 are allowed, as two are added.")
-    for key, one in value.items():
-        if str(key).lower().startswith("aws:"):
-            problems.append(f"{name} has the key {key!r}; keys that begin with aws: are AWS's own.")
-        if len(str(key)) > 128 or len(str(one)) > 256:
-            problems.append(f"{name} has a key over 128 or a value over 256 characters at {str(key)[:40]!r}.")
+    for key in keys:
+        other = first.setdefault(key.lower(), key)
+        if other != key:
+            both = f"{_brief(other)} and {_brief(key)}"
+            problems.append(f"{name} has the keys {both}, which IAM takes for the same: keep one of them.")
     return problems

@@ -9,10 +9,12 @@ collection.
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import re
 import typing
 from collections.abc import Callable
+from collections.abc import Mapping
 
 Problems = list[str]
 Check = Callable[[str, typing.Any], Problems]
@@ -24,6 +26,84 @@ _TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0")
 def empty(value: typing.Any) -> bool:
     """Whether a variable was left out: not set, or set to nothing."""
     return value is None or (isinstance(value, (str, list, tuple, dict)) and len(value) == 0)
+
+
+def shown(value: typing.Any) -> str:
+    """Return a value as a sentence shows it. What may hold many things may hold a secret, and is not shown."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, str):
+        given = str(value)
+        return repr(given if len(given) <= 60 else f"{given[:57]}...")
+    return repr(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def as_text(value: typing.Any) -> str | None:
+    """Return the text that a member of a list or dictionary becomes, or None if it stands for none.
+
+    Numbers, switches and dates become what YAML shows of them: ``true`` and not Python's ``True``.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return None
+
+
+def member_problem(where: str, value: typing.Any, right: str = "a text") -> str:
+    """Return a sentence if a member stands for no text, or nothing.
+
+    Args:
+        where: the variable and the member, such as ``mlflow_tags['Owner']``.
+        value: the member.
+        right: what it must be.
+    """
+    if as_text(value) is not None:
+        return ""
+    if value is None:
+        return f"{where} is null, but must be {right}: leave it out."
+    return f"{where} is {shown(value)}, but must be {right}."
+
+
+def member_problems(name: str, value: list[typing.Any]) -> Problems:
+    """Return a sentence for each member of a list that stands for no text."""
+    found = [member_problem(f"{name}[{index}]", one) for index, one in enumerate(value)]
+    return [problem for problem in found if problem]
+
+
+def key_problem(name: str, key: typing.Any) -> str:
+    """Return a sentence if a dictionary's key is none that a user can have meant, or nothing.
+
+    YAML takes ``on``, ``yes`` and ``null`` without quotes for something else than text.
+    """
+    if isinstance(key, (str, int)) and not isinstance(key, bool):
+        return ""
+    return f"{name} has the key {shown(key)}, which YAML does not take for a text: put it in quotes."
+
+
+def dictionary_problems(name: str, value: typing.Any) -> Problems:
+    """Check that a value is a dictionary from texts to what stands for a text."""
+    if not isinstance(value, Mapping):
+        return [f"{name} is {shown(value)}, but must be a dictionary."]
+    found = [key_problem(name, key) for key in value]
+    right = "a text, a number or a switch"
+    found += [member_problem(f"{name}[{str(key)!r}]", one, right) for key, one in value.items()]
+    keys = [str(key) for key in value]
+    found += [f"{name} has the key {key!r} twice." for key in sorted(set(keys)) if keys.count(key) > 1]
+    return [problem for problem in found if problem]
+
+
+def texts(value: typing.Any) -> typing.Any:
+    """Return a list or dictionary with its members as text; what stands for none is left out."""
+    if isinstance(value, Mapping):
+        return {str(key): found for key, one in value.items() if (found := as_text(one)) is not None}
+    return [found for one in value if (found := as_text(one)) is not None]
 
 
 def whole_number(value: typing.Any) -> int | None:
@@ -41,7 +121,7 @@ def boolean(name: str, value: typing.Any) -> Problems:
     """Check a switch."""
     if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _TRUE_OR_FALSE) or value in (0, 1):
         return []
-    return [f"{name} is {value!r}, but must be true or false."]
+    return [f"{name} is {shown(value)}, but must be true or false."]
 
 
 def number(lowest: int, highest: int | None = None) -> Check:
@@ -51,7 +131,7 @@ def number(lowest: int, highest: int | None = None) -> Check:
         found = whole_number(value)
         bounds = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
         if found is None or found < lowest or (highest is not None and found > highest):
-            return [f"{name} is {value!r}, but must be a whole number {bounds}."]
+            return [f"{name} is {shown(value)}, but must be a whole number {bounds}."]
         return []
 
     return check
@@ -63,7 +143,7 @@ def choice(*allowed: int | str) -> Check:
     def check(name: str, value: typing.Any) -> Problems:
         if str(value) in [str(one) for one in allowed]:
             return []
-        return [f"{name} is {value!r}, but must be one of {', '.join(str(one) for one in allowed)}."]
+        return [f"{name} is {shown(value)}, but must be one of {', '.join(str(one) for one in allowed)}."]
 
     return check
 
@@ -74,7 +154,7 @@ def text(pattern: str, right: str) -> Check:
     def check(name: str, value: typing.Any) -> Problems:
         if isinstance(value, str) and re.fullmatch(pattern, value):
             return []
-        return [f"{name} is {value!r}, but must be {right}."]
+        return [f"{name} is {shown(value)}, but must be {right}."]
 
     return check
 
@@ -84,7 +164,7 @@ def listed(check_one: Check) -> Check:
 
     def check(name: str, value: typing.Any) -> Problems:
         if not isinstance(value, (list, tuple)):
-            return [f"{name} is {value!r}, but must be a list."]
+            return [f"{name} is {shown(value)}, but must be a list."]
         return [problem for index, one in enumerate(value) for problem in check_one(f"{name}[{index}]", one)]
 
     return check
@@ -92,7 +172,7 @@ def listed(check_one: Check) -> Check:
 
 def some_text(name: str, value: typing.Any) -> Problems:
     """Check for a text that is not empty."""
-    return [] if isinstance(value, str) and value.strip() else [f"{name} is {value!r}, but must be a text."]
+    return [] if isinstance(value, str) and value.strip() else [f"{name} is {shown(value)}, but must be a text."]
 
 
 def network(name: str, value: typing.Any) -> Problems:
@@ -110,13 +190,13 @@ def network(name: str, value: typing.Any) -> Problems:
             pass
         else:
             return [f"{name} is {value!r}, an address within a network; the network is {meant}."]
-    return [f"{name} is {value!r}, but must be a network such as 10.0.0.0/16, or 203.0.113.7/32 for one address."]
+    return [f"{name} is {shown(value)}, but must be a network such as 10.0.0.0/16, or 203.0.113.7/32 for one address."]
 
 
 def url(name: str, value: typing.Any) -> Problems:
     """Check an https address; a login in it would be seen by everybody who may look at the task."""
-    if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/?#]+[^\s]*", value):
-        return [f"{name} is {value!r}, but must be an address that begins with https://."]
-    if "@" in value.split("/")[2]:
+    if isinstance(value, str) and re.match(r"[a-z]*:?//[^/?#]*@", value):
         return [f"{name} holds a login, which ECS would show to everybody: put the address into a secret instead."]
+    if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/?#]+[^\s]*", value):
+        return [f"{name} is {shown(value)}, but must be an address that begins with https://."]
     return []

@@ -10,18 +10,27 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterable
 from collections.abc import Mapping
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOUNS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import Place
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import place_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import secrets
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import size_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import database_name
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import username
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import size_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import image
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import arguments
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import extra_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import DEPLOYMENT
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import check_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import boolean
@@ -44,7 +53,7 @@ LOG_RETENTION = (
 CHECKS: dict[str, Check] = {
     "mlflow_version": version,
     "mlflow_image": image,
-    "mlflow_tags": tags,
+    "mlflow_tags": check_tags(DEPLOYMENT),
     "mlflow_take_over": listed(
         text(rf"({'|'.join(sorted(NOUNS))})/.+", "a type of resource and a name, such as iam_role/mlflow-task-role")
     ),
@@ -59,15 +68,8 @@ CHECKS: dict[str, Check] = {
         r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name, without a scheme and without a port"
     ),
     "mlflow_db_secret_arn": arn("secretsmanager", "secret"),
-    "mlflow_db_name": text(
-        r"[A-Za-z_][A-Za-z0-9_]{0,62}",
-        "up to 63 letters, digits and underscores that begin with a letter or underscore",
-    ),
-    # Names that RDS for PostgreSQL keeps for itself.
-    "mlflow_db_username": text(
-        r"(?!(?:admin|rdsadmin|rdsrepladmin)$)[A-Za-z][A-Za-z0-9_]{0,62}",
-        "up to 63 letters, digits and underscores that begin with a letter, and not admin or rdsadmin",
-    ),
+    "mlflow_db_name": database_name,
+    "mlflow_db_username": username,
     "mlflow_db_port": number(1, 65535),
     "mlflow_db_sslmode": choice("require", "verify-ca", "verify-full", "prefer"),
     "mlflow_db_ca_path": some_text,
@@ -117,7 +119,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_pool_size": number(1),
     "mlflow_db_pool_max_overflow": number(0),
     "mlflow_db_pool_recycle_seconds": number(-1),
-    "mlflow_extra_args": listed(some_text),
+    "mlflow_extra_args": arguments,
     "mlflow_extra_env": environment,
     "mlflow_extra_secrets": secrets,
     "mlflow_log_retention_days": choice(*LOG_RETENTION),
@@ -145,6 +147,16 @@ CHECKS: dict[str, Check] = {
 }
 
 _OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oidc_client_secret_arn")
+
+# What of a user's variables is in the server's task definition.
+_IN_TASK_DEFINITION = (
+    *("mlflow_extra_env", "mlflow_extra_secrets", "mlflow_extra_args", "mlflow_allowed_hosts"),
+    "mlflow_cors_allowed_origins",
+)
+# How many bytes of it the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
+# and what the roles allow a file of certificates to have.
+OF_THE_ROLES = 16 * 1024
+_CERTIFICATES = {"mlflow_db_ca_path": 24 * 1024, "mlflow_oidc_ca_path": 16 * 1024}
 
 # Without them the defaults do not apply: an empty value is a mistake.
 _NEVER_EMPTY = ("mlflow_version",)
@@ -201,6 +213,7 @@ def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     subnets = inputs.get("mlflow_subnet_ids")
     if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
         problems.append("mlflow_subnet_ids has one subnet; name two or more, in different availability zones.")
+    problems += reserved_problems(inputs, "mlflow_db_host", "mlflow_db_name", "mlflow_db_username")
     cidrs = inputs.get("mlflow_ingress_cidrs")
     if isinstance(cidrs, (list, tuple)) and len(set(map(str, cidrs))) > MOST_INGRESS_CIDRS:
         problems.append(
@@ -215,20 +228,24 @@ def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
             if not is_set(name)
         ][:1]
     env, hidden = inputs.get("mlflow_extra_env"), inputs.get("mlflow_extra_secrets")
-    if isinstance(env, Mapping) and isinstance(hidden, Mapping):
-        both: Iterable[str] = sorted(str(key) for key in env if key in hidden)
-        problems += [f"{key} is in mlflow_extra_env and in mlflow_extra_secrets: keep one of them." for key in both]
-    return problems
+    problems += given_twice("mlflow_extra_env", env, "mlflow_extra_secrets", hidden)
+    parts = {name: inputs.get(name) for name in _IN_TASK_DEFINITION}
+    others = OF_THE_ROLES + sum(size for name, size in _CERTIFICATES.items() if is_set(name))
+    problem = size_problem({name: value for name, value in parts.items() if not isinstance(value, str)}, others)
+    return problems + ([problem] if problem else [])
 
 
-def input_problems(inputs: Mapping[str, typing.Any], account_id: str = "", region: str = "") -> Problems:
+def input_problems(
+    inputs: Mapping[str, typing.Any], account_id: str = "", region: str = "", partition: str = ""
+) -> Problems:
     """Return a sentence for each mistake in a user's variables; an empty list means that there is none.
 
     Args:
         inputs: from the names of variables to their values. Unknown ones are not looked at, empty ones count as left
             out.
-        account_id: the AWS account, for the length of the bucket's name.
+        account_id: the AWS account, for the length of the bucket's name and what ARNs name.
         region: the region, likewise. Without it that length is not checked.
+        partition: the partition, for what ARNs name.
     """
     problems: Problems = []
     if "mlflow_name" in inputs:
@@ -236,4 +253,5 @@ def input_problems(inputs: Mapping[str, typing.Any], account_id: str = "", regio
     for name, check in CHECKS.items():
         if name in inputs and (name in _NEVER_EMPTY or not empty(inputs[name])):
             problems += check(name, inputs[name])
-    return problems + size_problems(inputs) + together_problems(inputs)
+    problems += size_problems(inputs) + together_problems(inputs) + extra_problems(inputs)
+    return problems + place_problems(inputs, Place(partition, region, account_id))

@@ -27,6 +27,7 @@ INTERNAL = {
     ("bucket", "context"),
     ("bucket", "owner"),
     ("ecs_express", "context"),
+    ("ecs_express", "needs"),
     ("ecs_express", "owner"),
     ("iam", "owner"),
     ("local_aws", "install"),
@@ -47,8 +48,8 @@ TAKEN = {
     "bool": r"\|\s*bool\b",
     "int": r"\|\s*(int|float)\b",
     "float": r"\|\s*(int|float)\b",
-    "list": r"\|\s*mlops\.mlflow_aws\.as_type\(list\)",
-    "dict": r"\|\s*mlops\.mlflow_aws\.as_type\(dict\)",
+    "list": r"\|\s*mlops\.mlflow_aws\.(as_type|as_texts)\(list\)",
+    "dict": r"\|\s*mlops\.mlflow_aws\.(as_type|as_texts)\(dict\)",
 }
 # For each type: text and what it stands for, and what stands for nothing of the type.
 GIVEN: dict[str, tuple[list[tuple[str, Any]], list[Any]]] = {
@@ -99,7 +100,7 @@ def uses() -> Iterator[tuple[str, str, str, str]]:
         for path in sorted([*folder.glob("tasks/*.yml"), *folder.glob("vars/*.yml"), *folder.glob("defaults/*.yml")]):
             for key, expression in expressions(path):
                 # Without what stands in quotes, but for the names of types.
-                code = re.sub(r"as_type\('(\w+)'\)", r"as_type(\1)", expression)
+                code = re.sub(r"(as_type|as_texts)\('(\w+)'\)", r"\1(\2)", expression)
                 code = re.sub(r"'[^']*'", "''", code)
                 for name in sorted(set(re.findall(r"(?<![.\w])[a-z]\w+", code)) & ALL.keys()):
                     yield f"{role}/{path.parent.name}/{path.name}", key, code.strip(), name

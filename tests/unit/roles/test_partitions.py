@@ -64,7 +64,7 @@ def given(partition: str) -> dict[str, dict[str, Any]]:
             "iam_name": "mlflow",
             "iam_bucket_arn": bucket,
             "iam_bucket_kms_key_arn": f"arn:{partition}:kms:{where['region']}:{ACCOUNT}:key/1",
-            "iam_secret_arns": [secret],
+            "iam_secret_arns": [secret, secret.replace(":secretsmanager:", ":ssm:").replace(":secret:", ":parameter/")],
             "iam_log_group_arn": logs,
         },
         "rds": {"rds_name": "mlflow", "rds_context": where},
@@ -98,6 +98,16 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         (folder / f"{partition}.yml").write_text(yaml.safe_dump(told), encoding="utf-8")
     run(folder, play, hosts=",".join(PARTITIONS))
     return {partition: json.loads((folder / f"{partition}.json").read_text()) for partition in PARTITIONS}
+
+
+def test_the_execution_role_reads_secrets_and_parameters_each_by_its_own_action(
+    rendered: dict[str, dict[str, Any]],
+) -> None:
+    [document] = rendered["aws"]["iam"]["roles"][1]["inline_policies"].values()
+    statements = {one["Action"]: one["Resource"] for one in document["Statement"] if isinstance(one["Action"], str)}
+    assert statements.keys() == {"secretsmanager:GetSecretValue", "ssm:GetParameters"}
+    for action, [resource] in statements.items():
+        assert resource.split(":")[2] == action.split(":")[0]
 
 
 def arns(document: Any) -> list[str]:

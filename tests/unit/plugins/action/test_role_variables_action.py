@@ -96,6 +96,32 @@ def test_text_is_held_against_the_same_rules() -> None:
     check("mlflow", mlflow_subnet_ids="subnet-12345678,subnet-12345679", mlflow_tags="team=vision", mlflow_cpu="2048")
 
 
+def test_members_of_dictionaries_and_lists() -> None:
+    assert "mlflow_tags['Owner'] is null" in problem("mlflow", mlflow_tags={"Owner": None})
+    assert "mlflow_tags['Owner'] is null" in problem("mlflow", mlflow_tags='{"Owner": null}')
+    assert "mlflow_extra_env['A'] is a dictionary" in problem("mlflow", mlflow_extra_env={"A": {"b": 1}})
+    assert "mlflow_extra_args[1] is null" in problem("mlflow", mlflow_extra_args=["--some", None])
+    check("mlflow", mlflow_tags={"CostCentre": 4711, "Shared": True}, mlflow_extra_args=["--some", 1, True])
+
+
+@pytest.mark.parametrize("role", ["auth", "bucket", "ecs_express", "iam", "network", "rds"])
+def test_members_of_the_variables_of_a_role_that_is_used_alone(role: str) -> None:
+    assert problem(role, **{f"{role}_tags": {"Owner": None}}) == (
+        f"{role}_tags['Owner'] is null, but must be a text, a number or a switch: leave it out."
+    )
+
+
+def test_the_variable_that_the_user_has_set_is_named() -> None:
+    """A role's own one has the value too, by its default."""
+    said = problem("ecs_express", mlflow_extra_env={"A": None})
+    assert said == "mlflow_extra_env['A'] is null, but must be a text, a number or a switch: leave it out."
+    said = problem("rds", mlflow_db_multi_az="maybe")
+    assert said == "mlflow_db_multi_az is 'maybe', but must be true or false."
+    # A variable of the deployment's that refers to another one is no such default.
+    said = problem("mlflow", mlflow_db_name=trust_as_template("{{ mlflow_name }}"), mlflow_name="two-words")
+    assert "mlflow_db_name is 'two-words'" in said
+
+
 def test_values_are_templates() -> None:
     check("rds", rds_multi_az=trust_as_template("{{ other }}"), other="no")
     assert "rds_multi_az is 'perhaps'" in problem("rds", rds_multi_az=trust_as_template("{{ other }}"), other="perhaps")

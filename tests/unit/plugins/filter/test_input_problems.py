@@ -140,7 +140,7 @@ GOOD = [
         {"A": SECRET, "B": f"{SECRET}:key::", "C": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/x"},
     ),
     ("mlflow_log_retention_days", 30),
-    ("mlflow_extra_args", ["--gunicorn-opts", "x"]),
+    ("mlflow_extra_args", ["--expose-prometheus", "/tmp/metrics", "--secrets-cache-ttl", 30]),
 ]
 
 
@@ -162,7 +162,7 @@ BAD = [
     ("mlflow_image", 5, "must be an image"),
     ("mlflow_tags", ["a"], "dictionary"),
     ("mlflow_tags", {"aws:x": "y"}, "AWS's own"),
-    ("mlflow_tags", {f"k{n}": "v" for n in range(49)}, "48"),
+    ("mlflow_tags", {f"k{n}": "v" for n in range(48)}, "47"),
     ("mlflow_subnet_ids", "subnet-01234567,subnet-01234568", "list"),
     ("mlflow_subnet_ids", ["subnet-01234567", "vpc-1"], "mlflow_subnet_ids[1]"),
     ("mlflow_subnet_ids", ["subnet-01234567"], "two or more"),

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
@@ -115,7 +114,7 @@ NO_CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None]] = {
         None,
     ),
     "numbers as text": (
-        {"cpu": 1024, "memory": 4096, "primary_container": {"environment": {"N": 1, "F": 1.5, "T": True, "X": None}}},
+        {"cpu": 1024, "memory": 4096, "primary_container": {"environment": {"N": 1, "F": 1.5, "T": True, "X": ""}}},
         {
             "cpu": "1024",
             "memory": "4096",
@@ -304,20 +303,22 @@ def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], An
         (None, {"a": "1"}, True, ({}, [])),
         ({}, {"a": "1"}, True, ({}, ["a"])),
         ({}, {"a": "1"}, False, ({}, [])),
-        ({"a": 1}, {"a": "1"}, True, ({}, [])),
-        ({"a": "2", "b": True}, {"a": "1", "c": "3"}, True, ({"a": "2", "b": "True"}, ["c"])),
+        ({"a": "1"}, {"a": "1"}, True, ({}, [])),
+        ({"a": "2", "b": "true"}, {"a": "1", "c": "3"}, True, ({"a": "2", "b": "true"}, ["c"])),
     ],
 )
 def test_tags(wanted: Any, current: dict[str, str], purge: bool, expected: Any) -> None:
     assert compare.compare_tags(wanted, current, purge) == expected
 
 
-def test_tags_are_those_of_the_other_modules() -> None:
-    values = {"text": "x", "number": 1.5, "yes": True, "nothing": None}
-    assert compare.compare_tags(values, {}, True)[0] == tags_from_aws(tags_to_aws(values))
-    assert tags_to_aws(values) == ansible_dict_to_boto3_tag_list(values)
-    with pytest.raises(EcsExpressError, match=r"tags\.list must be a string"):
-        compare.compare_tags({"list": []}, {}, True)
+def test_tags_become_text_as_those_of_the_other_modules_do() -> None:
+    values = {"text": "x", "number": 1.5, "yes": True, 2026: 7}
+    given = shapes.given_tags(values)
+    assert given == {"text": "x", "number": "1.5", "yes": "true", "2026": "7"} == tags_from_aws(tags_to_aws(given))
+    with pytest.raises(EcsExpressError, match=r"tags\['list'\] is a list, but must be a text"):
+        shapes.given_tags({"list": []})
+    with pytest.raises(EcsExpressError, match=r"tags\['Owner'\] is null, but must be a text"):
+        shapes.given_tags({"Owner": None})
 
 
 def test_tags_of_aws_do_not_count() -> None:
@@ -329,10 +330,10 @@ def test_tags_of_aws_do_not_count() -> None:
 
 @pytest.mark.parametrize("key", ["aws:ecs:serviceName", "AWS:x", "AmazonECSManaged"])
 def test_tags_of_aws_cannot_be_given(key: str) -> None:
-    with pytest.raises(EcsExpressError, match="AWS's own"):
-        shapes.check_tags({"team": "x", key: "y"})
-    shapes.check_tags({"team": "x", "laws:x": "y"})
-    shapes.check_tags(None)
+    with pytest.raises(EcsExpressError, match=r"AWS's own|set by Amazon ECS itself"):
+        shapes.given_tags({"team": "x", key: "y"})
+    shapes.given_tags({"team": "x", "laws:x": "y"})
+    assert shapes.given_tags(None) is None
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 256, "naïve"])
@@ -343,13 +344,15 @@ def test_name_that_ecs_refuses(name: str) -> None:
 
 
 def test_name_in_environment_and_secrets() -> None:
-    with pytest.raises(EcsExpressError, match=r"A is given in primary_container\.environment and in"):
+    with pytest.raises(EcsExpressError, match=r"A is in primary_container\.environment and in"):
         shapes.wanted({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
 def test_environment_takes_no_structures(value: Any) -> None:
-    with pytest.raises(EcsExpressError, match=r"primary_container\.environment\.A must be a string"):
+    with pytest.raises(
+        EcsExpressError, match=r"primary_container\.environment\['A'\] is a (list|dictionary), but must be a text"
+    ):
         shapes.wanted({"primary_container": {"environment": {"A": value}}})
 
 

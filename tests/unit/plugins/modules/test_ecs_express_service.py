@@ -136,10 +136,56 @@ def test_create(run: Run, ecs: FakeEcs) -> None:
 
 def test_environment_variable_that_is_empty_is_created(run: Run, ecs: FakeEcs) -> None:
     params = full_params()
-    params["primary_container"]["environment"] = {"EMPTY": "", "NULL": None, "MODE": "plain"}
+    params["primary_container"]["environment"] = {"EMPTY": "", "MODE": "plain"}
     four_steps(run, ecs, params)
     sent = ecs.sent["CreateExpressGatewayService"]["primaryContainer"]["environment"]
-    assert {item["name"]: item["value"] for item in sent} == {"EMPTY": "", "NULL": "", "MODE": "plain"}
+    assert {item["name"]: item["value"] for item in sent} == {"EMPTY": "", "MODE": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"tags": {"Owner": None}}, "tags['Owner'] is null"),
+        (
+            {"primary_container": {"image": "x", "environment": {"A": None}}},
+            "primary_container.environment['A'] is null",
+        ),
+        ({"primary_container": {"image": "x", "secrets": {"A": None}}}, "primary_container.secrets['A'] is null"),
+        ({"primary_container": {"image": "x", "command": ["run", None]}}, "primary_container.command[1] is null"),
+    ],
+)
+def test_null_is_refused_by_name(run: Run, ecs: FakeEcs, given: dict[str, Any], name: str) -> None:
+    for check in (True, False):
+        assert name in run(full_params(**given), check=check)["msg"]
+    assert ecs.calls["CreateExpressGatewayService"] == 0
+
+
+def test_numbers_and_switches_become_text(run: Run, ecs: FakeEcs) -> None:
+    params = full_params(tags={"CostCentre": 4711, "Shared": True})
+    params["primary_container"] |= {"environment": {"LEVEL": 1, "ON": False}, "command": ["run", 80, True]}
+    four_steps(run, ecs, params)
+    sent = ecs.sent["CreateExpressGatewayService"]
+    assert sent["tags"] == [{"key": "CostCentre", "value": "4711"}, {"key": "Shared", "value": "true"}]
+    assert sent["primaryContainer"]["command"] == ["run", "80", "true"]
+    assert sent["primaryContainer"]["environment"] == [
+        {"name": "LEVEL", "value": "1"},
+        {"name": "ON", "value": "false"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"health_check_path": "health"}, "health_check_path is 'health', but must be a path that begins with a slash"),
+        ({"primary_container": {"image": "x", "container_port": 70000}}, "container_port is 70000, but must be"),
+        ({"primary_container": {"image": "x", "environment": {"A": "x" * 70_000}}}, "ECS takes 65536"),
+        ({"tags": {f"k{number}": "v" for number in range(51)}}, "tags has 51 tags; 50 are allowed"),
+    ],
+)
+def test_what_ecs_refuses_is_said_in_check_mode_too(run: Run, ecs: FakeEcs, given: dict[str, Any], words: str) -> None:
+    for check in (True, False):
+        assert words in run(full_params(**given), check=check)["msg"]
+    assert ecs.calls["CreateExpressGatewayService"] == 0
 
 
 CONTAINER_CHANGES: dict[str, dict[str, Any]] = {
@@ -208,8 +254,8 @@ def test_subnets_alone_keep_own_groups(run: Run, ecs: FakeEcs) -> None:
 def test_tags_of_a_new_service_in_check_mode(run: Run, ecs: FakeEcs) -> None:
     given = full_params(tags={"stage": 1, "temporary": True})
     checked = run(given, check=True)
-    assert checked["service"]["tags"] == run(given)["service"]["tags"] == {"stage": "1", "temporary": "True"}
-    assert checked["diff"]["after"]["tags"] == {"stage": "1", "temporary": "True"}
+    assert checked["service"]["tags"] == run(given)["service"]["tags"] == {"stage": "1", "temporary": "true"}
+    assert checked["diff"]["after"]["tags"] == {"stage": "1", "temporary": "true"}
 
 
 def test_tags(run: Run, ecs: FakeEcs) -> None:

@@ -44,6 +44,29 @@ def test_four_steps(cloud):
     assert applied["iam_role"]["managed_policies"] == sorted(ROLE["managed_policies"])
 
 
+def test_tags_become_text(cloud):
+    _check, applied, _check, _again = cloud.cycle(
+        "iam_service_role", cloud.iam, **ROLE | {"tags": {"CostCentre": 4711, "Shared": True}}
+    )
+    assert applied["iam_role"]["tags"] == {"CostCentre": "4711", "Shared": "true"}
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"Owner": None}, "tags['Owner'] is null"),
+        ({"Owner": "a", "owner": "b"}, "which IAM takes for the same"),
+        ({"aws:x": "y"}, "AWS's own"),
+        ({"x": "R&D"}, "with '&'"),
+        ({f"k{number}": "v" for number in range(51)}, "51 tags; 50 are allowed."),
+    ],
+)
+def test_tags_that_iam_refuses(cloud, tags, words, check):
+    assert words in cloud.run("iam_service_role", check=check, **ROLE | {"tags": tags})["msg"]
+    assert cloud.iam.roles == {}
+
+
 def test_delete_four_steps(cloud):
     run(cloud, **ROLE)
     cloud.cycle("iam_service_role", cloud.iam, name=ROLE["name"], state="absent")

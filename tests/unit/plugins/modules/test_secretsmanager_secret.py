@@ -37,6 +37,17 @@ def run(cloud, **params):
     return result
 
 
+def test_tags_become_text_or_are_refused(cloud):
+    for check in (True, False):
+        said = cloud.run("secretsmanager_secret", check=check, **SECRET | {"tags": {"Owner": None}})["msg"]
+        assert "tags['Owner'] is null" in said
+    assert cloud.secretsmanager.values == {}
+    check, applied, _check, _again = cloud.cycle(
+        "secretsmanager_secret", cloud.secretsmanager, **SECRET | {"tags": {"CostCentre": 4711, "Shared": True}}
+    )
+    assert check["secret"]["tags"] == applied["secret"]["tags"] == {"CostCentre": "4711", "Shared": "true"}
+
+
 def test_four_steps(cloud):
     check, applied, _check, again = cloud.cycle("secretsmanager_secret", cloud.secretsmanager, **SECRET)
     assert check["secret"]["arn"].endswith("-??????")
