@@ -215,8 +215,9 @@ def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Pa
     assert not marked_processes(tmp_path)
 
 
-def test_sweep_leaves_other_homes_alone(tmp_path: Path) -> None:
-    other = subprocess.Popen(["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{tmp_path}-other#p", **PATH})
+@pytest.mark.parametrize("ending", ["-other", "#other"])
+def test_sweep_leaves_other_homes_alone(tmp_path: Path, ending: str) -> None:
+    other = subprocess.Popen(["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{tmp_path}{ending}#p", **PATH})
     try:
         assert processes.sweep(tmp_path) == 0
         assert other.poll() is None

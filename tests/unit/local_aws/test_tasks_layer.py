@@ -85,3 +85,23 @@ def test_a_layer_is_a_virtual_environment_of_the_same_python(runtime: Path, tmp_
     prefix, version = run(programs / "python", "-c", "import sys; print(sys.prefix); print(sys.version)").split("\n", 1)
     assert Path(prefix) == tmp_path / "layer"
     assert version.strip() == sys.version
+
+
+@pytest.mark.parametrize("name", ["a b", "it's x%2Fy", "long/Müller/" * 15])
+def test_programs_run_in_a_folder_that_fits_into_no_first_line(runtime: Path, tmp_path: Path, name: str) -> None:
+    programs = layer.make(runtime, tmp_path / name / "layer", {})
+    assert run(programs / "greeting") == "greeting 1.0\n"
+    assert run(programs / "pip", "--version").startswith("pip ")
+
+
+def test_programs_run_that_were_installed_by_another_name_of_the_folder(runtime: Path, tmp_path: Path) -> None:
+    # As uv and pip do it where the name is long: the second daemon knows the same cache by another name.
+    program = runtime / "bin" / "greeting"
+    before = program.read_bytes()
+    for head in ("#!/gone/bin/python3\n", "#!/bin/sh\n'''exec' '/go ne/bin/python' \"$0\" \"$@\"\n' '''\n"):
+        program.write_bytes(head.encode() + before.partition(b"\n")[2])
+        try:
+            programs = layer.make(runtime, tmp_path / str(len(head)), {})
+        finally:
+            program.write_bytes(before)
+        assert run(programs / "greeting") == "greeting 1.0\n"

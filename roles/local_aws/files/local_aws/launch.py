@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from . import environment
+from . import plain_paths
 from .settings import Settings
+from .settings import SettingsError
 from .settings import load
 
 _log = logging.getLogger("local_aws.launch")
@@ -65,7 +67,11 @@ def serve(home: Path, rooms: list[str]) -> int:
     from .daemon import run  # noqa: PLC0415
 
     try:
-        asyncio.run(run(settings, listener, rooms))
+        with plain_paths.provide(settings) as plain:
+            asyncio.run(run(plain, listener, rooms))
+    except SettingsError as error:
+        _log.error("%s", error)
+        return 1
     finally:
         for name in ("daemon.json", "daemon.pid"):
             (home / name).unlink(missing_ok=True)

@@ -281,11 +281,11 @@ def _marker_of(process: psutil.Process) -> str | None:
 
 def owned(home: Path) -> list[psutil.Process]:
     """All processes that carry this home's marker, this one excepted."""
-    prefix = f"{home}#"
     return [
         process
         for process in psutil.process_iter()
-        if process.pid != os.getpid() and (_marker_of(process) or "").startswith(prefix)
+        # A home may have this sign in its path, a name has not.
+        if process.pid != os.getpid() and (_marker_of(process) or "").rpartition("#")[0] == str(home)
     ]
 
 

@@ -34,7 +34,8 @@ class Settings:
     """The settings of one daemon; kept in ``home/settings.json``, the credentials in ``home/credentials.json``.
 
     :arg home: the folder that holds all state; absolute.
-    :arg runtimes: the cache of task runtimes (virtual environments); survives ``down --wipe``.
+    :arg tasks: the folder below which each task has its own; in a running daemon under a plain name (plain_paths.py).
+    :arg runtimes: the cache of task runtimes (virtual environments), likewise; survives ``down --wipe``.
     :arg port: the port of the API on 127.0.0.1 (in a running daemon the one in use, never 0).
     :arg region: the region that the daemon calls its own.
     :arg account_id: the twelve digits of the account.
@@ -45,6 +46,7 @@ class Settings:
     """
 
     home: Path
+    tasks: Path
     runtimes: Path
     port: int
     region: str
@@ -94,6 +96,7 @@ def load(home: Path) -> Settings:
         endpoints = "names" if resolves_localhost_names() else "ports"
     return Settings(
         home=home,
+        tasks=home / "tasks",
         runtimes=Path(chosen["runtimes"]) if chosen["runtimes"] else home / "runtimes",
         port=chosen["port"],
         region=chosen["region"],

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ensurepip
 import os
+import re
+import shlex
 import shutil
 import sysconfig
 from collections.abc import Mapping
@@ -21,8 +23,15 @@ _OF_PIP = ("PIP_",)
 _OF_THE_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # These would install somewhere else.
 _NEVER = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT", "PIP_PYTHON", "PIP_REQUIRE_VIRTUALENV")
-_PIP_SCRIPT = """#!{python}
-import os
+# "#!", the interpreter and the end of line have 128 bytes before Linux 5.1 (execve(2)).
+_LONGEST_INTERPRETER = 125
+# How installers begin a script: in one line, or where the interpreter does not fit there, with a line of shell that is
+# a string to Python (distlib/scripts.py: _build_shebang).
+_DIRECT = re.compile(rb"#!/.*/(?P<name>python[0-9.]*)(?P<options>( -\S+)*)\n")
+_BY_SHELL = re.compile(
+    rb"#!/bin/sh\n'''exec' .*/(?P<name>python[0-9.]*)[\"']?(?P<options>( -\S+)*) \"\$0\" \"\$@\"\n' '''\n"
+)
+_PIP_SCRIPT = """import os
 import sys
 
 for name, value in {settings!r}.items():
@@ -57,7 +66,7 @@ def make(runtime: Path, folder: Path, environment: Mapping[str, str] | None = No
         settings = _settings_of_pip(os.environ if environment is None else environment)
         for name in ("pip", "pip3"):
             script = programs / name
-            script.write_text(_PIP_SCRIPT.format(python=programs / "python", settings=settings))
+            script.write_bytes(_head(programs / "python") + _PIP_SCRIPT.format(settings=settings).encode())
             script.chmod(0o700)
     return programs
 
@@ -71,10 +80,27 @@ def _take_over(program: Path, source: Path, target: Path) -> None:
     elif program.stat().st_mode & 0o100:
         content = program.read_bytes()
         if content.startswith(b"#!"):
-            own.write_bytes(content.replace(bytes(source) + b"/", bytes(target) + b"/"))
+            own.write_bytes(_with_interpreter(content, target).replace(bytes(source) + b"/", bytes(target) + b"/"))
             own.chmod(0o700)
         else:
             own.symlink_to(program)
+
+
+def _with_interpreter(script: bytes, programs: Path) -> bytes:
+    """A Python script, run by the interpreter in a folder, whichever it was installed for; others as they are."""
+    found = _BY_SHELL.match(script) or _DIRECT.match(script)
+    if found is None:
+        return script
+    return _head(programs / os.fsdecode(found["name"]), found["options"]) + script[found.end() :]
+
+
+def _head(python: Path, options: bytes = b"") -> bytes:
+    """The first lines of a script, by which the system finds its interpreter."""
+    interpreter = os.fsencode(python)
+    if b" " not in interpreter and len(interpreter + options) <= _LONGEST_INTERPRETER:
+        return b"#!" + interpreter + options + b"\n"
+    quoted = os.fsencode(shlex.quote(str(python)))
+    return b"#!/bin/sh\n'''exec' " + quoted + options + b' "$0" "$@"\n' + b"' '''\n"
 
 
 def _settings_of_pip(environment: Mapping[str, str]) -> dict[str, str]:

@@ -493,7 +493,7 @@ class TaskRunner:
 
     def _folder(self, task: Task) -> Path:
         # Not the whole id: what the task makes in its tmp folder may be a socket, whose path is limited.
-        return self._cloud.settings.home / "tasks" / task.id[:12]
+        return self._cloud.settings.tasks / task.id[:12]
 
     def _forget_old(self) -> None:
         limit = self._cloud.clock.now() - _KEEP_STOPPED
