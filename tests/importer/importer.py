@@ -16,8 +16,10 @@ from pathlib import Path
 def main() -> None:
     tarball, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    # It is read by configparser, to which a percent sign is a sign of its own.
+    temporary = str(folder / "ansible").replace("%", "%%")
     (folder / "galaxy-importer.cfg").write_text(
-        f"[galaxy-importer]\nansible_local_tmp = {folder / 'ansible'}\ncheck_required_tags = True\n"
+        f"[galaxy-importer]\nansible_local_tmp = {temporary}\ncheck_required_tags = True\n"
     )
     # ansible, ansible-doc and ansible-lint are looked for on the path.
     environment = {

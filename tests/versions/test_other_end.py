@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Deployed, converged, validated and destroyed with the other end of the supported versions than the one in .venv.
 
-The oldest boto3, the newest amazon.aws, and the collection as its users install it.
+The newest Python that is tested, the newest ansible-core and amazon.aws, the oldest boto3, and the collection as users
+install it, in a home whose path has a space and a percent sign.
 
 MLFLOW_AWS_VERSIONS: the folder with the virtual environment and amazon.aws (default: .cache/versions).
 MLFLOW_AWS_INSTALLED: the folder above ansible_collections, into which the collection was installed.
@@ -16,7 +17,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -24,14 +24,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = Path(os.environ.get("MLFLOW_AWS_VERSIONS", ROOT / ".cache/versions")).resolve()
 SOFTWARE = Path(os.environ.get("MLFLOW_AWS_SOFTWARE", ROOT / ".cache/local_aws")).resolve()
 OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "PYTHON")
+# Which Python that is, depends on the machine: environment.sh says so when it makes the environment.
+PYTHON = VERSIONS / "venv/bin/python"
 SMALL = {"mlflow_workers": 1, "mlflow_job_execution": False, "mlflow_memory": 2048}
 
 Run = Callable[..., str]
+
+
+def version_of(python: Path) -> str:
+    """The version of an interpreter, 3.x."""
+    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def software() -> Path:
+    """The local AWS's software for this Python; what images and clients are is shared with the other tests."""
+    if version_of(PYTHON) == version_of(SOFTWARE / "venv/bin/python"):
+        return SOFTWARE
+    own = VERSIONS / f"software-{version_of(PYTHON)}"
+    own.mkdir(exist_ok=True)
+    for name in ("runtimes", "clients"):
+        (SOFTWARE / name).mkdir(exist_ok=True)
+        if not (own / name).is_symlink():
+            (own / name).symlink_to(SOFTWARE / name)
+    return own
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +65,9 @@ def installed() -> Path:
 @pytest.fixture(scope="module")
 def run(installed: Path) -> Iterator[Run]:
     """Run a command of that environment, and assert that it succeeds."""
-    home = Path(tempfile.mkdtemp(prefix="mlflow-versions-"))
+    home = Path(tempfile.mkdtemp(prefix="mlflow versions %2F-"))
     (home / "ansible.cfg").touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith((*OTHERS, "XDG_"))}
     environment = {
         **kept,
         "HOME": str(home),
@@ -57,9 +79,7 @@ def run(installed: Path) -> Iterator[Run]:
     }
     variables = {
         **SMALL,
-        "local_aws_home": str(home / "aws"),
-        "local_aws_software": str(SOFTWARE),
-        "local_aws_python": sys.executable,
+        "local_aws_software": str(software()),
         "mlflow_confirm_destroy": "mlflow",
     }
 
@@ -74,7 +94,8 @@ def run(installed: Path) -> Iterator[Run]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=900,
+            # What is longer hangs.
+            timeout=3600,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -96,8 +117,10 @@ def changed(output: str) -> int:
 
 def test_these_are_the_versions(run: Run, installed: Path) -> None:
     script = "import ansible.release as a, boto3, botocore; print(*(m.__version__ for m in (a, boto3, botocore)))"
-    text = (ROOT / "tests/versions/requirements.in").read_text(encoding="utf-8")
-    wanted = dict(re.findall(r"^(\S+)==(\S+)$", text, re.M))
+    lines = (ROOT / "tests/versions/requirements.txt").read_text(encoding="utf-8").splitlines()
+    here = {"python_full_version": f"{version_of(PYTHON)}.0"}
+    pinned = [line for line in map(Requirement, lines) if line.marker is None or line.marker.evaluate(here)]
+    wanted = {requirement.name: str(requirement.specifier).removeprefix("==") for requirement in pinned}
     assert run("python", "-c", script).split() == [wanted[name] for name in ("ansible-core", "boto3", "botocore")]
     listed = run("ansible-galaxy", "collection", "list", "--format", "json")
     # What comes after it is a warning: a collection without its MANIFEST.json has no version.

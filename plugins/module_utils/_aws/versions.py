@@ -10,6 +10,7 @@ other collections when a playbook runs; a botocore that is too old would be noti
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 
 try:
@@ -45,7 +46,7 @@ def version_problem() -> str:
 def _ways(old: list[str]) -> list[str]:
     """Commands that renew them."""
     packages = [f"'{name}>={OLDEST[name]}'" for name in old if name != "amazon.aws"]
-    ways = [f"run {sys.executable} -m pip install {' '.join(packages)}"] if packages else []
+    ways = [f"run {shlex.quote(sys.executable)} -m pip install {' '.join(packages)}"] if packages else []
     if "amazon.aws" in old:
         ways.append(f"run ansible-galaxy collection install --upgrade 'amazon.aws:>={OLDEST['amazon.aws']}'")
     return ways
