@@ -27,9 +27,12 @@ from . import iam
 from .authority import Authority
 from .cloud import Cloud
 from .ministack_adapter import cloudwatch
+from .ministack_adapter import forward_config
+from .ministack_adapter import in_use
 from .persistence import Saver
 from .persistence import write_atomically
 from .processes import Processes
+from .services import security_groups
 from .settings import Settings
 
 _log = logging.getLogger("local_aws.daemon")
@@ -53,6 +56,9 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
     processes = Processes(settings.home)
     cloud = Cloud(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
+    security_groups.install(cloud)
+    in_use.install(cloud)
+    forward_config.install()
     rooms = app.wire_rooms(cloud, room_names)
     saver = Saver(settings.home / "state", rooms)
     saver.restore()

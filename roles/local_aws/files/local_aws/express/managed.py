@@ -484,6 +484,10 @@ class Resources:
         managed.arn = await self.make_target_group(service, color)
         managed.becomes("ACTIVE")
         if old:
+            # A target group that a rule names cannot be deleted, whatever its weight.
+            serving = service.revisions[service.stable].color if service.stable else color
+            actions = self._forward(service, {serving: 100})
+            await self.call(service, "elbv2", "modify_rule", RuleArn=service.managed["rule"].arn, Actions=actions)
             await self.call(service, "elbv2", "delete_target_group", TargetGroupArn=old)
             self.cloud.balancer.drop_group(old)
         ports = service.overrides.setdefault("ports", [])

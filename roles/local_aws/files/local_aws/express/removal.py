@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..cloud import TrustError
+from .managed import Gateway
 from .managed import Resources
 from .managed import Wedged
 from .managed import message_of
@@ -95,6 +96,7 @@ class Remover:
         arn = service.managed["certificate"].arn
         gateway = self.resources.gateway(service)
         if gateway is not None and gateway.listener and service.managed["listener"].status != "DELETED":
+            await self._replace_default(service, gateway)
             await self.resources.call(
                 service,
                 "elbv2",
@@ -103,6 +105,24 @@ class Remover:
                 Certificates=[{"CertificateArn": arn}],
             )
         await self.resources.call(service, "acm", "delete_certificate", CertificateArn=arn)
+
+    async def _replace_default(self, service: Service, gateway: Gateway) -> None:
+        """Makes another service's certificate the listener's default one, if it is that of the service that goes.
+
+        ACM keeps a certificate that a listener uses. ECS's managed policy has elasticloadbalancing:ModifyListener.
+        """
+        answer = await self.resources.call(service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener])
+        default = [item["CertificateArn"] for item in answer["Listeners"][0].get("Certificates", [])]
+        others = [self.cloud.express.services[arn].managed["certificate"] for arn in gateway.services]
+        usable = [item.arn for item in others if item.arn and item.status != "DELETED" and item.arn not in default]
+        if service.managed["certificate"].arn in default and usable:
+            await self.resources.call(
+                service,
+                "elbv2",
+                "modify_listener",
+                ListenerArn=gateway.listener,
+                Certificates=[{"CertificateArn": usable[0]}],
+            )
 
     async def _delete_scaling_policy(self, service: Service) -> None:
         await self.resources.call(
@@ -128,7 +148,6 @@ class Remover:
         gateway = self.resources.gateway(service)
         if gateway is not None:
             await self._revoke(service, gateway.security_group, group)
-        await self._free(service, group)
         await self.resources.call(service, "ec2", "delete_security_group", GroupId=group)
 
     async def _revoke(self, service: Service, owner: str, other: str) -> None:
@@ -142,19 +161,6 @@ class Remover:
             await self.resources.call(
                 service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission]
             )
-
-    async def _free(self, service: Service, group: str) -> None:
-        """EC2 refuses to delete a group that another group's rule names; ministack does not, so it is checked here."""
-        answer = await self.resources.call(service, "ec2", "describe_security_groups")
-        for item in answer["SecurityGroups"]:
-            rules = item.get("IpPermissions", []) + item.get("IpPermissionsEgress", [])
-            pairs = [pair for rule in rules for pair in rule.get("UserIdGroupPairs", [])]
-            if item["GroupId"] != group and any(pair.get("GroupId") == group for pair in pairs):
-                error = {
-                    "Code": "DependencyViolation",
-                    "Message": f"resource {group} has a dependent object: a rule of {item['GroupId']} names it",
-                }
-                raise ClientError({"Error": error}, "DeleteSecurityGroup")
 
     async def _delete_load_balancer(self, service: Service) -> None:
         arn = service.managed["load_balancer"].arn
