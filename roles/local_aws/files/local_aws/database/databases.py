@@ -24,15 +24,21 @@ from ..room import Call
 from ..room import Response
 from ..room import parse_response
 from . import catalog
+from . import encryption
 from . import engine
+from . import events
 from . import groups
+from . import refused
+from . import restored
 from . import rules
 from . import scram
 from .cluster import Cluster
+from .events import Events
 from .front import Front
 from .records import Record
 from .records import Records
 from .records import describe_instances
+from .records import describe_snapshots
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -116,7 +122,8 @@ class Databases:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._records = Records(cloud.settings.account_id)
+        self._records = Records(cloud.settings.account_id, cloud.clock)
+        self._events = Events(cloud)
         self._instances: dict[tuple[str, str], Instance] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._restored: dict[str, Any] = {}
@@ -132,10 +139,13 @@ class Databases:
             "CreateDBSnapshot": self._create_snapshot,
             "DeleteDBSnapshot": self._delete_snapshot,
             "RestoreDBInstanceFromDBSnapshot": self._restore,
-            "CreateDBInstanceReadReplica": self._refuse_replica,
+            "DescribeDBSnapshots": lambda call: describe_snapshots(self._records, call),
+            "DescribeEvents": self._events.describe,
+            **dict.fromkeys(refused.OPERATIONS, self._refuse),
             "DescribeDBEngineVersions": self._catalog(catalog.engine_versions),
             "DescribeOrderableDBInstanceOptions": self._catalog(catalog.orderable_options),
             "DeleteDBSubnetGroup": lambda call: groups.delete_subnet_group(self._records, call),
+            "ModifyDBSubnetGroup": lambda call: groups.modify_subnet_group(self._records, call),
             "DeleteDBParameterGroup": lambda call: groups.delete_parameter_group(self._records, call),
             "ModifyDBParameterGroup": self._modify_parameters,
             "ResetDBParameterGroup": self._modify_parameters,
@@ -148,14 +158,15 @@ class Databases:
         if call.service != "rds" or call.operation not in self._handlers:
             return False
         if call.operation in ("CreateDBInstance", "DescribeDBEngineVersions", "DescribeOrderableDBInstanceOptions"):
-            given = str(call.params.get("Engine") or "postgres")
-            return given == "postgres" and not call.params.get("DBClusterIdentifier")
+            in_cluster = call.operation == "CreateDBInstance" and bool(call.params.get("DBClusterIdentifier"))
+            return in_cluster or str(call.params.get("Engine") or "postgres") == "postgres"
         if call.operation == "RestoreDBInstanceFromDBSnapshot":
             snapshot = self._records.snapshot(call.region, str(call.params.get("DBSnapshotIdentifier") or ""))
             return snapshot is None or snapshot.get("Engine") == "postgres"
-        if "Snapshot" in call.operation or "Group" in call.operation or call.operation == "DescribeDBInstances":
+        always = ("DescribeDBInstances", "DescribeEvents", *refused.OPERATIONS)
+        if "Snapshot" in call.operation or "Group" in call.operation or call.operation in always:
             return True
-        key = str(call.params.get("DBInstanceIdentifier") or call.params.get("SourceDBInstanceIdentifier") or "")
+        key = str(call.params.get("DBInstanceIdentifier") or "")
         return self._records.instance(call.region, key) is not None
 
     async def handle(self, call: Call) -> Response:
@@ -191,11 +202,13 @@ class Databases:
         return {
             "instances": [[region, copy.deepcopy(record)] for region, record in self._records.instances()],
             "snapshots": [[region, copy.deepcopy(record)] for region, record in self._records.snapshots()],
+            "events": copy.deepcopy(self._events.records),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Keeps the state until start()."""
         self._restored = state
+        self._events.records = state.get("events", [])
 
     def _catalog(self, answer: Callable[[Call], Awaitable[Response]]) -> Callable[[Call], Awaitable[Response]]:
         """An answer about RDS itself, for callers who may ask."""
@@ -289,6 +302,7 @@ class Databases:
             except Exception:
                 _log.exception("database %s: failed while %s", instance.name, instance.status)
                 self._set_status(instance, failed)
+                self._events.of_instance(instance.record, events.FAILED)
             finally:
                 instance.job = None
 
@@ -331,8 +345,12 @@ class Databases:
             if process is not None:
                 code = await process.wait()
                 _log.warning("database %s: the server ended with %s and is started again", instance.name, code)
+                self._events.of_instance(instance.record, events.RECOVERY_BEGUN)
             try:
                 await instance.cluster.start()
+                if process is not None:
+                    self._events.of_instance(instance.record, events.RESTARTED)
+                    self._events.of_instance(instance.record, events.RECOVERY_FINISHED)
             except Exception:
                 _log.exception("database %s: cannot be started again", instance.name)
                 await asyncio.sleep(_SUPERVISE_PAUSE)
@@ -368,6 +386,8 @@ class Databases:
     async def _create(self, call: Call) -> Response:
         params = call.params
         name = rules.name(str(params["DBInstanceIdentifier"]), "DBInstanceIdentifier")
+        if params.get("DBClusterIdentifier"):
+            refused.refuse("CreateDBInstance", "DB clusters")
         if params.get("AllocatedStorage") is None:
             raise rules.invalid("The parameter AllocatedStorage must be provided and must not be blank.")
         rules.sizes(params)
@@ -378,12 +398,15 @@ class Databases:
         if self._records.instance(call.region, name) is not None:
             raise ApiError("DBInstanceAlreadyExists", "DB instance already exists")
         await self._linked_role(call)
+        key = await encryption.key(self._cloud, call)
         response = await call.passthrough()
         if response.status >= 400:
             return response
         record = self._take(call.region, params["DBInstanceIdentifier"], name)
         group = params.get("DBParameterGroupName") or f"default.{chosen.family}"
+        record.update({member: params[name] for name, (member, _waits) in _MODIFIABLE.items() if name in params})
         record.update(
+            KmsKeyId=key,
             EngineVersion=chosen.version,
             DBName=params.get("DBName", ""),
             DBParameterGroups=[{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}],
@@ -402,7 +425,8 @@ class Databases:
 
         Amazon RDS API reference, CreateDBInstance, VpcSecurityGroupIds: the default group of the subnet group's VPC.
         """
-        record["_RulesPort"] = int(call.params.get("Port") or _POSTGRESQL_PORT)
+        record["_RulesPort"] = int(call.params.get("Port") or record.get("_RulesPort") or _POSTGRESQL_PORT)
+        groups.complete_default_subnets(record, call.region, call.account_id)
         if not record.get("VpcSecurityGroups"):
             subnets = [item["SubnetIdentifier"] for item in (record.get("DBSubnetGroup") or {}).get("Subnets", [])]
             default = self._cloud.firewall.default_groups(call.region, subnets)
@@ -470,6 +494,10 @@ class Databases:
         record.pop("_Source", None)
         self._show_endpoint(instance)
         self._set_status(instance, "available")
+        if source:
+            self._events.of_instance(record, events.RESTORED, snapshot=Path(source).name.rpartition(".")[2])
+        else:
+            self._events.of_instance(record, events.CREATED)
 
     # Modify
 
@@ -486,6 +514,7 @@ class Databases:
         record = instance.record
         now, later = self._sort_changes(record, params)
         record.update(now)
+        self._tell_memberships(record, params)
         groups.change_memberships(record, params)
         immediately = bool(params.get("ApplyImmediately"))
         if "MasterUserPassword" in params:
@@ -541,6 +570,7 @@ class Databases:
         """A modification that takes time."""
         await self._cloud.clock.sleep(_NOTICE)
         only_password = not instance.record.get("_Changes")
+        self._events.of_changes(instance.record, instance.record.get("_Changes") or {}, finished=False)
         self._set_status(instance, "resetting-master-credentials" if only_password else "modifying")
         await self._cloud.clock.sleep(_MODIFY)
         await self._apply_changes(instance)
@@ -553,20 +583,39 @@ class Databases:
         if record.get("_NewVerifier"):
             await instance.cluster.set_verifier(record["MasterUsername"], record["_NewVerifier"])
             record["_Verifier"] = record.pop("_NewVerifier")
+            self._events.of_instance(record, events.PASSWORD_RESET)
         changes = record.get("_Changes")
         if changes:
+            if "BackupRetentionPeriod" in changes:
+                self._events.of_retention(record, record["BackupRetentionPeriod"], changes["BackupRetentionPeriod"])
             record.update(changes)
             pending = {name: value for name, value in pending.items() if name not in changes}
             if "DBInstanceClass" in changes:
                 await self._restart(instance)
             record.pop("_Changes")
+            self._events.of_changes(record, changes, finished=True)
         record["PendingModifiedValues"] = pending
+
+    def _tell_memberships(self, record: Record, params: dict[str, Any]) -> None:
+        """Events of groups that a modification changes."""
+        name, present = params.get("DBParameterGroupName"), record.get("DBParameterGroups", [])
+        if name and [group["DBParameterGroupName"] for group in present] != [name]:
+            self._events.of_instance(record, events.GROUP_USED, group=name)
+        if "VpcSecurityGroupIds" in params:
+            before = {group["VpcSecurityGroupId"] for group in record.get("VpcSecurityGroups", [])}
+            after = set(params["VpcSecurityGroupIds"])
+            for group in sorted(after - before):
+                self._events.of_instance(record, events.GROUP_ADDED, group=group)
+            for group in sorted(before - after):
+                self._events.of_instance(record, events.GROUP_REMOVED, group=group)
 
     async def _restart(self, instance: Instance) -> None:
         """A restart with the settings as they are now; clients are disconnected, the port stays."""
         await self._halt(instance)
+        self._events.of_instance(instance.record, events.SHUT_DOWN)
         instance.cluster.configure(self._settings(instance))
         await self._launch(instance)
+        self._events.of_instance(instance.record, events.RESTARTED)
         for group in instance.record.get("DBParameterGroups", []):
             group["ParameterApplyStatus"] = "in-sync"
 
@@ -586,6 +635,7 @@ class Databases:
                 waiting.cancel()
             self._show_endpoint(instance)
             self._set_status(instance, "available")
+            self._events.of_instance(instance.record, events.STARTED)
 
         return self._do(instance, call, "starting", work())
 
@@ -602,6 +652,7 @@ class Databases:
             await self._halt(instance)
             await self._cloud.clock.sleep(_STOP)
             self._set_status(instance, "stopped")
+            self._events.of_instance(instance.record, events.STOPPED)
 
         return self._do(instance, call, "stopping", work())
 
@@ -611,9 +662,15 @@ class Databases:
         if call.params.get("ForceFailover") and not instance.record.get("MultiAZ"):
             raise rules.combination("The ForceFailover parameter can only be used with Multi-AZ instances.")
 
+        failover = bool(call.params.get("ForceFailover"))
+
         async def work() -> None:
+            if failover:
+                self._events.of_instance(instance.record, events.FAILOVER_BEGUN)
             await self._restart(instance)
             await self._cloud.clock.sleep(_REBOOT)
+            if failover:
+                self._events.of_instance(instance.record, events.FAILOVER_FINISHED)
             self._set_status(instance, "available")
 
         return self._do(instance, call, "rebooting", work())
@@ -672,6 +729,7 @@ class Databases:
         await asyncio.to_thread(shutil.rmtree, instance.cluster.folder, True)
         self._instances.pop((instance.region, instance.name), None)
         self._records.remove_instance(instance.region, instance.record)
+        self._events.of_instance(instance.record, events.DELETED)
         _log.info("database %s: deleted", instance.name)
         self._cloud.changed()
 
@@ -689,7 +747,10 @@ class Databases:
                 "DBSnapshotAlreadyExists",
                 f"Cannot create the snapshot because a snapshot with the identifier {name} already exists.",
             )
-        return self._records.new_snapshot(instance.region, name, instance.record, tags)
+        record = self._records.new_snapshot(instance.region, name, instance.record, tags)
+        self._events.of_snapshot(record, events.SNAPSHOT_BEGUN)
+        self._events.of_instance(instance.record, events.BACKUP_BEGUN)
+        return record
 
     async def _copy(self, instance: Instance, name: str) -> None:
         """Fills a snapshot with the data as they are now."""
@@ -709,6 +770,8 @@ class Databases:
             waiting.cancel()
             self._cloud.changed()
         record.update(Status="available", PercentProgress=100)
+        self._events.of_instance(instance.record, events.BACKUP_FINISHED)
+        self._events.of_snapshot(record, events.SNAPSHOT_CREATED)
 
     async def _create_snapshot(self, call: Call) -> Response:
         identifier = str(call.params["DBInstanceIdentifier"])
@@ -749,7 +812,7 @@ class Databases:
         if response.status < 400:
             folder = self._snapshot_folder(call.region, record["DBSnapshotIdentifier"])
             await asyncio.to_thread(shutil.rmtree, folder, True)
-            self._cloud.changed()
+            self._events.of_snapshot(record, events.SNAPSHOT_DELETED)
         return response
 
     async def _resume_snapshot(self, region: str, record: Record) -> None:
@@ -788,13 +851,18 @@ class Databases:
         if "Error" in parse_response(response, "rds", call.operation):
             return response
         record = self._take(call.region, params["DBInstanceIdentifier"], name)
+        restored.fill(record, snapshot, params)
+        record["_RulesPort"] = snapshot["Port"]
         groups.fill_restored(self._records, call.region, record, params, chosen)
         record.update(_Source=str(folder), LicenseModel="postgresql-license", DbiResourceId=_resource_id())
         self._complete_network(call, record)
         return self._begin_creation(call.region, record, call.operation)
 
-    async def _refuse_replica(self, call: Call) -> Response:
-        raise rules.combination("The local AWS has no read replicas.")
+    async def _refuse(self, call: Call) -> Response:
+        """What would be a record of something that does not run."""
+        self._cloud.allow(call, f"rds:{call.operation}")
+        refused.refuse(call.operation, refused.OPERATIONS[call.operation])
+        raise AssertionError(call.operation)
 
     # Parameter groups
 
@@ -805,6 +873,11 @@ class Databases:
         response = await call.passthrough()
         if response.status >= 400:
             return response
+        arn = f"arn:aws:rds:{call.region}:{call.account_id}:pg:{name}"
+        for item in call.params.get("Parameters") or []:
+            value, method = item.get("ParameterValue", "default"), item.get("ApplyMethod", "")
+            fields = {"parameter": item.get("ParameterName"), "value": value, "method": method}
+            self._events.of_group(name, arn, events.PARAMETER_SET, **fields)
         for instance in self._instances.values():
             for group in instance.record.get("DBParameterGroups", []):
                 if (

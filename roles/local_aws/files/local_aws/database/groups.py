@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ministack.core.responses import request_scope
+from ministack.services import ec2
 from ministack.services import rds
 
 from ..room import ApiError
 from ..room import Call
 from ..room import Response
+from ..services.security_groups.dependents import subnets_of
 from . import engine
 from .engine import Engine
 from .records import Record
@@ -96,12 +99,37 @@ def fill_restored(records: Records, region: str, record: Record, params: dict[st
     record["DBParameterGroups"] = [{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}]
     if "VpcSecurityGroupIds" in params:
         change_memberships(record, {"VpcSecurityGroupIds": params["VpcSecurityGroupIds"]})
-    for parameter in ("DeletionProtection", "CopyTagsToSnapshot", "AutoMinorVersionUpgrade", "BackupRetentionPeriod"):
-        if parameter in params:
-            record[parameter] = params[parameter]
     if params.get("Tags"):
         record["TagList"] = list(params["Tags"])
         records.set_tags(region, record["DBInstanceArn"], record["TagList"])
+
+
+def complete_default_subnets(record: Record, region: str, account_id: str) -> None:
+    """The subnet group of an instance for which none was named: ``default``, with the subnets of the default VPC.
+
+    Amazon RDS User Guide, "Working with DB subnet groups".
+    """
+    group = record.get("DBSubnetGroup") or {}
+    if group.get("DBSubnetGroupName", "default") != "default" or group.get("Subnets"):
+        return
+    with request_scope(account_id, region):
+        vpc = next((name for name, item in ec2._vpcs.items() if item.get("IsDefault")), "")
+        subnets = [item for item in ec2._subnets.values() if item["VpcId"] == vpc]
+    record["DBSubnetGroup"] = {
+        **group,
+        "DBSubnetGroupName": "default",
+        "DBSubnetGroupDescription": "default",
+        "SubnetGroupStatus": "Complete",
+        "VpcId": vpc,
+        "Subnets": [
+            {
+                "SubnetIdentifier": item["SubnetId"],
+                "SubnetAvailabilityZone": {"Name": item["AvailabilityZone"]},
+                "SubnetStatus": "Active",
+            }
+            for item in subnets
+        ],
+    }
 
 
 def check_parameters(records: Records, call: Call) -> bool:
@@ -144,6 +172,21 @@ async def delete_subnet_group(records: Records, call: Call) -> Response:
                 "InvalidDBSubnetGroupStateFault",
                 f"Cannot delete the subnet group '{name}' because at least one database instance: "
                 f"{record['DBInstanceIdentifier']} is still using it.",
+            )
+    return await call.passthrough()
+
+
+async def modify_subnet_group(records: Records, call: Call) -> Response:
+    """Refused where an instance is in a subnet that would leave the group."""
+    name = call.params["DBSubnetGroupName"]
+    kept = call.params.get("SubnetIds") or []
+    for region, record in records.instances():
+        if region != call.region or (record.get("DBSubnetGroup") or {}).get("DBSubnetGroupName") != name:
+            continue
+        lost = [subnet for subnet in subnets_of(record) if subnet not in kept]
+        if kept and lost:
+            raise ApiError(
+                "SubnetAlreadyInUse", f"Some of the subnets to be deleted are currently in use: {', '.join(lost)}"
             )
     return await call.passthrough()
 

@@ -5,23 +5,28 @@
 What begins with an underscore is ours and never shown: ``_Port`` of the front, ``_RulesPort`` that security groups
 name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source``
 the folder of the snapshot that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the
-final snapshot.
+final snapshot, ``_Configuration`` what a snapshot keeps of its instance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from ministack.core.responses import request_scope
 from ministack.services import rds
 
+from ..clock import Clock
 from ..room import Call
 from ..room import Response
 from ..room import aws_response
 from ..room import parse_response
+from . import restored
 
 Record = dict[str, Any]
+
+_LOG_SECONDS = 300.0
 
 _DEFAULT_GROUP = "default.postgres"
 
@@ -30,10 +35,12 @@ class Records:
     """The records of one account.
 
     :arg account_id: the account; regions are given with each question.
+    :arg clock: AWS's durations.
     """
 
-    def __init__(self, account_id: str) -> None:
+    def __init__(self, account_id: str, clock: Clock) -> None:
         self._account_id = account_id
+        self._clock = clock
 
     def instance(self, region: str, identifier: str) -> Record | None:
         """An instance by its name, ARN or resource id; only those of PostgreSQL outside clusters are ours."""
@@ -76,6 +83,7 @@ class Records:
                 rds._tags[record["DBSnapshotArn"]] = list(tags)
                 record["TagList"] = list(tags)
         record.update(Status="creating", PercentProgress=0, Port=5432)
+        restored.remember(record, instance)
         return record
 
     def put_snapshot(self, region: str, record: Record) -> None:
@@ -126,8 +134,21 @@ class Records:
         with request_scope(self._account_id, region):
             rds._tags[arn] = list(tags)
 
+    def show_restorable(self, record: Record) -> None:
+        """Lets LatestRestorableTime go on: RDS uploads the transaction logs every five minutes.
+
+        Amazon RDS User Guide, "Restoring a DB instance to a specified time". A stopped instance has no new logs, and
+        one without automated backups cannot be restored to a time at all.
+        """
+        if not record.get("BackupRetentionPeriod") or record["DBInstanceStatus"] == "creating":
+            record["LatestRestorableTime"] = ""
+        elif record["DBInstanceStatus"] != "stopped" or not record.get("LatestRestorableTime"):
+            moment = self._clock.now() - timedelta(seconds=self._clock.real(_LOG_SECONDS))
+            record["LatestRestorableTime"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
     def instance_response(self, region: str, record: Record, operation: str) -> Response:
         """The answer of an operation that returns one instance."""
+        self.show_restorable(record)
         with request_scope(self._account_id, region):
             status, headers, body = rds._single_instance_response(f"{operation}Response", f"{operation}Result", record)
         lower = {name.lower(): value for name, value in headers.items()}
@@ -141,7 +162,9 @@ class Records:
             inner = f"<{operation}Result><DBSnapshot>{rds._snapshot_xml(record)}</DBSnapshot></{operation}Result>"
             status, headers, body = rds._xml(200, f"{operation}Response", inner)
         lower = {name.lower(): value for name, value in headers.items()}
-        return Response(status, lower, body)
+        output = parse_response(Response(status, lower, body), "rds", operation)
+        restored.patch_snapshot(output["DBSnapshot"], record)
+        return aws_response(output, "rds", operation)
 
 
 def is_ours(record: Record) -> bool:
@@ -153,12 +176,17 @@ def patch_instance(shape: dict[str, Any], record: Record) -> None:
     """Makes what ministack shows of an instance what RDS shows: no endpoint before there is one, no empty strings."""
     if not record.get("Endpoint"):
         shape.pop("Endpoint", None)
+    if not record.get("LatestRestorableTime"):
+        shape.pop("LatestRestorableTime", None)
     for name in [name for name, value in shape.items() if value == ""]:
         del shape[name]
 
 
 async def describe_instances(records: Records, call: Call) -> Response:
     """DescribeDBInstances of all engines, ours as they are."""
+    for region, known in records.instances():
+        if region == call.region:
+            records.show_restorable(known)
     response = await call.passthrough()
     output = parse_response(response, "rds", call.operation)
     if "Error" in output:
@@ -167,4 +195,15 @@ async def describe_instances(records: Records, call: Call) -> Response:
         record = records.instance(call.region, shape["DBInstanceIdentifier"])
         if record is not None:
             patch_instance(shape, record)
+    return aws_response(output, "rds", call.operation)
+
+
+async def describe_snapshots(records: Records, call: Call) -> Response:
+    """DescribeDBSnapshots of all engines, ours as they are."""
+    response = await call.passthrough()
+    output = parse_response(response, "rds", call.operation)
+    if "Error" in output:
+        return response
+    for shape in output.get("DBSnapshots", []):
+        restored.patch_snapshot(shape, records.snapshot(call.region, shape["DBSnapshotIdentifier"]) or {})
     return aws_response(output, "rds", call.operation)
