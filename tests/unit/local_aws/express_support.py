@@ -151,7 +151,10 @@ class Account:
         """Deletes a service and waits until it is INACTIVE."""
         if self.ordinary(arn)["status"] == "ACTIVE":
             self.ecs.delete_express_gateway_service(serviceArn=arn)
-        eventually(lambda: self.ordinary(arn)["status"] == "INACTIVE", seconds, "INACTIVE")
+        try:
+            eventually(lambda: self.ordinary(arn)["status"] == "INACTIVE", seconds, "INACTIVE")
+        except AssertionError as error:
+            raise AssertionError(f"{error} Its events: {self.ordinary(arn)['events'][:5]}") from error
 
     def all_gone(self, arns: list[str]) -> None:
         """Deletes services together and waits until all are INACTIVE."""

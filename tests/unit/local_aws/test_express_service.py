@@ -406,6 +406,35 @@ def test_services_share_a_load_balancer_which_the_last_one_takes_along(account: 
     assert not [name for name in groups if "web-two" in name]
 
 
+def test_service_that_is_deleted_while_its_resources_are_made_leaves_none(account: Account, made: list[str]) -> None:
+    """The load balancer is being made when the service is deleted; it must go, too, and so its security group."""
+    name = "half-made"
+    subnets = network_of_ones_own(account)
+    fault = account.aws.hold("elbv2:CreateLoadBalancer")
+    arn = account.create(name, networkConfiguration={"subnets": subnets})["serviceArn"]
+    made.append(arn)
+    account.aws.await_held(fault)
+    account.ecs.delete_express_gateway_service(serviceArn=arn)
+    account.aws.release(fault)
+    account.gone(arn)
+    vpc = account.ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["VpcId"]
+    named = [{"Name": "vpc-id", "Values": [vpc]}]
+    groups = account.ec2.describe_security_groups(Filters=named)["SecurityGroups"]
+    assert [group["GroupName"] for group in groups] == ["default"]
+    assert not [item for item in account.elbv2.describe_load_balancers()["LoadBalancers"] if item["VpcId"] == vpc]
+
+
+def network_of_ones_own(account: Account) -> list[str]:
+    """Two subnets of a new VPC, which no other service shares a load balancer in."""
+    ec2, region = account.ec2, account.aws.info["region"]
+    vpc = ec2.create_vpc(CidrBlock="10.88.0.0/16")["Vpc"]["VpcId"]
+    made = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.88.{number}.0/24", AvailabilityZone=f"{region}{zone}")
+        for number, zone in enumerate("ab")
+    ]
+    return [answer["Subnet"]["SubnetId"] for answer in made]
+
+
 def test_group_that_names_the_managed_one_blocks_the_end_of_deletion(account: Account) -> None:
     service = account.ready("blocked")
     arn = service["serviceArn"]

@@ -158,9 +158,14 @@ class Remover:
                 "ToPort": port,
                 "UserIdGroupPairs": [{"GroupId": other}],
             }
-            await self.resources.call(
-                service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission]
-            )
+            try:
+                await self.resources.call(
+                    service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission]
+                )
+            except ClientError as error:
+                # Revoked already, by an attempt that ended later; no reason to take the group for gone.
+                if not _gone(error):
+                    raise
 
     async def _delete_load_balancer(self, service: Service) -> None:
         arn = service.managed["load_balancer"].arn

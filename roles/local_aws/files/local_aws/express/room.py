@@ -593,17 +593,22 @@ class Express:
         self.allow(call, call.params["serviceArn"])
         service = self.changeable(call.params["serviceArn"])
         service.status, service.updated = "DRAINING", time.time()
-        shared = self.resources.leave(service)
-        for name, managed in service.managed.items():
-            stays = name == "log_group" or (
-                shared and name in ("load_balancer", "load_balancer_security_group", "listener")
-            )
-            if not stays:
-                managed.becomes("DEPROVISIONING")
+        service.overrides["shared"] = self.resources.leave(service)
+        self._deprovision(service)
         answer = self.views.express_service(service)
         self._begin_drain(service)
         self.cloud.changed()
         return {"service": answer}
+
+    @staticmethod
+    def _deprovision(service: Service) -> None:
+        """Marks what is to be removed: all but the log group and what other services use as well."""
+        kept = {"log_group"}
+        if service.overrides.get("shared"):
+            kept |= {"load_balancer", "load_balancer_security_group", "listener"}
+        for name, managed in service.managed.items():
+            if name not in kept and managed.status != "DELETED":
+                managed.becomes("DEPROVISIONING")
 
     def _begin_drain(self, service: Service) -> None:
         previous = self._workers.get(service.arn)
@@ -615,6 +620,8 @@ class Express:
 
         async def work() -> None:
             await asyncio.gather(*(item for item in (previous, provisioner) if item), return_exceptions=True)
+            # What was being made when the service was deleted is there now, and has to go as well.
+            self._deprovision(service)
             try:
                 await self._drain(service)
             except Exception:

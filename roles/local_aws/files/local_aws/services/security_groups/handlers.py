@@ -7,6 +7,7 @@ Messages are EC2's, where clients' sources and bug reports show them; the behavi
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from .rules import Rule
 
 if TYPE_CHECKING:
     from ...cloud import Cloud
+
+_log = logging.getLogger("local_aws.security_groups")
 
 Group = dict[str, Any]
 Params = dict[str, Any]
@@ -381,7 +384,10 @@ def _delete(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise ApiError(
             "CannotDelete", f'the specified group: "{identifier}" name: "default" cannot be deleted by a user'
         )
-    if dependents.of_group(cloud, group):
+    users = dependents.of_group(cloud, group)
+    if users:
+        # EC2 does not say what the dependent object is; the log does.
+        _log.info("security group %s is used by %s", identifier, ", ".join(users))
         raise ApiError("DependencyViolation", f"resource {identifier} has a dependent object")
     for _egress, _rule, _description, rule_id in _all_rules(group):
         ec2._tags.pop(rule_id, None)
