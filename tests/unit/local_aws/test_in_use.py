@@ -166,23 +166,6 @@ def test_task_keeps_group_and_cluster(local_aws: LocalAws, ec2: Any) -> None:
     ecs.delete_cluster(cluster=cluster)
 
 
-def test_cluster_with_an_ordinary_service(local_aws: LocalAws, ec2: Any) -> None:
-    ecs, name = local_aws.client("ecs"), unique("used")
-    ecs.create_cluster(clusterName=name)
-    ecs.create_service(
-        cluster=name,
-        serviceName=name,
-        taskDefinition=define(ecs),
-        desiredCount=0,
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": {"subnets": [default_subnet(ec2)]}},
-    )
-    message = "The Cluster cannot be deleted while Services are active."
-    assert refused(ecs.delete_cluster, cluster=name) == ("ClusterContainsServicesException", message)
-    ecs.delete_service(cluster=name, service=name)
-    ecs.delete_cluster(cluster=name)
-
-
 def test_load_balancer_and_what_it_uses(local_aws: LocalAws, ec2: Any, vpc: str, subnets: list[str]) -> None:
     elbv2, acm, group = local_aws.client("elbv2"), local_aws.client("acm"), new_group(ec2, VpcId=vpc)
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -195,7 +178,7 @@ def test_load_balancer_and_what_it_uses(local_aws: LocalAws, ec2: Any, vpc: str,
         ][0]["TargetGroupArn"]
         for _number in range(2)
     ]
-    certificate = acm.request_certificate(DomainName="a.example.com")["CertificateArn"]
+    certificate = acm.request_certificate(DomainName=f"used.ecs.{local_aws.info['region']}.on.aws")["CertificateArn"]
     listener = elbv2.create_listener(
         LoadBalancerArn=arn,
         Protocol="HTTPS",

@@ -193,16 +193,8 @@ def _certificates(listener: dict[str, Any]) -> list[str]:
 
 
 def _cluster(cloud: Cloud, params: Params) -> None:
-    """Services that are Express ones are looked for by their own room."""
+    """Tasks; services, which are Express ones, are looked for by their own room."""
     name = _one(params, "cluster").rsplit("/", 1)[-1] or "default"
-    services = [
-        item
-        for item in ecs._services.values()
-        if item.get("clusterArn", "").endswith(f":cluster/{name}") and item.get("status") != "INACTIVE"
-    ]
-    if services:
-        text = "The Cluster cannot be deleted while Services are active."
-        raise ApiError("ClusterContainsServicesException", text)
     arn = (ecs._clusters.get(name) or {}).get("clusterArn")
     room = getattr(cloud, "tasks", None)
     tasks = [task for task in room.all() if task.spec.cluster_arn == arn] if room is not None else []
