@@ -412,6 +412,13 @@ _CAUSES = (
         in_log=True,
     ),
     _cause(
+        r"remaining connection slots are reserved|too many clients already|too many connections for (role|database)",
+        "the database has no connection left: all that max_connections allows are open",
+        "let the server open fewer (fewer workers, a smaller connection pool), take a larger instance class for the "
+        "database, or see who else is connected (pg_stat_activity)",
+        in_log=True,
+    ),
+    _cause(
         r"password authentication failed|no pg_hba\.conf entry|"
         r"(connection to server|could not connect to server|could not translate host name)|"
         r"psycopg2?\S*OperationalError|OperationalError.*(refused|timed? ?out|timeout)",

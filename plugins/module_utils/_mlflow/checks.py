@@ -38,6 +38,10 @@ _BALANCER_STATUSES = (502, 503, 504)
 _INVALID_HOST = "invalid host header"
 # mlflow/store/db/utils.py: what an OperationalError of SQLAlchemy becomes.
 _DATABASE_DOWN = "TEMPORARILY_UNAVAILABLE"
+# PostgreSQL, src/backend/utils/init/postinit.c: what a client is told when max_connections are open.
+_NO_CONNECTION_LEFT = re.compile(
+    r"remaining connection slots are reserved|too many clients already|too many connections for (role|database)"
+)
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,7 @@ def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
         return _explain_unavailable(answer, connection)
     if answer.error_code == _DATABASE_DOWN:
         # Where there are logins every path asks the database for them, /version too.
-        return MlflowError(
-            "database_unavailable",
-            f"MLflow runs but cannot use its database (HTTP {answer.status}): {answer.summary()}",
-            waiting_helps=True,
-        )
+        return _explain_database(answer)
     if 300 <= answer.status < 400:
         target = answer.headers.get("location", "somewhere else")
         return MlflowError(
@@ -83,6 +83,20 @@ def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
     if answer.status == 403:
         return _explain_forbidden(answer, connection)
     return None
+
+
+def _explain_database(answer: Answer) -> MlflowError:
+    why = ""
+    if _NO_CONNECTION_LEFT.search(answer.text):
+        why = (
+            "all connections that the database accepts (max_connections) are open; let the server open fewer (fewer"
+            " workers, a smaller connection pool), or take a larger instance class: "
+        )
+    return MlflowError(
+        "database_unavailable",
+        f"MLflow runs but cannot use its database (HTTP {answer.status}): {why}{answer.summary()}",
+        waiting_helps=True,
+    )
 
 
 def _explain_unavailable(answer: Answer, connection: Connection) -> MlflowError:
@@ -184,11 +198,7 @@ def check_database(client: Client) -> None:
     if answer.status == 200:
         return
     if answer.status >= 500:
-        raise MlflowError(
-            "database_unavailable",
-            f"MLflow runs but cannot use its database (HTTP {answer.status}): {answer.summary()}",
-            waiting_helps=True,
-        )
+        raise _explain_database(answer)
     raise MlflowError("unexpected_answer", f"experiments/search gave HTTP {answer.status}: {answer.summary()}")
 
 

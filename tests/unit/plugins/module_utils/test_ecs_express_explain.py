@@ -46,6 +46,22 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "database",
         "security group",
     ),
+    # PostgreSQL 16, src/backend/utils/init/postinit.c; 15 and RDS word the end of it differently.
+    "database connections": (
+        Evidence(
+            log=[
+                "psycopg2.OperationalError: connection to server failed: FATAL:  "
+                "remaining connection slots are reserved for roles with the SUPERUSER attribute"
+            ]
+        ),
+        "no connection left",
+        "fewer workers",
+    ),
+    "database clients": (
+        Evidence(log=["OperationalError: connection to server failed: FATAL:  sorry, too many clients already"]),
+        "no connection left",
+        "larger instance class",
+    ),
     "database certificate": (
         Evidence(
             log=[

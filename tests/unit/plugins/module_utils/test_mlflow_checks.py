@@ -138,6 +138,13 @@ def test_database_down_in_older_versions_is_a_500(fake: FakeMlflow) -> None:
     assert reason(fake) == ("database_unavailable", True)
 
 
+def test_database_without_a_free_connection_is_explained(fake: FakeMlflow) -> None:
+    message = "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute"
+    fake.canned[SEARCH] = reply({"error_code": "TEMPORARILY_UNAVAILABLE", "message": message}, 503)
+    with pytest.raises(MlflowError, match=r"max_connections.*fewer.*larger instance class"):
+        check(fake)
+
+
 def test_a_balancer_503_is_not_taken_for_the_database(fake: FakeMlflow) -> None:
     fake.canned[SEARCH] = (503, {}, b"<html>Service Temporarily Unavailable</html>")
     assert reason(fake) == ("balancer_unavailable", True)
