@@ -331,6 +331,7 @@ def main() -> None:
             read_only=module.check_mode,
             expected_version=(params["expected_version"] or "").removeprefix("v") or None,
             find_object=bucket_lookup(module),
+            bucket=params["artifact_bucket"] or "",
         )
         if params["wait_timeout"]:
             client.deadline = time.monotonic() + params["wait_timeout"]

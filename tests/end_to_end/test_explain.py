@@ -44,6 +44,7 @@ class Case:
     :arg why: for the page, a sentence: when it happens.
     :arg cause: what the line "Likely cause" must say.
     :arg expect: regular expressions that the message must hold, in this order.
+    :arg remedy: what the line "Remedy" must say, in this service's numbers and names.
     :arg fault: what is ordered for the service: name, and further fields.
     """
 
@@ -57,6 +58,7 @@ class Case:
     more: dict[str, Any] = field(default_factory=dict)
     fault: tuple[str, dict[str, Any]] | None = None
     arrange: Callable[[ExpressAws], dict[str, Any]] = lambda cloud: {}
+    remedy: str = ""
 
     @property
     def service(self) -> str:
@@ -82,6 +84,7 @@ CASES = [
         "the image cannot be pulled",
         (r"ECS says: deployment ROLLBACK_FAILED", r"Task: .*CannotPullContainerError"),
         container={"image": "example.com/app:1"},
+        remedy="name and tag (example.com/app:1)",
     ),
     Case(
         "registry",
@@ -124,6 +127,7 @@ CASES = [
         "the execution role cannot read one of the secrets",
         (r"Task: .*ResourceInitializationError", r"secretsmanager:GetSecretValue"),
         arrange=missing_secret,
+        remedy="secret:explained/token-",
     ),
     Case(
         "log-group",
@@ -132,6 +136,7 @@ CASES = [
         "the container's log group is missing or the execution role may not write to it",
         (r"Task: .*log group does not exist",),
         container={"aws_logs_configuration": {"log_group": "/not/there", "log_stream_prefix": "x"}},
+        remedy="create the log group /not/there before",
     ),
     Case(
         "database",
@@ -166,6 +171,7 @@ CASES = [
         {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         {"image": MLFLOW, "command": [*SMALL_MLFLOW, "--allowed-hosts", "tracking.example.com"]},
         {"health_check_path": "/", "cpu": "1024", "memory": "2048"},
+        remedy="/health for MLflow, not /)",
     ),
     Case(
         "error",
@@ -191,6 +197,7 @@ CASES = [
         (r"not ready after 90 s",),
         {"PORT": "8080"},
         more={"wait_timeout": 90},
+        remedy="container_port (5000)",
     ),
     Case(
         "memory",
@@ -199,6 +206,7 @@ CASES = [
         "the container needs more memory than the task has",
         (r"OutOfMemory",),
         {"HOARD": "700"},
+        remedy="used all of its 512 MiB (cpu 256): set memory to 1024 or more",
     ),
     Case(
         "capacity",
@@ -273,6 +281,7 @@ def test_explanation(begun: dict[str, Future[tuple[Any, Any]]], case: Case) -> N
         found = re.compile(pattern).search(message, position)
         assert found, f"{pattern} is not where it belongs in\n{message}"
         position = found.start()
+    assert case.remedy in result["explanation"]["remedy"]
     keep(case.title, case.why, message)
     assert result["changed"] is True
     assert len(result["explanation"]["log"]) <= 20

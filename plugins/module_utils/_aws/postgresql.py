@@ -330,7 +330,7 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
             raise Problem(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
         if (status in BROKEN and not _grows(instance)) or status in STOPPED or status == "deleting":
-            raise Problem(_hopeless(rds, name, status))
+            raise Problem(_hopeless(rds, name, status, instance))
         waiting_for = [key for key in not_pending if key in instance.get("PendingModifiedValues", {})]
         # An endpoint is there when the instance is available, on AWS; whoever waits needs it.
         if status in READY and not waiting_for and instance.get("Endpoint", {}).get("Address"):
@@ -350,7 +350,7 @@ def _grows(instance: dict[str, typing.Any]) -> bool:
     return instance["DBInstanceStatus"] == FULL and "AllocatedStorage" in instance.get("PendingModifiedValues", {})
 
 
-def _hopeless(rds: Client, name: str, status: str) -> str:
+def _hopeless(rds: Client, name: str, status: str, instance: dict[str, typing.Any] | None = None) -> str:
     if status in STOPPED:
         return (
             f"The RDS instance {name} is {status}: start it with aws rds start-db-instance --db-instance-identifier"
@@ -359,9 +359,13 @@ def _hopeless(rds: Client, name: str, status: str) -> str:
     if status == "deleting":
         return f"The RDS instance {name} is being deleted: wait until it is gone, and run this again."
     if status == FULL:
+        size = (instance or {}).get("AllocatedStorage")
+        # RDS API Reference, ModifyDBInstance: what is not 10 % more is rounded up to that.
+        more = f"{size + max(1, -(-size // 10))} GiB or more" if size else "more"
         return (
-            f"The storage of the RDS instance {name} is full, and its database can write nothing: ask for a larger"
-            " allocated_storage (mlflow_db_allocated_storage of the role mlflow), with apply_immediately."
+            f"The storage of the RDS instance {name}{f', {size} GiB,' if size else ''} is full, and its database can"
+            f" write nothing: set allocated_storage (mlflow_db_allocated_storage of the role mlflow) to {more}, with"
+            " apply_immediately."
         )
     return f"The RDS instance {name} has the status {status}, which waiting does not end.{_last_event(rds, name)}"
 
@@ -562,7 +566,7 @@ def _unfit(
     """
     status = instance["DBInstanceStatus"]
     if status == FULL and "allocated_storage" not in changes and not _grows(instance):
-        raise Problem(_hopeless(rds, name, status))
+        raise Problem(_hopeless(rds, name, status, instance))
     if status not in STOPPED:
         return []
     if changes and not check_mode:

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 
 from . import api
+from . import remedies
 from . import shapes
 from . import waiters
 
@@ -52,6 +53,7 @@ class Evidence:
     log: list[str] = field(default_factory=list)
     log_source: str = ""
     notes: list[str] = field(default_factory=list)
+    settings: remedies.ServiceSettings = field(default_factory=remedies.ServiceSettings)
     # Whether the wait found that ECS has given the service up.
     stuck: bool = False
 
@@ -108,8 +110,12 @@ def collect(
             [leaf for revision in revisions for leaf in waiters.managed_resources(revision)]
         )
 
+    def settings() -> None:
+        evidence.settings = _settings(ecs, subject, revisions)
+
     _try(evidence, "the service's events", events)
     _try(evidence, "the resources that ECS manages", resources)
+    _try(evidence, "the service's settings", settings)
     if earlier and (earlier.tasks or earlier.targets or earlier.log):
         evidence.tasks, evidence.targets = earlier.tasks, earlier.targets
         evidence.log, evidence.log_source = earlier.log, earlier.log_source
@@ -319,6 +325,21 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
     return next((place for place in places if place), ("", ""))
 
 
+def _settings(ecs: Any, subject: Subject, revisions: list[Resource]) -> remedies.ServiceSettings:
+    """How the service is configured: in the revision that failed, or else as ECS shows it."""
+    service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
+    wanted = {revision.get("serviceRevisionArn") for revision in revisions}
+    configs = [config for config in service.get("activeConfigurations") or [] if config]
+    config: shapes.Canonical = {}
+    for revision in revisions:
+        config.update(_of_revision(ecs, revision))
+    for item in configs:
+        # One that was rolled back is no longer among them.
+        if item.get("serviceRevisionArn") in wanted or not config:
+            config.update(shapes.configuration(item))
+    return remedies.settings_of(service, config, shapes.endpoint(service))
+
+
 def _logs(config: shapes.Canonical) -> tuple[str, str] | None:
     logs = config.get("primary_container", {}).get("aws_logs_configuration", {})
     return (str(logs["log_group"]), str(logs.get("log_stream_prefix") or "ecs")) if logs.get("log_group") else None
@@ -341,7 +362,7 @@ def _of_revision(ecs: Any, revision: Resource) -> shapes.Canonical:
 class _Cause:
     pattern: re.Pattern[str]
     cause: str
-    remedy: str
+    remedy: remedies.Remedy
     in_log: bool
     given: re.Pattern[str] | None
 
@@ -352,7 +373,7 @@ class _Cause:
         return bool(self.pattern.search(said) or (self.in_log and self.pattern.search(written)))
 
 
-def _cause(pattern: str, cause: str, remedy: str, *, in_log: bool = False, given: str = "") -> _Cause:
+def _cause(pattern: str, cause: str, remedy: remedies.Remedy, *, in_log: bool = False, given: str = "") -> _Cause:
     """``in_log``: the container's own log is searched too. A log may hold anything, so only for unmistakable texts.
 
     ``given``: what AWS must say besides.
@@ -364,10 +385,6 @@ def _cause(pattern: str, cause: str, remedy: str, *, in_log: bool = False, given
 # balancer by its address, so they are to blame only where requests are refused, or where nothing else is.
 _HOST = r"Invalid Host header|host not allowed|DNS rebinding"
 _HOST_CAUSE = "the server refuses the host name it is called by"
-_HOST_REMEDY = (
-    "add the service's endpoint to the server's allowed hosts; the load balancer's health checks call the task by its "
-    "address, so use a health_check_path that is exempt (/health for MLflow)"
-)
 
 
 # The first that matches wins: from the most specific to the most general. The texts matched are those of ECS ("Stopped
@@ -376,32 +393,30 @@ _CAUSES = (
     _cause(
         r"exec format error|descriptor matching platform",
         "the image is built for another processor architecture",
-        "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image",
+        remedies.other_architecture,
         in_log=True,
     ),
     _cause(
         r"unable to (retrieve|pull) secrets?|secretsmanager:GetSecretValue|ssm:GetParameters|"
         r"invalid ssm parameters|secrets manager can't find|retrieve secret from",
         "the execution role cannot read one of the secrets, or the secret or its JSON key does not exist",
-        "check the ARN in primary_container.secrets, and allow secretsmanager:GetSecretValue (and kms:Decrypt for a "
-        "customer key) to the execution role",
+        remedies.readable_secrets,
     ),
     _cause(
         r"CannotPull\w*|pull access denied|manifest (unknown|for .* not found)|pull image manifest",
         "the image cannot be pulled",
-        "check the image's name and tag, the execution role's ECR permissions or repository_credentials, and that the "
-        "subnets have a way to the registry",
+        remedies.pullable_image,
     ),
     _cause(
         r"log group .*(does not exist|not found)|specified log group|failed to (validate logger|initialize logging)|"
         r"logs:Create",
         "the container's log group is missing or the execution role may not write to it",
-        "create the log group before the service: the execution role's managed policy cannot create one",
+        remedies.log_group,
     ),
     _cause(
         r"OutOfMemory|out of memory|memory usage",
         "the container needs more memory than the task has",
-        "raise memory (MLflow needs 2048 MiB at least)",
+        remedies.more_memory,
     ),
     _cause(
         r"certificate verify failed|server certificate for .* does not match host name|"
@@ -426,42 +441,48 @@ _CAUSES = (
         "check that the database is available, that its security group allows the service's, and the credentials",
         in_log=True,
     ),
-    _cause(_HOST, _HOST_CAUSE, _HOST_REMEDY, in_log=True, given=r"codes: \[403|RollbackAlarm|in ALARM|alarm triggered"),
+    _cause(
+        _HOST,
+        _HOST_CAUSE,
+        remedies.allowed_host,
+        in_log=True,
+        given=r"codes: \[403|RollbackAlarm|in ALARM|alarm triggered",
+    ),
     _cause(
         r"Permission denied.*(bind|port)|bind.*permission denied",
         "the container's user may not bind the port",
-        "use a container_port above 1024",
+        remedies.high_port,
         in_log=True,
     ),
     _cause(
         r"codes: \[401",
         "the health check is answered with 401: the path needs a login",
-        "use a health_check_path that answers 200 without login (/health for MLflow)",
+        remedies.open_path,
     ),
     _cause(
         r"codes: \[403",
         "the health check is answered with 403: the path needs a login, or the server refuses to be called by address",
-        "use a health_check_path that answers 200 whoever calls it by whatever name (/health for MLflow)",
+        remedies.unconditional_path,
     ),
     _cause(
         r"codes: \[404",
         "the health check path does not exist in the container",
-        "correct health_check_path (/health for MLflow)",
+        remedies.existing_path,
     ),
     _cause(
         r"codes: \[5\d\d",
         "the container answers the health check with a server error",
-        "see the container's log",
+        remedies.see_log,
     ),
     _cause(
         r"Capacity is unavailable|RESOURCE:|insufficient capacity",
         "AWS has no Fargate capacity for the task now",
-        "run again later, with other subnets, or with another cpu and memory",
+        remedies.other_capacity,
     ),
     _cause(
         r"availability zones?.*(load balancer|subnet)|(load balancer|subnet).*availability zones?",
         "the subnets are in other Availability Zones than the load balancer that the VPC's Express services share",
-        "use subnets in the zones of the VPC's first Express service",
+        remedies.other_zones,
     ),
     _cause(
         r"service.linked role",
@@ -476,7 +497,7 @@ _CAUSES = (
         r"(LoadBalancer|DescribeAccountAttributes|SecurityGroup|elasticloadbalancing|infrastructure)",
         "the infrastructure role was not allowed to make the service's resources, mostly because it was just created; "
         "ECS does not try again",
-        "check the role's policy and trust, then delete the service and create it again",
+        remedies.allowed_infrastructure_role,
     ),
     _cause(
         r"RollbackAlarm|alarm(s)? (detected|triggered)|alarm triggered|in ALARM",
@@ -487,29 +508,29 @@ _CAUSES = (
     _cause(
         r"Target\.Timeout|Request timed out",
         "the container does not answer the load balancer in time on the container port",
-        "check container_port, that the server listens on 0.0.0.0, and the security groups",
+        remedies.reachable_port,
     ),
     _cause(
         r"exit code (?!0\b|143\b)-?\d+|Essential container in task exited",
         "the container ends by itself",
-        "see the container's log, the command and the environment",
+        remedies.see_log_and_command,
     ),
     _cause(
         r"is unhealthy|failed (ELB|container|load balancer)? ?health checks?|Target\.FailedHealthChecks",
         "the container does not pass the load balancer's health check",
-        "check health_check_path, container_port, and that the server listens on 0.0.0.0",
+        remedies.healthy_path,
     ),
     _cause(
         r"ResourceInitializationError",
         "the task's resources could not be prepared",
-        "check the execution role and that the subnets have a way to ECR, Secrets Manager and CloudWatch Logs",
+        remedies.task_resources,
     ),
     _cause(
         r"is FAILED|still FAILED",
         "a resource that ECS manages could not be made",
         "see its reason above; delete the service and create it again once that is put right",
     ),
-    _cause(_HOST, _HOST_CAUSE, _HOST_REMEDY, in_log=True),
+    _cause(_HOST, _HOST_CAUSE, remedies.allowed_host, in_log=True),
     _cause(
         r"is PROVISIONING|still PROVISIONING",
         "ECS has not finished making the service's resources; the first service of a VPC takes 10 to 25 minutes",
@@ -532,7 +553,10 @@ def likely_cause(evidence: Evidence) -> tuple[str, str]:
     said, written = evidence.of_aws(), evidence.of_container()
     for entry in _CAUSES:
         if entry.matches(said, written):
-            return _STUCK if evidence.stuck and entry is _PROVISIONING else (entry.cause, entry.remedy)
+            if evidence.stuck and entry is _PROVISIONING:
+                return _STUCK
+            failure = remedies.Failure(evidence.settings, said, written)
+            return entry.cause, remedies.remedy_for(entry.remedy, failure)
     return _STUCK if evidence.stuck else ("", "")
 
 

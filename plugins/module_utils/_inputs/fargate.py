@@ -51,6 +51,15 @@ def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typin
     return f"{memory_name} is {shown(memory)}, but with {cpu_name} {units} AWS Fargate sells, in MiB, {sold}."
 
 
+def next_size(cpu: int, memory: int) -> tuple[int, int] | None:
+    """Return the next larger (CPU units, MiB), with as little more CPU as possible; None if there is none."""
+    for units, sizes in FARGATE.items():
+        for size in sizes:
+            if units >= cpu and size > memory:
+                return units, size
+    return None
+
+
 def size_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     """Check the size of the server's task: a pair that Fargate sells, and enough for MLflow."""
     if empty(inputs.get("mlflow_cpu")) and empty(inputs.get("mlflow_memory")):

@@ -55,6 +55,7 @@ class Questions:
         expected_version: the version that has to answer.
         find_object: called with the name of the stored probe artifact; raises MlflowError unless the object is in the
             expected bucket.
+        bucket: name of that bucket, for the sentence.
     """
 
     database: bool = True
@@ -62,6 +63,7 @@ class Questions:
     read_only: bool = False
     expected_version: str | None = None
     find_object: Callable[[str], None] | None = None
+    bucket: str = ""
 
 
 def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
@@ -202,15 +204,15 @@ def check_database(client: Client) -> None:
     raise MlflowError("unexpected_answer", f"experiments/search gave HTTP {answer.status}: {answer.summary()}")
 
 
-def list_artifacts(client: Client, path: str = "") -> list[str]:
+def list_artifacts(client: Client, path: str = "", bucket: str = "") -> list[str]:
     """Names below a folder of the artifact store; the key is absent from MLflow's answer when there are none."""
     answer = client.call("GET", ARTIFACTS, query={"path": path} if path else None)
-    _expect_artifact_answer(answer, client, "artifacts_unreadable", "list")
+    _expect_artifact_answer(answer, client, "artifacts_unreadable", "list", bucket)
     files = answer.json().get("files") or []
     return [str(entry.get("path", "")).rsplit("/", maxsplit=1)[-1] for entry in files]
 
 
-def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = None) -> str:
+def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = None, bucket: str = "") -> str:
     """Store, read, list and delete one small artifact with a random name. Returns that name.
 
     The artifact is deleted whatever happens; where even that fails, the error names what is left behind.
@@ -221,15 +223,15 @@ def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = 
     stored = False
     try:
         answer = client.call("PUT", f"{ARTIFACTS}/{path}", data=content)
-        _expect_artifact_answer(answer, client, "artifacts_write", "store")
+        _expect_artifact_answer(answer, client, "artifacts_write", "store", bucket)
         stored = True
         if find_object:
             find_object(path)
         answer = client.call("GET", f"{ARTIFACTS}/{path}")
-        _expect_artifact_answer(answer, client, "artifacts_read", "read")
+        _expect_artifact_answer(answer, client, "artifacts_read", "read", bucket)
         if answer.body != content:
             raise MlflowError("artifacts_read", "The artifact store gave back something else than was stored.")
-        if name not in list_artifacts(client, PROBE_FOLDER):
+        if name not in list_artifacts(client, PROBE_FOLDER, bucket):
             raise MlflowError(
                 "artifacts_list",
                 f"The artifact store does not list {path}, which was just stored.",
@@ -258,7 +260,7 @@ def _delete_probe(client: Client, path: str) -> str:
     return ""
 
 
-def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: str) -> None:
+def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: str, bucket: str) -> None:
     problem = refusal(answer, client.connection)
     if problem:
         raise problem
@@ -266,7 +268,7 @@ def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: s
         raise MlflowError(
             reason,
             f"MLflow cannot {verb} artifacts (HTTP {answer.status}: {answer.summary()}); see the server's log, its"
-            " --artifacts-destination, and the permissions of its task role on the bucket.",
+            f" --artifacts-destination, and the permissions of its task role on {bucket or 'the bucket'}.",
             waiting_helps=True,
             at_most=PERMISSIONS_SETTLE,
         )
@@ -303,9 +305,9 @@ def check_server(client: Client, questions: Questions) -> dict[str, typing.Any]:
     if questions.database:
         check_database(client)
     if questions.artifacts and questions.read_only:
-        list_artifacts(client)
+        list_artifacts(client, bucket=questions.bucket)
     elif questions.artifacts:
-        probe = probe_artifacts(client, questions.find_object)
+        probe = probe_artifacts(client, questions.find_object, questions.bucket)
     return {
         "version": version,
         "latency_ms": round(latency, 1),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import remedies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.explain import Evidence
 
@@ -198,6 +200,81 @@ def test_likely_cause(evidence: Evidence, cause: str, remedy: str) -> None:
     assert remedy in what_to_do
     text = explain.render(evidence)
     assert text.endswith(f"Remedy: {what_to_do}.")
+
+
+SETTINGS = remedies.ServiceSettings(
+    cpu=1024,
+    memory=4096,
+    cpu_architecture="X86_64",
+    image="example.com/app:1",
+    container_port=80,
+    health_check_path="/ping",
+    log_group="/ecs/default/vision",
+    secrets=(
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:vision/login-AbCdEf:password::",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:vision/server-AbCdEf:flask_secret_key::",
+    ),
+    subnets=("subnet-1", "subnet-2"),
+    security_groups=("sg-1",),
+    execution_role_arn="arn:aws:iam::123456789012:role/vision-execution-role",
+    infrastructure_role_arn="arn:aws:iam::123456789012:role/vision-infrastructure-role",
+    endpoint="vi-1.ecs.eu-central-1.on.aws",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    {
+        "image": ["(example.com/app:1)", "vision-execution-role", "(subnet-1, subnet-2)"],
+        "architecture": ["which is X86_64, to ARM64", "example.com/app:1"],
+        "secret": ["vision/login", "vision/server", "to arn:aws:iam::123456789012:role/vision-execution-role"],
+        "health path": ["it is /ping"],
+        "login on the health path": ["it is /ping"],
+        "forbidden health path": ["it is /ping"],
+        "server error": ["/ecs/default/vision"],
+        "slow": ["container_port (80)", "(sg-1)"],
+        "host": ["(vi-1.ecs.eu-central-1.on.aws)", "called by ml-0.on.aws", "not /ping"],
+        "capacity": ["than subnet-1, subnet-2", "than 1024 and 4096 MiB"],
+        "zones": ["instead of subnet-1, subnet-2"],
+        "wedge": ["vision-infrastructure-role"],
+        "memory": ["4096 MiB (cpu 1024)", "set memory to 5120 or more"],
+        "low port": ["instead of 80"],
+        "log group": ["create the log group /ecs/default/vision"],
+        "exit": ["/ecs/default/vision"],
+        "unhealthy": ["(/ping)", "(80)"],
+    }.items(),
+)
+def test_remedy_has_the_numbers_of_the_service(name: str, numbers: list[str]) -> None:
+    evidence = dataclasses.replace(CAUSES[name][0], settings=SETTINGS)
+    remedy = explain.likely_cause(evidence)[1]
+    assert [one for one in numbers if one not in remedy] == [], remedy
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "advice"),
+    [
+        (256, 512, "set memory to 1024 or more"),
+        (1024, 2048, "set memory to 3072 or more"),
+        (1024, 8192, "set cpu to 2048 and memory to 9216 or more (mlflow_cpu and mlflow_memory"),
+        (2048, 16384, "set cpu to 4096 and memory to 17408"),
+        (4096, 30720, "set cpu to 8192 and memory to 32768"),
+        (16384, 122880, "no larger task"),
+        (0, 0, "raise memory"),
+    ],
+)
+def test_next_size_that_fargate_sells(cpu: int, memory: int, advice: str) -> None:
+    settings = remedies.ServiceSettings(cpu=cpu, memory=memory)
+    evidence = dataclasses.replace(CAUSES["memory"][0], settings=settings)
+    remedy = explain.likely_cause(evidence)[1]
+    assert advice in remedy
+    assert (f"all of its {memory} MiB" in remedy) is bool(memory)
+
+
+def test_only_the_unreadable_secret_is_named() -> None:
+    text = f"ResourceInitializationError: unable to retrieve secret from asm: {SETTINGS.secrets[1][:-18]}"
+    remedy = explain.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
+    assert "vision/server" in remedy
+    assert "vision/login" not in remedy
 
 
 def test_no_cause_is_made_up() -> None:

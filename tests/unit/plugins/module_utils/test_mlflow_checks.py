@@ -167,6 +167,13 @@ def test_artifact_store_that_fails(fake: FakeMlflow, method: str, expected: str)
         assert fake.calls[-1][0] == "DELETE"
 
 
+@pytest.mark.parametrize("method", ["PUT", "GET", "LIST"])
+def test_bucket_is_named_where_it_is_known(fake: FakeMlflow, method: str) -> None:
+    fake.artifact_status[method] = 500
+    with pytest.raises(MlflowError, match="its task role on vision-artifacts"):
+        check(fake, Questions(artifacts=True, read_only=method == "LIST", bucket="vision-artifacts"))
+
+
 def test_artifact_left_behind_is_named(fake: FakeMlflow) -> None:
     fake.artifact_status.update(GET=500, DELETE=500)
     with pytest.raises(MlflowError) as caught:

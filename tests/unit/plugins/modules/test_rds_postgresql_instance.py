@@ -120,7 +120,9 @@ def test_waiting_ends_where_it_is_hopeless(made, status):
 def test_full_storage_can_be_made_larger(made, wait):
     made.rds.instances["mlflow"]["DBInstanceStatus"] = "storage-full"
     for check in (True, False):
-        assert "larger allocated_storage" in run(made, check=check)["msg"]
+        said = run(made, check=check)["msg"]
+        assert "instance mlflow, 20 GiB, is full" in said
+        assert "(mlflow_db_allocated_storage of the role mlflow) to 22 GiB or more" in said
     assert run(made, check=True, allocated_storage=40)["changed"]
     made.rds.script = ["storage-full", "storage-full"]
     if wait:
