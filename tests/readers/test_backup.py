@@ -3,12 +3,16 @@
 """What the guides say is typed to look after the database.
 
 Who rolls back to a snapshot as docs/guides/backup.md says has what was there then, and nothing else is changed. Who
-upgrades the tables as docs/guides/update.md says has a task that did it.
+upgrades the tables as docs/guides/update.md says has a task that did it, and so has who deletes for good as
+docs/guides/clean-up.md says.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -43,6 +47,21 @@ class Server:
         made = self.session.post(f"{self.url}/api/2.0/mlflow/experiments/create", json={"name": experiment}, timeout=60)
         made.raise_for_status()
 
+    def post(self, path: str, **body: object) -> dict[str, Any]:
+        """What it answers."""
+        answer = self.session.post(f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def run_with_artifact(self) -> tuple[str, str]:
+        """Make a run with an artifact; its id, and the folder of its artifacts in the bucket."""
+        info = self.post("runs/create", experiment_id="0")["run"]["info"]
+        folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        url = f"{self.url}/api/2.0/mlflow-artifacts/artifacts/{folder}/note.txt"
+        self.session.put(url, data=b"to be deleted", timeout=60).raise_for_status()
+        return info["run_id"], folder
+
     def experiments(self) -> set[str]:
         """The names of those that are there."""
         found = self.session.get(
@@ -73,6 +92,39 @@ def test_the_tables_are_upgraded(deployed: str, controller: Controller, reader: 
     played = to_its_end(["bash", "-c", PREAMBLE + block.text], reader, controller.work).succeeded()
     assert f"mlflow:v{VERSION}-full" in played.output
     assert played.output.splitlines()[-1].split() == ["0", "None"], played.output
+
+
+def collected(block: Block, reader: dict[str, str], folder: Path, **settings: str) -> list[str]:
+    """Type the commands, with other values for the two settings; the exit code and the reason of the task."""
+    text = block.text
+    for name, value in settings.items():
+        text, found = re.subn(rf"(?m)^{name}=\S+", f"{name}={value}", text)
+        assert found == 1
+    played = to_its_end(["bash", "-c", PREAMBLE + text], reader, folder).succeeded()
+    return played.output.splitlines()[-1].split()
+
+
+def test_deleted_runs_are_deleted_for_good(
+    deployed: str, controller: Controller, reader: dict[str, str], url: str
+) -> None:
+    [block] = [one for one in shell_blocks() if one.page == "docs/guides/clean-up.md"]
+    server, s3 = Server(controller.aws, deployed, url), controller.aws.client("s3")
+    bucket = f"{deployed}-artifacts-123456789012-{controller.aws.region}"
+    run, path = server.run_with_artifact()
+
+    def stored() -> bool:
+        return "Contents" in s3.list_objects_v2(Bucket=bucket, Prefix=path)
+
+    assert stored()
+    server.post("runs/delete", run_id=run)
+    # It was deleted a moment ago, and so it stays.
+    assert collected(block, reader, controller.work) == ["0", "None"]
+    assert stored()
+    assert collected(block, reader, controller.work, older_than="0d", seconds="1") == ["124", "None"]
+    assert stored()
+    assert collected(block, reader, controller.work, older_than="0d") == ["0", "None"]
+    assert not stored()
+    assert server.session.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run}, timeout=60).status_code == 404
 
 
 def test_nothing_is_left_to_change(deployed: str, controller: Controller, variables: dict[str, object]) -> None:
