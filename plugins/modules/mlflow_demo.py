@@ -263,7 +263,7 @@ def main() -> None:
             log.close()
     except MlflowError as error:
         # What ran may have changed the server before it failed.
-        changed = "rc" in report
+        changed = report.pop("touched", False)
         module.fail_json(
             msg=error.message,
             reason=error.reason,
@@ -271,6 +271,7 @@ def main() -> None:
             elapsed=round(time.monotonic() - started, 1),
             **report,
         )
+    report.pop("touched", None)
     module.exit_json(changed=changed, elapsed=round(time.monotonic() - started, 1), **report)
 
 

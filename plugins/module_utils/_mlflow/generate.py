@@ -72,7 +72,7 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
         connection: the server.
         settings: how to do it.
         log: gets the progress.
-        report: is filled with what is known, also when this raises.
+        report: is filled with what is known, also when this raises; C(touched): was the server changed?
 
     Returns:
         Whether C(mlflow demo) ran (or, in check mode, would run).
@@ -100,9 +100,10 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
         left = deadline - time.monotonic()
         command = ensure_client(root, version, settings.virtualenv_python, log, left)
     report["client"] = command[0]
-    _prepare(client, before, features, log)
+    report["touched"] = _prepare(client, before, features, log)
     result = _run_demo(client, command, version, settings, log=log, deadline=deadline)
     report.update(rc=result.rc, stdout_lines=result.stdout, stderr_lines=result.stderr)
+    report["touched"] = report["touched"] or _differs(client, before)
     lost = failed_uploads(result.lines)
     if lost:
         _take_back(client, before, report)
@@ -140,13 +141,26 @@ def _find_executable(executable: str | None) -> str | None:
     return os.path.abspath(found)
 
 
-def _prepare(client: Client, state: DemoState, features: list[str], log: Log) -> None:
-    """Where the tags promise more than there is, take them back, or C(mlflow demo) would find nothing to do."""
+def _differs(client: Client, before: DemoState) -> bool:
+    """Whether the server holds something else than before; one that cannot be asked may."""
+    try:
+        return read_state(client) != before
+    except MlflowError:
+        return True
+
+
+def _prepare(client: Client, state: DemoState, features: list[str], log: Log) -> bool:
+    """Where the tags promise more than there is, take them back, or C(mlflow demo) would find nothing to do.
+
+    Returns:
+        Whether it did.
+    """
     if state.deleted or not state.experiment_id or state.missing_features(features):
-        return
+        return False
     names = [feature for _kind, _least, feature in state.short_counts()]
     for name in mark_incomplete(client, state, names):
         log.write(f"the data of {name} is incomplete although marked as complete; it will be made again")
+    return bool(names)
 
 
 def _run_demo(

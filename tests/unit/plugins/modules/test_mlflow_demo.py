@@ -80,6 +80,16 @@ def test_failure_tells_what_was_said(fake: FakeMlflow, tmp_path: Path, capsys: p
     assert "failed: " in log_path.read_text()
 
 
+def test_failure_that_changed_nothing_reports_no_change(
+    fake: FakeMlflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = tmp_path / "mlflow"
+    client.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "mlflow, version 3.17.2" && exit\nexit 1\n')
+    client.chmod(0o700)
+    result = run(capsys, tracking_uri=fake.url, executable=str(client))
+    assert (result["reason"], result["changed"]) == ("demo_failed", False)
+
+
 def test_unreachable_server_is_told_in_check_mode_too(capsys: pytest.CaptureFixture[str]) -> None:
     result = run(capsys, True, tracking_uri="http://mlflow.invalid")
     assert result["failed"]
