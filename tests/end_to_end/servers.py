@@ -63,24 +63,28 @@ class MlflowServer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.password = secrets.token_urlsafe(24)
-        ini = folder / "auth.ini"
-        ini.write_text(INI.format(folder=folder, password=self.password), encoding="utf-8")
+        self.config = folder / "auth.ini"
+        self.config.write_text(INI.format(folder=folder, password=self.password), encoding="utf-8")
         command = [str(runtime(version) / "bin/mlflow"), "server", *(["--app-name", "basic-auth"] if auth else [])]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
         command += ["--artifacts-destination", str(folder / "artifacts"), *options]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHON"))}
-        environment = {
+        self.environment = {
             **kept,
-            "MLFLOW_AUTH_CONFIG_PATH": str(ini),
+            "MLFLOW_AUTH_CONFIG_PATH": str(self.config),
             "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONPATH": more_packages,
         }
-        self.log = folder / "server.log"
+        self.command, self.log = command, folder / "server.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with its present configuration and its data."""
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, env=self.environment, cwd=self.folder, stdout=log, stderr=log)
 
     def wait(self) -> None:
         """Until it answers."""

@@ -72,6 +72,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "no_such_login": ({"mlflow_auth": "saml"}, ["mlflow_auth", "'saml'", "basic, oidc, none"]),
     "login_of_two_words": ({"mlflow_admin_username": "the boss"}, ["mlflow_admin_username", "'the boss'"]),
     "login_with_colon": ({"mlflow_admin_username": "a:b"}, ["mlflow_admin_username", "'a:b'"]),
+    "nobody_else_to_log_in": (
+        {"mlflow_bootstrap_admin": False},
+        ["mlflow_bootstrap_admin", "mlflow_admin_login_secret"],
+    ),
     "no_such_permission": ({"mlflow_default_permission": "read"}, ["mlflow_default_permission", "'read'", "READ"]),
     "index_with_password": (
         {"mlflow_pip_index_url": "https://me:hidden@pypi.example.com/simple"},

@@ -79,7 +79,10 @@ def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> N
         mlflow_policies_region="ap-southeast-1",
         mlflow_permissions_boundary_arn=boundary,
         mlflow_iam_path="/company/",
+        mlflow_admin_login_secret="users/ana",
     )
+    [login] = [one for one in written["validate"]["Statement"] if "secretsmanager:GetSecretValue" in actions_of(one)]
+    assert login["Resource"] == "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:users/ana-*"
     for file in FILES:
         text = "".join(json.dumps(written[file]).split())
         assert len(text) <= MANAGED_POLICY_CHARACTERS, file

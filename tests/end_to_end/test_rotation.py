@@ -21,6 +21,7 @@ from conftest import QUICK
 from harness import ROOT
 from harness import LocalAws
 from harness import Played
+from harness import eventually
 from harness import interrupt
 
 pytestmark = pytest.mark.long
@@ -37,9 +38,21 @@ class Deployment:
 
         self.environment: dict[str, str] = {}
 
-    def play(self, playbook: str, **options: Any) -> Played:
+    def play(self, playbook: str, variables: dict[str, Any] | None = None, **options: Any) -> Played:
         """Run a playbook for it, as the user of the present environment."""
-        return self.aws.play(playbook, self.aws.small(mlflow_name=NAME), environment=self.environment, **options)
+        given = self.aws.small(mlflow_name=NAME, **(variables or {}))
+        return self.aws.play(playbook, given, environment=self.environment, **options)
+
+    def tasks(self) -> list[str]:
+        """The running ones."""
+        return list(self.aws.client("ecs").list_tasks(serviceName=NAME, desiredStatus="RUNNING")["taskArns"])
+
+    def restart(self) -> None:
+        """End its task, and wait until another one answers."""
+        [before] = self.tasks()
+        self.aws.client("ecs").stop_task(task=before, reason="a test")
+        eventually(lambda: self.tasks() not in ([], [before]), "another task")
+        eventually(lambda: self.ask("GET", "/health", "") == 200, "an answer")
 
     def find(self) -> None:
         """Where it answers."""
@@ -144,7 +157,14 @@ def test_the_password_is_changed(limited: Deployment) -> None:
     assert checked.changed["localhost"] > 0
     assert deployment.password == before
     assert deployment.secret("login", "AWSPENDING") is None
+    bob = "bob", "made-up-and-long-enough-for-bob"
+    body = {"username": bob[0], "password": bob[1]}
+    made = deployment.ask("POST", f"{USERS}/create", before, body)
+    assert made in (200, 400), "the play has made him, if it was run"
+    tasks = deployment.tasks()
     played = deployment.play("rotate_login").succeeded()
+    assert deployment.tasks() == tasks, "nothing restarts"
+    assert made == 400 or deployment.ask("GET", f"{USERS}/get?username=bob", bob[1], user="bob") == 200
     after = deployment.password
     assert after != before
     assert deployment.admits(after)
@@ -195,8 +215,10 @@ def test_a_password_that_somebody_else_has_changed(deployment: Deployment) -> No
     mine, theirs = deployment.password, "changed-by-somebody-in-the-browser"
     body = {"username": "admin", "password": theirs, "current_password": mine}
     assert deployment.ask("PATCH", f"{USERS}/update-password", mine, body) == 200
-    assert "rejects the login of user admin" in deployment.play("rotate_login").problem()
-    assert deployment.password == mine
+    played = deployment.play("rotate_login")
+    assert "rejects the login of user admin" in played.problem()
+    assert played.changed == {"localhost": 0}
+    assert (deployment.password, deployment.secret("login", "AWSPENDING")) == (mine, None)
     back = {"username": "admin", "password": mine, "current_password": theirs}
     assert deployment.ask("PATCH", f"{USERS}/update-password", theirs, back) == 200
     deployment.play("rotate_login").succeeded()
@@ -219,6 +241,81 @@ def test_the_keys_of_sessions(limited: Deployment) -> None:
         assert value not in played.output
     deployment.environment = {}
     assert deployment.play("deploy").succeeded().changed == {"localhost": 0}
+
+
+def test_another_value_in_the_secret_changes_no_password(deployment: Deployment) -> None:
+    before, other = deployment.password, "written-into-the-secret-by-hand"
+    for value in (other, before):
+        text = json.dumps({"username": "admin", "password": value})
+        deployment.manager.put_secret_value(SecretId=f"{NAME}/login", SecretString=text)
+        if value == other:
+            deployment.restart()
+            assert deployment.admits(before)
+            assert not deployment.admits(other)
+
+
+BOSS = f"{NAME}/users/boss"
+RETIRED = {"mlflow_bootstrap_admin": False, "mlflow_admin_login_secret": BOSS}
+
+
+@pytest.fixture(scope="module")
+def boss(deployment: Deployment) -> tuple[str, str]:
+    """Another administrator, whose login is in a secret."""
+    login = "boss", "made-up-and-long-enough-for-a-boss"
+    members = dict(zip(("username", "password"), login, strict=True))
+    deployment.manager.create_secret(Name=BOSS, SecretString=json.dumps(members))
+    assert deployment.ask("POST", f"{USERS}/create", deployment.password, members) == 200
+    return login
+
+
+def test_first_administrator_is_not_retired_in_favour_of_nobody(deployment: Deployment, boss: tuple[str, str]) -> None:
+    for secret, sentence in ((BOSS, "boss, whose login is in the secret"), (f"{NAME}/login", "the login of admin")):
+        played = deployment.play("deploy", {**RETIRED, "mlflow_admin_login_secret": secret})
+        assert sentence in played.problem()
+        assert played.changed == {"localhost": 0}
+    body = {"username": "boss", "is_admin": True}
+    assert deployment.ask("PATCH", f"{USERS}/update-admin", deployment.password, body) == 200
+
+
+def test_deleted_administrator_comes_back_with_the_next_task(deployment: Deployment, boss: tuple[str, str]) -> None:
+    user, password = boss
+    assert deployment.ask("DELETE", f"{USERS}/delete", password, {"username": "admin"}, user=user) == 200
+    played = deployment.play("rotate_login")
+    problem = played.problem()
+    assert "rejects the login of user admin" in problem
+    assert "mlflow_bootstrap_admin to false" in problem
+    assert played.changed == {"localhost": 0}
+    assert deployment.secret("login", "AWSPENDING") is None
+    deployment.restart()
+    assert deployment.admits(deployment.password)
+
+
+def test_retired_administrator_stays_away(deployment: Deployment, boss: tuple[str, str]) -> None:
+    user, password = boss
+    deployment.play("deploy", RETIRED).succeeded()
+    assert deployment.play("deploy", RETIRED).succeeded().changed == {"localhost": 0}
+    assert deployment.ask("DELETE", f"{USERS}/delete", password, {"username": "admin"}, user=user) == 200
+    deployment.restart()
+    assert not deployment.admits(deployment.password)
+    assert deployment.ask("GET", f"{USERS}/list", password, user=user) == 200
+    ecs = deployment.aws.client("ecs")
+    [task] = ecs.list_tasks(serviceName=NAME, desiredStatus="RUNNING")["taskArns"]
+    definition = ecs.describe_tasks(tasks=[task])["tasks"][0]["taskDefinitionArn"]
+    container = ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]["containerDefinitions"][0]
+    assert f"secret:{NAME}/login" not in json.dumps(container)
+    deployment.play("validate", {**RETIRED, "mlflow_demo": False}).succeeded()
+    played = deployment.play("rotate_login", RETIRED).succeeded()
+    new = (deployment.secret("users/boss") or {})["password"]
+    assert new != password
+    assert new not in played.output
+    for one, status in ((new, 200), (password, 401)):
+        assert deployment.ask("GET", f"{USERS}/list", one, user=user) == status
+    assert new in deployment.play("login", RETIRED).succeeded().output
+
+
+def test_retired_administrator_is_taken_back(deployment: Deployment) -> None:
+    deployment.play("deploy").succeeded()
+    assert deployment.admits(deployment.password)
 
 
 def test_without_a_deployment(deployment: Deployment) -> None:

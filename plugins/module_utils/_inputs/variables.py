@@ -92,6 +92,8 @@ CHECKS: dict[str, Check] = {
     "mlflow_admin_username": text(
         r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}", "a name of letters, digits and the characters . _ @ + -"
     ),
+    "mlflow_bootstrap_admin": boolean,
+    "mlflow_admin_login_secret": some_text,
     # mlflow/server/auth/permissions.py
     "mlflow_default_permission": choice("READ", "USE", "EDIT", "MANAGE", "NO_PERMISSIONS"),
     "mlflow_pip_install": boolean,
@@ -227,6 +229,12 @@ def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
             for name in _OIDC_NEEDS
             if not is_set(name)
         ][:1]
+    bootstrap = str(inputs.get("mlflow_bootstrap_admin", True)).lower() not in ("false", "no", "off", "0")
+    if inputs.get("mlflow_auth", "basic") == "basic" and not bootstrap and not is_set("mlflow_admin_login_secret"):
+        problems.append(
+            "mlflow_bootstrap_admin is false without mlflow_admin_login_secret: name the secret with the login of"
+            " another administrator, whom the playbooks log in as."
+        )
     env, hidden = inputs.get("mlflow_extra_env"), inputs.get("mlflow_extra_secrets")
     problems += given_twice("mlflow_extra_env", env, "mlflow_extra_secrets", hidden)
     parts = {name: inputs.get(name) for name in _IN_TASK_DEFINITION}

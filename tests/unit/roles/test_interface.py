@@ -33,6 +33,7 @@ INTERNAL = {
     ("local_aws", "install"),
     ("local_aws", "running"),
     ("mlflow", "ask"),
+    ("mlflow", "bootstrap_admin"),
     ("mlflow", "leftovers"),
     ("mlflow", "owner"),
     ("mlflow", "preflight"),

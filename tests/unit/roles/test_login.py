@@ -46,7 +46,8 @@ def render(tmp_path: Path) -> Render:
 def basic(render: Render) -> Render:
     """What the role auth hands over with MLflow's own login."""
     expression = "{'secrets': __auth_encryption_secrets | combine(__auth_basic_secrets), 'boot': __auth_basic_boot, "
-    expression += "'packages': __auth_basic_packages, 'lacks': __auth_lacks_flask_wtf}"
+    expression += "'packages': __auth_basic_packages, 'lacks': __auth_lacks_flask_wtf, "
+    expression += "'settings': __auth_basic_settings}"
     made = {
         "__auth_server_made": {"secret": {"arn": f"{PREFIX}server-AbCdEf"}},
         "__auth_login_made": {"secret": {"arn": f"{PREFIX}login-AbCdEf"}},
@@ -163,6 +164,18 @@ def test_secrets_come_from_their_keys_and_stand_nowhere_else(basic: Render) -> N
     assert found["boot"][-1] == "unset MLFLOW_AUTH_ADMIN_USERNAME MLFLOW_AUTH_ADMIN_PASSWORD"
     assert "secretsmanager" not in "".join(found["boot"])
     assert "Copyright" not in "".join(found["boot"])
+
+
+def test_retired_administrator_gives_the_server_no_login(basic: Render) -> None:
+    found = basic(auth_bootstrap_admin=False)
+    assert sorted(found["secrets"]) == [
+        "MLFLOW_CRYPTO_KEK_PASSPHRASE",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
+    ]
+    assert "bootstrap_admin=false" in found["settings"]
+    assert "bootstrap_admin=false" in found["boot"][-1]
+    assert "bootstrap_admin" not in str(basic()["settings"])
 
 
 @pytest.mark.parametrize(
