@@ -20,6 +20,8 @@ import pytest
 from conftest import QUICK
 from harness import SOFTWARE
 from harness import LocalAws
+from harness import eventually
+from people import ADMINISTRATORS
 from people import MEMBERS
 from people import People
 from stage import NAME
@@ -170,6 +172,40 @@ def test_programs_come_with_tokens(stage: Stage) -> None:
     assert status(other) == 401
 
 
+def test_token_alone_makes_nobody_an_administrator(stage: Stage) -> None:
+    hal = stage.people.add("hal", MEMBERS, ADMINISTRATORS)
+    headers = {"Authorization": f"Bearer {stage.people.token(hal)}"}
+    assert stage.ask(headers=headers).status_code == 200
+    assert stage.ask("/api/2.0/mlflow/users/current", headers=headers).json()["is_admin"] is False
+
+
+def test_groups_count_at_each_login(stage: Stage) -> None:
+    gus = stage.people.add("gus", MEMBERS)
+    group = {"UserPoolId": stage.people.pool_id, "Username": gus, "GroupName": ADMINISTRATORS}
+    for change, is_admin in (("admin_add_user_to_group", True), ("admin_remove_user_from_group", False)):
+        getattr(stage.people.cognito, change)(**group)
+        browser = stage.browser()
+        browser.log_in(gus, stage.people.passwords[gus])
+        assert browser.get("/api/2.0/mlflow/users/current").json()["is_admin"] is is_admin
+
+
+def access_token(stage: Stage, user: str) -> str:
+    """One that the user creates in the browser."""
+    browser = stage.browser()
+    browser.log_in(user, stage.people.passwords[user])
+    made = browser.session.patch(
+        f"{stage.url}/api/2.0/mlflow/users/access-token", json={}, headers={"Origin": stage.url}, timeout=60
+    )
+    assert made.status_code == 200, made.text
+    return str(made.json()["token"])
+
+
+def test_access_token_is_a_password(stage: Stage) -> None:
+    token = access_token(stage, stage.bob)
+    assert stage.ask(auth=(stage.bob, token)).status_code == 200
+    assert stage.ask(auth=(stage.bob, f"{token}0")).status_code == 401
+
+
 def _other_client(stage: Stage) -> People:
     people = stage.people
     other = object.__new__(People)
@@ -209,6 +245,27 @@ def test_no_secret_is_where_it_can_be_seen(stage: Stage) -> None:
         events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
         shown += json.dumps(events["events"])
     assert not [secret for secret in hidden if secret in shown]
+
+
+@pytest.mark.long
+def test_sessions_outlive_the_task_and_end_with_the_keys(stage: Stage) -> None:
+    browser, ecs, token = stage.browser(), stage.aws.client("ecs"), access_token(stage, stage.bob)
+    browser.log_in(stage.ada, stage.people.passwords[stage.ada])
+    [task] = running(stage)
+    ecs.stop_task(task=task, reason="a test")
+    eventually(lambda: running(stage) not in ([], [task]), "another task")
+    eventually(lambda: stage.ask("/health").status_code == 200, "an answer")
+    assert browser.get(SEARCH).status_code == 200
+    played = stage.aws.play("rotate_session_keys", stage.variables("oidc")).succeeded()
+    assert token not in played.output
+    assert browser.get(SEARCH).status_code == 401
+    assert stage.ask(auth=(stage.bob, token)).status_code == 200
+    assert stage.ask(headers={"Authorization": f"Bearer {stage.people.token(stage.bob)}"}).status_code == 200
+
+
+def running(stage: Stage) -> list[str]:
+    """The tasks."""
+    return list(stage.aws.client("ecs").list_tasks(serviceName=NAME, desiredStatus="RUNNING")["taskArns"])
 
 
 @pytest.mark.long
