@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """docs/troubleshooting.md: what the modules said is written into it, or held to it.
 
-With WRITE_TROUBLESHOOTING=1 (make troubleshooting) it is written; else the causes and remedies there must be those of
-today.
+With WRITE_TROUBLESHOOTING=1 (make troubleshooting) it is written; else the causes there must be those of today.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ BEGIN = "<!-- explanations: begin (written by make troubleshooting) -->"
 END = "<!-- explanations: end -->"
 # Where the software of an image lies here; in the image itself it is /usr/local.
 _RUNTIME = re.compile(rf"{re.escape(str(SOFTWARE))}/runtimes/[^/]+")
-_ADVICE = re.compile(r"^(?:Likely cause|Remedy): .*$", re.M)
+# Remedies hold names and ids that are others in each run.
+_ADVICE = re.compile(r"^Likely cause: .*$", re.M)
 
 _said: dict[str, str] = {}
 _lock = threading.Lock()
