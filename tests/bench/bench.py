@@ -31,6 +31,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import machine
 import psutil
 import yaml
 
@@ -404,13 +405,18 @@ def mlflow_version() -> str:
     return str(yaml.safe_load(defaults.read_text(encoding="utf-8"))["mlflow_version"])
 
 
-def report(scenarios: list[Scenario], scale: float, load: float) -> str:
-    """The document, in Markdown."""
+def report(scenarios: list[Scenario], scale: float, load: float, speeds: list[machine.Speed]) -> str:
+    """The document, in Markdown.
+
+    :arg load: the load average before the first scenario.
+    :arg speeds: the machine's, before the first scenario and after the last one.
+    """
     timed = [scenario for scenario in scenarios if len(scenario.runs) == len(OPERATIONS)]
     parts = [
         _introduction(scale, load),
+        _speed(speeds),
+        _ratios(timed, speeds),
         _times(timed),
-        _ratios(timed),
         _waiting(timed),
         _operations(timed),
         _memory(scenarios),
@@ -423,6 +429,7 @@ def _introduction(scale: float, load: float) -> str:
     requirements = (PACKAGE / "requirements.txt").read_text(encoding="utf-8")
     pins = dict(line.split()[0].split("==") for line in requirements.splitlines() if "==" in line)
     memory = psutil.virtual_memory().total / 2**30
+    today = f"{datetime.now().astimezone():%Y-%m-%d}"
     machine = f"{psutil.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.system()} {platform.machine()}"
     versions = ", ".join(
         (
@@ -436,8 +443,8 @@ def _introduction(scale: float, load: float) -> str:
     )
     return f"""# Benchmarks
 
-Written by `make bench`; do not edit. These are figures from one run on one machine, against the local AWS: the
-seconds say little about other machines, the ratios and the numbers of AWS calls say more.
+Written by `make bench` on {today}; do not edit. These are figures from one run on one machine, against the
+local AWS. Compare ratios and numbers of AWS calls; the seconds are those of a machine as fast as this one was.
 
 - Machine: {machine}; load average at the start {load:.1f}. Other work on
   the machine lengthens the seconds, and with them the number of calls made while waiting.
@@ -451,6 +458,20 @@ seconds say little about other machines, the ratios and the numbers of AWS calls
   {scale:g} AWS seconds. At AWS, polling adds calls in proportion to the time waited.
 - Every run was checked: no failure, a converge without changes, a `--check` that announces changes before the
   first deploy and none after it."""
+
+
+def _speed(speeds: list[machine.Speed]) -> str:
+    times = [("before", speeds[0]), ("after", speeds[-1])]
+    rows = [
+        ["Python, a loop of 20 million steps", *(f"{speed.loop:.2f}" for _when, speed in times)],
+        ["`ansible-playbook` with one debug task", *(f"{speed.ansible:.2f}" for _when, speed in times)],
+    ]
+    return f"""## How fast the machine was
+
+Seconds for two fixed pieces of work, each the median of three, before the first deployment and after the last one. If
+the two columns differ, other work went on beside the benchmark.
+
+{_table(["Work", *(f"{when}: seconds" for when, _speed_then in times)], rows)}"""
 
 
 def _settings(variables: dict[str, Any]) -> str:
@@ -478,18 +499,19 @@ def _times(scenarios: list[Scenario]) -> str:
 Seconds are the wall time of `ansible-playbook`, including its start. AWS calls are the deployer's, of all hosts
 together; calls by AWS's services themselves and by the MLflow servers are not counted.
 
-{_table(head, rows)}
-
-"`--check` on nothing" and "`--check`" are `deploy` in check mode, before the first deploy and after the converge;
-"converge" is `deploy` with nothing to do; "destroy" keeps the bucket and a final snapshot, as it does by default."""
+{_table(head, rows)}"""
 
 
 def _named(operation: str) -> str:
     return operation.replace("--check", "`--check`")
 
 
-def _ratios(scenarios: list[Scenario]) -> str:
+def _ratios(scenarios: list[Scenario], speeds: list[machine.Speed]) -> str:
     rows = []
+    unit = sum(speed.ansible for speed in speeds) / len(speeds)
+    for operation in OPERATIONS:
+        ratio = scenarios[0].runs[operation].seconds / unit
+        rows.append([f"{scenarios[0].label}: {_named(operation)} / Ansible with one debug task", f"{ratio:.1f}"])
     for scenario in scenarios:
         first = scenario.runs[DEPLOY].seconds
         for operation in (CONVERGE, CHECK_AFTER):
@@ -499,7 +521,12 @@ def _ratios(scenarios: list[Scenario]) -> str:
         for operation in OPERATIONS:
             ratio = many.runs[operation].seconds / scenarios[0].runs[operation].seconds
             rows.append([f"{_named(operation)}: {many.label} / {scenarios[0].label}", f"{ratio:.2f}"])
-    return f"## Ratios of wall times\n\n{_table(['Ratio', 'Value'], rows)}"
+    return f"""## Ratios of wall times
+
+"`--check` on nothing" and "`--check`" are `deploy` in check mode, before the first deploy and after the converge;
+"converge" is `deploy` with nothing to do; "destroy" keeps the bucket and a final snapshot, as it does by default.
+
+{_table(["Ratio", "Value"], rows)}"""
 
 
 def _waiting(scenarios: list[Scenario]) -> str:
@@ -605,6 +632,12 @@ def _ending_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _measure_machine() -> machine.Speed:
+    speed = machine.measure(environment())
+    say(f"==> This machine: a Python loop {speed.loop:.2f} s, Ansible with one debug task {speed.ansible:.2f} s")
+    return speed
+
+
 def main() -> int:
     """Runs the scenarios; 0, or 1 with a sentence on standard error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -621,18 +654,21 @@ def main() -> int:
     home.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
     done: list[Scenario] = []
+    speeds: list[machine.Speed] = []
     try:
         with _ending_in_order():
+            speeds.append(_measure_machine())
             for scenario, operations in scenarios_of(options):
                 measure(scenario, home, options.software.absolute(), options.scale, operations)
                 done.append(scenario)
+            speeds.append(_measure_machine())
     except BenchError as error:
         say(str(error))
         return 1
     finally:
         shutil.rmtree(home / "local_aws", ignore_errors=True)
         (home / "results.json").write_text(_raw(done), encoding="utf-8")
-    document = report(done, options.scale, load)
+    document = report(done, options.scale, load, speeds)
     print(document, end="")
     if options.write:
         options.write.write_text(document, encoding="utf-8")
