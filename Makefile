@@ -99,35 +99,52 @@ TREE := $(TREE_ROOT)/ansible_collections
 ANSIBLE_TEST_HOME := $(CACHE)/ansible-test
 ANSIBLE_TEST = cd $(TREE)/mlops/mlflow_aws && HOME="$$MLFLOW_AWS_CHECKOUT/$(ANSIBLE_TEST_HOME)" "$$MLFLOW_AWS_CHECKOUT/$(BIN)/ansible-test"
 
-# What is cheap first, and what galaxy-importer lints, as that has a time limit of its own. What is dear mostly waits, so three rows of
-# it stand side by side; all that uses .cache/tree is in one of them.
+# What is cheap first. What is dear mostly waits, so three rows of it stand side by side; all that uses .cache/tree is in one of them.
+# What each part took is shown at the end, whichever way it ends.
 .PHONY: test
-test: lint types $(LOCAL_AWS_TESTABLE) ## All checks (but for the long ones: make nightly)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line units test-galaxy
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-package test-local-aws test-stories
+test: $(LOCAL_AWS_TESTABLE) ## All checks (but for the long ones: make nightly), and what each of them costs
+	@rm -rf $(PARTS)
+	@trap '$(BIN)/python tests/tools/measure.py table $(PARTS)' EXIT; \
+		$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-files test-galaxy && \
+		$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-package test-local-aws test-stories
 	@echo '==> All checks passed'
 
 ifdef IN_TURN
 .NOTPARALLEL:
 endif
 
+# $(call part,NAME,ARGUMENTS): a target as a part of make test. What another part has made is not made again.
+PARTS := $(CACHE)/parts
+part = $(BIN)/python tests/tools/measure.py run $(PARTS) $(1) $(MAKE) --no-print-directory IN_TURN=yes $(1) $(2)
+
+.PHONY: test-files
+test-files:
+	@+$(call part,lint)
+	@+$(call part,units)
+
 .PHONY: test-galaxy
 test-galaxy:
-	@$(MAKE) --no-print-directory IN_TURN=yes importer docs-lint
+	@+$(call part,types)
+	@+$(call part,artifact,TREE_MADE=yes)
+	@+$(call part,importer,ARTIFACT_MADE=yes)
+	@+$(call part,docs-lint,TREE_MADE=yes)
 
 .PHONY: test-package
 test-package:
-	@$(MAKE) --no-print-directory IN_TURN=yes sanity site versions ansible-test-units
+	@+$(call part,sanity,TREE_MADE=yes)
+	@+$(call part,site)
+	@+$(call part,versions,ARTIFACT_MADE=yes)
+	@+$(call part,ansible-test-units,TREE_MADE=yes)
 
 .PHONY: test-local-aws
 test-local-aws:
-	@$(MAKE) --no-print-directory IN_TURN=yes local-aws-units ARGS='-m "not long"'
-	@$(MAKE) --no-print-directory IN_TURN=yes readers ARGS='-m "not long"'
-	@$(MAKE) --no-print-directory IN_TURN=yes molecule MOLECULE='--scenario-name deployment --scenario-name drift'
+	@+$(call part,local-aws-units,ARGS='-m "not long"')
+	@+$(call part,readers,ARGS='-m "not long"')
+	@+$(call part,molecule,MOLECULE='--scenario-name deployment --scenario-name drift')
 
 .PHONY: test-stories
 test-stories:
-	@$(MAKE) --no-print-directory IN_TURN=yes end-to-end ARGS='-m "not long"'
+	@+$(call part,end-to-end,ARGS='-m "not long"')
 
 .PHONY: nightly
 nightly: ## The stories whole, with all that make test leaves out to take half an hour at most
@@ -241,8 +258,15 @@ browser: $(LOCAL_AWS_TESTABLE) $(BROWSER)/.ready ## MLflow's pages in a real Chr
 	@MLFLOW_AWS_SOFTWARE="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)" PYTHONPATH="$$MLFLOW_AWS_CHECKOUT/$(BROWSER)" SCREENSHOTS="$$MLFLOW_AWS_CHECKOUT/$(CACHE)/screenshots" \
 		$(BIN)/python -m pytest -q $(ARGS) tests/browser/test_browser.py
 
+# A part of make test that comes after one which has made them says so.
+TREE_MADE ?=
+ARTIFACT_MADE ?=
 .PHONY: tree
 tree: $(READY)
+	@$(if $(TREE_MADE),,$(MAKE) --no-print-directory make-tree)
+
+.PHONY: make-tree
+make-tree:
 	@rm -rf $(TREE)
 	@mkdir -p $(TREE)/mlops/mlflow_aws $(TREE)/amazon $(ANSIBLE_TEST_HOME)/.ansible/test/cache
 	@git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do if [ -e "$$f" ]; then printf '%s\0' "$$f"; fi; done \
@@ -290,7 +314,7 @@ artifact: tree ## Build the tarball, look into it, install it into an empty path
 		$(BIN)/python -m pytest -q tests/artifact
 
 .PHONY: versions
-versions: artifact $(VERSIONS)/.collections $(LOCAL_AWS_TESTABLE) ## The installed tarball, rehearsed with the newest Python, ansible-core, amazon.aws and the oldest boto3
+versions: $(if $(ARTIFACT_MADE),,artifact) $(VERSIONS)/.collections $(LOCAL_AWS_TESTABLE) ## The installed tarball, rehearsed with the newest Python, ansible-core, amazon.aws and the oldest boto3
 	@bash tests/versions/environment.sh $(VERSIONS)
 	@MLFLOW_AWS_INSTALLED="$$MLFLOW_AWS_CHECKOUT/$(ARTIFACT_INSTALLED)" MLFLOW_AWS_VERSIONS="$$MLFLOW_AWS_CHECKOUT/$(VERSIONS)" \
 		MLFLOW_AWS_SOFTWARE="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)" $(BIN)/python -m pytest -q $(ARGS) tests/versions
@@ -304,7 +328,7 @@ $(IMPORTER)/.ready: tests/importer/requirements.txt | $(READY)
 	@touch $@
 
 .PHONY: importer
-importer: artifact $(IMPORTER)/.ready ## What Galaxy would say of the tarball (galaxy-importer, no warning)
+importer: $(if $(ARTIFACT_MADE),,artifact) $(IMPORTER)/.ready ## What Galaxy would say of the tarball (galaxy-importer, no warning)
 	@echo '==> galaxy-importer'
 	@$(IMPORTER)/venv/bin/python tests/importer/importer.py $(ARTIFACT)/*.tar.gz $(IMPORTER)/result
 

@@ -73,7 +73,7 @@ def rules() -> dict[str, list[str]]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for name, first, body in re.findall(r"^([a-z-]+):([^=#\n]*)[^\n]*\n((?:\t[^\n]*\n)*)", text, re.M):
-        called = " ".join(re.findall(r"\$\(MAKE\) ([^\n]*)", body))
+        called = " ".join(re.findall(r"\$\((?:MAKE\)|call part,)([^\n]*)", body))
         found[name] = re.findall(r"(?<![\w=/-])[a-z][a-z-]*(?![\w=/])", f"{first} {called}")
     return found
 

@@ -29,8 +29,8 @@ def play_of(tasks: list[dict[str, Any]], *files: Path, **variables: Any) -> dict
 
 
 def shown_in(content: str, path: str) -> dict[str, Any]:
-    """A task that writes a template's text into a file."""
-    return {"ansible.builtin.copy": {"content": content, "dest": path, "mode": "0600"}}
+    """A task that writes a template's text into a file (action_plugins/keep.py)."""
+    return {"keep": {"content": content, "dest": path}}
 
 
 def playbook(folder: Path, *arguments: str, code: int = 0) -> str:
@@ -43,7 +43,12 @@ def playbook(folder: Path, *arguments: str, code: int = 0) -> str:
     """
     done = subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", *arguments],
-        env={**os.environ, "ANSIBLE_HOME": str(folder / "home"), "PWD": str(folder)},
+        env={
+            **os.environ,
+            "ANSIBLE_ACTION_PLUGINS": str(Path(__file__).parent / "action_plugins"),
+            "ANSIBLE_HOME": str(folder / "home"),
+            "PWD": str(folder),
+        },
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
