@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2
@@ -71,7 +72,7 @@ def connect(aws: LocalAws, instance: dict[str, Any], **options: Any) -> Any:
         "dbname": "mlflow",
         "sslmode": "verify-full",
         "sslrootcert": aws.info["rds_ca_bundle"],
-        "connect_timeout": 60,
+        "connect_timeout": 1800,
     }
     return psycopg2.connect(**{**parameters, **options})
 
@@ -248,8 +249,17 @@ def test_only_the_installed_versions_are_on_offer(local_aws: LocalAws) -> None:
     assert orderable["OrderableDBInstanceOptions"]
 
 
-def test_the_newest_major_version_runs(local_aws: LocalAws, new_database: Callable[..., dict[str, Any]]) -> None:
-    instance = new_database(EngineVersion="18")
+def test_a_database_stays_creating_on_order_and_the_newest_major_version_runs(
+    local_aws: LocalAws, new_database: Callable[..., dict[str, Any]], faults: Callable[..., str]
+) -> None:
+    name = f"held-{uuid.uuid4().hex[:8]}"
+    fault = local_aws.hold("databases:Create", subject=name)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(new_database, name=name, EngineVersion="18")
+        local_aws.await_held(fault)
+        assert describe(local_aws, name)["DBInstanceStatus"] == "creating"
+        local_aws.release(fault)
+        instance = made.result()
     assert query(local_aws, instance, "SHOW server_version").startswith("18.")
 
 

@@ -30,6 +30,7 @@ EVENTS = {
         ("status", "timeout"),
     ),
     "databases:Connect": ("A connection to a database is closed before a word is said.", "instance identifier", ()),
+    "databases:Create": ("A database stays creating, so many AWS seconds of delay longer.", "instance identifier", ()),
     "express:deploy-unchanged": ("An update that changes nothing starts a deployment.", "service ARN", ()),
     "express:wedge": ("A service's load balancer and the rest stay PROVISIONING for ever.", "service ARN", ()),
     "iam:PolicyPropagation": (

@@ -490,6 +490,9 @@ class Databases:
             await waiting
         finally:
             waiting.cancel()
+        fault = self._cloud.faults.take("databases:Create", str(record["DBInstanceIdentifier"]))
+        if fault is not None:
+            await self._cloud.faults.wait(fault, self._cloud.clock.real(fault.delay))
         record["PendingModifiedValues"] = {}
         record.pop("_Source", None)
         self._show_endpoint(instance)
