@@ -42,7 +42,7 @@ options:
     description:
       - Seconds after which one request to the server counts as unanswered.
     type: int
-    default: 30
+    default: 60
 notes:
   - The E(MLFLOW_*) variables of the environment, C(~/.mlflow/credentials) and C(~/.netrc) are not used. They may hold
     the login of another server.

@@ -344,7 +344,7 @@ def main() -> None:
         )
     except MlflowError as error:
         module.fail_json(
-            msg=describe_failure(uri, waiting, error),
+            msg=describe_failure(uri, waiting, error, params["wait_timeout"]),
             reason=error.reason,
             elapsed=round(waiting.elapsed, 1),
             attempts=waiting.attempts,
@@ -360,12 +360,15 @@ def main() -> None:
     )
 
 
-def describe_failure(uri: str, waiting: Waiting, error: MlflowError) -> str:
+def describe_failure(uri: str, waiting: Waiting, error: MlflowError, wait_timeout: int) -> str:
     if not waiting.attempts:
         return error.message
     tries = "1 attempt" if waiting.attempts == 1 else f"{waiting.attempts} attempts"
     text = f"MLflow at {uri} is not ready after {waiting.elapsed:.0f} s ({tries}). {error.message}"
-    return text if error.waiting_helps else f"{text} Waiting longer does not help."
+    if not error.waiting_helps:
+        return f"{text} Waiting longer does not help."
+    ended_by_option = wait_timeout and (error.at_most is None or error.at_most > wait_timeout)
+    return f"{text} The wait ended with wait_timeout, {wait_timeout} s." if ended_by_option else text
 
 
 if __name__ == "__main__":

@@ -346,8 +346,9 @@ def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
         if last:
             break
     raise Problem(
-        f"IAM role {arn} is still not allowed {', '.join(denied)} after {patience.timeout:g} seconds, says IAM's policy"
-        " simulator: correct simulate_actions, simulate_resources, or the role's policies and permissions boundary."
+        f"IAM role {arn} is still not allowed {', '.join(denied)} after {patience.timeout:g} seconds"
+        " (wait_timeout), says IAM's policy simulator: correct simulate_actions, simulate_resources, or the role's"
+        " policies and permissions boundary."
     )
 
 

@@ -184,6 +184,8 @@ def _predict(shape: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.A
 
 
 NEW_VERSION = "(a new version)"
+# DescribeSecret shows a secret for a while after it was deleted for good.
+_GONE_SECONDS = 300.0
 
 
 def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome:
@@ -412,7 +414,7 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     """Schedule the secret for deletion, or delete it at once.
 
     Raises:
-        Problem: a secret that was to be gone at once is still there after a minute.
+        Problem: a secret that was to be gone at once is still there minutes later.
     """
     secret = describe(client, name)
     before = _shape(secret)
@@ -429,9 +431,11 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     client.delete_secret(SecretId=name, **how)
     if force:
         # The name is free only when the secret is really gone.
-        for last in polls(60, 1):
+        for last in polls(_GONE_SECONDS, 1):
             if describe(client, name) is None:
                 break
             if last:
-                raise Problem(f"The secret {name} is still there a minute after its deletion: run this again.")
+                raise Problem(
+                    f"The secret {name} is still there {_GONE_SECONDS:g} s after its deletion: run this again."
+                )
     return outcome

@@ -37,7 +37,7 @@ Resource = dict[str, Any]
 Clients = Callable[[str], Any]
 
 # ECS shows a new or changed configuration a moment after the call that made it: seconds to wait for it to appear.
-_CONFIGURATION_SECONDS = 60
+_CONFIGURATION_SECONDS = 300
 # Looks after which an update is taken for one that needs no deployment (if ECS shows the wanted configuration).
 _LOOKS_WITHOUT_DEPLOYMENT = 12
 # How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one), and the
@@ -207,6 +207,7 @@ class Lifecycle:
             config = shapes.newest_configuration(service, revision)
             if config and (not revision or config.get("serviceRevisionArn") in (revision, None)):
                 return _State(service, deployments, flying, dict(config), shapes.configuration(config))
+            waiter.report("waiting until ECS shows the configuration of the service")
         error = EcsExpressError(
             message=f"The service exists, but ECS shows no configuration of it to compare with, even after "
             f"{_CONFIGURATION_SECONDS} s; run again later, or delete the service and create it again"

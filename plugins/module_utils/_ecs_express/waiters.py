@@ -393,7 +393,7 @@ def _progress(deployment: Resource) -> str:
 
 def _timeout_text(deployment: Resource | None, waiter: Waiter) -> str:
     state = f"its deployment is {_progress(deployment)}" if deployment else "ECS has not begun a deployment"
-    return f"The service is not ready after {waiter.timeout:g} s: {state}"
+    return f"The service is not ready after {waiter.timeout:g} s (wait_timeout): {state}"
 
 
 def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -> None:
@@ -407,7 +407,8 @@ def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -
         if status == "INACTIVE":
             return
     raise WaitTimeout(
-        message=f"The service is still {status} after {waiter.timeout:g} s; its name is free once it is INACTIVE",
+        message=f"The service is still {status} after {waiter.timeout:g} s (wait_timeout); its name is free once it is"
+        " INACTIVE",
         deployment=None,
     )
 

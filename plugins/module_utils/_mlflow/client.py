@@ -54,7 +54,7 @@ _CONNECTION_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException]
         False,
     ),
     (socket.gaierror, "dns", "The name {host} does not resolve (yet): {detail}.", True),
-    (TimeoutError, "timeout", "{uri} gave no answer within {timeout:.0f} s.", True),
+    (TimeoutError, "timeout", "{uri} gave no answer within {timeout:g} s (request_timeout).", True),
     (ConnectionRefusedError, "connection_refused", "{uri} refuses connections: nothing listens there.", True),
     (ConnectionError, "connection_closed", "{uri} closed the connection without an answer.", True),
     (http.client.HTTPException, "wrong_service", "{uri} does not answer in HTTP.", False),
@@ -98,7 +98,7 @@ class Connection:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
-    timeout: float = 30.0
+    timeout: float = 60.0
     workspace: str | None = None
 
     @property
@@ -148,7 +148,7 @@ def parse_connection(params: Mapping[str, typing.Any]) -> Connection:
         username=params.get("username") or None,
         password=params.get("password") or None,
         token=params.get("token") or None,
-        timeout=float(params.get("request_timeout") or 30),
+        timeout=float(params.get("request_timeout") or 60),
         workspace=params.get("workspace") or None,
     )
 
@@ -256,7 +256,7 @@ class Client:
             headers["Content-Type"] = "application/octet-stream"
         seconds = self.connection.timeout if timeout is None else timeout
         if self.deadline is not None:
-            seconds = min(seconds, max(5.0, self.deadline - time.monotonic()))
+            seconds = min(seconds, max(5.0, round(self.deadline - time.monotonic(), 1)))
         started = time.monotonic()
         try:
             response = self._request.open(method, url, data=data, headers=headers, timeout=seconds)

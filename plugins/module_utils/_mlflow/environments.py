@@ -80,6 +80,9 @@ def ensure_client(root: Path, version: str, python: str | None, log: Log, time_l
         python: interpreter to build with; default is the one that runs this.
         log: gets what the installer says.
         time_limit: seconds.
+
+    Raises:
+        MlflowError: C(timeout) where the time is over, C(install_failed) for everything else.
     """
     deadline = time.monotonic() + time_limit
     command = find_client(root, version)
@@ -123,6 +126,7 @@ def _install(root: Path, version: str, python: str, log: Log, deadline: float) -
 @contextlib.contextmanager
 def _locked(path: Path, deadline: float, log: Log) -> Iterator[None]:
     with path.open("w") as file:
+        began = time.monotonic()
         said = False
         while True:
             try:
@@ -130,8 +134,11 @@ def _locked(path: Path, deadline: float, log: Log) -> Iterator[None]:
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    text = f"Another run has been installing the MLflow client for too long ({path} is locked)."
-                    raise MlflowError("install_failed", text) from None
+                    raise MlflowError(
+                        "timeout",
+                        f"Another run has been installing the same MLflow client for {time.monotonic() - began:.0f} s"
+                        f" ({path} is locked), and time_limit is over; raise time_limit, or stop that run.",
+                    ) from None
                 if not said:
                     log.write("waiting for another run that installs the same client")
                     said = True
@@ -141,6 +148,7 @@ def _locked(path: Path, deadline: float, log: Log) -> Iterator[None]:
 
 def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> None:
     folder = str(venv.parent)
+    began = time.monotonic()
     log.write(f"installing the client of MLflow {version} with {python}; this happens once per version")
     uv = find_uv()
     if uv:
@@ -168,7 +176,11 @@ def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> 
     ]
     result = _steps(steps, base_environment(), folder, log, deadline)
     if result.timed_out:
-        raise MlflowError("install_failed", f"Installing the client of MLflow {version} took longer than time_limit.")
+        raise MlflowError(
+            "timeout",
+            f"Installing the client of MLflow {version} was stopped after {time.monotonic() - began:.0f} s, when"
+            " time_limit was over; raise time_limit.",
+        )
     if result.rc:
         raise MlflowError(
             "install_failed",

@@ -41,7 +41,6 @@ from .runner import run
 
 # "mlflow, version 3.17.2", as click's version_option prints it.
 _CLIENT_VERSION = re.compile(r"\bversion\s+(\S+)")
-_VERSION_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,15 @@ def _run_demo(
 
     with tempfile.TemporaryDirectory(prefix="mlflow-demo-") as home:
         environment = client_environment(connection, home, settings.max_retries)
-        _check_client_version(command, version, environment, home, log)
+        log.write(f"asking {command[0]} for its version")
+        asked = _start(
+            [*command, "--version"],
+            environment=environment,
+            folder=home,
+            time_limit=max(1.0, deadline - time.monotonic()),
+            log=log,
+        )
+        _check_client_version(asked, command[0], version, settings)
         argv = [*command, "demo", "--tracking-uri", connection.tracking_uri, "--no-browser"]
         log.write(f"making it, with {' '.join(argv)}")
         return _start(
@@ -199,18 +206,32 @@ def _start(argv: list[str], **arguments: typing.Any) -> Result:
         raise MlflowError("no_executable", f"{argv[0]} cannot be started: {error.strerror}.") from error
 
 
-def _check_client_version(command: list[str], version: str, environment: dict[str, str], folder: str, log: Log) -> None:
-    """Client and server must be of the same version: a newer client fails on an older server, on every attempt."""
-    result = _start(
-        [*command, "--version"], environment=environment, folder=folder, time_limit=_VERSION_SECONDS, log=log
-    )
+def _check_client_version(result: Result, executable: str, version: str, settings: Settings) -> None:
+    """Client and server must be of the same version: a newer client fails on an older server, on every attempt.
+
+    Args:
+        result: of C(mlflow --version). It loads all of MLflow, which takes minutes on a machine that is slow or busy.
+        executable: what was run.
+        version: the server's.
+        settings: where its time limit comes from.
+    """
+    if result.timed_out:
+        raise MlflowError(
+            "timeout",
+            f"{executable} did not tell its version within {result.seconds:.0f} s, all that was left of time_limit,"
+            f" {settings.time_limit:.0f} s; raise time_limit.",
+        )
     match = _CLIENT_VERSION.search(" ".join(result.lines))
     if result.rc or not match:
-        raise MlflowError("no_executable", f"{command[0]} is no MLflow command that works: {result.tail()}")
+        raise MlflowError(
+            "no_executable",
+            f"{executable} is no MLflow command that works: {result.tail() or 'it said nothing'}"
+            f" (exit code {result.rc}).",
+        )
     if match.group(1) != version:
         raise MlflowError(
             "version_skew",
-            f"{command[0]} is MLflow {match.group(1)}, the server runs {version}; give an executable of"
+            f"{executable} is MLflow {match.group(1)}, the server runs {version}; give an executable of"
             f" {version}, or none to have it installed.",
         )
 
@@ -224,7 +245,9 @@ def _judge_run(result: Result, lost: list[str], settings: Settings) -> None:
         )
     if result.timed_out:
         raise MlflowError(
-            "timeout", f"`mlflow demo` was stopped, as it took longer than time_limit, {settings.time_limit:.0f} s."
+            "timeout",
+            f"`mlflow demo` was stopped after {result.seconds:.0f} s, when time_limit, {settings.time_limit:.0f} s, was"
+            " over; raise time_limit.",
         )
     if result.rc:
         raise MlflowError("demo_failed", f"`mlflow demo` failed with exit code {result.rc}: {result.tail()}")

@@ -30,5 +30,5 @@ def connection_argument_spec() -> dict[str, dict[str, typing.Any]]:
         "password": {"type": "str", "no_log": True},
         "token": {"type": "str", "no_log": True},
         "login_secret_arn": {"type": "str", "no_log": False},
-        "request_timeout": {"type": "int", "default": 30},
+        "request_timeout": {"type": "int", "default": 60},
     }

@@ -18,6 +18,7 @@ import urllib.request
 MEMBERS = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
 SCHEMA = "oidc"
 TRIES = 10
+ANSWER_SECONDS = 30
 exports = {}
 
 
@@ -31,6 +32,8 @@ def persist(what, attempt):
         try:
             return attempt()
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                error = TimeoutError(f"no answer within {ANSWER_SECONDS} s")
             if not tries_left or 400 <= getattr(error, "code", 0) < 500:
                 fail(f"{what}: {str(error).strip() or type(error).__name__}")
             time.sleep(3)
@@ -39,7 +42,9 @@ def persist(what, attempt):
 
 def read_document():
     url = os.environ["OIDC_DISCOVERY_URL"]
-    with urllib.request.urlopen(url, timeout=10, context=ssl.create_default_context(cafile=bundle)) as answer:
+    with urllib.request.urlopen(
+        url, timeout=ANSWER_SECONDS, context=ssl.create_default_context(cafile=bundle)
+    ) as answer:
         document = json.load(answer)
     missing = [name for name in MEMBERS if name not in document]
     if missing:

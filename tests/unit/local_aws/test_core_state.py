@@ -7,8 +7,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,19 +43,29 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
     asyncio.run(scenario())
 
 
-def test_who_asks_for_a_daemon_does_not_keep_one_from_starting(tmp_path: Path) -> None:
+def test_who_asks_for_a_daemon_does_not_keep_one_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "daemon.lock"
     assert not launch.is_locked(path)
     path.touch()
+    pauses = 0
     with path.open(encoding="utf-8") as asking:
-        # As another command does that is asking at this moment.
+        # As another command does that is asking at this moment, and takes its time.
         fcntl.flock(asking, fcntl.LOCK_SH)
         assert not launch.is_locked(path)
-        leaving = threading.Thread(target=lambda: (time.sleep(0.2), fcntl.flock(asking, fcntl.LOCK_UN)))
-        leaving.start()
+
+        def pause(_seconds: float) -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses == 100:
+                fcntl.flock(asking, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(launch.time, "sleep", pause)
         held = launch.hold_lock(path)
-        leaving.join()
     assert held is not None
+    assert pauses == 100
     assert launch.is_locked(path)
+    # A daemon that runs is no such command: a second one is told at once.
+    assert launch.hold_lock(path) is None
+    assert pauses == 100
     held.close()
     assert not launch.is_locked(path)

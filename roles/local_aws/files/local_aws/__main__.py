@@ -27,8 +27,11 @@ from .launch import is_locked
 from .launch import serve
 
 _ROOMS = "databases,tasks,balancer,account_attributes,certificates,express,resource_tags,secretsmanager"
-_START_SECONDS = 120.0
-_STOP_SECONDS = 90.0
+# Seconds; what takes longer hangs. Under way is shown every so often.
+_START_SECONDS = 900.0
+_STOP_SECONDS = 600.0
+_ANSWER_SECONDS = 300.0
+_REPORT_SECONDS = 15.0
 _PREPARE_SECONDS = 3600.0
 #: What lies in a home besides the cache of runtimes: all that ``down --wipe`` removes.
 _STATE = (
@@ -120,15 +123,31 @@ def _start(home: Path, rooms: str) -> None:
         )
     finally:
         os.close(log)
-    deadline = time.monotonic() + _START_SECONDS
-    while not (home / "daemon.json").exists():
+    for in_time in _polls(_START_SECONDS, "The local AWS is still starting"):
+        if (home / "daemon.json").exists():
+            break
         if started.poll() is not None:
             raise CommandError(f"The local AWS ended while it started; the end of {home}/daemon.log:\n{_tail(home)}")
-        if time.monotonic() > deadline:
+        if not in_time:
             started.terminate()
             raise CommandError(f"The local AWS is not ready after {_START_SECONDS:.0f} s; see {home}/daemon.log.")
-        time.sleep(0.05)
     _say("The local AWS is ready.")
+
+
+def _polls(limit: float, doing: str) -> Iterator[bool]:
+    """Yields again and again, with a pause between; false says that the time is over.
+
+    :arg limit: seconds.
+    :arg doing: is said every so often, with the seconds so far.
+    """
+    began = said = time.monotonic()
+    while True:
+        now = time.monotonic()
+        yield now - began < limit
+        if now - said >= _REPORT_SECONDS:
+            _say(f"{doing}, {now - began:.0f} of at most {limit:.0f} s.")
+            said = now
+        time.sleep(0.05)
 
 
 def _tail(home: Path) -> str:
@@ -138,13 +157,15 @@ def _tail(home: Path) -> str:
 
 
 def _await_ready(home: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    for in_time in _polls(_START_SECONDS, "The local AWS is still starting"):
         with contextlib.suppress(OSError, ValueError):
             ready: dict[str, Any] = json.loads((home / "daemon.json").read_text(encoding="utf-8"))
             return ready
-        time.sleep(0.05)
-    raise CommandError(f"The local AWS in {home} is running, but not ready; see {home}/daemon.log.")
+        if not in_time:
+            break
+    raise CommandError(
+        f"The local AWS in {home} is running, but not ready after {_START_SECONDS:.0f} s; see {home}/daemon.log."
+    )
 
 
 def down(home: Path, *, wipe: bool) -> dict[str, Any]:
@@ -166,15 +187,15 @@ def down(home: Path, *, wipe: bool) -> dict[str, Any]:
 
 
 def _await_end(home: Path, pid: int) -> None:
-    deadline = time.monotonic() + _STOP_SECONDS
     killed = False
-    while _running_pid(home) is not None:
-        if not killed and time.monotonic() > deadline:
+    for in_time in _polls(_STOP_SECONDS, "The local AWS is still stopping"):
+        if _running_pid(home) is None:
+            return
+        if not in_time and not killed:
             _say(f"It does not stop within {_STOP_SECONDS:.0f} s; killing it.")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             killed = True
-        time.sleep(0.05)
 
 
 def _wipe(home: Path) -> bool:
@@ -196,8 +217,23 @@ def status(home: Path) -> dict[str, Any]:
     if pid is None:
         return {"running": False, "home": str(home)}
     endpoint = _await_ready(home)["endpoint_url"]
-    with _opener(home).open(f"{endpoint}/_local_aws/status", timeout=30) as answer:
+    url = f"{endpoint}/_local_aws/status"
+    with _answered(home, _ANSWER_SECONDS), _opener(home).open(url, timeout=_ANSWER_SECONDS) as answer:
         return {"running": True, "home": str(home), "pid": pid, **json.load(answer)}
+
+
+@contextlib.contextmanager
+def _answered(home: Path, limit: float) -> Iterator[None]:
+    """Tells a daemon that gives no answer in time from one that is gone."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        raise CommandError(json.load(error)["error"]) from error
+    except OSError as error:  # URLError is one, and wraps what happened before the answer
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            text = f"The local AWS in {home} gives no answer within {limit:.0f} s; see {home}/daemon.log."
+            raise CommandError(text) from error
+        raise CommandError(f"The local AWS in {home} cannot be asked: {error}; see {home}/daemon.log.") from error
 
 
 def prepare(home: Path, image: str) -> dict[str, Any]:
@@ -210,12 +246,9 @@ def prepare(home: Path, image: str) -> dict[str, Any]:
         data=json.dumps({"image": image}).encode(),
         headers={"content-type": "application/json"},
     )
-    try:
-        with _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
-            prepared: dict[str, Any] = json.load(answer)
-            return prepared
-    except urllib.error.HTTPError as error:
-        raise CommandError(json.load(error)["error"]) from error
+    with _answered(home, _PREPARE_SECONDS), _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
+        prepared: dict[str, Any] = json.load(answer)
+        return prepared
 
 
 def _opener(home: Path) -> urllib.request.OpenerDirector:

@@ -22,22 +22,22 @@ from .settings import load
 
 _log = logging.getLogger("local_aws.launch")
 _BACKLOG = 256
-_LOCK_ATTEMPTS = 20
 _LOCK_PAUSE = 0.1
 
 
 def hold_lock(path: Path) -> IO[str] | None:
     """The lock that a daemon holds as long as it lives, whatever kills it; None where another one holds it."""
     stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - held until the process ends
-    for _attempt in range(_LOCK_ATTEMPTS):
+    while True:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return stream
         except OSError:
-            # A command that asks is_locked() just now holds it for a moment.
+            if is_locked(path):
+                stream.close()
+                return None
+            # A command that asks is_locked() just now shares it for a moment, however long that is on this machine.
             time.sleep(_LOCK_PAUSE)
-    stream.close()
-    return None
 
 
 def is_locked(path: Path) -> bool:

@@ -306,7 +306,7 @@ def sweep(home: Path, patience: float = keeper_script.ORPHAN_GRACE + 2) -> int:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
                 killed += 1
-        psutil.wait_procs(left, timeout=5)
+        psutil.wait_procs(left, timeout=60)
         left = owned(home)
     return killed
 

@@ -79,6 +79,7 @@ def test_connection_refused() -> None:
 def test_timeout() -> None:
     error = failure(Connection(f"http://127.0.0.1:{one_answer(None)}", timeout=0.2))
     assert (error.reason, error.waiting_helps) == ("timeout", True)
+    assert "gave no answer within 0.2 s (request_timeout)." in error.message
 
 
 def test_connection_closed_without_an_answer() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -198,8 +199,20 @@ def test_time_limit(tmp_path: Path, tools: Tools) -> None:
     python = tools.script("very-slow-python", fail=False, pause=60)
     with pytest.raises(MlflowError) as caught:
         ensure_client(tmp_path / "cache", "3.17.2", python, Log(None), 1)
-    assert "time_limit" in caught.value.message
+    assert caught.value.reason == "timeout"
+    assert "was stopped after" in caught.value.message
+    assert "raise time_limit" in caught.value.message
     assert entries(tmp_path / "cache") == []
+
+
+def test_time_limit_while_another_run_installs(tmp_path: Path, tools: Tools) -> None:
+    with (tmp_path / ".3.17.2.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(MlflowError) as caught:
+            ensure_client(tmp_path, "3.17.2", tools.python, Log(None), 0.2)
+    assert caught.value.reason == "timeout"
+    assert "raise time_limit, or stop that run" in caught.value.message
+    assert tools.calls == []
 
 
 def test_root_that_cannot_be_made(tmp_path: Path, tools: Tools) -> None:

@@ -44,11 +44,23 @@ class Executable:
         self.version = version
         self.does(GENERATED)
 
-    def does(self, output: str = "", *, stderr: str = "", rc: int = 0, fill: bool = True, before: str = "") -> None:
-        code = f"""#!{sys.executable}
-import json, os, sys, time, urllib.request
+    def does(
+        self,
+        output: str = "",
+        *,
+        stderr: str = "",
+        rc: int = 0,
+        fill: bool = True,
+        before: str = "",
+        before_version: str = "",
+    ) -> None:
+        # Isolated and without site-packages, and little imported for the version: it is started for each test, twice.
+        code = f"""#!{sys.executable} -IS
+import sys, time
 if sys.argv[1:] == ["--version"]:
+    {before_version or "pass"}
     sys.exit(print("mlflow, version {self.version}"))
+import json, os, urllib.request
 url = sys.argv[sys.argv.index("--tracking-uri") + 1]
 with open({str(self.record_file)!r}, "w") as file:
     json.dump({{"argv": sys.argv[1:], "env": dict(os.environ), "cwd": os.getcwd()}}, file)
@@ -167,7 +179,10 @@ def test_version_skew_is_refused(fake: FakeMlflow, executable: Executable) -> No
 def test_executables_that_are_none(fake: FakeMlflow, executable: Executable, tmp_path: Path) -> None:
     assert failure(fake, executable, executable=str(tmp_path / "absent")).reason == "no_executable"
     assert failure(fake, executable, executable=str(tmp_path / "absent"), check_mode=True).reason == "no_executable"
-    assert failure(fake, executable, executable="/bin/false").reason == "no_executable"
+    executable.does(before_version="sys.exit(3)")
+    silent = failure(fake, executable)
+    assert silent.reason == "no_executable"
+    assert f"{executable.path} is no MLflow command that works: it said nothing (exit code 3)." in silent.message
 
 
 def test_exit_code_counts(fake: FakeMlflow, executable: Executable) -> None:
@@ -266,11 +281,21 @@ def test_time_limit(fake: FakeMlflow, executable: Executable) -> None:
     assert "2 s" in error.message
 
 
+def test_time_limit_while_the_client_tells_its_version(fake: FakeMlflow, executable: Executable) -> None:
+    executable.does(before_version="time.sleep(600)")
+    error = failure(fake, executable, time_limit=2)
+    assert error.reason == "timeout"
+    assert f"{executable.path} did not tell its version within " in error.message
+    assert "time_limit, 2 s; raise time_limit." in error.message
+    assert not executable.ran
+
+
 def test_log_tells_the_way(fake: FakeMlflow, executable: Executable, tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"))
     ensure(fake, executable, log)
     log.close()
     text = (tmp_path / "log").read_text()
+    assert f"asking {executable.path} for its version" in text
     assert "making it, with " in text
     assert "mlflow demo --tracking-uri" in text
     assert "Generated: prompts" in text

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -56,14 +57,25 @@ def test_check_mode_stores_nothing(fake: FakeMlflow, capsys: pytest.CaptureFixtu
     assert {method for method, _path in fake.calls} == {"GET"}
 
 
-def test_failure_tells_reason_and_time(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_tells_reason_and_time(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A clock that only the pauses move, so that it does not count how slow this machine is.
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    wait = functools.partial(mlflow_health.wait_until_ready, clock=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr(mlflow_health, "wait_until_ready", wait)
     fake.canned["GET", "/health"] = (503, {}, b"")
     result = run(capsys, tracking_uri=fake.url, wait_timeout=2)
     assert result["failed"]
     assert result["reason"] == "balancer_unavailable"
-    assert result["attempts"] >= 2
-    assert f"MLflow at {fake.url} is not ready after" in result["msg"]
+    assert result["attempts"] == 3
+    assert f"MLflow at {fake.url} is not ready after 2 s (3 attempts)." in result["msg"]
     assert "no healthy server" in result["msg"]
+    assert "The wait ended with wait_timeout, 2 s." in result["msg"]
     assert [entry["reason"] for entry in result["history"]] == ["balancer_unavailable"]
 
 

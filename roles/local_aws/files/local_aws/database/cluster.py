@@ -31,8 +31,9 @@ _log = logging.getLogger(__name__)
 
 SUPERUSER = "rdsadmin"
 _PORT = 5432
-_START_SECONDS = 300.0
-_STOP_SECONDS = 60.0
+_START_SECONDS = 900.0
+_STOP_SECONDS = 300.0
+_KILLED_SECONDS = 60.0
 # sun_path is 108 bytes with its final zero on Linux, 104 on the BSDs (unix(7)).
 _SOCKET_PATH = 103
 # What RDS's rds_superuser may do ("Understanding the rds_superuser role", RDS User Guide), as far as roles give it.
@@ -235,9 +236,10 @@ class Cluster:
             try:
                 await self.sql("SELECT 1")
                 return
-            except ClusterError:
+            except ClusterError as error:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise
+                    text = f"PostgreSQL takes no connection {_START_SECONDS:.0f} s after its start; its log is {log}"
+                    raise ClusterError(text) from error
             await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
@@ -261,7 +263,7 @@ class Cluster:
             if holder.name() == "postgres" and Path(holder.cwd()).samefile(self.data):
                 holder.send_signal(signal.SIGQUIT)
                 with contextlib.suppress(psutil.TimeoutExpired):
-                    holder.wait(5)
+                    holder.wait(_KILLED_SECONDS)
         for path in (lock, *(self.folder / "socket").glob(".s.PGSQL.*")):
             path.unlink(missing_ok=True)
 

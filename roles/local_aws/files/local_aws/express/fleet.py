@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300
 """healthCheckGracePeriodSeconds of Express services, AWS seconds, counted from a task's first answer."""
-STARTUP_REAL_SECONDS = 300
+STARTUP_REAL_SECONDS = 900
 """The same in real seconds, for tasks that do not answer yet: a process does not start faster than it does."""
-SILENT_REAL_SECONDS = 30
+SILENT_REAL_SECONDS = 120
 """Real seconds that a task which has answered may be silent: a busy machine is not an ill task."""
 LONGEST_BACK_OFF = 300
 TICK_SECONDS = 5
