@@ -114,7 +114,7 @@ class ExpressAws(LocalAws):
         context = ssl.create_default_context(cafile=self.info["ca_bundle"])
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
         try:
-            with urllib.request.build_opener(*handlers).open(url, timeout=60) as answer:
+            with urllib.request.build_opener(*handlers).open(url, timeout=1800) as answer:
                 return int(answer.status), answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -124,7 +124,7 @@ class ExpressAws(LocalAws):
         """Somebody who asks again and again, over one connection as long as it holds: many requests for little work."""
         place = urllib.parse.urlsplit(url)
         context = ssl.create_default_context(cafile=self.info["ca_bundle"])
-        connection = http.client.HTTPSConnection(place.hostname or "", place.port, context=context, timeout=60)
+        connection = http.client.HTTPSConnection(place.hostname or "", place.port, context=context, timeout=1800)
 
         def ask() -> None:
             try:
@@ -156,7 +156,7 @@ class ExpressAws(LocalAws):
             "cpu": "256",
             "memory": "512",
             "scaling_target": {"min_task_count": 1, "max_task_count": 1},
-            "wait_timeout": 600,
+            "wait_timeout": 1800,
             "wait_delay": 1,
             # Not 900 / SCALE: the machine itself is not faster than at AWS, and may stand still for a while.
             "stall_timeout": 90,
@@ -180,7 +180,7 @@ class ExpressAws(LocalAws):
 
     def remove(self, name: str, module: Any, *, wait: bool = False) -> None:
         """Delete a service with the module."""
-        arguments = {"service_name": name, "state": "absent", "wait_delay": 1, "wait_timeout": 600, "wait": wait}
+        arguments = {"service_name": name, "state": "absent", "wait_delay": 1, "wait_timeout": 1800, "wait": wait}
         result = self.run(module, arguments)
         assert not result.get("failed"), result["msg"]
 

@@ -48,8 +48,10 @@ _AS_NOBODY = (
     "--ambient-caps=+dac_read_search",
 )
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Simulate")
-# What is longer than this hangs.
-_PLAY_SECONDS = 1200
+# Whatever is longer than these hangs, also on a machine of a fraction of the speed: no test waits for one of them.
+_PLAY_SECONDS = 3600
+_ANSWER_SECONDS = 600
+_EVENT_SECONDS = 1800
 _OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "XDG_", "PYTHON")
 
 
@@ -67,7 +69,7 @@ def as_user() -> list[str]:
     return list(_AS_NOBODY) if becomes_nobody() else []
 
 
-def eventually(check: Callable[[], Any], what: str, seconds: float = 180) -> Any:
+def eventually(check: Callable[[], Any], what: str, seconds: float = _EVENT_SECONDS) -> Any:
     """Poll until the check gives something true; return that."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
@@ -104,7 +106,7 @@ class LocalAws:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=_PLAY_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -144,7 +146,8 @@ class LocalAws:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(f"{self.info['endpoint_url']}/_local_aws/{path}", data=body, method=method)
         trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.info["ca_bundle"]))
-        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=60) as answer:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)
+        with opener.open(request, timeout=_ANSWER_SECONDS) as answer:
             return json.load(answer)
 
     def order_fault(self, what: str, **fields: Any) -> str:
@@ -189,7 +192,7 @@ class LocalAws:
             "mlflow_db_ca_path": self.info["rds_ca_bundle"],
             "mlflow_express_domain": self.info["domain"],
             "mlflow_poll_seconds": 1,
-            "mlflow_wait_timeout": 600,
+            "mlflow_wait_timeout": _EVENT_SECONDS,
             **variables,
         }
 

@@ -114,7 +114,7 @@ class Browser:
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """One request to the server, without following."""
-        return self.session.get(urljoin(self.server, path), allow_redirects=False, timeout=60, **options)
+        return self.session.get(urljoin(self.server, path), allow_redirects=False, timeout=1800, **options)
 
     def post(self, path: str, document: Any, **headers: str) -> requests.Response:
         """A POST of the user interface: JSON, with the page's origin."""
@@ -123,7 +123,7 @@ class Browser:
             data=json.dumps(document),
             headers={"Content-Type": "application/json", "Origin": self.server.rstrip("/"), **headers},
             allow_redirects=False,
-            timeout=60,
+            timeout=1800,
         )
 
     def log_in(self, user: str, password: str, headers: dict[str, str] | None = None) -> requests.Response:
@@ -141,7 +141,7 @@ class Browser:
             urljoin(answer.url, unescape(action[1])),
             data={**fields, "username": user, "password": password},
             allow_redirects=False,
-            timeout=60,
+            timeout=1800,
         )
         return self._follow(sent)
 
@@ -149,5 +149,5 @@ class Browser:
         while answer.status_code in REDIRECTS:
             url = urljoin(answer.url, answer.headers["location"])
             self.visited.append(url)
-            answer = self.session.get(url, allow_redirects=False, timeout=60)
+            answer = self.session.get(url, allow_redirects=False, timeout=1800)
         return answer

@@ -96,7 +96,7 @@ class MlflowServer:
             except OSError:
                 return False
 
-        eventually(answers, f"MLflow {self.version}", 400)
+        eventually(answers, f"MLflow {self.version}")
 
     def stop(self) -> None:
         """Stop it and wait for its end."""
@@ -129,7 +129,7 @@ class MlflowServer:
             request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=120) as answer:
+            with opener.open(request, timeout=1800) as answer:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
@@ -153,7 +153,7 @@ def packages(folder: Path) -> str:
     """A folder for PYTHONPATH: what images before 3.14 lack for basic authentication, and passwords that are cheap."""
     uv = str(Path(sys.executable).parent / "uv")
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder)]
-    subprocess.run([*command, "Flask-WTF==1.3.0", "WTForms==3.3.2"], check=True, timeout=600)
+    subprocess.run([*command, "Flask-WTF==1.3.0", "WTForms==3.3.2"], check=True, timeout=1800)
     (folder / "sitecustomize.py").write_text(_CHEAP_PASSWORDS, encoding="utf-8")
     return str(folder)
 

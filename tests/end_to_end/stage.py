@@ -71,7 +71,7 @@ class Stage:
     def ask(self, path: str = SEARCH, method: str = "GET", **options: Any) -> requests.Response:
         """One request without a session."""
         self.connection.cookies.clear()
-        return self.connection.request(method, f"{self.url}{path}", allow_redirects=False, timeout=60, **options)
+        return self.connection.request(method, f"{self.url}{path}", allow_redirects=False, timeout=1800, **options)
 
     def login(self) -> tuple[str, str]:
         """The administrator of MLflow's own login."""

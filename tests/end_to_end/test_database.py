@@ -63,12 +63,12 @@ for statement in json.load(sys.stdin):
             "PGPASSWORD": password,
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": aws.info["rds_ca_bundle"],
-            "PGCONNECT_TIMEOUT": "60",
+            "PGCONNECT_TIMEOUT": "1800",
         },
         input=json.dumps(statements),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

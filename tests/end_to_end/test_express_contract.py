@@ -206,7 +206,7 @@ def test_trap_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: Expre
         cloud.ecs,
         cloud,
         [group],
-        lambda arn: eventually(lambda: settled(arn), f"{arn} to settle", 600),
+        lambda arn: eventually(lambda: settled(arn), f"{arn} to settle"),
         cloud.held,
     )
     fake = FakeEcs(Manners(nothing=ABSENT))

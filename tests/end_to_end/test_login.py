@@ -87,7 +87,7 @@ class Server:
     def connection(self) -> Iterator[http.client.HTTPSConnection]:
         """A connection to the server's URL."""
         address = urlsplit(self.url)
-        opened = http.client.HTTPSConnection("localhost", address.port, context=self._context, timeout=60)
+        opened = http.client.HTTPSConnection("localhost", address.port, context=self._context, timeout=1800)
         try:
             yield opened
         finally:

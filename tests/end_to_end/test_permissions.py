@@ -59,7 +59,7 @@ def rendered(folder: Path, **variables: Any) -> dict[str, Policy]:
     """The policies as the playbook writes them."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "mlops.mlflow_aws.policies"]
     command += ["--extra-vars", json.dumps({"mlflow_policies_path": str(folder), **variables})]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=600)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=1800)
     return {file: json.loads((folder / f"{file}.json").read_text(encoding="utf-8")) for file in FILES}
 
 

@@ -83,7 +83,9 @@ class Deployment:
         request = urllib.request.Request(f"{self.url}{path}", data=data, headers=headers, method=method)
         trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.aws.info["ca_bundle"]))
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(request, timeout=60) as got:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted).open(
+                request, timeout=1800
+            ) as got:
                 return int(got.status)
         except urllib.error.HTTPError as error:
             return error.code

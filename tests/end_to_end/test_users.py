@@ -282,7 +282,7 @@ def test_who_may_not(run: Run, server: MlflowServer, ana: tuple[str, str]) -> No
 ALL = {
     mlflow_user: {"name": "x", "state": "absent"},
     mlflow_permission: {"user": "x", "resource": "Default", "permission": "READ"},
-    mlflow_health: {"wait_timeout": 600, "patience": 0, "delay": 1},
+    mlflow_health: {"wait_timeout": 1800, "patience": 0, "delay": 1},
     mlflow_demo: {},
 }
 
@@ -473,7 +473,7 @@ def test_a_password_shows_nowhere(tmp_path: Path, server: MlflowServer) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout
     assert "(the given one)" in done.stdout

@@ -44,7 +44,9 @@ class Server:
 
     def create(self, experiment: str) -> None:
         """Make an experiment."""
-        made = self.session.post(f"{self.url}/api/2.0/mlflow/experiments/create", json={"name": experiment}, timeout=60)
+        made = self.session.post(
+            f"{self.url}/api/2.0/mlflow/experiments/create", json={"name": experiment}, timeout=1800
+        )
         made.raise_for_status()
 
     def post(self, path: str, **body: object) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Server:
     def experiments(self) -> set[str]:
         """The names of those that are there."""
         found = self.session.get(
-            f"{self.url}/api/2.0/mlflow/experiments/search", params={"max_results": 100}, timeout=60
+            f"{self.url}/api/2.0/mlflow/experiments/search", params={"max_results": 100}, timeout=1800
         )
         found.raise_for_status()
         return {one["name"] for one in found.json()["experiments"]}

@@ -62,7 +62,7 @@ def test_ansible_builder_takes_the_documented_definition(tmp_path: Path) -> None
         folder.mkdir()
         (folder / "execution-environment.yml").write_text(block.text, encoding="utf-8")
         command = [str(BIN / "ansible-builder"), "create", "--output-filename", "Containerfile"]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=1800)
         written = (folder / "context/Containerfile").read_text(encoding="utf-8")
         definition = block.document
         assert f'ARG EE_BASE_IMAGE="{definition["images"]["base_image"]["name"]}"' in written

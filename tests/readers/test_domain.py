@@ -34,7 +34,7 @@ def answer(aws: RegionalAws, url: str, name: str) -> int:
     session.trust_env, session.verify = False, aws.info["ca_bundle"]
     session.auth = (login["username"], login["password"])
     path = "/api/2.0/mlflow/experiments/search?max_results=1"
-    return session.get(f"{url}{path}", headers={"Host": DOMAIN}, timeout=60).status_code
+    return session.get(f"{url}{path}", headers={"Host": DOMAIN}, timeout=1800).status_code
 
 
 def issued_certificate(aws: RegionalAws, domain: str) -> str:

@@ -36,7 +36,7 @@ def test_what_readers_put_off(deployed: str, controller: Controller, reader: dic
             f"{controller.environment()['PATH'].split(':')[0]}/{command}",
             env=reader,
             cwd=str(controller.work),
-            timeout=900,
+            timeout=1800,
             withexitstatus=True,
             events={"Type its name": f"{deployed}\n"},
             encoding="utf-8",

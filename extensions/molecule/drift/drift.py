@@ -607,7 +607,7 @@ def _at_rest(here: Deployment) -> bool:
     return instance["DBInstanceStatus"] == "available" and not instance.get("PendingModifiedValues")
 
 
-def _await(done: Callable[[], bool], what: str, seconds: float = 300) -> None:
+def _await(done: Callable[[], bool], what: str, seconds: float = 1800) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:

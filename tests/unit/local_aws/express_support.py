@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from running import HANGS
 from running import LocalAws
 from running import eventually
 
@@ -125,7 +126,7 @@ class Account:
         """DescribeServiceDeployments of one."""
         return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
 
-    def settled(self, arn: str, count: int = 1, seconds: float = 120) -> dict[str, Any]:
+    def settled(self, arn: str, count: int = 1, seconds: float = HANGS) -> dict[str, Any]:
         """Waits until the newest of so many deployments is over; describes it."""
 
         def newest() -> dict[str, Any] | None:
@@ -147,7 +148,7 @@ class Account:
         answer = self.ecs.describe_service_revisions(serviceRevisionArns=[revision])
         return answer["serviceRevisions"][0]["ecsManagedResources"]
 
-    def gone(self, arn: str, seconds: float = 120) -> None:
+    def gone(self, arn: str, seconds: float = HANGS) -> None:
         """Deletes a service and waits until it is INACTIVE."""
         if self.ordinary(arn)["status"] == "ACTIVE":
             self.ecs.delete_express_gateway_service(serviceArn=arn)
@@ -169,7 +170,7 @@ class Account:
         context = ssl.create_default_context(cafile=self.aws.info["ca_bundle"])
         handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
         try:
-            with urllib.request.build_opener(*handlers).open(f"https://{endpoint}{path}", timeout=60) as answer:
+            with urllib.request.build_opener(*handlers).open(f"https://{endpoint}{path}", timeout=HANGS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

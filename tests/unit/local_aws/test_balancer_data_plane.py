@@ -363,7 +363,7 @@ def test_websocket_passes_through(tmp_path: Path) -> None:
             async with here.session.ws_connect(f"{here.door}/socket", protocols=["other", "chat"]) as connection:
                 assert connection.protocol == "chat"
                 await connection.send_str("hello")
-                assert await connection.receive_str(timeout=120) == "https hello"
+                assert await connection.receive_str(timeout=1800) == "https hello"
 
     asyncio.run(scenario())
 

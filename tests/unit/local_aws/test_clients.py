@@ -78,7 +78,7 @@ def aws(environment: dict[str, str]) -> Callable[..., Any]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
             check=False,
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -181,7 +181,7 @@ def test_the_mcp_server_of_awslabs_deploys_explains_and_deletes(
 
         created = api("CreateExpressGatewayService", **account.parameters(name, {"TEXT": "from a model"}))["service"]
         made.append(created["serviceArn"])
-        ready = call("wait_for_service_ready", cluster="default", service_name=name, timeout_seconds=180)
+        ready = call("wait_for_service_ready", cluster="default", service_name=name, timeout_seconds=1800)
         assert ready["status"] == "success", ready
         account.settled(made[0])
         described = api("DescribeExpressGatewayService", serviceArn=made[0])["service"]
@@ -194,5 +194,5 @@ def test_the_mcp_server_of_awslabs_deploys_explains_and_deletes(
         deleted = call("delete_app", service_arn=made[0], app_name=name)
         assert deleted["service_deletion"]["status"] == "deleted", deleted
         talk.stdin.close()
-        talk.wait(timeout=180)
+        talk.wait(timeout=1800)
     eventually(lambda: account.ordinary(made[0])["status"] == "INACTIVE", what="INACTIVE")

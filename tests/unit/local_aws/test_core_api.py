@@ -58,13 +58,13 @@ def test_a_fault_that_makes_no_sense_is_refused(local_aws: LocalAws, document: o
 def test_a_delay_ends_when_its_fault_is_deleted(local_aws: LocalAws) -> None:
     held = local_aws.hold("sts:GetCallerIdentity")
     answers: list[str] = []
-    client = local_aws.client("sts", read_timeout=600)
+    client = local_aws.client("sts", read_timeout=1800)
     caller = threading.Thread(target=lambda: answers.append(client.get_caller_identity()["Account"]))
     caller.start()
     local_aws.await_held(held)
     assert answers == []
     local_aws.release(held)
-    caller.join(240)
+    caller.join(1800)
     assert answers == [local_aws.account_id]
 
 

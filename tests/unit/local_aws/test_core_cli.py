@@ -169,7 +169,7 @@ def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
         subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)
         for _unused in range(2)
     ]
-    answers = [json.loads(process.communicate(timeout=180)[0]) for process in both]
+    answers = [json.loads(process.communicate(timeout=1800)[0]) for process in both]
     assert {answer["changed"] for answer in answers} == {True, False}
     assert answers[0]["pid"] == answers[1]["pid"]
 
@@ -209,7 +209,7 @@ def test_an_orphan_is_swept_at_the_next_up(new_local_aws: Maker) -> None:
     )
     os.kill(info["pid"], signal.SIGKILL)
     aws.up()
-    assert orphan.wait(timeout=60) == -signal.SIGKILL
+    assert orphan.wait(timeout=1800) == -signal.SIGKILL
 
 
 def _as_nobody() -> tuple[list[str], dict[str, str]]:

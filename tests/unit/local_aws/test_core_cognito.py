@@ -38,7 +38,7 @@ def ask(aws: LocalAws, url: str, form: dict[str, str] | None = None, headers: di
     body = urllib.parse.urlencode(form).encode() if form is not None else None
     request = urllib.request.Request(url, data=body, headers=headers or {})
     try:
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=1800) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

@@ -60,7 +60,7 @@ class User:
         SigV4Auth(Credentials(self.key, self.secret), "monitoring", self.aws.info["region"]).add_auth(signed)
         request = urllib.request.Request(url, data=body, method="POST", headers=dict(signed.headers))
         try:
-            with self.aws.opener().open(request, timeout=30) as answer:
+            with self.aws.opener().open(request, timeout=1800) as answer:
                 return answer.status, cbor2.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, cbor2.loads(error.read())

@@ -171,7 +171,7 @@ def test_a_snapshot_is_a_copy_that_can_be_restored(local_aws: LocalAws, new_data
     code, _message = error_of(rds.create_db_snapshot, DBInstanceIdentifier=name, DBSnapshotIdentifier=snapshot)
     assert code in ("InvalidDBInstanceState", "DBSnapshotAlreadyExists")
     rds.get_waiter("db_snapshot_available").wait(
-        DBSnapshotIdentifier=snapshot, WaiterConfig={"Delay": 1, "MaxAttempts": 180}
+        DBSnapshotIdentifier=snapshot, WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
     )
     wait_for(local_aws, name)
     query(local_aws, instance, "UPDATE kept SET moment = 'after'")
@@ -288,7 +288,7 @@ def test_a_home_with_a_long_path_that_only_root_may_enter(
     rds = aws.client("rds")
     rds.create_db_snapshot(DBInstanceIdentifier="main", DBSnapshotIdentifier="copy")
     rds.get_waiter("db_snapshot_available").wait(
-        DBSnapshotIdentifier="copy", WaiterConfig={"Delay": 1, "MaxAttempts": 180}
+        DBSnapshotIdentifier="copy", WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
     )
     if os.geteuid() == 0:
         assert server_process(aws, "main").username() == "nobody"

@@ -163,7 +163,7 @@ def traffic(account: Account, endpoint: str, *statuses: int) -> Iterator[None]:
     context = ssl.create_default_context(cafile=account.aws.info["ca_bundle"])
 
     def ask() -> None:
-        connection = http.client.HTTPSConnection(endpoint, context=context, timeout=20)
+        connection = http.client.HTTPSConnection(endpoint, context=context, timeout=1800)
         number = 0
         while not over.wait(0.004):
             try:

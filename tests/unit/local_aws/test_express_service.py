@@ -134,7 +134,7 @@ def test_ordinary_description(account: Account, web: dict[str, Any]) -> None:
         assert (deployment["status"], deployment["rolloutState"]) == ("PRIMARY", "COMPLETED")
         assert service["events"][0]["message"] == "(service web-one) has reached a steady state."
         assert "tags" not in service
-    account.ecs.get_waiter("services_stable").wait(services=["web-one"], WaiterConfig={"Delay": 1, "MaxAttempts": 5})
+    account.ecs.get_waiter("services_stable").wait(services=["web-one"], WaiterConfig={"Delay": 1, "MaxAttempts": 1800})
 
 
 def test_unknown_services_are_missing_and_classic_ones_are_described_too(account: Account, web: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from running import eventually
 from local_aws.express import room as express_room
 from local_aws.express.model import Service
 
-FAST = {"Delay": 1, "MaxAttempts": 180}
+FAST = {"Delay": 1, "MaxAttempts": 1800}
 
 
 # --- botocore's own waiters ------------------------------------------------------------------------------------------

@@ -284,7 +284,7 @@ def test_two_tasks_serve_on_the_same_port_and_a_stop_ends_them(stage: Stage) -> 
 
     def answers(where: str) -> bool:
         try:
-            return opener.open(f"http://{where}:5000/", timeout=60).status == 200
+            return opener.open(f"http://{where}:5000/", timeout=1800).status == 200
         except OSError:
             return False
 

@@ -26,7 +26,7 @@ def run(code: str, setting: str = SETTING) -> str:
         env={**os.environ, "LOCAL_AWS_TASK_NETWORK": setting},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
