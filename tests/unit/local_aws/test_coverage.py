@@ -14,6 +14,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from running import PACKAGE
 from running import LocalAws
 from strict import NotAwsLikeError
 
@@ -144,9 +145,12 @@ def test_ministacks_source_names_every_listed_operation() -> None:
     """A newer ministack without one of them is noticed here; REST services know paths, not names."""
     session = botocore.session.Session()
     folder = Path(importlib.util.find_spec("ministack").submodule_search_locations[0]) / "services"
+    # Operations that are put into ministack's own table.
+    added = PACKAGE / "local_aws" / "services" / "security_groups" / "handlers.py"
     for service, lists in coverage.table().items():
         if not session.get_service_model(service).resolved_protocol.startswith("rest"):
             source = (folder / f"{MODULES.get(service, service)}.py").read_text(encoding="utf-8")
+            source += added.read_text(encoding="utf-8") if service == "ec2" else ""
             listed = [*lists.get("implemented", ()), *lists.get("records_only", ())]
             assert [name for name in listed if f'"{name}"' not in source] == [], service
 
