@@ -95,6 +95,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "no_switch": ({"mlflow_db_multi_az": "maybe"}, ["mlflow_db_multi_az", "'maybe'", "true or false"]),
     "no_switch_of_a_role": ({"rds_multi_az": "maybe"}, ["rds_multi_az", "'maybe'", "true or false"]),
+    "transfers": ({"mlflow_artifact_transfers": "direct"}, ["mlflow_artifact_transfers", "proxied, presigned"]),
+    "no_overflow": ({"mlflow_db_pool_max_overflow": 0}, ["mlflow_db_pool_max_overflow", "of 1 or more"]),
+    "small_pool": (
+        {"mlflow_db_pool_size": 1, "mlflow_db_pool_max_overflow": 1},
+        ["mlflow_db_pool_size", "mlflow_db_pool_max_overflow", "may need 4"],
+    ),
+    "too_many_connections": (
+        {"mlflow_workers": 8},
+        ["mlflow_workers", "db.t4g.micro", "8 workers x 7", "= 79", "take a larger class"],
+    ),
     "no_number": ({"mlflow_workers": "many"}, ["mlflow_workers", "'many'", "whole number"]),
     "no_list": ({"mlflow_ingress_cidrs": {"a": "b"}}, ["mlflow_ingress_cidrs", "list"]),
     "no_dictionary": ({"mlflow_tags": "team"}, ["mlflow_tags", "dictionary"]),

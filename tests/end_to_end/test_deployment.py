@@ -9,17 +9,24 @@ One deployment goes through all tests here, in their order: each takes up what t
 
 from __future__ import annotations
 
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 from typing import ClassVar
 
 import botocore.exceptions
 import pytest
+from bare_client import printed_exports
+from bare_client import printed_login
+from bare_client import run_bare
+from burst import Burst
 from conftest import QUICK
 from harness import LocalAws
 from harness import Played
 from harness import eventually
 from harness import interrupt
+from servers import runtime
 
 NAME = "story"
 # Numbers and switches, as YAML and -e give them.
@@ -51,9 +58,29 @@ class Secret:
         assert f"{NAME}/database" in cls.first
 
 
-def deploy(aws: LocalAws, **options: Any) -> Played:
+class Summary:
+    """The output of the newest run that ended with a summary."""
+
+    output: ClassVar[str] = ""
+
+
+def deploy(aws: LocalAws, variables: dict[str, Any] | None = None, **options: Any) -> Played:
     """Run the playbook for the one deployment."""
-    return aws.play("deploy", aws.small(mlflow_name=NAME, **TYPED), **options)
+    played = aws.play("deploy", aws.small(mlflow_name=NAME, **TYPED, **(variables or {})), **options)
+    if played.code == 0 and not options.get("check"):
+        Summary.output = played.output
+    return played
+
+
+def client_exports(aws: LocalAws) -> list[str]:
+    """What the summary and the playbook login print for a client."""
+    return printed_exports(Summary.output) + printed_login(aws.play("login", {"mlflow_name": NAME}).succeeded().output)
+
+
+def presigned_reads(aws: LocalAws) -> list[str]:
+    """The objects' reads that came from MLflow's client itself, by presigned URLs."""
+    calls = aws.page("calls")["calls"]
+    return [call["api"] for call in calls if call["api"] == "s3:GetObject" and "python-requests" in call["user_agent"]]
 
 
 def database_status(aws: LocalAws) -> str:
@@ -168,3 +195,31 @@ def test_nothing_is_left_to_change(calm: LocalAws) -> None:
     assert calm.writes() == []
     Secret.unchanged(calm)
     assert set(Secret.first) == {f"{NAME}/database", f"{NAME}/login", f"{NAME}/server"}
+
+
+def test_what_the_summary_prints_is_all_that_a_client_needs(calm: LocalAws, tmp_path: Path) -> None:
+    exports = client_exports(calm)
+    assert [line.split()[1].partition("=")[0] for line in exports] == [
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH",
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+    ]
+    assert "all of it" in run_bare(runtime("3.17.2") / "bin/python", exports, tmp_path)
+    assert presigned_reads(calm) == []
+
+
+def test_each_of_sixty_clients_at_once_gets_its_answers(calm: LocalAws) -> None:
+    exported = dict(re.findall(r"export (\w+)='?([^'\s]+)", "\n".join(client_exports(calm))))
+    login = (exported["MLFLOW_TRACKING_USERNAME"], exported["MLFLOW_TRACKING_PASSWORD"])
+    assert Burst(exported["MLFLOW_TRACKING_URI"], calm.info["ca_bundle"], login).run(60) == {"200": 5 * 60}
+
+
+@pytest.mark.long
+def test_a_server_with_presigned_transfers_sends_its_clients_to_s3(calm: LocalAws, tmp_path: Path) -> None:
+    deploy(calm, {"mlflow_artifact_transfers": "presigned"}).succeeded()
+    calm.page("calls", "DELETE")
+    # S3's certificate is public at AWS, and the local AWS's own here.
+    exports = [*client_exports(calm), f"export REQUESTS_CA_BUNDLE='{calm.info['ca_bundle']}'"]
+    assert "all of it" in run_bare(runtime("3.17.2") / "bin/python", exports, tmp_path)
+    assert presigned_reads(calm)

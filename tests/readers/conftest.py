@@ -22,7 +22,7 @@ from controllers import Controller
 from controllers import RegionalAws
 from person import reader_of
 
-ORDER = ["syntax", "builder", "controllers", "credentials", "reading", "backup", "domain", "end"]
+ORDER = ["syntax", "builder", "controllers", "credentials", "client", "reading", "backup", "domain", "end"]
 # What the examples name.
 NAME, REGION = "mlflow", "eu-central-1"
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"

@@ -70,6 +70,8 @@ ENVIRONMENT: dict[str, str] = {
     "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": OPTIONS["--cors-allowed-origins"],
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": OPTIONS["--disable-security-middleware"],
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "set mlflow_job_execution",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "set mlflow_artifact_transfers",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "set mlflow_artifact_transfers",
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "set mlflow_db_pool_size",
     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "set mlflow_db_pool_max_overflow",
     "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "set mlflow_db_pool_recycle_seconds",

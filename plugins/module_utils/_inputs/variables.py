@@ -17,6 +17,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import place_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.connections import pool_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import secrets
@@ -117,9 +118,10 @@ CHECKS: dict[str, Check] = {
     ),
     "mlflow_workers": number(1, 64),
     "mlflow_job_execution": boolean,
+    "mlflow_artifact_transfers": choice("proxied", "presigned"),
     "mlflow_keep_alive_seconds": number(1),
     "mlflow_db_pool_size": number(1),
-    "mlflow_db_pool_max_overflow": number(0),
+    "mlflow_db_pool_max_overflow": number(1),
     "mlflow_db_pool_recycle_seconds": number(-1),
     "mlflow_extra_args": arguments,
     "mlflow_extra_env": environment,
@@ -261,5 +263,5 @@ def input_problems(
     for name, check in CHECKS.items():
         if name in inputs and (name in _NEVER_EMPTY or not empty(inputs[name])):
             problems += check(name, inputs[name])
-    problems += size_problems(inputs) + together_problems(inputs) + extra_problems(inputs)
+    problems += size_problems(inputs) + pool_problems(inputs) + together_problems(inputs) + extra_problems(inputs)
     return problems + place_problems(inputs, Place(partition, region, account_id))

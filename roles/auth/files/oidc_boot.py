@@ -104,6 +104,7 @@ if os.environ.get("OIDC_CA_CERTIFICATES"):
     bundle = exports["SSL_CERT_FILE"] = exports["REQUESTS_CA_BUNDLE"] = stream.name
 document = persist(os.environ["OIDC_DISCOVERY_URL"] + " (mlflow_oidc_discovery_url) cannot be read", read_document)
 exports["OIDC_ISSUER"] = document["issuer"]
-exports["OIDC_USERS_DB_URI"] = os.environ["MLFLOW_BACKEND_STORE_URI"] + f"?options=-csearch_path={SCHEMA}"
+server_uri = os.environ["MLFLOW_BACKEND_STORE_URI"]
+exports["OIDC_USERS_DB_URI"] = f"{server_uri}{'&' if '?' in server_uri else '?'}options=-csearch_path={SCHEMA}"
 persist(f"the users' tables in the database's schema {SCHEMA} cannot be made", prepare_database)
 print("export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in exports.items()))

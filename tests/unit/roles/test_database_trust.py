@@ -164,8 +164,9 @@ def task(commands: dict[str, Any], tmp_path: Path) -> Task:
     return go
 
 
-def test_without_certificates_nothing_is_done_before_the_server(commands: dict[str, Any]) -> None:
-    assert commands["without"]["command"][2].startswith("exec mlflow server ")
+def test_without_certificates_no_connection_is_tried_before_the_server(commands: dict[str, Any]) -> None:
+    assert "PGSSLROOTCERT" in commands["with"]["command"][2]
+    assert "PGSSLROOTCERT" not in commands["without"]["command"][2]
     assert "DATABASE_CA_CERTIFICATES" not in commands["without"]["environment"]
 
 

@@ -44,6 +44,7 @@ def render(tmp_path: Path) -> Render:
         "ecs_express_database_host": "database.example.com",
         "ecs_express_database_secret_arn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow-AbCdEf",
         "ecs_express_bucket": "mlflow-artifacts",
+        "role_path": str(ROLES / "ecs_express"),
     }
 
     def go(**variables: Any) -> dict[str, Any]:
@@ -126,3 +127,38 @@ def test_what_the_server_cannot_be_without_is_said_before_anything_is_made(tmp_p
     assert "ecs_express_database_host and ecs_express_database_secret_arn and ecs_express_task_role_arn" in said
     assert "must be given for the service" in said
     assert "Express Mode service]" not in said
+
+
+@pytest.mark.parametrize(
+    ("version", "transfers", "plugin", "announced"),
+    [
+        # Before 3.15.0 a server announces nothing, from 3.18.0 on what its environment says.
+        ("3.10.0", "proxied", False, "false"),
+        ("3.14.0", "presigned", False, "true"),
+        ("3.15.0", "proxied", True, "false"),
+        ("3.17.2", "proxied", True, "false"),
+        ("3.17.2", "presigned", False, "true"),
+        ("3.18.0", "proxied", False, "false"),
+        ("3.18.0", "presigned", False, "true"),
+    ],
+)
+def test_how_artifacts_are_transferred_is_what_the_server_announces(
+    render: Render, version: str, transfers: str, plugin: bool, announced: str
+) -> None:
+    shown = render(ecs_express_mlflow_version=version, ecs_express_artifact_transfers=transfers)
+    assert ("mlflow.artifact_repository" in shown["command"][-1]) == plugin
+    names = ("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD")
+    assert [shown["environment"][name] for name in names] == [announced] * 2
+
+
+def test_the_server_counts_its_connections_and_a_one_off_task_needs_nothing_of_it(render: Render) -> None:
+    shown = render(ecs_express_boot=["true"])
+    command, uri = shown["command"][-1], shown["environment"]["MLFLOW_BACKEND_STORE_URI"]
+    assert f"--backend-store-uri '{uri}?plugin=mlflow_bounded_pool'" in command
+    # The login's commands find the server's address: users are kept in the same database.
+    assert command.index(f"export MLFLOW_BACKEND_STORE_URI='{uri}?plugin=mlflow_bounded_pool'") < command.index(
+        "&& true &&"
+    )
+    assert "plugin" not in uri
+    assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == "4"
+    assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == "3"

@@ -65,6 +65,7 @@ def command(render: Render) -> Render:
         "ecs_express_database_host": "database.example.com",
         "ecs_express_database_secret_arn": f"{PREFIX}database-AbCdEf",
         "ecs_express_bucket": "mlflow-artifacts",
+        "role_path": str(ROLES / "ecs_express"),
     }
     expression = "{'command': __ecs_express_command, 'environment': __ecs_express_environment}"
     return lambda **variables: render(expression, ["ecs_express"], **{**given, **variables})
@@ -203,7 +204,10 @@ def test_nothing_is_installed_where_that_was_not_wanted(basic: Render) -> None:
 
 def test_command_without_login_is_the_guides(command: Render) -> None:
     assert command()["command"][:2] == ["bash", "-c"]
-    assert command()["command"][2].startswith("exec mlflow server --backend-store-uri ")
+    start, server = command()["command"][2].split(" && exec mlflow server ")
+    # No package is installed; the plugins are the collection's own.
+    assert start.startswith('umask 077 && PLUGINS="$(mktemp -d)" && ')
+    assert server.startswith("--backend-store-uri ")
 
 
 def test_command_with_login_runs_all_or_nothing(command: Render) -> None:
@@ -214,7 +218,8 @@ def test_command_with_login_runs_all_or_nothing(command: Render) -> None:
     )
     start, server = shown["command"][2].split(" && exec mlflow server ")
     assert start.startswith("umask 077 && pip install ")
-    assert start.endswith(" a==1 'b>=2' && first && second")
+    assert " a==1 'b>=2' && PLUGINS=" in start
+    assert start.endswith(" && first && second")
     assert "--app-name basic-auth" in server
 
 
