@@ -162,3 +162,9 @@ def test_the_server_counts_its_connections_and_a_one_off_task_needs_nothing_of_i
     assert "plugin" not in uri
     assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == "4"
     assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == "3"
+
+
+def test_a_worker_that_is_slow_to_answer_is_given_time_unless_the_user_says_otherwise(render: Render) -> None:
+    name = "UVICORN_TIMEOUT_WORKER_HEALTHCHECK"
+    assert int(render()["environment"][name]) >= 60
+    assert render(ecs_express_extra_env={name: 5})["environment"][name] == "5"
