@@ -20,8 +20,6 @@ from harness import SOFTWARE
 from harness import LocalAws
 from harness import becomes_nobody
 
-# Slow at first: the test of the deployment interrupts the wait for the database, which must not be over by then.
-SLOW = 4
 QUICK = 60
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
@@ -44,12 +42,12 @@ def software(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    """The local AWS of a file's tests, which change its pace; nothing of it is left afterwards."""
+    """The local AWS of a file's tests; nothing of it is left afterwards."""
     home = Path(tempfile.mkdtemp(prefix="mlflow-aws-"))
     home.chmod(0o755)
     local_aws = LocalAws(home)
     try:
-        local_aws.up(SLOW)
+        local_aws.up(QUICK)
         yield local_aws
     finally:
         local_aws.down()
