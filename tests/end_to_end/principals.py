@@ -75,8 +75,9 @@ def _list(value: Any) -> list[Any]:
 def actions(policy: Policy) -> Iterator[tuple[str, str]]:
     """Sid and action of all that a policy allows."""
     for statement in policy["Statement"]:
-        for action in _list(statement["Action"]):
-            yield statement["Sid"], action
+        if statement["Effect"] == "Allow":
+            for action in _list(statement["Action"]):
+                yield statement["Sid"], action
 
 
 def without(policy: Policy, sid: str, action: str) -> Policy:
@@ -90,15 +91,15 @@ def without(policy: Policy, sid: str, action: str) -> Policy:
 
 
 def allows(policy: Policy, check: Check) -> bool:
-    """Whether a policy without Deny allows what was asked.
+    """Whether a policy allows what was asked.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
-    return any(_matches(statement, check) for statement in policy["Statement"])
+    effects = {statement["Effect"] for statement in policy["Statement"] if _matches(statement, check)}
+    return effects == {"Allow"}
 
 
 def _matches(statement: dict[str, Any], check: Check) -> bool:
-    assert statement["Effect"] == "Allow"
     return (
         check["action"] in _list(statement["Action"])
         and any(fnmatch.fnmatchcase(check["resource"], pattern) for pattern in _list(statement["Resource"]))
@@ -110,8 +111,16 @@ def _matches(statement: dict[str, Any], check: Check) -> bool:
     )
 
 
+_OPERATORS = {
+    "ArnEquals": fnmatch.fnmatchcase,
+    "ArnLike": fnmatch.fnmatchcase,
+    "Bool": str.__eq__,
+    "StringEquals": str.__eq__,
+}
+
+
 def _holds(operator: str, found: Any, wanted: list[str]) -> bool:
-    assert operator in ("StringEquals", "ArnEquals", "ArnLike"), operator
-    return found is not None and any(
-        fnmatch.fnmatchcase(str(found), one) if operator != "StringEquals" else str(found) == one for one in wanted
-    )
+    compare = _OPERATORS[operator.removesuffix("IfExists")]
+    if found is None:
+        return operator.endswith("IfExists")
+    return any(compare(str(found), one) for one in wanted)

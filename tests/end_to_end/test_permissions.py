@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,12 @@ from conftest import QUICK
 from harness import ROOT
 from harness import LocalAws
 from harness import Played
+from policies import FILES
+from policies import VERBS
+from policies import policy
+from policies import rarely_used
+from policies import read_only_allows
+from policies import rendered
 from principals import Policy
 from principals import User
 from principals import actions
@@ -30,37 +34,10 @@ from principals import without
 
 NAME = "mlflow"
 BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
-VERBS = {"deploy": ("deploy", "deploy-roles"), "validate": ("validate",), "destroy": ("destroy",)}
-FILES = [file for files in VERBS.values() for file in files]
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICY_CHARACTERS = 6144
+ALLOWED = ["127.0.0.0/8"]
 ANYBODY = "arn:aws:iam::aws:policy/AdministratorAccess"
-
-
-def attached(verb: str) -> list[Policy]:
-    """The policies of a verb's user as they are attached."""
-    return [json.loads((ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8")) for file in VERBS[verb]]
-
-
-def policy(verb: str) -> Policy:
-    """All that a verb's user may."""
-    return {"Version": "2012-10-17", "Statement": [one for part in attached(verb) for one in part["Statement"]]}
-
-
-def rarely_used() -> set[tuple[str, str]]:
-    """Policy and action of the table in docs/permissions.md that names what an ordinary run does not need."""
-    text = (ROOT / "docs/permissions.md").read_text(encoding="utf-8")
-    table = text.partition("<!-- rarely used -->")[2].partition("<!-- end -->")[0]
-    rows = re.findall(r"^\| (\w+) \| (.+?) \| (.+?) \|$", table, re.M)
-    return {(verb, action) for verb, named, _unused in rows for action in re.findall(r"`(\w+:\w+)`", named)}
-
-
-def rendered(folder: Path, **variables: Any) -> dict[str, Policy]:
-    """The policies as the playbook writes them."""
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "mlops.mlflow_aws.policies"]
-    command += ["--extra-vars", json.dumps({"mlflow_policies_path": str(folder), **variables})]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=1800)
-    return {file: json.loads((folder / f"{file}.json").read_text(encoding="utf-8")) for file in FILES}
 
 
 def test_the_files_are_what_the_playbook_writes(tmp_path: Path) -> None:
@@ -80,9 +57,11 @@ def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> N
         mlflow_permissions_boundary_arn=boundary,
         mlflow_iam_path="/company/",
         mlflow_admin_login_secret="users/ana",
+        mlflow_ingress_cidrs=["192.0.2.0/24"],
     )
     [login] = [one for one in written["validate"]["Statement"] if "secretsmanager:GetSecretValue" in actions_of(one)]
-    assert login["Resource"] == "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:users/ana-*"
+    arn = "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:users/ana"
+    assert login["Resource"] == [arn, f"{arn}-??????"]
     for file in FILES:
         text = "".join(json.dumps(written[file]).split())
         assert len(text) <= MANAGED_POLICY_CHARACTERS, file
@@ -90,7 +69,7 @@ def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> N
     for statement in written["deploy-roles"]["Statement"]:
         if {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"} & set(actions_of(statement)):
             assert statement["Condition"]["StringEquals"]["iam:PermissionsBoundary"] == boundary
-            assert statement["Resource"].startswith("arn:aws:iam::123456789012:role/company/")
+            assert all(arn.startswith("arn:aws:iam::123456789012:role/company/") for arn in statement["Resource"])
 
 
 def actions_of(statement: dict[str, Any]) -> list[str]:
@@ -115,6 +94,11 @@ def test_roles_are_passed_to_ecs_only_and_service_linked_roles_are_named() -> No
     for verb in VERBS:
         for statement in policy(verb)["Statement"]:
             assert not [action for action in actions_of(statement) if "*" in action]
+            changing = [
+                action for action in actions_of(statement) if re.match("iam:(?!Get|List|Simulate|CreateServ)", action)
+            ]
+            arns = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            assert not changing or not [arn for arn in arns if re.search(r":role/.*[*?]", arn)]
             if "iam:CreateServiceLinkedRole" in actions_of(statement):
                 assert statement["Condition"]["StringEquals"]["iam:AWSServiceName"]
 
@@ -137,15 +121,24 @@ def own(software: None) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def users(own: LocalAws) -> dict[str, User]:
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Policy]]:
+    """The policies for a deployment with an allow list, which has one statement more."""
+    written = rendered(tmp_path_factory.mktemp("policies"), mlflow_ingress_cidrs=ALLOWED)
+    return {verb: [written[file] for file in files] for verb, files in VERBS.items()}
+
+
+@pytest.fixture(scope="module")
+def users(own: LocalAws, documents: dict[str, list[Policy]]) -> dict[str, User]:
     """One for each verb."""
-    return {verb: User(own, f"{verb}er", attached(verb)) for verb in VERBS}
+    return {verb: User(own, f"{verb}er", parts) for verb, parts in documents.items()}
 
 
-def play(user: User, verb: str, *, check: bool = False, diff: bool = False, **variables: Any) -> Played:
-    """Run a playbook as a user."""
+def play(user: User, verb: str, *more: str, check: bool = False, diff: bool = False, **variables: Any) -> Played:
+    """Run a playbook, or several, as a user."""
     environment = {**user.environment, "ANSIBLE_DIFF_ALWAYS": "1" if diff else "0"}
-    return user.aws.play(verb, user.aws.small(mlflow_name=NAME, **variables), environment=environment, check=check)
+    given = user.aws.small(mlflow_name=NAME, **variables)
+    arguments = [f"mlops.mlflow_aws.{one}" for one in more]
+    return user.aws.play(verb, given, environment=environment, check=check, arguments=arguments)
 
 
 def drift(aws: LocalAws) -> None:
@@ -183,15 +176,32 @@ def drift(aws: LocalAws) -> None:
     aws.client("secretsmanager").delete_secret(SecretId=f"{NAME}/server", RecoveryWindowInDays=7)
 
 
-def test_the_deployer_deploys(own: LocalAws, users: dict[str, User]) -> None:
-    assert play(users["deploy"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
+def test_who_only_looks_sees_what_would_be_created(own: LocalAws, users: dict[str, User]) -> None:
+    assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
     assert own.writes() == [api for api in own.writes() if api.startswith("iam:")]
+
+
+def test_the_deployer_deploys(users: dict[str, User]) -> None:
     play(users["deploy"], "deploy").succeeded()
-
-
-def test_the_deployer_finds_nothing_to_change(users: dict[str, User]) -> None:
-    assert play(users["deploy"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
     assert not [check for check in users["deploy"].checks() if not check["allowed"]]
+
+
+def test_who_only_looks_sees_that_nothing_would_change(users: dict[str, User]) -> None:
+    assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
+
+
+def test_who_only_looks_can_check_every_other_playbook(own: LocalAws, users: dict[str, User]) -> None:
+    """But for login and rotate_login, which are about the value of a secret."""
+    before = own.writes()
+    others = ["validate", "rotate_session_keys", "destroy"]
+    assert play(users["plan"], *others, check=True, diff=True).succeeded().changed["localhost"] > 0
+    assert own.writes() == before
+
+
+def test_who_only_looks_needs_no_more_than_aws_s_read_only_access(users: dict[str, User]) -> None:
+    checks = users["plan"].checks()
+    assert [check for check in checks if not check["allowed"]] == []
+    assert sorted({check["action"] for check in checks if not read_only_allows(check["action"])}) == []
 
 
 def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User]) -> None:
@@ -200,7 +210,7 @@ def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User])
         "mlflow_tags": {"Team": "one"},
         "mlflow_permissions_boundary_arn": ANYBODY,
         "mlflow_db_backup_retention_days": 9,
-        "mlflow_ingress_cidrs": ["127.0.0.0/8"],
+        "mlflow_ingress_cidrs": ALLOWED,
         "mlflow_extra_env": {"SOMETHING": "else"},
     }
     assert play(users["deploy"], "deploy", **changed).succeeded().changed["localhost"] >= 8
@@ -221,13 +231,15 @@ MISSING = [
 
 
 @pytest.mark.parametrize(("sid", "action"), MISSING)
-def test_what_is_missing_is_said_in_a_sentence(users: dict[str, User], sid: str, action: str) -> None:
+def test_what_is_missing_is_said_in_a_sentence(
+    users: dict[str, User], documents: dict[str, list[Policy]], sid: str, action: str
+) -> None:
     deployer = users["deploy"]
-    deployer.change([without(part, sid, action) for part in attached("deploy")])
+    deployer.change([without(part, sid, action) for part in documents["deploy"]])
     try:
         played = play(deployer, "deploy", check=True)
     finally:
-        deployer.change(attached("deploy"))
+        deployer.change(documents["deploy"])
     assert played.failures["localhost"]
     for said in played.failures["localhost"]:
         assert f"not authorized to perform: {action}" in said
@@ -257,11 +269,11 @@ def test_the_destroyer_destroys(own: LocalAws, users: dict[str, User]) -> None:
 # --- what was asked --------------------------------------------------------------------------------------------------
 
 
-def test_no_action_is_there_in_vain(users: dict[str, User]) -> None:
+def test_no_action_is_there_in_vain(users: dict[str, User], documents: dict[str, list[Policy]]) -> None:
     needless, rare = [], set()
     for verb, user in users.items():
         asked = [check for check in user.checks() if check["allowed"]]
-        document = policy(verb)
+        document = {"Statement": [one for part in documents[verb] for one in part["Statement"]]}
         assert [
             check for check in asked if not allows(document, check) and not check["action"].startswith("sts:")
         ] == []

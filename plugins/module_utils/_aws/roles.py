@@ -291,8 +291,9 @@ def _apply(
             after = {**after, "arn": created["Arn"], "role_id": created["RoleId"], "create_date": created["CreateDate"]}
             base = {**after, "managed_policies": [], "inline_policies": {}}
     _update(iam, base, after)
-    # A role that was just made may not be visible to the next call for a moment.
-    _update_policies(iam.patient("NoSuchEntity") if current is None else iam, base, after)
+    # A role that was just made may not be visible to the next call for a moment, nor its tags to a condition on them in
+    # the caller's own policies.
+    _update_policies(iam.patient("NoSuchEntity", "AccessDenied") if current is None else iam, base, after)
     return after
 
 

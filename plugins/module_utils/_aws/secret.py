@@ -259,12 +259,11 @@ def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], che
     restored = "deleted_date" in before
     if restored and not check_mode:
         client.restore_secret(SecretId=wanted.name)
-    # While it is scheduled for deletion nobody can read the value, so check mode cannot look at it.
-    readable = not (restored and check_mode)
-    value, rotated, warnings = (
-        _next_value(client, wanted, bool(before["version_id"])) if readable else (None, wanted.rotate, [])
-    )
-    if value is not None or (rotated and not readable):
+    if check_mode:
+        value, rotated, warnings = _predict_value(client, wanted, before)
+    else:
+        value, rotated, warnings = _next_value(client, wanted, bool(before["version_id"]))
+    if value is not None or rotated:
         after["version_id"] = NEW_VERSION
     changed = restored or after != before
     if changed and not check_mode:
@@ -275,6 +274,23 @@ def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], che
     outcome = _outcome(changed, before, after, restored=restored, rotated=rotated, generated=generated)
     outcome.warnings.extend(warnings)
     return outcome
+
+
+def _predict_value(
+    client: Client, wanted: Wanted, before: dict[str, typing.Any]
+) -> tuple[str | None, bool, list[str]]:
+    """Return what _next_value() would, without reading the value of a secret that is to be generated.
+
+    Who only looks, such as a scheduled check run, needs no right to a secret's value then: AWS's ReadOnlyAccess grants
+    C(secretsmanager:DescribeSecret) and not C(secretsmanager:GetSecretValue). Only a given value must be compared.
+    While a secret is scheduled for deletion, nobody can read it.
+    """
+    if wanted.recipe is None and "deleted_date" not in before:
+        return _next_value(client, wanted, bool(before["version_id"]))
+    if wanted.recipe is None:
+        return None, wanted.rotate, []
+    has_value = bool(before["version_id"])
+    return (None, False, []) if has_value and not wanted.rotate else (generate(wanted.recipe), has_value, [])
 
 
 def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | None, bool, list[str]]:

@@ -42,25 +42,28 @@ def _shape(role: dict[str, typing.Any], service: str) -> dict[str, typing.Any]:
 
 
 def find(iam: Client, service: str) -> dict[str, typing.Any] | None:
-    """Return the role of a service, or None."""
+    """Return the role of a service, or None.
+
+    A role whose name is known is looked at by name: C(iam:ListRoles) cannot be limited to a path, and shows all roles
+    of the account.
+    """
     path = f"/aws-service-role/{service}/"
-    try:
+    found = _get(iam, KNOWN_NAMES[service]) if service in KNOWN_NAMES else None
+    if found is None:
         found = iam.pages("list_roles", "Roles", PathPrefix=path)
-    except ClientError as e:
-        # Whoever may not list roles may still be allowed to look at one.
-        if error_code(e) != "AccessDenied" or service not in KNOWN_NAMES:
-            raise
-        found = _get(iam, KNOWN_NAMES[service])
     of_service = [role for role in found if role["Path"] == path]
     return _shape(of_service[0], service) if of_service else None
 
 
-def _get(iam: Client, name: str) -> list[dict[str, typing.Any]]:
+def _get(iam: Client, name: str) -> list[dict[str, typing.Any]] | None:
+    """Return a list of one role or none, or None where the caller may not look at it."""
     try:
         return [iam.get_role(RoleName=name)["Role"]]
     except ClientError as e:
         if error_code(e) == "NoSuchEntity":
             return []
+        if error_code(e) == "AccessDenied":
+            return None
         raise
 
 

@@ -148,7 +148,7 @@ def test_policies_for_who_deploys(tmp_path: Path) -> None:
     partition = "aws-cn"
     playbook(tmp_path, "mlops.mlflow_aws.policies", "-e", f"mlflow_policies_partition={partition}")
     written = sorted((tmp_path / "policies").glob("*.json"))
-    assert len(written) == 4
+    assert len(written) == 5
     found = arns([json.loads(path.read_text(encoding="utf-8")) for path in written])
     assert [one for one in found if not one.startswith(f"arn:{partition}:")] == []
 

@@ -270,6 +270,9 @@ def conditions(action: str, scope: Scope, params: Params) -> dict[str, Any]:
         boundary = params.get("PermissionsBoundary") or _boundary(params.get(_ROLE))
         if boundary:
             found["iam:PermissionsBoundary"] = boundary
+    if action == "secretsmanager:DeleteSecret" and "ForceDeleteWithoutRecovery" in params:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+        found["secretsmanager:ForceDeleteWithoutRecovery"] = str(params["ForceDeleteWithoutRecovery"]).lower()
     return found
 
 
@@ -332,7 +335,7 @@ def _extract(original: Callable[..., str]) -> Callable[..., str]:
     ) -> str:
         forget()
         found = original(service, method, path, headers, body, query_params, region, account_id)
-        if service not in ("ec2", "ecs", "iam", "logs", "rds"):
+        if service not in ("ec2", "ecs", "iam", "logs", "rds", "secretsmanager"):
             return found
         flat = {name: value[0] if isinstance(value, list) else value for name, value in query_params.items()}
         request = wire.identify(headers, flat, body)

@@ -250,7 +250,12 @@ def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
         action="sts:AssumeRole",
         resource_arn=role_arn,
         region=settings.region,
-        service_context={"aws:sourceaccount": settings.account_id},
+        service_context={
+            "aws:sourceaccount": settings.account_id,
+            # "Use the wildcard to specify all clusters": AWS documents arn:aws:ecs:<region>:<account>:* and nothing narrower.
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+            "aws:sourcearn": f"arn:aws:ecs:{settings.region}:{settings.account_id}:task/local-aws",
+        },
     )
     statements = document.get("Statement", [])
     allowed = False
@@ -264,7 +269,7 @@ def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
     if not allowed:
         raise TrustError(
             f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn} "
-            f"(the role's trust policy does not name this service)"
+            f"(the role's trust policy does not name this service, or its conditions do not hold)"
         )
 
 

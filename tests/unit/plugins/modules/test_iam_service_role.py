@@ -237,22 +237,28 @@ def test_linked_role_made_meanwhile(cloud):
     role = cloud.iam.roles.pop("AWSServiceRoleForECS")
     message = "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."
     cloud.iam.faults["create_service_linked_role"] = [error("InvalidInput", message=message)]
-    original = cloud.iam.call_list_roles
+    original = cloud.iam.call_get_role
 
-    def late(PathPrefix):
+    def late(RoleName):
         if "create_service_linked_role" in cloud.iam.names()[1:]:
             cloud.iam.roles["AWSServiceRoleForECS"] = role
-        return original(PathPrefix)
+        return original(RoleName)
 
-    cloud.iam.call_list_roles = late
+    cloud.iam.call_get_role = late
     result = cloud.run("iam_service_linked_role", aws_service_name="ecs.amazonaws.com")
     assert result["changed"] is False
     assert result["iam_roles"][0]["name"] == "AWSServiceRoleForECS"
 
 
 def test_linked_role_without_permission_to_list(cloud):
+    services = ["ecs.amazonaws.com"]
+    cloud.cycle("iam_service_linked_role", cloud.iam, aws_service_name=services)
+    assert "list_roles" not in cloud.iam.names()
+
+
+def test_linked_role_without_permission_to_look_at_it(cloud):
     cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
-    cloud.iam.faults["list_roles"] = [error("AccessDenied")]
+    cloud.iam.faults["get_role"] = [error("AccessDenied")]
     assert cloud.run("iam_service_linked_role", aws_service_name="ecs.amazonaws.com")["changed"] is False
 
 

@@ -102,6 +102,30 @@ def test_a_partial_secret_is_an_error(cloud, value):
     assert cloud.secretsmanager.values[NAME] == value
 
 
+@pytest.mark.parametrize("change", [{}, {"description": "Other"}, {"rotate": True}])
+def test_check_mode_needs_no_permission_to_read_a_generated_value(cloud, change):
+    run(cloud, **SECRET)
+    cloud.secretsmanager.faults["get_secret_value"] = [error("AccessDeniedException")]
+    checked = run(cloud, **{**SECRET, **change}, check=True)
+    assert checked["changed"] == bool(change)
+    assert checked["rotated"] == checked["generated"] == ("rotate" in change)
+    cloud.secretsmanager.faults.clear()
+    applied = run(cloud, **{**SECRET, **change})
+    assert {key: applied[key] for key in ("changed", "rotated", "generated")} == {
+        key: checked[key] for key in ("changed", "rotated", "generated")
+    }
+
+
+def test_check_mode_predicts_the_value_of_a_secret_that_has_none(cloud):
+    run(cloud, **SECRET)
+    cloud.secretsmanager.secrets[NAME]["VersionIdsToStages"] = {}
+    checked = run(cloud, **SECRET, check=True)
+    assert checked["changed"]
+    assert checked["generated"]
+    assert checked["diff"]["after"]["version_id"] == secret.NEW_VERSION
+    assert "get_secret_value" not in cloud.secretsmanager.names()
+
+
 @pytest.mark.parametrize("value", ["unlikely-plain-text", '["unlikely-plain-text"]'])
 def test_a_value_that_is_no_object_is_an_error_and_not_shown(cloud, value):
     run(cloud, **SECRET)
