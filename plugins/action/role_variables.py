@@ -31,6 +31,7 @@ PLAYBOOK_VARIABLES = frozenset(
         "mlflow_environment",
         "mlflow_hosts",
         "mlflow_policies_account",
+        "mlflow_policies_listener_rule_arn",
         "mlflow_policies_partition",
         "mlflow_policies_path",
         "mlflow_policies_region",

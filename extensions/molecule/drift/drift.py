@@ -45,6 +45,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "s3_artifact_bucket.tags": ("bucket.tags",),
     "iam_service_role.description": ("roles.*.description",),
     "iam_service_role.service": ("roles.*.trust",),
+    "iam_service_role.condition": ("roles.task.trust", "roles.execution.trust"),
+    "iam_service_role.max_session_duration": ("roles.*.max_session_duration",),
     "iam_service_role.permissions_boundary": ("roles.*.permissions_boundary",),
     "iam_service_role.managed_policies": ("roles.*.managed_policies",),
     "iam_service_role.inline_policies": ("roles.*.inline_policies",),
@@ -62,6 +64,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "rds_postgresql_instance.db_instance_class": ("instance.DBInstanceClass",),
     "rds_postgresql_instance.max_allocated_storage": ("instance.MaxAllocatedStorage",),
     "rds_postgresql_instance.storage_type": ("instance.StorageType",),
+    "rds_postgresql_instance.iops": ("instance.Iops",),
+    "rds_postgresql_instance.storage_throughput": ("instance.StorageThroughput",),
+    "rds_postgresql_instance.auto_minor_version_upgrade": ("instance.AutoMinorVersionUpgrade",),
     "rds_postgresql_instance.multi_az": ("instance.MultiAZ",),
     "rds_postgresql_instance.publicly_accessible": ("instance.PubliclyAccessible",),
     "rds_postgresql_instance.vpc_security_group_ids": ("instance.VpcSecurityGroups",),
@@ -515,7 +520,7 @@ def change_roles(here: Deployment, before: dict[str, Any]) -> None:
     iam = here.iam
     for kind in ROLES:
         name, role = here.role(kind), before["roles"][kind]
-        iam.update_role(RoleName=name, Description="by hand", MaxSessionDuration=role["max_session_duration"])
+        iam.update_role(RoleName=name, Description="by hand", MaxSessionDuration=role["max_session_duration"] + 3600)
         trust = _policy(Action="sts:AssumeRole", Principal={"Service": "ec2.amazonaws.com"})
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
         iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=READ_ONLY)
@@ -581,7 +586,10 @@ def change_database(here: Deployment, before: dict[str, Any]) -> None:
         ApplyImmediately=True,
         DBInstanceClass="db.t4g.small",
         MaxAllocatedStorage=200,
-        StorageType="gp2",
+        StorageType="io2",
+        Iops=20000,
+        StorageThroughput=1000,
+        AutoMinorVersionUpgrade=False,
         MultiAZ=True,
         PubliclyAccessible=True,
         VpcSecurityGroupIds=[before["groups"]["service"]["id"]],

@@ -272,3 +272,55 @@ def test_filters_refuse_nonsense():
         input_problems.input_problems(["mlflow_name"])
     for plugin in (input_problems, mlflow_version_at_least, arn_problem):
         assert list(plugin.FilterModule().filters()) == [plugin.__name__.rsplit(".", maxsplit=1)[-1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "iops", "throughput"),
+    [
+        (None, None, None, None), ("gp3", 20, 0, 0), ("gp3", 400, 0, 0), ("gp3", 400, 12000, 500),
+        ("gp3", "400", "16000", "4000"), ("gp3", 65536, 64000, 4000), ("gp3", 400, 0, 3000), ("gp2", 500, 0, 0),
+        ("io1", 100, 1000, 0), ("io1", 100, 5000, 0), ("io1", 4000, 2000, 0), ("io2", 100, 100000, 0),
+        ("io2", 65536, 256000, 0), ("standard", 20, 0, 0),
+    ],
+)  # fmt: skip
+def test_storage_that_rds_has(kind, size, iops, throughput):
+    given = {
+        "mlflow_db_storage_type": kind,
+        "mlflow_db_allocated_storage": size,
+        "mlflow_db_iops": iops,
+        "mlflow_db_storage_throughput": throughput,
+    }
+    assert check(**{name: value for name, value in given.items() if value is not None}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "iops", "throughput", "told"),
+    [
+        ("gp3", 20, 3000, 0, "mlflow_db_iops cannot be set with mlflow_db_allocated_storage 20"),
+        ("gp3", 399, 0, 500, "mlflow_db_storage_throughput cannot be set with mlflow_db_allocated_storage 399"),
+        ("gp3", 400, 11999, 0, "gp3 takes 12000 to 64000"),
+        ("gp3", 400, 64001, 0, "gp3 takes 12000 to 64000"),
+        ("gp3", 400, 12000, 499, "gp3 takes 500 to 4000 MiB/s"),
+        ("gp3", 400, 12000, 3001, "set mlflow_db_iops to 12004 or more"),
+        ("gp3", 400, 0, 3001, "12000 IOPS allow 3000 MiB/s"),
+        ("gp2", 500, 3000, 0, "cannot be set with mlflow_db_storage_type gp2"),
+        ("standard", 500, 3000, 500, "mlflow_db_iops and mlflow_db_storage_throughput cannot be set"),
+        ("io1", 100, 0, 0, "needs mlflow_db_iops: 1000 to 5000 with 100 GiB"),
+        ("io1", 20, 1000, 0, "io1 begins with 100 GiB"),
+        ("io1", 100, 5001, 0, "takes 1000 to 5000: 0.5 to 50 for each GiB"),
+        ("io1", 4000, 1999, 0, "takes 2000 to 200000"),
+        ("io2", 100, 100001, 0, "takes 1000 to 100000"),
+        ("io2", 100, 1000, 500, "mlflow_db_storage_throughput cannot be set with mlflow_db_storage_type io2"),
+    ],
+)
+def test_storage_that_rds_does_not_have(kind, size, iops, throughput, told):
+    given = {
+        "mlflow_db_storage_type": kind,
+        "mlflow_db_allocated_storage": size,
+        "mlflow_db_iops": iops,
+        "mlflow_db_storage_throughput": throughput,
+    }
+    [problem] = check(**given)
+    assert told in problem
+    host = {"mlflow_db_host": "db.example.com", "mlflow_db_secret_arn": SECRET}
+    assert check(**given, **host) == [], "it is not for an existing database"
