@@ -117,11 +117,20 @@ def aws_story(aws: ExampleAws) -> Story:
     secret = json.dumps({"username": "mlflow", "password": "made-up-for-the-examples-0001"})
     arn = aws.client("secretsmanager").create_secret(Name="tracking/database", SecretString=secret)["ARN"]
     aws.client("s3").create_bucket(Bucket="our-models", CreateBucketConfiguration={"LocationConstraint": REGION})
-    modules = ("aws_caller_context", "iam_service_linked_role", "iam_service_role", "s3_artifact_bucket")
+    [vpc] = {item["VpcId"] for item in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]}
+    modules = (
+        "aws_caller_context",
+        "ec2_security_group",
+        "logs_log_group",
+        "iam_service_linked_role",
+        "iam_service_role",
+        "s3_artifact_bucket",
+    )
     return Story(
         (*modules, "rds_postgresql_instance"),
         {
             "sg-0123456789abcdef0": group,
+            "vpc-0123456789abcdef0": vpc,
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking/database-a1B2c3": arn,
         },
     )

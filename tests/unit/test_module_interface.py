@@ -55,8 +55,10 @@ RESOURCES = {
         "",
         {"target_service_revision_arn", "traffic_percent", "rollback_reason"},
     ),
+    ("ec2_security_group", "security_group"): ("ec2.SecurityGroup", "", {"ip_permissions", "ip_permissions_egress"}),
     ("iam_service_role", "iam_role"): ("iam.Role", "", {"name", "managed_policies", "inline_policies"}),
     ("iam_service_linked_role", "iam_roles"): ("iam.Role", "", {"name", "aws_service_name"}),
+    ("logs_log_group", "log_group"): ("logs.LogGroup", "", {"tags"}),
     ("rds_postgresql_instance", "instance"): ("rds.DBInstance", "", {"tags"}),
     ("s3_artifact_bucket", "bucket"): (
         "s3.Bucket",

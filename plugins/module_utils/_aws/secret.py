@@ -276,9 +276,7 @@ def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], che
     return outcome
 
 
-def _predict_value(
-    client: Client, wanted: Wanted, before: dict[str, typing.Any]
-) -> tuple[str | None, bool, list[str]]:
+def _predict_value(client: Client, wanted: Wanted, before: dict[str, typing.Any]) -> tuple[str | None, bool, list[str]]:
     """Return what _next_value() would, without reading the value of a secret that is to be generated.
 
     Who only looks, such as a scheduled check run, needs no right to a secret's value then: AWS's ReadOnlyAccess grants

@@ -30,6 +30,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import arguments
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import extra_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.storage import storage_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import DEPLOYMENT
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import check_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
@@ -81,12 +82,18 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_allocated_storage": number(20, 65536),
     "mlflow_db_max_allocated_storage": number(0, 65536),
     "mlflow_db_storage_type": choice("gp2", "gp3", "io1", "io2", "standard"),
+    "mlflow_db_iops": number(0, 256000),
+    "mlflow_db_storage_throughput": number(0, 4000),
     "mlflow_db_kms_key_arn": arn("kms", "key"),
     "mlflow_db_multi_az": boolean,
     "mlflow_db_backup_retention_days": number(0, 35),
+    "mlflow_db_auto_minor_version_upgrade": boolean,
     "mlflow_db_deletion_protection": boolean,
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
     "mlflow_permissions_boundary_arn": arn("iam", "policy"),
+    # IAM API Reference, CreateRole.
+    "mlflow_iam_max_session_duration": number(3600, 43200),
+    "mlflow_iam_source_conditions": boolean,
     "mlflow_auth": choice("basic", "oidc", "none"),
     "mlflow_allow_public_without_login": boolean,
     # What HTTP's basic authentication allows, without what would need quoting.
@@ -263,5 +270,6 @@ def input_problems(
     for name, check in CHECKS.items():
         if name in inputs and (name in _NEVER_EMPTY or not empty(inputs[name])):
             problems += check(name, inputs[name])
-    problems += size_problems(inputs) + pool_problems(inputs) + together_problems(inputs) + extra_problems(inputs)
+    problems += size_problems(inputs) + pool_problems(inputs) + storage_problems(inputs)
+    problems += together_problems(inputs) + extra_problems(inputs)
     return problems + place_problems(inputs, Place(partition, region, account_id))

@@ -84,8 +84,8 @@ def test_trap_16_roles_and_groups_outlive_the_service() -> None:
 
 
 def test_trap_19_log_group_is_there_before_and_expires(service: dict[str, Any]) -> None:
-    group = task_of("ecs_express", "logs", "amazon.aws.cloudwatchlogs_log_group")
-    assert "retention" in group
+    group = task_of("ecs_express", "logs", "mlops.mlflow_aws.logs_log_group")
+    assert "retention_in_days" in group
     assert service["primary_container"]["aws_logs_configuration"]["log_group"] == group["log_group_name"]
     included = [str(task.get("ansible.builtin.include_tasks")) for task in tasks("ecs_express", "main")]
     assert [name.rsplit("/", 1)[-1] for name in included].index("logs.yml") < len(included) - 1
