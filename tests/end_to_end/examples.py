@@ -127,10 +127,12 @@ def aws_story(aws: ExampleAws) -> Story:
         "s3_artifact_bucket",
     )
     return Story(
-        (*modules, "rds_postgresql_instance"),
+        (*modules, "rds_db_subnet_group", "rds_db_parameter_group", "rds_postgresql_instance"),
         {
             "sg-0123456789abcdef0": group,
             "vpc-0123456789abcdef0": vpc,
+            "subnet-0123456789abcdef0": subnets[0],
+            "subnet-0123456789abcdef1": subnets[1],
             f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking/database-a1B2c3": arn,
         },
     )

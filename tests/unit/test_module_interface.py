@@ -59,6 +59,8 @@ RESOURCES = {
     ("iam_service_role", "iam_role"): ("iam.Role", "", {"name", "managed_policies", "inline_policies"}),
     ("iam_service_linked_role", "iam_roles"): ("iam.Role", "", {"name", "aws_service_name"}),
     ("logs_log_group", "log_group"): ("logs.LogGroup", "", {"tags"}),
+    ("rds_db_parameter_group", "db_parameter_group"): ("rds.DBParameterGroup", "", {"parameters", "tags"}),
+    ("rds_db_subnet_group", "db_subnet_group"): ("rds.DBSubnetGroup", "", {"subnet_ids", "tags"}),
     ("rds_postgresql_instance", "instance"): ("rds.DBInstance", "", {"tags"}),
     ("s3_artifact_bucket", "bucket"): (
         "s3.Bucket",

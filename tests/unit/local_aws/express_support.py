@@ -64,9 +64,10 @@ class Account:
             if not self.iam.list_roles(PathPrefix=f"/aws-service-role/{name}/")["Roles"]:
                 self.iam.create_service_linked_role(AWSServiceName=name)
 
-    def role(self, name: str, principal: str, policy: str = "") -> str:
+    def role(self, name: str, principal: str, policy: str = "", condition: dict[str, Any] | None = None) -> str:
         """A role that a service may assume."""
         statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+        statement |= {"Condition": condition} if condition else {}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         full = f"{name}-{self.tag}-{uuid.uuid4().hex[:6]}"
         arn = self.iam.create_role(RoleName=full, AssumeRolePolicyDocument=document)["Role"]["Arn"]

@@ -103,9 +103,19 @@ def test_deletion_waits_for_the_infrastructure_role(account: Account) -> None:
     eventually(lambda: account.ordinary(arn)["status"] == "INACTIVE", what="INACTIVE")
 
 
-def test_execution_role_that_trusts_nobody_stops_the_deployment(account: Account, made: list[str]) -> None:
-    role = account.role("mistrust", "ec2.amazonaws.com")
-    service = account.create("mistrusted", executionRoleArn=role)
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+OF_OTHERS = {
+    "another service": ("ec2.amazonaws.com", {}),
+    "another account": ("ecs-tasks.amazonaws.com", {"StringEquals": {"aws:SourceAccount": "999999999999"}}),
+    "another region": ("ecs-tasks.amazonaws.com", {"ArnLike": {"aws:SourceArn": "arn:aws:ecs:eu-north-1:*:*"}}),
+}
+
+
+@pytest.mark.parametrize("of", OF_OTHERS)
+def test_execution_role_that_trusts_others_stops_the_deployment(account: Account, made: list[str], of: str) -> None:
+    principal, condition = OF_OTHERS[of]
+    role = account.role("mistrust", principal, condition=condition)
+    service = account.create(f"mistrusted-{of[8:15].strip()}", executionRoleArn=role)
     made.append(service["serviceArn"])
     assert account.settled(service["serviceArn"])["status"] == "ROLLBACK_FAILED"
     events = " ".join(item["message"] for item in account.ordinary(service["serviceArn"])["events"])

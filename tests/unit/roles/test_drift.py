@@ -44,7 +44,7 @@ def options(given: dict[str, Any], base: str) -> Iterator[str]:
     for name, value in given.items():
         path = f"{base}.{name}"
         literal = isinstance(value, dict) and path not in ("secretsmanager_secret.generate",)
-        if literal and path != "rds_instance_param_group.params":
+        if literal and path not in ("rds_db_parameter_group.parameters", "iam_service_role.condition"):
             yield from options(value, path)
         elif name not in NO_OPTION:
             yield path

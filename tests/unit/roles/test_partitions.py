@@ -62,6 +62,7 @@ def given(partition: str) -> dict[str, dict[str, Any]]:
     return {
         "iam": {
             "iam_name": "mlflow",
+            "iam_context": where,
             "iam_bucket_arn": bucket,
             "iam_bucket_kms_key_arn": f"arn:{partition}:kms:{where['region']}:{ACCOUNT}:key/1",
             "iam_secret_arns": [secret, secret.replace(":secretsmanager:", ":ssm:").replace(":secret:", ":parameter/")],
@@ -127,6 +128,20 @@ def test_managed_policies_are_those_of_the_partition(rendered: dict[str, dict[st
     managed = [one for role in rendered[partition]["iam"]["roles"] for one in role["managed_policies"]]
     assert len(managed) == 2
     assert [one for one in managed if not one.startswith(f"arn:{partition}:iam::aws:policy/service-role/Amazon")] == []
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_ecs_assumes_the_roles_of_tasks_for_this_account_and_region_only(
+    rendered: dict[str, dict[str, Any]], partition: str
+) -> None:
+    region = PARTITIONS[partition][0]
+    task, execution, infrastructure = (role["condition"] for role in rendered[partition]["iam"]["roles"])
+    assert task == execution
+    assert task == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:{partition}:ecs:{region}:{ACCOUNT}:*"},
+    }
+    assert infrastructure == {}
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)
