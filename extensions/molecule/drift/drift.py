@@ -3,6 +3,8 @@
 """Changes by hand, through boto3, every attribute that the roles manage, and tells whether a converge restores it.
 
     drift.py change NAME FILE    keeps all attributes of the deployment NAME in FILE, and changes those that are managed
+    drift.py diffs NAME FILE     fails unless the output of --check --diff in FILE, as the callback ansible.posix.json
+                                 writes it, shows each of them from old to new, and no secret
     drift.py compare NAME FILE   fails if an attribute differs from what FILE says
 
 Which attributes are managed is not this file's to say: tests/unit/roles/test_drift.py reads it out of the roles' tasks
@@ -154,6 +156,13 @@ LEFT_OUT: dict[str, str] = {
     "ecs_express_service.stall_timeout": _HOW,
     "ecs_express_service.recreate_stuck": _HOW,
     "ecs_express_service.rolled_back": _HOW,
+}
+
+# Where a diff shows an attribute under another name than the option's.
+SHOWN_AS = {
+    "iam_service_role.service": "assume_role_policy_document",
+    "iam_service_role.condition": "assume_role_policy_document",
+    "s3_artifact_bucket.abort_incomplete_multipart_days": "lifecycle_rules",
 }
 
 # What passes by itself, and says nothing about how a thing is meant to be.
@@ -654,6 +663,48 @@ def untouched(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return same
 
 
+def diffs_of(output: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
+    """Task, module and diff of all that a check run would change; None where it shows no difference."""
+    for play in output["plays"]:
+        for task in play["tasks"]:
+            for result in task["hosts"].values():
+                module = str(result.get("action", "")).rpartition(".")[2]
+                for item in result.get("results") or [result]:
+                    if item.get("changed"):
+                        shown = item.get("diff") or {}
+                        parts = shown if isinstance(shown, list) else [shown]
+                        real = [one for one in parts if one.get("before") != one.get("after")]
+                        yield task["task"]["name"], module, real[0] if real else None
+
+
+def undisclosed(output: dict[str, Any]) -> list[str]:
+    """What a check run would change without showing it from old to new."""
+    found = list(diffs_of(output))
+    silent = [f"{name}: {module} shows no difference" for name, module, diff in found if diff is None]
+    for attribute in ATTRIBUTES:
+        module, _point, option = attribute.partition(".")
+        member = SHOWN_AS.get(attribute, option).partition(".")[0]
+        shown = [diff for _name, by, diff in found if by == module and diff is not None]
+        if not any(diff["before"].get(member) != diff["after"].get(member) for diff in shown):
+            silent.append(f"{attribute}: no diff shows {member}")
+    return silent
+
+
+def diffs(here: Deployment, file: Path) -> None:
+    """Fail unless a check run shows each attribute from old to new, and no secret."""
+    text = file.read_text(encoding="utf-8")
+    problems = undisclosed(json.loads(text))
+    for kind in SECRETS:
+        value = here.secrets.get_secret_value(SecretId=here.secret(kind))["SecretString"]
+        members = {
+            name: item for name, item in json.loads(value).items() if name.endswith(("password", "key", "passphrase"))
+        }
+        problems += [f"The secret {kind} is shown: {name}" for name, item in members.items() if item in text]
+    if problems:
+        sys.exit("Not shown from old to new:\n" + "\n".join(problems))
+    print(f"{len(ATTRIBUTES)} attributes are shown from old to new.")
+
+
 def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
     """What differs anywhere."""
     if isinstance(before, dict) and isinstance(after, dict):
@@ -691,5 +742,5 @@ def compare(here: Deployment, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    VERBS = {"change": change, "compare": compare}
+    VERBS = {"change": change, "diffs": diffs, "compare": compare}
     VERBS[sys.argv[1]](Deployment(sys.argv[2]), Path(sys.argv[3]))

@@ -100,3 +100,30 @@ def test_what_was_not_changed_and_what_was_not_restored_is_told(monkeypatch: pyt
     ]
     assert list(drift.differences(BEFORE, after)) == ["roles.a.tags.x: was '1', is '9'"]
     assert not list(drift.differences(BEFORE, BEFORE))
+
+
+def output(module: str, **result: Any) -> dict[str, Any]:
+    """What the callback ansible.posix.json writes of one task."""
+    found = {"action": f"mlops.mlflow_aws.{module}", "changed": True, **result}
+    return {"plays": [{"tasks": [{"task": {"name": "A task"}, "hosts": {"h": found}}]}]}
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"diff": {"before": {"tags": {"x": "2"}}, "after": {"tags": {"x": "1"}}}}, []),
+        ({"results": [{"changed": True, "diff": [{"before": {"tags": 1}, "after": {"tags": 2}}]}]}, []),
+        ({}, ["A task: m shows no difference", "m.tags: no diff shows tags"]),
+        (
+            {"diff": {"before": {"tags": 1}, "after": {"tags": 1}}},
+            ["A task: m shows no difference", "m.tags: no diff shows tags"],
+        ),
+        ({"diff": {"before": {"x": 1}, "after": {"x": 2}}}, ["m.tags: no diff shows tags"]),
+        ({"changed": False}, ["m.tags: no diff shows tags"]),
+    ],
+)
+def test_what_a_check_run_does_not_show_is_told(
+    monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], told: list[str]
+) -> None:
+    monkeypatch.setattr(drift, "ATTRIBUTES", {"m.tags": ("roles.*.tags",)})
+    assert drift.undisclosed(output("m", **result)) == told
