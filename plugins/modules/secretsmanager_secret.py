@@ -121,7 +121,10 @@ seealso:
     link: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 attributes:
   check_mode:
-    support: full
+    support: partial
+    details:
+      - A value that is to be generated is not read, so that C(secretsmanager:DescribeSecret) is enough. That a member is
+        missing in an existing value is therefore said by a run only.
   diff_mode:
     support: partial
     details: The value is never shown; a new version stands for a new value.
