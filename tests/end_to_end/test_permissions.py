@@ -166,12 +166,6 @@ def drift(aws: LocalAws) -> None:
     rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
     ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
-    [group] = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{NAME}-database"]}])[
-        "SecurityGroups"
-    ]
-    [permission] = group["IpPermissions"]
-    permission["UserIdGroupPairs"][0]["Description"] = "changed by hand"
-    ec2.update_security_group_rule_descriptions_ingress(GroupId=group["GroupId"], IpPermissions=[permission])
     off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
     rds.modify_db_parameter_group(DBParameterGroupName=f"{NAME}-postgres16", Parameters=[off])
     [subnets] = rds.describe_db_subnet_groups(DBSubnetGroupName=NAME)["DBSubnetGroups"]
