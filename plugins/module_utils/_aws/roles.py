@@ -201,6 +201,10 @@ def _create(iam: Client, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     name = after["name"]
+    # Tags first: the caller's policies may allow the rest for roles with these alone.
+    fresh = {key: value for key, value in after["tags"].items() if current["tags"].get(key) != value}
+    if fresh:
+        iam.tag_role(RoleName=name, Tags=tags_to_aws(fresh))
     plain = ("description", "max_session_duration")
     if any(after[setting] != current[setting] for setting in plain):
         # Both: a duration that UpdateRole is not given becomes an hour (IAM API Reference).
@@ -216,11 +220,8 @@ def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing
         document = json.dumps(after["assume_role_policy_document"])
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
     gone = [key for key in current["tags"] if key not in after["tags"]]
-    fresh = {key: value for key, value in after["tags"].items() if current["tags"].get(key) != value}
     if gone:
         iam.untag_role(RoleName=name, TagKeys=gone)
-    if fresh:
-        iam.tag_role(RoleName=name, Tags=tags_to_aws(fresh))
 
 
 def _update_policies(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:

@@ -265,3 +265,21 @@ def test_linked_role_without_permission_to_look_at_it(cloud):
 def test_linked_role_other_invalid_input_is_an_error(cloud):
     cloud.iam.faults["create_service_linked_role"] = [error("InvalidInput", message="no such service")]
     assert cloud.run("iam_service_linked_role", aws_service_name="nonsense.amazonaws.com")["failed"]
+
+
+def test_a_role_is_tagged_before_it_is_changed(cloud):
+    """Policies of the caller that ask for the tags of a role then allow the rest."""
+    name = "mlflow-task-role"
+    run(cloud, name=name, service="ecs-tasks.amazonaws.com")
+    before = len(cloud.iam.writes())
+    tags = {"ManagedBy": "mlops.mlflow_aws"}
+    run(
+        cloud,
+        name=name,
+        service="ecs.amazonaws.com",
+        description="Other",
+        permissions_boundary="arn:aws:iam::aws:policy/ReadOnlyAccess",
+        tags=tags,
+    )
+    assert cloud.iam.writes()[before] == "tag_role"
+    assert len(cloud.iam.writes()) == before + 4
