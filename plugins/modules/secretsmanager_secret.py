@@ -123,8 +123,8 @@ attributes:
   check_mode:
     support: partial
     details:
-      - A value that is to be generated is not read, so that C(secretsmanager:DescribeSecret) is enough. That a member is
-        missing in an existing value is therefore said by a run only.
+      - A value that is to be generated is not read, so that C(secretsmanager:DescribeSecret) is enough. That a member
+        is missing in an existing value is therefore said by a run only.
   diff_mode:
     support: partial
     details: The value is never shown; a new version stands for a new value.
