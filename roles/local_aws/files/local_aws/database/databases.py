@@ -415,6 +415,8 @@ class Databases:
             ],
             PendingModifiedValues={"MasterUserPassword": _SECRET_SHOWN},
             LicenseModel="postgresql-license",
+            # ministack keeps the IOPS of a new instance, and forgets this.
+            StorageThroughput=int(params.get("StorageThroughput") or 0),
             _Verifier=scram.verifier(params["MasterUserPassword"]),
         )
         self._complete_network(call, record)
