@@ -252,7 +252,8 @@ def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
         region=settings.region,
         service_context={
             "aws:sourceaccount": settings.account_id,
-            # "Use the wildcard to specify all clusters": AWS documents arn:aws:ecs:<region>:<account>:* and nothing narrower.
+            # "Use the wildcard to specify all clusters": AWS documents arn:aws:ecs:<region>:<account>:* and nothing
+            # narrower.
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
             "aws:sourcearn": f"arn:aws:ecs:{settings.region}:{settings.account_id}:task/local-aws",
         },
