@@ -130,7 +130,8 @@ def test_no_recipe_names_the_folder_without_quotes(tmp_path: Path) -> None:
     assert len(targets) > 30
     # Those that call make again do so in spite of -n; what they call is in the list.
     above = {"clean", "test", "nightly", "check", "docs", "FORCE"}
-    recipes = {target: make(folder, "-n", target) for target in targets if target not in above}
+    named = [target for target in targets if target not in above and not target.startswith("test-")]
+    recipes = {target: make(folder, "-n", target) for target in named}
     wrong = {target: done.stderr for target, done in recipes.items() if done.returncode}
     assert not wrong
     assert not [target for target, done in recipes.items() if str(folder) in done.stdout]
