@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = "-e mlflow_workers=1 -e mlflow_job_execution=false -e mlflow_memory=2048"
@@ -88,12 +89,11 @@ def changed(output: str) -> int:
 def test_all_of_a_rehearsal_works_there(make: Make) -> None:
     first = make("rehearse")
     assert "filled with MLflow's demo data" in first
-    # What is printed can be pasted.
-    [line] = re.findall(r"curl --cacert .*/health", first)
-    # The output's lines are YAML, where a quotation mark in a quoted text is written twice.
-    shown = subprocess.run(
-        ["bash", "-c", f"{line.replace(chr(39) * 2, chr(39))} --silent"], capture_output=True, text=True, check=False
-    )
+    # As Ansible prints it, in YAML: a long line is folded.
+    [block] = re.findall(r"^    msg:\n((?:    .*\n)+)", first[first.index("How to use the rehearsal") :], re.M)
+    [line] = [line for line in yaml.safe_load(block) if "curl " in line]
+    command = f"{line.partition(':')[2]} --silent"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert shown.stdout == "OK", shown.stderr
     assert changed(make("rehearse")) == 0
     assert changed(make("rehearse-check")) == 0
