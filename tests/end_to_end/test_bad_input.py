@@ -517,7 +517,11 @@ def test_subnets_that_are_full_stop_a_new_deployment_only(calm: LocalAws) -> Non
     assert private[0] not in played.problem()
     assert_nothing_done(calm, played)
     [vpc] = {one["VpcId"] for one in ec2.describe_subnets(SubnetIds=private)["Subnets"]}
-    ec2.create_security_group(GroupName="crowded-service", Description="of an earlier run", VpcId=vpc)
+    tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "crowded"}]
+    specification = [{"ResourceType": "security-group", "Tags": tags}]
+    ec2.create_security_group(
+        GroupName="crowded-service", Description="of an earlier run", VpcId=vpc, TagSpecifications=specification
+    )
     calm.play("deploy", variables, check=True).succeeded()
 
 
