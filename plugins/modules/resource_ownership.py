@@ -131,13 +131,14 @@ EXAMPLES = r"""
       - type: s3_bucket
         name: tracking-artifacts-123456789012-eu-central-1
 
-- name: Find out in which cluster the service is
+- name: Find out in which cluster the service is, and what the bucket is called
   mlops.mlflow_aws.resource_ownership:
     owner_tags:
       ManagedBy: mlops.mlflow_aws
       MlflowName: tracking
     look_elsewhere:
       - ecs_service
+      - s3_bucket
 """
 
 RETURN = r"""

@@ -140,7 +140,11 @@ def aws_story(aws: ExampleAws) -> Story:
 
 def express_story(aws: ExampleAws) -> Story:
     """The services of Express Mode."""
-    iam = aws.client("iam")
+    iam, s3 = aws.client("iam"), aws.client("s3")
+    tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "tracking"}]
+    bucket = f"tracking-artifacts-{ACCOUNT}-{REGION}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     for name, service, policy in (
         ("infrastructure", "ecs", INFRASTRUCTURE_POLICY),
         ("execution", "ecs-tasks", EXECUTION_POLICY),
@@ -148,7 +152,7 @@ def express_story(aws: ExampleAws) -> Story:
     ):
         trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        iam.create_role(RoleName=f"tracking-{name}-role", AssumeRolePolicyDocument=document)
+        iam.create_role(RoleName=f"tracking-{name}-role", AssumeRolePolicyDocument=document, Tags=tags)
         if policy:
             iam.attach_role_policy(RoleName=f"tracking-{name}-role", PolicyArn=policy)
     read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
@@ -161,7 +165,7 @@ def express_story(aws: ExampleAws) -> Story:
     arn = aws.client("secretsmanager").create_secret(Name="tracking", SecretString=secret)["ARN"]
     aws.client("logs").create_log_group(logGroupName="/ecs/default/tracking")
     return Story(
-        ("ecs_express_service", "ecs_express_allow_list", "ecs_express_service_info"),
+        ("resource_ownership", "ecs_express_service", "ecs_express_allow_list", "ecs_express_service_info"),
         {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn},
     )
 
