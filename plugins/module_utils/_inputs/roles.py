@@ -32,6 +32,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables
 SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_admin_username": ("auth_admin_username",),
     "mlflow_allowed_hosts": ("ecs_express_allowed_hosts",),
+    "mlflow_artifact_transfers": ("ecs_express_artifact_transfers",),
     "mlflow_auth": ("auth_mode",),
     "mlflow_bake_minutes": ("ecs_express_bake_minutes",),
     "mlflow_bucket_kms_key_arn": ("bucket_kms_key_arn", "iam_bucket_kms_key_arn"),
@@ -46,6 +47,7 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_db_engine_version": ("rds_engine_version",),
     "mlflow_db_host": ("rds_existing_host",),
     "mlflow_db_instance_class": ("rds_instance_class",),
+    "mlflow_db_iops": ("rds_iops",),
     "mlflow_db_kms_key_arn": ("rds_kms_key_arn",),
     "mlflow_db_max_allocated_storage": ("rds_max_allocated_storage",),
     "mlflow_db_name": ("rds_database", "ecs_express_database_name"),
@@ -55,10 +57,12 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_db_port": ("rds_port", "network_database_port", "ecs_express_database_port"),
     "mlflow_db_secret_arn": ("rds_existing_secret_arn",),
     "mlflow_db_sslmode": ("rds_sslmode", "ecs_express_database_sslmode"),
+    "mlflow_db_storage_throughput": ("rds_storage_throughput",),
     "mlflow_db_storage_type": ("rds_storage_type",),
     "mlflow_db_username": ("rds_username",),
     "mlflow_default_permission": ("auth_default_permission",),
     "mlflow_extra_args": ("ecs_express_extra_args",),
+    "mlflow_iam_max_session_duration": ("iam_max_session_duration",),
     "mlflow_iam_path": ("iam_path",),
     "mlflow_image": ("ecs_express_image", "auth_image"),
     "mlflow_ingress": ("network_ingress",),
@@ -81,7 +85,9 @@ SAME_AS: dict[str, tuple[str, ...]] = {
         "rds_take_over",
     ),
     "mlflow_version": ("ecs_express_mlflow_version", "auth_mlflow_version"),
-    "mlflow_wait_timeout": ("ecs_express_wait_timeout", "rds_wait_timeout", "validation_wait_timeout"),
+    "mlflow_wait_timeout": (
+        *("ecs_express_wait_timeout", "network_wait_timeout", "rds_wait_timeout", "validation_wait_timeout"),
+    ),
     "mlflow_workers": ("ecs_express_workers",),
 }
 

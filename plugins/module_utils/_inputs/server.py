@@ -55,6 +55,7 @@ _OTHER_OPTIONS = (
 ENVIRONMENT: dict[str, str] = {
     "AWS_DEFAULT_REGION": "",
     "PGCONNECT_TIMEOUT": "",
+    "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "",
     "PGSSLMODE": "set mlflow_db_sslmode",
     "DATABASE_CA_CERTIFICATES": "set mlflow_db_ca_path",
     "MLFLOW_BACKEND_STORE_URI": OPTIONS["--backend-store-uri"],

@@ -97,7 +97,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     for partition in PARTITIONS:
         told = {name: value for variables in given(partition).values() for name, value in variables.items()}
         (folder / f"{partition}.yml").write_text(yaml.safe_dump(told), encoding="utf-8")
-    run(folder, play, hosts=",".join(PARTITIONS))
+    run(folder, play, hosts=",".join(PARTITIONS), extra={"role_path": str(ROOT / "roles" / "ecs_express")})
     return {partition: json.loads((folder / f"{partition}.json").read_text()) for partition in PARTITIONS}
 
 

@@ -196,7 +196,8 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     scripts = [
         path.stat().st_size for role in ("auth", "ecs_express") for path in (ROLES / role / "files").glob("*.py")
     ]
-    assert sum(scripts) <= variables.OF_THE_ROLES - 8 * 1024
+    # The rest is for addresses, names, ARNs and the JSON around them.
+    assert sum(scripts) <= variables.OF_THE_ROLES - 5 * 1024
 
 
 # ---- what the roles set themselves

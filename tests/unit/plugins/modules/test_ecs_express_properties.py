@@ -113,7 +113,9 @@ plain_names = st.text("ABCXYZ_", min_size=1, max_size=4)
 # No name is in both: ECS refuses that.
 secret_names = st.text("STUVW", min_size=1, max_size=4)
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=6)
-values = st.one_of(texts, st.integers(-5, 99999), st.booleans(), st.floats(0, 9, allow_nan=False), st.none())
+others = (st.integers(-5, 99999), st.booleans(), st.floats(0, 9, allow_nan=False))
+values = st.one_of(texts, *others)
+tag_values = st.one_of(st.text("abcXYZ09_.:/=+-@", max_size=6), *others)
 groups = st.lists(st.sampled_from(["sg-a", "sg-b", "sg-c"]), max_size=3, unique=True)
 zones = st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-d"])
 subnets = st.one_of(st.lists(zones, min_size=2, max_size=3, unique=True), st.just([]))
@@ -179,7 +181,7 @@ descriptions = st.builds(
                     "auto_scaling_target_value": number(st.one_of(st.just(60), st.integers(1, 100))),
                 }
             ),
-            "tags": st.dictionaries(st.sampled_from(["team", "stage", "Name"]), values, max_size=3),
+            "tags": st.dictionaries(st.sampled_from(["team", "stage", "Name"]), tag_values, max_size=3),
             "purge_tags": st.booleans(),
             "cluster": st.sampled_from(["default", f"{ACCOUNT}:cluster/default"]),
         }
