@@ -32,7 +32,7 @@ sys.path.insert(0, str(PACKAGE))
 # High, so that AWS's minutes take milliseconds.
 SCALE = 600
 #: Real seconds that no test waits for, however slow the machine is: whatever takes longer hangs.
-HANGS = 1800.0
+HANGS = 1800
 #: AWS seconds that no test waits for.
 HELD = HANGS * SCALE
 

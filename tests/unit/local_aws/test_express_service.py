@@ -279,7 +279,7 @@ def test_unknown_cluster_and_bad_input_are_refused(account: Account) -> None:
         ({"cluster": "nowhere"}, "ClusterNotFoundException", "Cluster not found."),
         ({"cpu": "300"}, "ClientException", "No Fargate configuration exists"),
         ({"cpu": "1024", "memory": "512"}, "ClientException", "No Fargate configuration exists"),
-        ({"cpu": "1", "memory": "2"}, "ClientException", "No Fargate configuration exists"),
+        ({"cpu": "1", "memory": "1"}, "ClientException", "No Fargate configuration exists"),
         ({"healthCheckPath": "health"}, "InvalidParameterException", "must start with a forward slash"),
         ({"serviceName": "a b"}, "InvalidParameterException", "Invalid service name"),
         ({"scalingTarget": {"minTaskCount": 3, "maxTaskCount": 2}}, "InvalidParameterException", "minTaskCount (3)"),

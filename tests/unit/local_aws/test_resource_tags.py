@@ -32,7 +32,8 @@ def tagged(local_aws: LocalAws, account: Account) -> dict[str, str]:
     group = ec2.create_security_group(GroupName="tagged", Description="tagged", TagSpecifications=specification)[
         "GroupId"
     ]
-    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
+    default = [{"Name": "default-for-az", "Values": ["true"]}]
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=default)["Subnets"]]
     logs.create_log_group(logGroupName="/tagged", tags={TAG["Key"]: TAG["Value"]})
     cluster_tag = [{"key": TAG["Key"], "value": TAG["Value"]}]
     return {

@@ -249,8 +249,8 @@ class App:
         """Lets ministack answer, if it does what the operation promises."""
         service, _unused, operation = api.partition(":")
         try:
-            # Who signs nothing names no service; ministack turns them away.
-            if service:
+            # ministack turns away whoever signs nothing.
+            if wire.credential_scope(exchange.headers, exchange.flat_query)[0]:
                 coverage.require(service, operation, speaks)
         except ApiError as error:
             done(error.code)

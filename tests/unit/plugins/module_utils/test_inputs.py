@@ -192,7 +192,7 @@ def test_a_task_definition_that_is_too_large() -> None:
 
 
 def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> None:
-    """Their scripts; 8 KiB are for certificates and addresses."""
+    """Their scripts with all their comments, which a task does not get."""
     scripts = [
         path.stat().st_size for role in ("auth", "ecs_express") for path in (ROLES / role / "files").glob("*.py")
     ]
