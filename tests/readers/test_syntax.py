@@ -95,6 +95,7 @@ def reached(target: str) -> set[str]:
         rule = re.search(rf"^{re.escape(one)}:([^#\n]*)(?:#.*)?\n((?:\t.*\n)*)", MAKEFILE, re.M)
         if rule:
             waiting += re.findall(r"(?<![\w$(/.-])[a-z][\w-]+", rule[1])
+            waiting += re.findall(r"\$\(call part,([a-z-]+)", rule[2])
             for line in re.findall(r"\$\(MAKE\)(.*)", rule[2]):
                 waiting += re.findall(r"(?<=\s)[a-z][\w-]+(?=\s|$)", line)
     return found
@@ -283,6 +284,8 @@ def test_policies_are_valid(where: str, policy: dict[str, Any]) -> None:
     services = set(botocore.session.get_session().get_available_services()) | {
         "elasticloadbalancing",
         "application-autoscaling",
+        # The prefix of the Resource Groups Tagging API.
+        "tag",
     }
     for statement in policy["Statement"]:
         assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}, where
