@@ -143,7 +143,7 @@ def express_story(aws: ExampleAws) -> Story:
     iam, s3 = aws.client("iam"), aws.client("s3")
     tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "tracking"}]
     bucket = f"tracking-artifacts-{ACCOUNT}-{REGION}"
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    # It is the server's, made by a_server().
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     for name, service, policy in (
         ("infrastructure", "ecs", INFRASTRUCTURE_POLICY),
