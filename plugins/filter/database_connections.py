@@ -25,6 +25,17 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Show the sum
+  ansible.builtin.debug:
+    msg: "{{ settings | mlops.mlflow_aws.database_connections }}"
+  vars:
+    settings:
+      mlflow_workers: 4
+      mlflow_db_pool_size: 4
+      mlflow_db_pool_max_overflow: 3
+      mlflow_job_execution: true
+      mlflow_db_instance_class: db.t4g.micro
+
 - name: Assert that the connections fit the database
   ansible.builtin.assert:
     that: (settings | mlops.mlflow_aws.database_connections).problem | length == 0

@@ -358,6 +358,11 @@ instance:
       type: str
       returned: when the instance exists
       sample: gp3
+    kms_key_id:
+      description: ARN of the key that encrypts the storage.
+      type: str
+      returned: when the storage is encrypted
+      sample: arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-4e5f-6789-abcd-ef0123456789
     storage_throughput:
       description: Throughput of V(gp3) storage in MiB per second.
       type: int
