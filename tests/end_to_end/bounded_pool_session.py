@@ -58,14 +58,14 @@ def at_once(work: list[threading.Thread]) -> None:
 
 
 # The last one is larger, as one would be that somebody else's login makes.
-stores = [*(pool() for _ in range(3)), mlflow_bounded_pool.BoundedPool(Connection, pool_size=5, max_overflow=10)]
+stores = [*(pool() for _n in range(3)), mlflow_bounded_pool.BoundedPool(Connection, pool_size=5, max_overflow=10)]
 barrier = threading.Barrier(THREADS)
 
 
 def request(number: int) -> None:
     """One request: the login first, then another store, several sessions deep."""
     barrier.wait()
-    for _ in range(20):
+    for _n in range(20):
         nested(stores[0], 1)
         nested(stores[1 + number % 3], mlflow_bounded_pool.DEPTH)
 
@@ -79,7 +79,7 @@ assert Connection.now <= LIMIT
 
 # A thread that holds all is not waited for without end, and what it held can be used afterwards.
 last = pool(timeout=0.2)
-held = [last.connect() for _ in range(LIMIT)]
+held = [last.connect() for _n in range(LIMIT)]
 try:
     last.connect()
 except exc.TimeoutError:
@@ -89,7 +89,7 @@ else:
 assert Connection.now == LIMIT
 for connection in held:
     connection.close()
-at_once([threading.Thread(target=nested, args=(last, 4)) for _ in range(4)])
+at_once([threading.Thread(target=nested, args=(last, 4)) for _n in range(4)])
 assert not failed, failed
 
 
@@ -100,7 +100,7 @@ def refuse() -> None:
 
 
 broken = mlflow_bounded_pool.BoundedPool(refuse, pool_size=SIZE, max_overflow=OVERFLOW, timeout=0.2)
-for _ in range(2 * LIMIT):
+for _n in range(2 * LIMIT):
     with contextlib.suppress(OSError):
         broken.connect()
 nested(last, 4)

@@ -36,7 +36,7 @@ class Burst:
         experiment = self._call(self._session(), "POST", "experiments/create", {"name": name})["experiment_id"]
         self.answers.clear()
         start = threading.Barrier(clients)
-        threads = [threading.Thread(target=self._client, args=(experiment, start)) for _ in range(clients)]
+        threads = [threading.Thread(target=self._client, args=(experiment, start)) for _n in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -338,7 +338,7 @@ def test_defaults_of_mlflow_are_what_the_page_says(servers: dict[str, MlflowServ
     command = [str(runtime(version) / "bin/python"), "-c", DEFAULTS]
     said = [
         dict(line.split(" ", 1) for line in done.stdout.splitlines())
-        for done in [subprocess.run(command, env=kept, capture_output=True, text=True, check=True) for _ in range(2)]
+        for done in [subprocess.run(command, env=kept, capture_output=True, text=True, check=True) for _n in range(2)]
     ]
     for name in ("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "MLFLOW_ENABLE_REMOTE_ASSISTANT"):
         assert said[0].get(name, "False") == "False"
@@ -361,11 +361,11 @@ def test_changed_password_ends_when_no_worker_remembers_it(servers: dict[str, Ml
         server.wait()
         old, new = server.password, secrets.token_urlsafe(16)
         # Both workers have seen it.
-        assert [server.call("GET", path) for _ in range(20)] == [200] * 20
+        assert [server.call("GET", path) for _n in range(20)] == [200] * 20
         body = {"username": "admin", "password": new, "current_password": old}
         assert server.call("PATCH", "/api/2.0/mlflow/users/update-password", body) == 200
         eventually(
-            lambda: {server.call("GET", path, login=("admin", old)) for _ in range(20)} == {401}, "the old one's end"
+            lambda: {server.call("GET", path, login=("admin", old)) for _n in range(20)} == {401}, "the old one's end"
         )
         assert server.call("GET", path, login=("admin", new)) == 200
     finally:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what each part of C(make test) costs: wall-clock seconds, and seconds of CPU.

@@ -9,6 +9,7 @@ Pure functions, no client. Each remedy is a clause without full stop, and leaves
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ class Failure:
     log: str = ""
 
 
-Remedy = str | Callable[[Failure], str]
+Remedy: typing.TypeAlias = "str | Callable[[Failure], str]"
 
 
 def remedy_for(remedy: Remedy, failure: Failure) -> str:

@@ -268,7 +268,7 @@ class Express:
             self.say(service, f"has set the desired count to {count}.")
         service.desired = count
         current = service.current()
-        for arn in {service.stable, current.target if current is not None else ""}:
+        for arn in dict.fromkeys((service.stable, current.target if current is not None else "")):
             fleet = self.fleets.get(arn)
             if fleet is not None:
                 fleet.want(count)
