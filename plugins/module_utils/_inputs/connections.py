@@ -160,9 +160,8 @@ def connection_fit(inputs: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     if wanted.total > estimated - RESERVED:
         sentence = (
             "mlflow_workers, mlflow_db_pool_size and mlflow_db_pool_max_overflow allow more database connections than"
-            f" mlflow_db_instance_class {name} accepts, so that requests would fail with 'remaining connection slots"
-            f" are reserved' ({wanted}; it accepts about {estimated} - {RESERVED} reserved = {estimated - RESERVED},"
-            f" and no more than {nominal - RESERVED}): lower them, or take a larger class."
+            f" mlflow_db_instance_class {name} accepts ({wanted}; it accepts about {estimated} - {RESERVED} reserved ="
+            f" {estimated - RESERVED}, and no more than {nominal - RESERVED}): lower them, or take a larger class."
         )
     certain = wanted.total > nominal - RESERVED
     return {**result, "problem": sentence if certain else "", "warning": "" if certain else sentence}
