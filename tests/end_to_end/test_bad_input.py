@@ -520,7 +520,10 @@ def test_subnets_that_are_full_stop_a_new_deployment_only(calm: LocalAws) -> Non
     tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "crowded"}]
     specification = [{"ResourceType": "security-group", "Tags": tags}]
     ec2.create_security_group(
-        GroupName="crowded-service", Description="of an earlier run", VpcId=vpc, TagSpecifications=specification
+        GroupName="crowded-service",
+        Description="MLflow server crowded: the tasks",
+        VpcId=vpc,
+        TagSpecifications=specification,
     )
     calm.play("deploy", variables, check=True).succeeded()
 

@@ -395,8 +395,6 @@ def settle_bystanders(here: Deployment) -> None:
     rule = {"ID": "somebody-elses", "Status": "Enabled", "Filter": {"Prefix": "old/"}, "Expiration": {"Days": 400}}
     rules = [item for item in rules if item["ID"] != rule["ID"]] + [rule]
     here.s3.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration={"Rules": rules})
-    for kind in ROLES:
-        here.iam.update_role(RoleName=here.role(kind), MaxSessionDuration=7200)
     parameter = {"ParameterName": "log_min_duration_statement", "ParameterValue": "500", "ApplyMethod": "immediate"}
     here.rds.modify_db_parameter_group(DBParameterGroupName=here.parameter_group, Parameters=[parameter])
 

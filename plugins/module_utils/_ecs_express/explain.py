@@ -362,7 +362,7 @@ def _of_revision(ecs: Any, revision: Resource) -> shapes.Canonical:
 class _Cause:
     pattern: re.Pattern[str]
     cause: str
-    remedy: remedies.Remedy
+    remedy: str | Callable[[remedies.Failure], str]
     in_log: bool
     given: re.Pattern[str] | None
 
@@ -373,7 +373,9 @@ class _Cause:
         return bool(self.pattern.search(said) or (self.in_log and self.pattern.search(written)))
 
 
-def _cause(pattern: str, cause: str, remedy: remedies.Remedy, *, in_log: bool = False, given: str = "") -> _Cause:
+def _cause(
+    pattern: str, cause: str, remedy: str | Callable[[remedies.Failure], str], *, in_log: bool = False, given: str = ""
+) -> _Cause:
     """``in_log``: the container's own log is searched too. A log may hold anything, so only for unmistakable texts.
 
     ``given``: what AWS must say besides.

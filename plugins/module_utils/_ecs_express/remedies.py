@@ -9,7 +9,6 @@ Pure functions, no client. Each remedy is a clause without full stop, and leaves
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -80,10 +79,7 @@ class Failure:
     log: str = ""
 
 
-Remedy: typing.TypeAlias = "str | Callable[[Failure], str]"
-
-
-def remedy_for(remedy: Remedy, failure: Failure) -> str:
+def remedy_for(remedy: str | Callable[[Failure], str], failure: Failure) -> str:
     """Return the clause for this service."""
     return remedy if isinstance(remedy, str) else remedy(failure)
 
