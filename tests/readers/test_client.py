@@ -27,7 +27,8 @@ SHOWN = r"env | grep -E '^MLFLOW_' | sed -E 's/^([A-Z_]+)=(.*)$/export \1=\2/'"
 
 def exporting() -> list[Block]:
     """The shell blocks that tell a client where the server is."""
-    return [block for block in all_blocks() if block.language in SHELL and "export MLFLOW_TRACKING_URI" in block.text]
+    begins = re.compile(r"^export MLFLOW_TRACKING_URI", re.M)
+    return [block for block in all_blocks() if block.language in SHELL and begins.search(block.text)]
 
 
 def scripts() -> list[Block]:
