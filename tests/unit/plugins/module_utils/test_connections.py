@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.filter.database_connections import database_connections
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import connections
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import input_problems
 
@@ -17,7 +15,7 @@ DEFAULTS = yaml.safe_load((ROLES / "mlflow/defaults/main.yml").read_text(encodin
 
 
 def fit(**given):
-    return database_connections({**DEFAULTS, **given})
+    return connections.connection_fit({**DEFAULTS, **given})
 
 
 @pytest.mark.parametrize(
@@ -112,8 +110,3 @@ def test_a_worker_needs_the_connections_of_one_request():
 def test_the_server_counts_in_the_same_way():
     module = (ROLES / "ecs_express/files/mlflow_bounded_pool.py").read_text(encoding="utf-8")
     assert f"\nDEPTH = {connections.LEAST_PER_WORKER}\n" in module
-
-
-def test_only_variables_can_be_compared():
-    with pytest.raises(AnsibleFilterError):
-        database_connections(["mlflow_workers"])
