@@ -300,15 +300,16 @@ def sweep(home: Path, patience: float = keeper_script.ORPHAN_GRACE + 2) -> int:
     while left and time.monotonic() < deadline and _is_ending(left):
         time.sleep(0.05)
         left = owned(home)
-    killed = 0
+    killed: set[int] = set()
     while left:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-                killed += 1
-        psutil.wait_procs(left, timeout=60)
+                killed.add(process.pid)
+        # Not until they are reaped: that is up to their parent, which may be an init that reaps nothing.
+        time.sleep(0.05)
         left = owned(home)
-    return killed
+    return len(killed)
 
 
 def _is_ending(processes: Iterable[psutil.Process]) -> bool:
