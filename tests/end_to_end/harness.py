@@ -69,6 +69,14 @@ def as_user() -> list[str]:
     return list(_AS_NOBODY) if becomes_nobody() else []
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended; who adopted it may reap it late, or never."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def eventually(check: Callable[[], Any], what: str, seconds: float = _EVENT_SECONDS) -> Any:
     """Poll until the check gives something true; return that."""
     deadline = time.monotonic() + seconds
@@ -123,7 +131,7 @@ class LocalAws:
     def kill(self) -> None:
         """End the daemon as a power cut would."""
         os.kill(self.info["pid"], signal.SIGKILL)
-        eventually(lambda: not psutil.pid_exists(self.info["pid"]), "the daemon's end")
+        eventually(lambda: has_ended(self.info["pid"]), "the daemon's end")
 
     def down(self) -> None:
         """Stop it."""
