@@ -9,3 +9,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action 
 
 class ActionModule(ProgressAction):
     """Runs the module of the same name, and shows its progress."""
+
+    # It starts other programs and waits for them for minutes.
+    may_be_direct = False

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+# Imported before Ansible forks, for its workers.
+from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_bucket  # noqa: F401
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import ProgressAction
 
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import FILE_VARIABLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action import DirectAction
 
 # Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.
 LOOK_SECONDS = 0.5
@@ -32,12 +32,9 @@ SILENCE_SECONDS = 25.0
 SWITCH = "mlflow_live_progress"
 
 
-class ProgressAction(ActionBase):
+class ProgressAction(DirectAction):
     """The action of a module that reports progress."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = True
     # What is run, as arguments of _execute_module(), if not the module of the same name; and what is said of it.
     what: dict[str, Any] = {}
     subject = ""
@@ -45,7 +42,7 @@ class ProgressAction(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         task_vars = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = super(DirectAction, self).run(tmp, task_vars)
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         if wrap_async or not self._watched(task_vars):
             result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async, **self.what))

@@ -106,7 +106,7 @@ def role_variables() -> dict[str, dict[str, dict[str, object]]]:
 def playbook_variables() -> set[str]:
     """Those that a playbook reads by itself."""
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").glob("*.yml"))
-    return set(re.findall(r"\b(?:mlflow|local_aws)_\w+", text)) | {"mlflow_live_progress"}
+    return set(re.findall(r"\b(?:mlflow|local_aws)_\w+", text)) | {"mlflow_live_progress", "mlflow_direct_execution"}
 
 
 def known_variables() -> set[str]:
