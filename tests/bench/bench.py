@@ -259,7 +259,12 @@ class LocalAws:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
-        request = urllib.request.Request(f"{self.info['endpoint_url']}/_local_aws/calls", method=method)
+        token = Path(self.info["token_file"]).read_text(encoding="ascii").strip()
+        request = urllib.request.Request(
+            f"{self.info['endpoint_url']}/_local_aws/calls",
+            method=method,
+            headers={"Authorization": f"Bearer {token}"},
+        )
         with opener.open(request, timeout=60) as answer:
             page = json.load(answer)
         if sum(page["counts"].values()) != len(page["calls"]):

@@ -152,7 +152,13 @@ class LocalAws:
     def page(self, path: str, method: str = "GET", document: Any = None) -> Any:
         """One of the local AWS's own pages."""
         body = None if document is None else json.dumps(document).encode()
-        request = urllib.request.Request(f"{self.info['endpoint_url']}/_local_aws/{path}", data=body, method=method)
+        token = Path(self.info["token_file"]).read_text(encoding="ascii").strip()
+        request = urllib.request.Request(
+            f"{self.info['endpoint_url']}/_local_aws/{path}",
+            data=body,
+            method=method,
+            headers={"Authorization": f"Bearer {token}"},
+        )
         trusted = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.info["ca_bundle"]))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusted)
         with opener.open(request, timeout=_ANSWER_SECONDS) as answer:

@@ -151,10 +151,12 @@ class LocalAws:
         return group
 
     def page(self, path: str, method: str = "GET", document: Any = None, headers: dict[str, str] | None = None) -> Any:
-        """One of the local AWS's own pages (``calls``, ``faults``, ``status``)."""
+        """One of the local AWS's own pages (``calls``, ``faults``, ``status``), with the token if no other is given."""
         body = None if document is None else json.dumps(document).encode()
         url = f"{self.info['endpoint_url']}/_local_aws/{path}"
-        request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+        token = Path(self.info["token_file"]).read_text(encoding="ascii").strip()
+        shown = {"Authorization": f"Bearer {token}", **(headers or {})}
+        request = urllib.request.Request(url, data=body, method=method, headers=shown)
         with self.opener().open(request, timeout=HANGS) as answer:
             return json.load(answer)
 

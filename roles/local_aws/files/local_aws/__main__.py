@@ -23,9 +23,14 @@ from typing import Any
 
 from . import processes
 from . import settings as settings_module
+from .files import make_home
+from .files import make_private_folders
+from .files import write_atomically
 from .launch import is_locked
 from .launch import serve
 
+_PROFILE = "local-aws"
+_PROFILE_FILE = "aws-credentials"
 _ROOMS = "databases,tasks,balancer,account_attributes,certificates,express,resource_tags,secretsmanager"
 # Seconds; what takes longer hangs. Under way is shown every so often.
 _START_SECONDS = 900.0
@@ -45,6 +50,8 @@ _STATE = (
     "rds-ca.pem",
     "settings.json",
     "credentials.json",
+    _PROFILE_FILE,
+    settings_module.TOKEN_FILE,
     "daemon.log",
 )
 
@@ -60,7 +67,7 @@ def _say(text: str) -> None:
 @contextlib.contextmanager
 def _one_at_a_time(home: Path) -> Iterator[None]:
     """Two commands on one home follow each other."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     with open(home / "command.lock", "a", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
@@ -84,12 +91,14 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
         if killed:
             _say(f"Ended {killed} process(es) that an earlier daemon left behind.")
         chosen = settings_module.choose(home, wanted)
+        make_private_folders(home)
         (home / "settings.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
         _start(home, rooms)
     elif any(value is not None for value in wanted.values()):
         _say("The local AWS runs already; options take effect after the next down.")
     ready = _await_ready(home)
     loaded = settings_module.load(home)
+    _write_profile(home / _PROFILE_FILE, loaded)
     return {
         "changed": changed,
         **ready,
@@ -97,8 +106,22 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
         "secret_access_key": loaded.secret_access_key,
         "ca_bundle": str(home / "ca.pem"),
         "rds_ca_bundle": str(home / "rds-ca.pem"),
+        "credentials_file": str(home / _PROFILE_FILE),
+        "profile": _PROFILE,
+        "token_file": str(home / settings_module.TOKEN_FILE),
         "home": str(home),
     }
+
+
+def _write_profile(path: Path, settings: settings_module.Settings) -> None:
+    """The root user's credentials as a profile in a file like ``~/.aws/credentials``."""
+    content = (
+        f"[{_PROFILE}]\n"
+        f"aws_access_key_id = {settings.access_key_id}\n"
+        f"aws_secret_access_key = {settings.secret_access_key}\n"
+    ).encode()
+    if not path.exists() or path.read_bytes() != content or path.stat().st_mode & 0o077:
+        write_atomically(path, content)
 
 
 def _start(home: Path, rooms: str) -> None:
@@ -217,8 +240,8 @@ def status(home: Path) -> dict[str, Any]:
     if pid is None:
         return {"running": False, "home": str(home)}
     endpoint = _await_ready(home)["endpoint_url"]
-    url = f"{endpoint}/_local_aws/status"
-    with _answered(home, _ANSWER_SECONDS), _opener(home).open(url, timeout=_ANSWER_SECONDS) as answer:
+    request = urllib.request.Request(f"{endpoint}/_local_aws/status", headers=_authorization(home))
+    with _answered(home, _ANSWER_SECONDS), _opener(home).open(request, timeout=_ANSWER_SECONDS) as answer:
         return {"running": True, "home": str(home), "pid": pid, **json.load(answer)}
 
 
@@ -244,11 +267,16 @@ def prepare(home: Path, image: str) -> dict[str, Any]:
     request = urllib.request.Request(
         f"{_await_ready(home)['endpoint_url']}/_local_aws/images",
         data=json.dumps({"image": image}).encode(),
-        headers={"content-type": "application/json"},
+        headers={"content-type": "application/json", **_authorization(home)},
     )
     with _answered(home, _PREPARE_SECONDS), _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
         prepared: dict[str, Any] = json.load(answer)
         return prepared
+
+
+def _authorization(home: Path) -> dict[str, str]:
+    """The header by which a daemon knows that somebody may read the files in its home."""
+    return {"authorization": f"Bearer {settings_module.token(home)}"}
 
 
 def _opener(home: Path) -> urllib.request.OpenerDirector:

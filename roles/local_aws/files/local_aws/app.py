@@ -8,6 +8,7 @@ Imports ministack: environment.prepare() must have been called before.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import importlib
 import json
 import logging
@@ -37,6 +38,7 @@ from .room import Call
 from .room import Response
 from .room import Room
 from .room import TrustError
+from .settings import TOKEN_FILE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,6 +62,8 @@ _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Filter", "Lookup", "Se
 # Log events come often and are worth less than a deployment's state.
 _LOG_EVENTS_DELAY = 5.0
 _ERROR_HEAD = 4096
+_JSON = {"content-type": "application/json"}
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # What Amazon Cognito shows to browsers and to clients of a user pool, who hold no AWS credentials: the pages of the
 # hosted UI and of OAuth 2.0, and the two documents of each pool ("User pool endpoints and managed login reference").
 _COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke", "/login", "/logout")
@@ -97,7 +101,9 @@ class App:
 
     async def _http(self, exchange: _Exchange) -> None:
         path = exchange.path
-        if path.startswith("/_local_aws/"):
+        if not _is_own_name(exchange.headers.get("host", "")):
+            await exchange.answer(_json({"error": "The local AWS is not known by this name."}, 403))
+        elif path.startswith("/_local_aws/"):
             await exchange.answer(await self._admin(exchange))
         elif path.startswith(("/_ministack", "/_localstack")):
             # ministack's own switches are open to everybody, and reset among them: AWS has none of these.
@@ -268,9 +274,20 @@ class App:
 
     # --- the local AWS's own pages -----------------------------------------------------------------------------------
 
-    async def _admin(self, exchange: _Exchange) -> Response:
+    def _stranger(self, exchange: _Exchange) -> Response | None:
+        """The answer to a client that may not see these pages; None: it may."""
         if "origin" in exchange.headers:
             return _json({"error": "Not for web pages."}, 403)
+        if not self._knows_token(exchange.headers.get("authorization", "")):
+            home = self.cloud.settings.home
+            error = f"Show the token that {home}/{TOKEN_FILE} holds: Authorization: Bearer <token>."
+            return Response(401, {**_JSON, "www-authenticate": "Bearer"}, json.dumps({"error": error}).encode())
+        return None
+
+    async def _admin(self, exchange: _Exchange) -> Response:
+        refusal = self._stranger(exchange)
+        if refusal is not None:
+            return refusal
         page, _unused, rest = exchange.path.removeprefix("/_local_aws/").partition("/")
         if page == "status" and exchange.method == "GET":
             return _json(self.status())
@@ -281,6 +298,11 @@ class App:
         if page == "images" and exchange.method == "POST":
             return await self._image(exchange)
         return _json({"error": f"The local AWS has no page {exchange.path} for {exchange.method}."}, 404)
+
+    def _knows_token(self, authorization: str) -> bool:
+        scheme, _unused, offered = authorization.partition(" ")
+        expected = self.cloud.settings.token.encode()
+        return scheme.lower() == "bearer" and hmac.compare_digest(offered.strip().encode(), expected)
 
     def status(self) -> dict[str, Any]:
         """What runs here; each room adds what its status() says, if it has one."""
@@ -335,8 +357,19 @@ def _permissions(exchange: _Exchange) -> Response:
     return _json({"checks": authorization.CHECKS.list()})
 
 
+def _is_own_name(host: str) -> bool:
+    """Whether a request is for this machine by a name that nobody else can have.
+
+    A web page may get a browser to connect here under a name of its own site, by DNS rebinding; the request then has
+    that name. Below localhost nobody has a name (RFC 6761, section 6.3), so that S3's names of buckets pass.
+    """
+    name = host.lower() if host.endswith("]") else host.lower().rpartition(":")[0] or host.lower()
+    name = name.removesuffix(".")
+    return name in _OWN_NAMES or name.endswith(".localhost")
+
+
 def _json(document: Any, status: int = 200) -> Response:
-    return Response(status, {"content-type": "application/json"}, json.dumps(document).encode())
+    return Response(status, _JSON, json.dumps(document).encode())
 
 
 def _error(error: ApiError, service: str, speaks: str = "") -> Response:

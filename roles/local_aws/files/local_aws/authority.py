@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
 from pathlib import Path
 
 import trustme
+
+from .files import write_atomically
 
 
 class Authority:
@@ -29,9 +29,9 @@ class Authority:
             self._ca = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
         else:
             self._ca = trustme.CA(organization_name=name)
-            _write(key, self._ca.private_key_pem.bytes(), 0o600)
-            _write(certificate, self._ca.cert_pem.bytes(), 0o644)
-        _write(bundle, self._ca.cert_pem.bytes(), 0o644)
+            write_atomically(key, self._ca.private_key_pem.bytes(), 0o600)
+            write_atomically(certificate, self._ca.cert_pem.bytes(), 0o644)
+        write_atomically(bundle, self._ca.cert_pem.bytes(), 0o644)
 
     def server_context(self, names: list[str]) -> ssl.SSLContext:
         """A server's TLS context with a fresh certificate.
@@ -51,13 +51,4 @@ class Authority:
         """A fresh certificate with its key as one PEM file (mode 0600), for servers that want a file."""
         leaf = self.issue(names)
         content = leaf.private_key_pem.bytes() + b"".join(part.bytes() for part in leaf.cert_chain_pems)
-        _write(path, content, 0o600)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Writes a whole file or nothing."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    os.chmod(name, mode)
-    os.replace(name, path)
+        write_atomically(path, content, 0o600)

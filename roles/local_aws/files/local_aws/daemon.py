@@ -26,11 +26,11 @@ from . import app
 from . import iam
 from .authority import Authority
 from .cloud import Cloud
+from .files import write_atomically
 from .ministack_adapter import cloudwatch
 from .ministack_adapter import forward_config
 from .ministack_adapter import in_use
 from .persistence import Saver
-from .persistence import write_atomically
 from .processes import Processes
 from .services import security_groups
 from .settings import Settings

@@ -74,7 +74,7 @@ class Keeper:
         os.setsid()
         output = order["output"]
         if output is None:
-            output = os.open(order["file"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            output = os.open(order["file"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

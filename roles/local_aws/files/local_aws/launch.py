@@ -16,6 +16,8 @@ from typing import IO
 
 from . import environment
 from . import plain_paths
+from .files import make_home
+from .files import make_private_folders
 from .settings import Settings
 from .settings import SettingsError
 from .settings import load
@@ -56,6 +58,8 @@ def serve(home: Path, rooms: list[str]) -> int:
     """Runs in the foreground until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("local_aws").setLevel(logging.INFO)
+    make_home(home)
+    make_private_folders(home)
     lock = hold_lock(home / "daemon.lock")
     if lock is None:
         _log.error("Another daemon runs on %s already.", home)
@@ -95,6 +99,5 @@ def _listen(settings: Settings) -> tuple[socket.socket, Settings]:
         listener.bind(("127.0.0.1", 0))
     listener.listen(_BACKLOG)
     port = listener.getsockname()[1]
-    remembered.parent.mkdir(parents=True, exist_ok=True)
     remembered.write_text(str(port), encoding="ascii")
     return listener, dataclasses.replace(settings, port=port)

@@ -9,8 +9,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 from ministack import app as ministack_app
 from ministack.core import persistence as ministack_persistence
 
+from .files import write_atomically
 from .room import Room
 
 _log = logging.getLogger("local_aws.persistence")
@@ -110,18 +109,3 @@ def _ministack_encoder(name: str, state: Any) -> Callable[[], bytes]:
         return json.dumps(document, default=ministack_persistence._json_default).encode()
 
     return encode
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """The whole file or the old one, also after a power cut."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

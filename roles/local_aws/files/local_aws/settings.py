@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "endpoints": "auto",
     "runtimes": "",
 }
+TOKEN_FILE = "token"
 _ENDPOINTS = ("auto", "names", "ports")
 
 
@@ -43,6 +44,7 @@ class Settings:
     :arg endpoints: how services are reached: ``names`` or ``ports`` (``auto`` has been resolved by then).
     :arg access_key_id: the root user's key, generated once per home.
     :arg secret_access_key: its secret.
+    :arg token: what a client of the local AWS's own pages must show, generated once per home.
     """
 
     home: Path
@@ -55,6 +57,7 @@ class Settings:
     endpoints: str
     access_key_id: str
     secret_access_key: str
+    token: str
 
     def __repr__(self) -> str:
         """Without the secret, for logs."""
@@ -105,7 +108,16 @@ def load(home: Path) -> Settings:
         endpoints=endpoints,
         access_key_id=credentials["access_key_id"],
         secret_access_key=credentials["secret_access_key"],
+        token=token(home),
     )
+
+
+def token(home: Path) -> str:
+    """What a client of the local AWS's own pages must show; generated once, readable by its owner alone."""
+    path = home / TOKEN_FILE
+    if not path.exists():
+        _write_new(path, secrets.token_urlsafe(32) + "\n")
+    return path.read_text(encoding="ascii").strip()
 
 
 def _credentials(path: Path) -> dict[str, str]:
@@ -118,10 +130,18 @@ def _credentials(path: Path) -> dict[str, str]:
         "access_key_id": "AKIA" + "".join(secrets.choice(letters) for _unused in range(16)),
         "secret_access_key": secrets.token_urlsafe(48),
     }
+    _write_new(path, json.dumps(made))
+    return made
+
+
+def _write_new(path: Path, text: str) -> None:
+    """A file that is not there yet, and its owner's alone.
+
+    :raises FileExistsError: it is there.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(made, stream)
-    return made
+        stream.write(text)
 
 
 def resolves_localhost_names() -> bool:

@@ -203,8 +203,9 @@ class Cluster:
     def _write(self, name: str, content: str) -> None:
         path = self.data / name
         new = self.data / f".{name}.new"
-        new.write_text(content)
-        new.chmod(0o600)
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(content)
         _give_away(new)
         new.replace(path)
 

@@ -411,8 +411,8 @@ class TaskRunner:
         spec = task.spec
         assert running.address is not None
         folder = self._folder(task)
-        (folder / "tmp").mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "tmp").mkdir(mode=0o700, exist_ok=True)
         programs = await asyncio.to_thread(layer.make, runtime, folder / "layer")
         path = f"{programs}:{_SYSTEM_PATH}"
         region = self._region(spec)
