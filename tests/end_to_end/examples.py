@@ -42,10 +42,10 @@ from express import INFRASTRUCTURE_POLICY
 from harness import ROOT
 from harness import SOFTWARE
 from harness import LocalAws
+from harness import is_prepared
 from servers import MlflowServer
 from servers import free_port
 from servers import packages
-from servers import runtime
 
 COLLECTION = "mlops.mlflow_aws"
 # What the examples' ARNs say.
@@ -424,7 +424,7 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
     (cache / "mlflow").symlink_to(SOFTWARE / "clients")
     aws.up()
     try:
-        if not (runtime(VERSION) / "complete.json").exists():
+        if not is_prepared(VERSION):
             aws.prepare(f"ghcr.io/mlflow/mlflow:v{VERSION}-full")
         os.environ.update(aws.user_environment(), AWS_REGION=REGION, XDG_CACHE_HOME=str(folder / "cache"))
         # Before there is a controller in this process.

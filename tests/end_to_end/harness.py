@@ -77,6 +77,14 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def is_prepared(version: str) -> bool:
+    """Whether the software of an image of MLflow is here, with the present network hook: nobody may not write to it."""
+    runtime = SOFTWARE / "runtimes" / f"mlflow-{version}-full"
+    hook = (ROOT / "roles/local_aws/files/local_aws/tasks/network_hook.py").read_bytes()
+    found = list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.py"))
+    return (runtime / "complete.json").exists() and [path.read_bytes() for path in found] == [hook]
+
+
 def eventually(check: Callable[[], Any], what: str, seconds: float = _EVENT_SECONDS) -> Any:
     """Poll until the check gives something true; return that."""
     deadline = time.monotonic() + seconds

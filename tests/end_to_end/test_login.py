@@ -32,11 +32,13 @@ from harness import SOFTWARE
 from harness import LocalAws
 from harness import Played
 from harness import eventually
+from harness import is_prepared
 
 NEW, OLD = "3.17.2", "3.10.0"
 NAMES = {NEW: "login", OLD: "login-old"}
 SEARCH = "/api/2.0/mlflow/experiments/search"
 LISTED = f"{SEARCH}?max_results=1"
+ASSISTANT = "/ajax-api/3.0/mlflow/assistant/config"
 
 # All that the server answers without a login, and why it may. docs/security.md lists them for the user.
 OPEN = {
@@ -165,7 +167,7 @@ def deploy(aws: LocalAws, version: str = NEW, **options: Any) -> Played:
 def quick(aws: LocalAws) -> LocalAws:
     """The local AWS without faults, and as quick as it can be."""
     for version in NAMES:
-        if not (SOFTWARE / f"runtimes/mlflow-{version}-full/complete.json").exists():
+        if not is_prepared(version):
             owner = LocalAws(aws.home / "owner", present_user=True)
             owner.up(QUICK)
             owner.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
@@ -271,6 +273,14 @@ def test_trap_11_a_foreign_host_name_is_refused(server: Server, host: str) -> No
     assert server.ask("GET", LISTED, server.admin, Host=own)[0] == 200
     status, text = server.ask("GET", LISTED, server.admin, Host=host.format(own=own))
     assert (status, "Invalid Host header" in str(text)) == (403, True)
+
+
+@pytest.mark.parametrize("claimed", ["", "127.0.0.1", "::1", "127.0.0.1, 127.0.0.1"])
+def test_the_assistant_is_not_for_clients_elsewhere(server: Server, claimed: str) -> None:
+    """MLflow keeps it for clients on the server's own machine, and behind a load balancer nobody is (api.py)."""
+    headers = {"X-Forwarded-For": claimed} if claimed else {}
+    status, answer = server.ask("PUT", ASSISTANT, server.admin, {}, **headers)
+    assert (status, "same host" in str(answer)) == (403, True)
 
 
 def test_a_page_elsewhere_changes_nothing(server: Server) -> None:
@@ -500,6 +510,13 @@ def oldest(quick: LocalAws) -> Server:
 @pytest.mark.long
 def test_the_oldest_version_asks_for_the_login_too(oldest: Server) -> None:
     walk(oldest, OLD)
+
+
+@pytest.mark.long
+def test_the_oldest_versions_assistant_is_not_for_clients_elsewhere(oldest: Server) -> None:
+    for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+        status, answer = oldest.ask("PUT", ASSISTANT, oldest.admin, {}, **headers)
+        assert (status, "same host" in str(answer)) == (403, True)
 
 
 @pytest.mark.long

@@ -143,6 +143,17 @@ def test_headers_that_a_client_makes_up_count_for_nothing(stage: Stage) -> None:
         assert asked["redirect_uri"] == [f"{stage.url}/callback"], header
 
 
+def test_no_address_that_a_client_claims_is_the_servers_own(stage: Stage) -> None:
+    """MLflow has an assistant for clients on its own machine alone (mlflow/server/assistant/api.py)."""
+    browser = stage.browser()
+    browser.log_in(stage.ada, stage.people.passwords[stage.ada])
+    for claimed in ("", "127.0.0.1", "::1", "127.0.0.1, 127.0.0.1"):
+        headers = {"X-Forwarded-For": claimed} if claimed else {}
+        answer = browser.post("/ajax-api/3.0/mlflow/assistant/skills/install", {}, **headers)
+        assert answer.status_code == 403, answer.text
+        assert "same host" in answer.text
+
+
 def test_a_member_may_read_and_a_stranger_nothing(stage: Stage) -> None:
     member = stage.browser()
     member.log_in(stage.bob, stage.people.passwords[stage.bob])

@@ -21,6 +21,7 @@ import pytest
 from harness import ROOT
 from harness import LocalAws
 from harness import eventually
+from harness import is_prepared
 from servers import MlflowServer
 from servers import free_port
 from servers import packages
@@ -44,7 +45,7 @@ def servers(
     """The servers, by name; started at the same time. That of the oldest version only if a test of it is to run."""
     folder = tmp_path_factory.mktemp("mlflow")
     versions = [NEW, OLD] if any(OLD in item.name for item in request.session.items) else [NEW]
-    missing = [version for version in versions if not (runtime(version) / "complete.json").exists()]
+    missing = [version for version in versions if not is_prepared(version)]
     if missing:
         owner = LocalAws(tmp_path_factory.mktemp("owner"), present_user=True)
         owner.up(60)

@@ -31,7 +31,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         health = self.path == "/health"
         self.send_response(int(os.environ.get("HEALTH" if health else "STATUS", "200")))
         self.end_headers()
-        self.wfile.write(os.environ.get("TEXT", "").encode())
+        text = os.environ.get("TEXT", "")
+        if self.path == "/client":
+            text = self.client_address[0] + " for " + self.headers.get("X-Forwarded-For", "")
+        self.wfile.write(text.encode())
     def log_message(self, *arguments):
         pass
 if os.environ.get("CRASH"):

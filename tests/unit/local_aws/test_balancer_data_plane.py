@@ -291,7 +291,7 @@ def test_headers_path_and_method_reach_the_target(tmp_path: Path) -> None:
                 seen = await answer.json()
             assert seen["path"] == "/a%2Fb/%C3%A9?x=1%202&y="
             assert seen["method"] == "DELETE"
-            assert seen["headers"]["X-Forwarded-For"] == "203.0.113.9, 127.0.0.1"
+            assert seen["headers"]["X-Forwarded-For"] == "203.0.113.9, 198.51.100.1"
             assert seen["headers"]["X-Forwarded-Proto"] == "https"
             assert seen["headers"]["X-Forwarded-Port"] == here.door.rpartition(":")[2]
             assert seen["headers"]["X-Amzn-Trace-Id"].startswith("Root=1-")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
@@ -15,9 +16,11 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 from botocore.exceptions import ClientError
+from express_support import SERVER
 from express_support import Account
 from express_support import endpoint_of
 from running import LocalAws
@@ -253,13 +256,15 @@ def test_an_instance_without_groups_gets_the_default_one(local_aws: LocalAws, ne
 
 def test_only_admitted_programs_reach_a_task(network: Network, stage: Stage) -> None:
     serving, client = network.group(), network.group()
-    server = stage.reach(stage.run(["python", "-m", "http.server", "5000"], security_groups=[serving]), "RUNNING")
+    server = stage.reach(stage.run(python(SERVER), security_groups=[serving]), "RUNNING")
     where = address(server)
     visit = f"""
 import time, urllib.request
 while True:
     try:
-        if urllib.request.urlopen("http://{where}:5000/", timeout=5).status == 200:
+        with urllib.request.urlopen("http://{where}:5000/client", timeout=5) as answer:
+            seen = answer.read().decode().split(" ")[0]
+        if not seen.startswith("127."):
             print(time.time())
     except OSError:
         pass
@@ -276,7 +281,9 @@ while True:
     with pytest.raises(TimeoutError):
         opener.open(f"http://{where}:5000/", timeout=2)
     network.admit(serving, 5000, "127.0.0.1/32")
-    assert opener.open(f"http://{where}:5000/", timeout=1800).status == 200
+    # As at AWS, no program takes what comes from elsewhere for its own machine's.
+    with opener.open(f"http://{where}:5000/client", timeout=1800) as answer:
+        assert answer.read().decode() == "198.51.100.1 for "
 
 
 def ready(account: Account, name: str) -> dict[str, Any]:
@@ -291,6 +298,12 @@ def test_the_balancer_reaches_a_task_by_the_managed_groups_rule(local_aws: Local
     service = ready(account, "admitted")
     endpoint = endpoint_of(service)
     assert account.get(endpoint) == (200, "hello")
+    status, told = account.get(endpoint, "/client")
+    peer, _for, client = told.partition(" for ")
+    subnets = service["activeConfigurations"][0]["networkConfiguration"]["subnets"]
+    blocks = [item["CidrBlock"] for item in account.ec2.describe_subnets(SubnetIds=subnets)["Subnets"]]
+    assert (status, client) == (200, "198.51.100.1")
+    assert any(ipaddress.ip_address(peer) in ipaddress.ip_network(block) for block in blocks), told
     managed = account.managed(service["serviceArn"])
     (group,) = service["activeConfigurations"][0]["networkConfiguration"]["securityGroups"]
     balancer = managed["ingressPaths"][0]["loadBalancerSecurityGroups"][0]["arn"].rsplit("/", 1)[-1]
@@ -347,3 +360,25 @@ def test_who_is_told_in_the_log(local_aws: LocalAws, guarded: dict[str, Any]) ->
     assert asks(guarded["Endpoint"]["Port"]) == "dropped"
     wanted = rf"database {guarded['DBInstanceIdentifier']}: no security group admits 127\.0\.0\.1, which is no task"
     eventually(lambda: re.search(wanted, local_aws.log()), what="a line in the log")
+
+
+def test_nothing_listens_where_other_machines_could_connect(
+    local_aws: LocalAws, network: Network, stage: Stage, guarded: dict[str, Any]
+) -> None:
+    """Of the daemon and all that it has started: the API, the load balancers, a database, a task, its endpoint."""
+    task = stage.reach(stage.run(python(SERVER), security_groups=[network.group()]), "RUNNING")
+    ports: dict[int, set[str]] = {}
+
+    def heard() -> bool:
+        ports.clear()
+        for process in marked_processes(local_aws.home):
+            with contextlib.suppress(psutil.Error):
+                for one in process.net_connections("inet"):
+                    if one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE):
+                        ports.setdefault(one.laddr.port, set()).add(one.laddr.ip.removeprefix("::ffff:"))
+        return any(address(task) in found for found in ports.values())
+
+    eventually(heard, what="the task's port")
+    assert ports.keys() >= {local_aws.port, guarded["Endpoint"]["Port"]}
+    addresses = {found for one in ports.values() for found in one}
+    assert {found for found in addresses if not ipaddress.ip_address(found).is_loopback} == set()

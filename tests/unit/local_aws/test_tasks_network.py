@@ -98,3 +98,52 @@ def test_unix_sockets_are_left_alone(tmp_path: Path) -> None:
     c = socket.socket(socket.AF_UNIX); c.connect({str(tmp_path / "s")!r}); print("ok")
     """
     assert run(code) == "ok"
+
+
+SEEN = f"{SETTING} 127.16.0.1=10.8.0.10"
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
+def test_a_client_is_shown_with_the_address_that_it_has_at_aws(family: str) -> None:
+    code = f"""
+    import socket
+    s = socket.socket(socket.{family})
+    s.bind(("::" if s.family == socket.AF_INET6 else "0.0.0.0", 5000))
+    s.listen()
+    for source in ("127.16.0.1", "127.0.0.1"):
+        c = socket.create_connection(("{ADDRESS}", 5000), source_address=(source, 0))
+        accepted, told = s.accept()
+        print(told[0], accepted.getpeername()[0], accepted.getpeername()[1] == c.getsockname()[1])
+    """
+    prefix = "::ffff:" if family == "AF_INET6" else ""
+    shown = [f"{prefix}{address} {prefix}{address} True" for address in ("10.8.0.10", "127.0.0.1")]
+    assert run(code, SEEN).splitlines() == shown
+
+
+def test_asyncio_and_uvicorn_show_a_client_so(tmp_path: Path) -> None:
+    """uvicorn asks the transport's socket, and where it has none the transport itself (uvicorn/protocols/utils.py)."""
+    (tmp_path / "uvicorn/protocols").mkdir(parents=True)
+    (tmp_path / "uvicorn/__init__.py").touch()
+    (tmp_path / "uvicorn/protocols/__init__.py").touch()
+    (tmp_path / "uvicorn/protocols/utils.py").write_text(
+        "def get_remote_addr(transport):\n    return transport.get_extra_info('plain')\n", encoding="ascii"
+    )
+    code = f"""
+    import asyncio, sys
+    sys.path.insert(0, {str(tmp_path)!r})
+    from uvicorn.protocols.utils import get_remote_addr
+    class OfUvloop:
+        def get_extra_info(self, name):
+            return ("127.16.0.1", 4000)
+    async def main():
+        done = asyncio.Event()
+        def accepted(reader, writer):
+            socket = writer.get_extra_info("socket")
+            print(writer.get_extra_info("peername")[0], socket.getpeername()[0], get_remote_addr(OfUvloop()))
+            done.set()
+        server = await asyncio.start_server(accepted, "0.0.0.0", 5000)
+        await asyncio.open_connection("{ADDRESS}", 5000, local_addr=("127.16.0.1", 0))
+        await done.wait()
+    asyncio.run(main())
+    """
+    assert run(code, SEEN) == "10.8.0.10 10.8.0.10 ('10.8.0.10', 4000)"

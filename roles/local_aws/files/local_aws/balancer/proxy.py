@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
+
+from .. import addresses
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python has it from 3.13 on
 _NO_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _TITLES = {
     404: "404 Not Found",
@@ -65,13 +70,25 @@ def forwarded_headers(request: web.BaseRequest, port: int) -> CIMultiDict[str]:
     for name, value in request.headers.items():
         if name.lower() not in dropped and name.lower() != "expect":
             headers.add(name, value)
-    client = request.remote or "127.0.0.1"
+    client = addresses.public(request.remote or "127.0.0.1")
     earlier = headers.get("X-Forwarded-For")
     headers["X-Forwarded-For"] = f"{earlier}, {client}" if earlier else client
     headers["X-Forwarded-Proto"] = "https"
     headers["X-Forwarded-Port"] = str(port)
     headers.setdefault("X-Amzn-Trace-Id", f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}")
     return headers
+
+
+def _from_balancer(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for a connection to a target, from the address that stands for a load balancer."""
+    family, kind, protocol, _unused, _unused_too = address
+    made = socket.socket(family, kind, protocol)
+    if family == socket.AF_INET:
+        if sys.platform == "linux":
+            # The port is chosen with the target, so that there are as many for each target (ip(7)).
+            made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        made.bind((addresses.BALANCER, 0))
+    return made
 
 
 @dataclass
@@ -98,7 +115,7 @@ class Forwarder:
         """The client session, made on first use inside the loop."""
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                connector=aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=_from_balancer),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),

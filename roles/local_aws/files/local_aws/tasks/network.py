@@ -9,6 +9,7 @@ import random
 import secrets
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +38,13 @@ class Address:
     inner: str
     inner_port: int
 
-    def variable(self, container_port: int) -> str:
-        """The value for the hook's environment variable."""
-        return f"{self.inner} {self.localhost} {container_port}={self.inner_port}"
+    def variable(self, container_port: int, seen: Mapping[str, str]) -> str:
+        """The value for the hook's environment variable.
+
+        :arg seen: what the program sees instead of the addresses that connections come from (addresses.as_seen).
+        """
+        pairs = [f"{source}={shown}" for source, shown in seen.items()]
+        return " ".join([self.inner, self.localhost, f"{container_port}={self.inner_port}", *pairs])
 
 
 def _may_open(port: int) -> bool:

@@ -7,7 +7,10 @@ Here they share one machine. This file is copied into a runtime and imported whe
 turns wildcard addresses into the task's own loopback address. It uses the standard library alone and does nothing
 outside a task.
 
-Environment: LOCAL_AWS_TASK_NETWORK = ``<address> <own localhost> <container port>=<real port>``.
+It also shows the task's programs the addresses of clients as they would be at AWS (addresses.py).
+
+Environment: LOCAL_AWS_TASK_NETWORK = ``<address> <own localhost> <container port>=<real port>``, then pairs
+``<where a connection comes from>=<what the program sees>``.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ if os.environ.get(_VARIABLE):
     import _socket
     import socket
 
-    _ADDRESS, _OWN_LOCALHOST, _ports = os.environ[_VARIABLE].split()
+    _ADDRESS, _OWN_LOCALHOST, _ports, *_pairs = os.environ[_VARIABLE].split()
+    _SEEN = dict(_pair.split("=") for _pair in _pairs)
+    _MAPPED = "::ffff:"
     _CONTAINER_PORT, _REAL_PORT = (int(part) for part in _ports.split("="))
     _WILDCARDS = ("", "0.0.0.0", "::", None)
     _LOOPBACKS = ("127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1")
@@ -73,6 +78,30 @@ if os.environ.get(_VARIABLE):
     def _connect_ex(self: socket.socket, target: Any) -> int:
         return _socket.socket.connect_ex(self, _destination(self, target))
 
+    def _as_seen(address: Any) -> Any:
+        """The address of a client as the task's programs are to see it; any other as it is."""
+        if not isinstance(address, tuple) or not address or not isinstance(address[0], str):
+            return address
+        shown = _SEEN.get(address[0].removeprefix(_MAPPED))
+        if shown is None:
+            return address
+        prefix = _MAPPED if address[0].startswith(_MAPPED) else ""
+        return (prefix + shown, *address[1:])
+
+    _plain_accept = socket.socket.accept
+
+    def _accept(self: socket.socket) -> Any:
+        accepted, address = _plain_accept(self)
+        return accepted, _as_seen(address)
+
+    def _getpeername(self: socket.socket) -> Any:
+        return _as_seen(_socket.socket.getpeername(self))
+
+    def _patch_uvicorn(module: Any) -> None:
+        """With uvloop a connection is accepted in C, and uvicorn asks its transport for the other end."""
+        original = module.get_remote_addr
+        module.get_remote_addr = lambda transport: _as_seen(original(transport))
+
     def _patch_uvloop(module: Any) -> None:
         """uvloop binds in C, so the address is changed before it gets there."""
         original = module.Loop.create_server
@@ -89,34 +118,38 @@ if os.environ.get(_VARIABLE):
 
         module.Loop.create_server = create_server
 
-    class _Loader:
-        """Loads uvloop as it would have been loaded, then patches it."""
+    _PATCHES = {"uvloop": _patch_uvloop, "uvicorn.protocols.utils": _patch_uvicorn}
 
-        def __init__(self, loader: Any) -> None:
+    class _Loader:
+        """Loads a module as it would have been loaded, then patches it."""
+
+        def __init__(self, loader: Any, patch: Any) -> None:
             self._loader = loader
+            self._patch = patch
 
         def create_module(self, spec: Any) -> Any:
             return self._loader.create_module(spec)
 
         def exec_module(self, module: Any) -> None:
             self._loader.exec_module(module)
-            _patch_uvloop(module)
+            self._patch(module)
 
     class _Finder:
-        """Finds uvloop when somebody imports it, and costs nothing until then."""
+        """Finds what is to be patched when somebody imports it, and costs little until then."""
 
         def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-            if name != "uvloop":
+            if name not in _PATCHES:
                 return None
-            sys.meta_path.remove(self)
             for finder in sys.meta_path:
-                spec: Any = finder.find_spec(name, path, target)
+                spec: Any = None if finder is self else finder.find_spec(name, path, target)
                 if spec is not None:
-                    spec.loader = _Loader(spec.loader)
+                    spec.loader = _Loader(spec.loader, _PATCHES[name])
                     return spec
             return None
 
     socket.socket.bind = _bind  # type: ignore[method-assign, assignment]
+    socket.socket.accept = _accept  # type: ignore[method-assign]
+    socket.socket.getpeername = _getpeername  # type: ignore[method-assign]
     socket.socket.connect = _connect  # type: ignore[method-assign, assignment]
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     sys.meta_path.insert(0, _Finder())

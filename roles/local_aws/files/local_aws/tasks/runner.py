@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+from .. import addresses
 from ..faults import Fault
 from ..firewall import Address
 from ..firewall import Peer
@@ -269,7 +270,7 @@ class TaskRunner:
         except OSError as error:
             raise StartError(f"ResourceInitializationError: {error}") from error
         task.ip, task.port = running.address.ip, running.address.port
-        running.guard = Guard(running.address, lambda client, server: self._admits(task, client, server))
+        running.guard = Guard(running.address, lambda client, server: self._admitted(task, client, server))
         try:
             await running.guard.open()
         except OSError as error:
@@ -364,22 +365,22 @@ class TaskRunner:
                     "has permissions to pass this role."
                 ) from error
 
-    async def _admits(self, task: Task, client: Address, server: Address) -> bool:
-        """Whether the task's security groups let a connection to its container port in."""
+    async def _admitted(self, task: Task, client: Address, server: Address) -> Peer | None:
+        """Who connects to a task's container port; None: its security groups do not let it in."""
         firewall = self._cloud.firewall
         peer = await firewall.peer(client, server)
         if firewall.admits(self._arn_region(task), firewall.groups_of(task), task.spec.container_port, peer):
-            return True
+            return peer
         _log.info("task %s: no security group admits %s", task.id, peer.task or f"{client[0]}, which is no task")
-        return False
+        return None
 
     async def _secrets(self, spec: TaskSpec) -> dict[str, str]:
         if not spec.secrets:
             return {}
 
-        async def call(service: str, operation: str, parameters: dict[str, Any], _region: str) -> dict[str, Any]:
+        async def call(service: str, operation: str, parameters: dict[str, Any], region: str) -> dict[str, Any]:
             return await self._cloud.aws(
-                service, operation, role_arn=spec.execution_role_arn, principal=PRINCIPAL, **parameters
+                service, operation, role_arn=spec.execution_role_arn, principal=PRINCIPAL, region=region, **parameters
             )
 
         try:
@@ -429,7 +430,9 @@ class TaskRunner:
             **self._endpoint.admit(task),
             **spec.environment,
             **values,
-            network.VARIABLE: running.address.variable(spec.container_port),
+            network.VARIABLE: running.address.variable(
+                spec.container_port, addresses.as_seen(self._cloud.firewall.peer_of(task).networks)
+            ),
         }
         if len(str(folder / "tmp")) <= _LONGEST_TMPDIR:
             environment.setdefault("TMPDIR", str(folder / "tmp"))
