@@ -69,6 +69,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "db_secret_missing": ({"mlflow_db_host": "db.example.com"}, ["mlflow_db_host", "mlflow_db_secret_arn"]),
     "db_host_missing": ({"mlflow_db_secret_arn": SECRET}, ["mlflow_db_secret_arn", "mlflow_db_host"]),
     "extra_secret": ({"mlflow_extra_secrets": {"TOKEN": ROLE}}, ["mlflow_extra_secrets['TOKEN']", "a role of iam"]),
+    "extra_secrets_key": (
+        {"mlflow_extra_secrets_kms_key_arns": [KEY, "arn:aws:kms:us-east-1:123456789012:alias/mine"]},
+        ["mlflow_extra_secrets_kms_key_arns[1]", "an alias of kms", "key/"],
+    ),
     "no_such_login": ({"mlflow_auth": "saml"}, ["mlflow_auth", "'saml'", "basic, oidc, none"]),
     "login_of_two_words": ({"mlflow_admin_username": "the boss"}, ["mlflow_admin_username", "'the boss'"]),
     "login_with_colon": ({"mlflow_admin_username": "a:b"}, ["mlflow_admin_username", "'a:b'"]),
@@ -227,6 +231,10 @@ def test_arns_of_another_region_account_or_partition(calm: LocalAws) -> None:
         "partition": (
             {"mlflow_extra_secrets": {"TOKEN": SECRET.replace("arn:aws:", "arn:aws-cn:")}},
             ["mlflow_extra_secrets['TOKEN'] is of the partition aws-cn", "in aws"],
+        ),
+        "partition_of_key": (
+            {"mlflow_extra_secrets_kms_key_arns": [KEY.replace("arn:aws:", "arn:aws-cn:")]},
+            ["mlflow_extra_secrets_kms_key_arns[0] is of the partition aws-cn", "in aws"],
         ),
         "token": (
             {"mlflow_validation_token_secret_arn": SECRET.replace("us-east-1", "eu-west-1")},
@@ -471,6 +479,9 @@ def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> No
         "--expose-prometheus /x ",
     ]
     assert [one for one in wanted if one not in done] == [], done
+    # What else lets traffic in without encryption is said, and nothing of those who do not ask for it.
+    warning = r'^ok: \[(\w+)\] => \{\s*"msg": "WARNING: mlflow_service_ingress_cidrs lets (.+?) reach .*plain HTTP'
+    assert re.findall(warning, played.output, re.M) == [("private", "10.0.0.0/8, 192.168.0.0/16")]
 
 
 def test_subnets_that_are_not_as_public_or_private_as_was_said(calm: LocalAws) -> None:

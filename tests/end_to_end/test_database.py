@@ -7,6 +7,7 @@ One deployment on a database that somebody else has made goes through all tests 
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import shutil
@@ -19,8 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from conftest import QUICK
+from harness import REGION
 from harness import ROOT
 from harness import SOFTWARE
 from harness import LocalAws
@@ -31,6 +34,7 @@ NAME = "trusting"
 # all but four.
 PASSWORD = "".join(secrets.SystemRandom().sample(string.ascii_letters + string.digits + string.punctuation + " ", 95))
 USER = "scientist"
+TOKEN, LICENCE = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +117,14 @@ class Database:
         )
         self.revoke("127.0.0.1/32")
         login = json.dumps({"username": USER, "password": PASSWORD})
-        secret = aws.client("secretsmanager").create_secret(Name="companys-login", SecretString=login)
-        self.secret = secret["ARN"]
+        self.key = aws.client("kms").create_key(Description="company")["KeyMetadata"]["Arn"]
+        keep = functools.partial(aws.client("secretsmanager").create_secret, KmsKeyId=self.key)
+        self.secret = keep(Name="companys-login", SecretString=login)["ARN"]
+        self.token = keep(Name="companys-token", SecretString=json.dumps({"value": TOKEN}))["ARN"]
+        aws.client("ssm").put_parameter(
+            Name="/companys/licence", Value=LICENCE, Type="SecureString", KeyId=self.key, Tier="Standard"
+        )
+        self.parameter = f"arn:aws:ssm:{REGION}:{aws.info['account_id']}:parameter/companys/licence"
         statements = [
             {"Effect": "Allow", "Action": "*", "Resource": "*"},
             {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"},
@@ -128,7 +138,9 @@ class Database:
             "mlflow_db_port": endpoint["Port"],
             "mlflow_db_name": "tracking",
             "mlflow_db_username": USER,
-            "mlflow_db_secret_arn": secret["ARN"],
+            "mlflow_db_secret_arn": self.secret,
+            "mlflow_extra_secrets": {"COMPANYS_TOKEN": f"{self.token}:value::", "COMPANYS_LICENCE": self.parameter},
+            "mlflow_extra_secrets_kms_key_arns": [self.key],
             "mlflow_ingress_cidrs": ["127.0.0.0/16"],
             "mlflow_iam_path": "/teams/ml/",
             "mlflow_permissions_boundary_arn": self.boundary,
@@ -181,6 +193,17 @@ def test_the_connection_is_verified_and_every_printable_character_may_be_in_the_
     assert place.play("deploy", variables, check=True).succeeded().changed == {"localhost": 0}
 
 
+def test_secrets_and_parameters_under_a_customers_key_reach_the_server(place: LocalAws, database: Database) -> None:
+    assert {item["name"]: item["valueFrom"] for item in container(place)["secrets"]}.items() >= {
+        "COMPANYS_TOKEN": f"{database.token}:value::",
+        "COMPANYS_LICENCE": database.parameter,
+    }.items()
+    [arn] = place.client("ecs").list_tasks(serviceName=NAME, desiredStatus="RUNNING")["taskArns"]
+    pid = place.page("status")["processes"][f"task/{arn.rpartition('/')[2]}"]
+    environment = psutil.Process(pid).environ()
+    assert (environment["COMPANYS_TOKEN"], environment["COMPANYS_LICENCE"]) == (TOKEN, LICENCE)
+
+
 def rule(aws: LocalAws) -> dict[str, Any]:
     """The listener rule of the service."""
     ecs = aws.client("ecs")
@@ -212,12 +235,24 @@ def test_the_roles_are_as_narrow_as_was_said(place: LocalAws, database: Database
         assert role["Path"] == "/teams/ml/"
         assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == database.boundary
     [task, execution, infrastructure] = (iam.list_role_policies(RoleName=name)["PolicyNames"] for name in names)
-    assert (task, execution, infrastructure) == (["MLflowArtifacts"], ["MLflowTaskStart"], [])
+    assert (task, sorted(execution), infrastructure) == (
+        ["MLflowArtifacts"],
+        ["MLflowExtraSecretsKeys", "MLflowTaskStart"],
+        [],
+    )
+    keys = iam.get_role_policy(RoleName=names[1], PolicyName="MLflowExtraSecretsKeys")["PolicyDocument"]
+    [decrypt] = _listed(keys["Statement"])
+    assert (_listed(decrypt["Action"]), _listed(decrypt["Resource"])) == (["kms:Decrypt"], [database.key])
+    via = decrypt["Condition"]["StringEquals"]["kms:ViaService"]
+    assert sorted(via) == [f"{service}.{REGION}.amazonaws.com" for service in ("secretsmanager", "ssm")]
     inline = iam.get_role_policy(RoleName=names[1], PolicyName="MLflowTaskStart")["PolicyDocument"]
     allowed = {action: to["Resource"] for to in inline["Statement"] for action in _listed(to["Action"])}
     server = place.client("secretsmanager").describe_secret(SecretId=f"{NAME}/server")["ARN"]
     group = f"arn:aws:logs:us-east-1:123456789012:log-group:/ecs/default/{NAME}:*"
-    assert sorted(_listed(allowed.pop("secretsmanager:GetSecretValue"))) == sorted([database.secret, server])
+    assert sorted(_listed(allowed.pop("secretsmanager:GetSecretValue"))) == sorted(
+        [database.secret, database.token, server]
+    )
+    assert _listed(allowed.pop("ssm:GetParameters")) == [database.parameter]
     assert allowed == {"logs:CreateLogStream": group, "logs:PutLogEvents": group}
     attached = [iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] for name in names]
     assert [[policy["PolicyName"] for policy in policies] for policies in attached] == [

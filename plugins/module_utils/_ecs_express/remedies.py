@@ -21,6 +21,10 @@ _MOST = 3
 # mlflow/server/fastapi_security.py
 _REJECTED = re.compile(r"Rejected request with invalid Host header: (\S+)")
 
+# What Secrets Manager says (https://github.com/aws/aws-cdk/issues/7677), and Systems Manager
+# (https://github.com/aws/aws-cdk/issues/4498).
+_KEY_DENIED = re.compile(r"Access to KMS is not allowed|ciphertext refers to a customer master key|kms:Decrypt")
+
 
 @dataclass(frozen=True)
 class ServiceSettings:
@@ -130,12 +134,17 @@ def _in_place_of(image: str) -> str:
 
 
 def readable_secrets(failure: Failure) -> str:
-    """Names the secrets that AWS complains about, else those of the container."""
+    """Names the secrets that AWS complains about, else those of the container; the key, where that is what lacks."""
     references = failure.settings.secrets
     # A reference is an ARN, with :key:stage:version behind it where it is one member.
     named = [one for one in references if ":".join(one.split(":")[:7]) in failure.said]
     role = failure.settings.execution_role_arn or "the execution role"
     shown = _in_brackets(tuple(dict.fromkeys(named or references)))
+    if _KEY_DENIED.search(failure.said):
+        return (
+            f"a secret{shown} is encrypted with a customer managed KMS key: allow kms:Decrypt on that key to {role} "
+            "(mlflow_extra_secrets_kms_key_arns of the role mlflow)"
+        )
     return (
         f"check the ARN in primary_container.secrets{shown}, and allow "
         f"secretsmanager:GetSecretValue (and kms:Decrypt for a customer key) to {role}"

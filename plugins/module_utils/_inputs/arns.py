@@ -93,4 +93,9 @@ def place_problems(inputs: Mapping[str, typing.Any], place: Place) -> Problems:
     secrets = inputs.get("mlflow_extra_secrets")
     if isinstance(secrets, Mapping):
         found += [(f"mlflow_extra_secrets[{key!r}]", place_problem(one, place)) for key, one in secrets.items()]
+    keys = inputs.get("mlflow_extra_secrets_kms_key_arns")
+    if isinstance(keys, (list, tuple)):
+        found += [
+            (f"mlflow_extra_secrets_kms_key_arns[{index}]", place_problem(one, place)) for index, one in enumerate(keys)
+        ]
     return [f"{name} {problem}." for name, problem in found if problem]

@@ -62,6 +62,7 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_db_username": ("rds_username",),
     "mlflow_default_permission": ("auth_default_permission",),
     "mlflow_extra_args": ("ecs_express_extra_args",),
+    "mlflow_extra_secrets_kms_key_arns": ("iam_extra_secrets_kms_key_arns",),
     "mlflow_iam_max_session_duration": ("iam_max_session_duration",),
     "mlflow_iam_path": ("iam_path",),
     "mlflow_image": ("ecs_express_image", "auth_image"),

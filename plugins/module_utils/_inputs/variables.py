@@ -133,6 +133,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_extra_args": arguments,
     "mlflow_extra_env": environment,
     "mlflow_extra_secrets": secrets,
+    "mlflow_extra_secrets_kms_key_arns": listed(arn("kms", "key")),
     "mlflow_log_retention_days": choice(*LOG_RETENTION),
     "mlflow_custom_domain": text(
         r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+",

@@ -66,6 +66,7 @@ def given(partition: str) -> dict[str, dict[str, Any]]:
             "iam_bucket_arn": bucket,
             "iam_bucket_kms_key_arn": f"arn:{partition}:kms:{where['region']}:{ACCOUNT}:key/1",
             "iam_secret_arns": [secret, secret.replace(":secretsmanager:", ":ssm:").replace(":secret:", ":parameter/")],
+            "iam_extra_secrets_kms_key_arns": [f"arn:{partition}:kms:{where['region']}:{ACCOUNT}:key/2"],
             "iam_log_group_arn": logs,
         },
         "rds": {"rds_name": "mlflow", "rds_context": where},
@@ -104,11 +105,30 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def test_the_execution_role_reads_secrets_and_parameters_each_by_its_own_action(
     rendered: dict[str, dict[str, Any]],
 ) -> None:
-    [document] = rendered["aws"]["iam"]["roles"][1]["inline_policies"].values()
+    document = rendered["aws"]["iam"]["roles"][1]["inline_policies"]["MLflowTaskStart"]
     statements = {one["Action"]: one["Resource"] for one in document["Statement"] if isinstance(one["Action"], str)}
     assert statements.keys() == {"secretsmanager:GetSecretValue", "ssm:GetParameters"}
     for action, [resource] in statements.items():
         assert resource.split(":")[2] == action.split(":")[0]
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_the_execution_role_decrypts_with_the_named_keys_only_and_only_for_its_secrets(
+    rendered: dict[str, dict[str, Any]], partition: str
+) -> None:
+    region, suffix = PARTITIONS[partition][:2]
+    policies = rendered[partition]["iam"]["roles"][1]["inline_policies"]
+    [statement] = policies["MLflowExtraSecretsKeys"]["Statement"]
+    assert statement["Action"] == "kms:Decrypt"
+    assert statement["Resource"] == [f"arn:{partition}:kms:{region}:{ACCOUNT}:key/2"]
+    via = statement["Condition"]["StringEquals"]["kms:ViaService"]
+    expected = {
+        f"{service}.{region}.{end}" for service in ("secretsmanager", "ssm") for end in ("amazonaws.com", suffix)
+    }
+    assert set(via) == expected
+    assert not any(
+        "MLflowExtraSecretsKeys" in role["inline_policies"] for role in rendered[partition]["iam"]["roles"][::2]
+    )
 
 
 def arns(document: Any) -> list[str]:
@@ -176,6 +196,8 @@ _PRINCIPALS = r"(ecs|ecs-tasks|ecs\.application-autoscaling|elasticloadbalancing
 REASONS = {
     # For a context that somebody wrote by hand.
     "roles/ecs_express/vars/main.yml": r"on_dns_suffix \| default\('on\.aws'\)",
+    # Beside the partition's own, since AWS documents no other.
+    "roles/iam/vars/main.yml": r"\['amazonaws\.com', __iam_context\.dns_suffix \| default\('amazonaws\.com', true\)\]",
     # AWS's own addresses, one for each partition.
     "roles/rds/vars/main.yml": r"rds-truststore\.s3|truststore\.pki|rds\[\.\]amazonaws|<region>\.rds\.amazonaws",
     # Examples in sentences and comments that say what an ARN looks like.

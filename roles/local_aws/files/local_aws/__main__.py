@@ -31,7 +31,12 @@ from .launch import serve
 
 _PROFILE = "local-aws"
 _PROFILE_FILE = "aws-credentials"
-_ROOMS = "databases,tasks,balancer,account_attributes,certificates,express,resource_tags,secretsmanager"
+_ROOMS = ",".join(
+    (
+        *("databases", "tasks", "balancer", "account_attributes", "certificates", "express", "resource_tags"),
+        *("secretsmanager", "encrypted_values"),
+    )
+)
 # Seconds; what takes longer hangs. Under way is shown every so often.
 _START_SECONDS = 900.0
 _STOP_SECONDS = 600.0

@@ -55,6 +55,7 @@ ROOMS = {
     "express": ("express", "Express"),
     "resource_tags": ("services.resource_tags", "ResourceTags"),
     "secretsmanager": ("services.secretsmanager", "SecretsManager"),
+    "encrypted_values": ("services.kms", "EncryptedValues"),
 }
 
 _log = logging.getLogger("local_aws.app")

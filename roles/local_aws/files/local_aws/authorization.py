@@ -171,6 +171,17 @@ def _iam_simulated(_scope: Scope, params: Params) -> list[str]:
     return [str(params["PolicySourceArn"])]
 
 
+def _ssm_parameters(scope: Scope, params: Params) -> list[str]:
+    """Each of them, without version or label (Service Authorization Reference, AWS Systems Manager)."""
+    found = []
+    for name in params.get("Names") or [params["Name"]]:
+        if str(name).startswith("arn:"):
+            found.append(":".join(str(name).split(":")[:6]))
+        else:
+            found.append(scope.arn("ssm", f"parameter/{str(name).partition(':')[0].lstrip('/')}"))
+    return found
+
+
 def _anything(_scope: Scope, _params: Params) -> list[str]:
     return ["*"]
 
@@ -225,6 +236,8 @@ RESOURCES: dict[str, Callable[[Scope, Params], list[str]]] = {
     "rds:ModifyDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
     "rds:ModifyDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
     "rds:RemoveTagsFromResource": _rds_tagged,
+    "ssm:GetParameter": _ssm_parameters,
+    "ssm:GetParameters": _ssm_parameters,
 }
 
 
@@ -335,7 +348,7 @@ def _extract(original: Callable[..., str]) -> Callable[..., str]:
     ) -> str:
         forget()
         found = original(service, method, path, headers, body, query_params, region, account_id)
-        if service not in ("ec2", "ecs", "iam", "logs", "rds", "secretsmanager"):
+        if service not in ("ec2", "ecs", "iam", "logs", "rds", "secretsmanager", "ssm"):
             return found
         flat = {name: value[0] if isinstance(value, list) else value for name, value in query_params.items()}
         request = wire.identify(headers, flat, body)

@@ -277,6 +277,25 @@ def test_only_the_unreadable_secret_is_named() -> None:
     assert "vision/login" not in remedy
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret {} from "
+        "secrets manager: AccessDeniedException: Access to KMS is not allowed status code: 400",
+        "unable to retrieve secrets from ssm: service call has been retried 1 time(s): AccessDeniedException: The "
+        "ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not "
+        "allowed to access.",
+    ],
+)
+def test_a_key_that_may_not_be_used_is_what_is_named(said: str) -> None:
+    text = f"ResourceInitializationError: {said.format(SETTINGS.secrets[1][:-18])}"
+    remedy = explain.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
+    assert "kms:Decrypt" in remedy
+    assert "mlflow_extra_secrets_kms_key_arns" in remedy
+    assert SETTINGS.execution_role_arn in remedy
+    assert "GetSecretValue" not in remedy
+
+
 def test_no_cause_is_made_up() -> None:
     log = ["memory usage 10 %", "GET /x 404", "RESOURCE: none", "is FAILED"]
     evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=log)

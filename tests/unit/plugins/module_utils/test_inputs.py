@@ -353,6 +353,26 @@ def test_secrets_of_another_partition() -> None:
     assert problem.startswith("mlflow_extra_secrets['B'] is of the partition aws-cn")
 
 
+def test_keys_of_another_partition() -> None:
+    keys = ["arn:aws:kms:eu-central-1:123456789012:key/1", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1"]
+    [problem] = arns.place_problems({"mlflow_extra_secrets_kms_key_arns": keys}, HERE)
+    assert problem.startswith("mlflow_extra_secrets_kms_key_arns[1] is of the partition aws-us-gov")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "arn:aws:kms:eu-central-1:123456789012:key/1",
+        ["arn:aws:kms:eu-central-1:123456789012:alias/x"],
+        [SECRET],
+        [None],
+    ],
+)
+def test_what_is_no_list_of_keys(value: object) -> None:
+    [problem] = variables.input_problems({"mlflow_extra_secrets_kms_key_arns": value})
+    assert problem.startswith("mlflow_extra_secrets_kms_key_arns")
+
+
 # ---- the database
 
 
