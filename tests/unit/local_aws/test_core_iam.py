@@ -60,6 +60,44 @@ def test_roots_key_with_a_wrong_secret_is_refused(local_aws: LocalAws, service: 
     assert refusal(getattr(client, operation)) in WRONG_SECRET
 
 
+# The services that are not above, and what this package answers itself, reading and writing.
+MORE: list[tuple[str, str, dict[str, Any]]] = [
+    ("acm", "list_certificates", {}),
+    ("acm", "request_certificate", {"DomainName": "a.example.com"}),
+    ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
+    ("cloudwatch", "describe_alarms", {}),
+    ("cloudwatch", "put_dashboard", {"DashboardName": "a", "DashboardBody": "{}"}),
+    ("cognito-idp", "list_user_pools", {"MaxResults": 1}),
+    ("dynamodb", "list_tables", {}),
+    ("ec2", "create_security_group", {"GroupName": "a", "Description": "a"}),
+    ("ec2", "describe_account_attributes", {}),
+    ("ecr", "describe_repositories", {}),
+    ("ecs", "describe_express_gateway_service", {"serviceArn": "arn:aws:ecs:us-east-1:123456789012:service/default/a"}),
+    ("ecs", "list_tasks", {}),
+    ("kms", "list_keys", {}),
+    ("kms", "create_key", {}),
+    ("rds", "delete_db_instance", {"DBInstanceIdentifier": "a", "SkipFinalSnapshot": True}),
+    ("resourcegroupstaggingapi", "get_resources", {}),
+    ("route53", "list_hosted_zones", {}),
+    ("s3", "put_object", {"Bucket": "a-bucket", "Key": "a", "Body": b"a"}),
+    ("s3", "get_object", {"Bucket": "a-bucket", "Key": "a"}),
+    ("secretsmanager", "get_secret_value", {"SecretId": "a"}),
+    ("sns", "list_topics", {}),
+    ("sqs", "list_queues", {}),
+    ("ssm", "get_parameters", {"Names": ["a"], "WithDecryption": True}),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "params"), MORE)
+def test_no_service_takes_a_wrong_secret_or_an_unknown_key(
+    local_aws: LocalAws, service: str, operation: str, params: dict[str, Any]
+) -> None:
+    wrong = local_aws.client(service, secret=MADE_UP_SECRET)
+    assert refusal(getattr(wrong, operation), **params) in WRONG_SECRET
+    unknown = local_aws.client(service, key="AKIAMADEUPMADEUP0000", secret=MADE_UP_SECRET)
+    assert refusal(getattr(unknown, operation), **params) in WRONG_KEY
+
+
 @pytest.mark.parametrize("key", ["test", "AKIAMADEUPMADEUP0000", "123456789012"])
 @pytest.mark.parametrize(("service", "operation"), SERVICES)
 def test_an_unknown_key_is_refused(local_aws: LocalAws, service: str, operation: str, key: str) -> None:
@@ -236,3 +274,25 @@ def test_a_web_identity_gets_a_session_without_credentials(local_aws: LocalAws, 
         "sts", key=found["AccessKeyId"], secret=found["SecretAccessKey"], token=found["SessionToken"]
     )
     assert session.get_caller_identity()["Arn"].endswith(f":assumed-role/{name}/ci")
+
+
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("delete_db_instance", {"SkipFinalSnapshot": True}),
+        ("modify_db_instance", {"BackupRetentionPeriod": 1}),
+        ("reboot_db_instance", {}),
+        ("start_db_instance", {}),
+        ("stop_db_instance", {}),
+    ],
+)
+def test_an_instance_that_is_not_there_is_told_to_whom_it_may_be(
+    local_aws: LocalAws, user: tuple[str, str, str], operation: str, more: dict[str, Any]
+) -> None:
+    name, key, secret = user
+    rds = local_aws.client("rds", key, secret)
+    assert refusal(getattr(rds, operation), DBInstanceIdentifier="nobodys", **more) == "AccessDenied"
+    action = "".join(part.capitalize() for part in operation.split("_")).replace("Db", "DB")
+    allow(local_aws, name, [f"rds:{action}"], "arn:aws:rds:us-east-1:123456789012:db:nobodys")
+    assert refusal(getattr(rds, operation), DBInstanceIdentifier="nobodys", **more) == "DBInstanceNotFound"
+    assert refusal(getattr(rds, operation), DBInstanceIdentifier="others", **more) == "AccessDenied"

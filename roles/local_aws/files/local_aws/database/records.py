@@ -48,6 +48,12 @@ class Records:
             record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
         return record if record is not None and is_ours(record) else None
 
+    def is_foreign(self, region: str, identifier: str) -> bool:
+        """Whether there is such an instance, and it is not ours."""
+        with request_scope(self._account_id, region):
+            record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        return record is not None and not is_ours(record)
+
     def instances(self) -> Iterator[tuple[str, Record]]:
         """All instances of ours with their regions."""
         for (account_id, region, _name), record in list(rds._instances._data.items()):
