@@ -42,6 +42,7 @@ SHELL_WORDS = {
     "printf",
     "mkdir",
     "read",
+    "umask",
 }
 # A reader has these of his own; their options are not ours to check.
 READERS_OWN = {

@@ -149,7 +149,7 @@ if os.environ.get(_VARIABLE):
 
     socket.socket.bind = _bind  # type: ignore[method-assign, assignment]
     socket.socket.accept = _accept  # type: ignore[method-assign]
-    socket.socket.getpeername = _getpeername  # type: ignore[method-assign]
+    socket.socket.getpeername = _getpeername  # type: ignore[method-assign, assignment]
     socket.socket.connect = _connect  # type: ignore[method-assign, assignment]
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     sys.meta_path.insert(0, _Finder())
