@@ -298,3 +298,27 @@ def test_the_default_parameter_group_is_there_with_the_first_instance(
         (rds.delete_db_parameter_group, {}),
     ]:
         assert error_of(call, DBParameterGroupName=name, **more)[0] == "InvalidDBParameterGroupState"
+
+
+def test_the_servers_log_goes_to_cloudwatch_until_it_no_longer_does(
+    local_aws: LocalAws, new_database: Callable[..., dict[str, Any]]
+) -> None:
+    instance = new_database(EnableCloudwatchLogsExports=["postgresql", "upgrade"])
+    name = instance["DBInstanceIdentifier"]
+    rds, logs = local_aws.client("rds"), local_aws.client("logs")
+    assert instance["EnabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
+    with pytest.raises(psycopg2.OperationalError):
+        connect(local_aws, instance, user="unlikely", password="unlikely-password")
+
+    def told() -> bool:
+        events = logs.filter_log_events(logGroupName=f"/aws/rds/instance/{name}/postgresql")["events"]
+        return any('authentication failed for user "unlikely"' in event["message"] for event in events)
+
+    eventually(told, what="the failed login in CloudWatch Logs")
+    off = {"DisableLogTypes": ["postgresql"], "EnableLogTypes": ["iam-db-auth-error"]}
+    changed = rds.modify_db_instance(DBInstanceIdentifier=name, CloudwatchLogsExportConfiguration=off)["DBInstance"]
+    assert changed["EnabledCloudwatchLogsExports"] == ["iam-db-auth-error", "upgrade"]
+    wrong = {"EnableLogTypes": ["audit"]}
+    code, message = error_of(rds.modify_db_instance, DBInstanceIdentifier=name, CloudwatchLogsExportConfiguration=wrong)
+    assert code == "InvalidParameterCombination"
+    assert "cannot use the log types 'audit'" in message

@@ -56,6 +56,7 @@ ROOMS = {
     "resource_tags": ("services.resource_tags", "ResourceTags"),
     "secretsmanager": ("services.secretsmanager", "SecretsManager"),
     "encrypted_values": ("services.kms", "EncryptedValues"),
+    "log_group_keys": ("services.logs", "LogGroupKeys"),
 }
 
 _log = logging.getLogger("local_aws.app")

@@ -274,6 +274,31 @@ def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
         )
 
 
+def service_may(
+    document: dict[str, Any], principal: str, action: str, resource: str, context: Mapping[str, Any]
+) -> bool:
+    """Whether a resource's policy lets a service do something.
+
+    :arg context: the request's condition keys, in lower case.
+    """
+    asked = iam_evaluator.EvalContext(
+        principal_arn=principal,
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=resource.split(":")[3],
+        service_context=dict(context),
+    )
+    statements = document.get("Statement", [])
+    effects = [
+        one.get("Effect")
+        for one in ([statements] if isinstance(statements, dict) else statements)
+        if _trusts(one, principal, asked)
+    ]
+    return "Allow" in effects and "Deny" not in effects
+
+
 def _trusts(statement: dict[str, Any], principal: str, context: iam_evaluator.EvalContext) -> bool:
     actions = _as_list(statement.get("Action"))
     if not iam_evaluator._action_matches(context.action, actions, _as_list(statement.get("NotAction"))):

@@ -107,6 +107,11 @@ class Cluster:
         return self.folder / "data"
 
     @property
+    def log(self) -> Path:
+        """What the server has written, from its first start on."""
+        return self.folder / "postgresql.log"
+
+    @property
     def process(self) -> Process | None:
         """The postmaster, while it runs."""
         return self._process if self._process is not None and self._process.returncode is None else None
@@ -219,7 +224,7 @@ class Cluster:
         if self.process is not None:
             return
         await asyncio.to_thread(self._clear_locks)
-        log = self.folder / "postgresql.log"
+        log = self.log
         self._process = await self._processes.spawn(
             f"db/{self.key}",
             _unprivileged([self._program("postgres"), "-D", str(self.data)]),

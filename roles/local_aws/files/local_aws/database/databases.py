@@ -28,6 +28,7 @@ from . import encryption
 from . import engine
 from . import events
 from . import groups
+from . import log_exports
 from . import refused
 from . import restored
 from . import rules
@@ -87,6 +88,7 @@ _HANDLED = {
     "VpcSecurityGroupIds",
     "DBParameterGroupName",
     "CertificateRotationRestart",
+    "CloudwatchLogsExportConfiguration",
 }
 
 
@@ -103,6 +105,7 @@ class Instance:
     front: Front
     job: asyncio.Task[None] | None = None
     supervisor: asyncio.Task[None] | None = None
+    exporter: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -330,9 +333,26 @@ class Databases:
         instance.record["_Port"] = port
         if instance.supervisor is None or instance.supervisor.done():
             instance.supervisor = asyncio.create_task(self._supervise(instance))
+        self._export_logs(instance)
+
+    def _export_logs(self, instance: Instance) -> None:
+        """Sends the server's log to CloudWatch Logs, or no longer, as the record says."""
+        wanted = log_exports.is_sent(instance.record)
+        running = instance.exporter is not None and not instance.exporter.done()
+        if wanted and not running:
+            sending = log_exports.send(self._cloud, instance.region, instance.record, instance.cluster.log)
+            instance.exporter = asyncio.create_task(sending)
+        elif not wanted and instance.exporter is not None:
+            instance.exporter.cancel()
+            instance.exporter = None
 
     async def _halt(self, instance: Instance) -> None:
         """Stops front and server."""
+        if instance.exporter is not None:
+            instance.exporter.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await instance.exporter
+            instance.exporter = None
         if instance.supervisor is not None:
             instance.supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -395,6 +415,7 @@ class Databases:
             raise rules.invalid("The parameter AllocatedStorage must be provided and must not be blank.")
         rules.sizes(params)
         rules.master(params)
+        log_exports.check(params.get("EnableCloudwatchLogsExports") or [])
         chosen = engine.find(str(params.get("EngineVersion") or ""))
         engine.memory_gib(str(params["DBInstanceClass"]))
         groups.check(self._records, call.region, params, chosen)
@@ -410,6 +431,7 @@ class Databases:
         record.update({member: params[name] for name, (member, _waits) in _MODIFIABLE.items() if name in params})
         record.update(
             KmsKeyId=key,
+            EnabledCloudwatchLogsExports=sorted(params.get("EnableCloudwatchLogsExports") or []),
             EngineVersion=chosen.version,
             DBName=params.get("DBName", ""),
             DBParameterGroups=[{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}],
@@ -520,6 +542,7 @@ class Databases:
         self._require(instance, ("available",), "Database instance is not in available state.")
         self._check_changes(instance, params)
         record = instance.record
+        exported = log_exports.changed(record, params)
         now, later = self._sort_changes(record, params)
         record.update(now)
         self._tell_memberships(record, params)
@@ -535,6 +558,9 @@ class Databases:
         record["PendingModifiedValues"] = shown
         if immediately and later:
             record["_Changes"] = later
+        if exported is not None:
+            record["EnabledCloudwatchLogsExports"] = exported
+            self._export_logs(instance)
         response = self._records.instance_response(instance.region, record, call.operation)
         self._cloud.changed()
         if record.get("_Changes") or record.get("_NewVerifier"):

@@ -184,6 +184,7 @@ def patch_instance(shape: dict[str, Any], record: Record) -> None:
         shape.pop("Endpoint", None)
     if not record.get("LatestRestorableTime"):
         shape.pop("LatestRestorableTime", None)
+    shape["EnabledCloudwatchLogsExports"] = list(record.get("EnabledCloudwatchLogsExports") or [])
     for name in [name for name, value in shape.items() if value == ""]:
         del shape[name]
 

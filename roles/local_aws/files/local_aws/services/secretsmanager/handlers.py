@@ -1,6 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RotateSecret: there is no Lambda here that could rotate a secret, so it fails as it does at AWS without one."""
+"""What ministack does not ask or do: the rights on a secret's KMS key; RotateSecret.
+
+There is no Lambda here that could rotate a secret, so that fails as it does at AWS without one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from ...room import ApiError
 from ...room import Call
 from ...room import Response
+from . import keys
 
 if TYPE_CHECKING:
     from ...cloud import Cloud
@@ -24,7 +28,7 @@ _NOT_INVOKED = (
 
 
 class SecretsManager:
-    """The operations of Secrets Manager that ministack does not carry out."""
+    """The operations of Secrets Manager that ministack does not carry out, or not alone."""
 
     name = "secretsmanager"
 
@@ -32,14 +36,17 @@ class SecretsManager:
         self._cloud = cloud
 
     def owns(self, call: Call) -> bool:
-        """Whether it is RotateSecret."""
-        return call.service == "secretsmanager" and call.operation == "RotateSecret"
+        """Whether it is RotateSecret, or about a value."""
+        return call.service == "secretsmanager" and (call.operation == "RotateSecret" or keys.concerns(call))
 
     async def handle(self, call: Call) -> Response:
-        """Refuses the rotation.
+        """Passes on what is about a value, if the caller may use its key; refuses a rotation.
 
-        :raises ApiError: always; ResourceNotFoundException comes from DescribeSecret.
+        :raises ApiError: the key may not be used; for a rotation always (ResourceNotFoundException: DescribeSecret).
         """
+        if keys.concerns(call):
+            await keys.check(self._cloud, call)
+            return await call.passthrough()
         secret = await self._cloud.aws(
             "secretsmanager", "describe_secret", region=call.region, SecretId=call.params["SecretId"]
         )
