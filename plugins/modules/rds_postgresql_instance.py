@@ -161,6 +161,15 @@ options:
     description:
       - Certificate authority of the server's certificate, such as V(rds-ca-rsa2048-g1).
     type: str
+  enable_cloudwatch_logs_exports:
+    description:
+      - The logs that RDS sends to CloudWatch Logs, all of them; an empty list ends it.
+      - RDS makes a log group C(/aws/rds/instance/<name>/<log>) for each, which never expires by itself, and which stays
+        when the instance is deleted.
+      - A change is made at once, whatever O(apply_immediately) says, and interrupts nothing.
+    type: list
+    elements: str
+    choices: [iam-db-auth-error, postgresql, upgrade]
   apply_immediately:
     description:
       - Whether changes that interrupt the database are made at once rather than in the maintenance window.
@@ -252,6 +261,7 @@ EXAMPLES = r"""
     master_user_secret_arn: arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-a1B2c3
     backup_retention_period: 7
     deletion_protection: true
+    enable_cloudwatch_logs_exports: [postgresql, upgrade]
     tags:
       Project: mlflow
     wait: false
@@ -759,6 +769,11 @@ def main() -> None:
             "performance_insights_retention_period": {"type": "int"},
             "performance_insights_kms_key_id": {"type": "str"},
             "ca_certificate_identifier": {"type": "str"},
+            "enable_cloudwatch_logs_exports": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["iam-db-auth-error", "postgresql", "upgrade"],
+            },
             "apply_immediately": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 1800},

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Creates a private bucket, and keeps it private, in one task. All public access is blocked, object ownership is
     enforced, objects are encrypted and versioned, requests without TLS are denied, and incomplete multipart uploads are
-    removed after some days.
+    removed after some days. If asked to, it has older versions of objects removed and access logged, too.
   - Statements of the bucket policy and lifecycle rules that others made are kept.
   - Other than M(amazon.aws.s3_bucket) it supports check and diff mode.
   - All calls name the account that must own the bucket.
@@ -62,6 +62,19 @@ options:
       - After so many days an incomplete multipart upload is removed. V(0) leaves lifecycle rules alone.
     type: int
     default: 7
+  noncurrent_version_days:
+    description:
+      - After so many days an older version of an object, one that was overwritten or deleted, is removed for good, by
+        the lifecycle rule C(mlflow-expire-noncurrent-versions). V(0) removes that rule; other rules are left alone.
+    type: int
+    default: 0
+  access_log_bucket:
+    description:
+      - Name of the bucket that S3 delivers server access logs to, with the prefix C(mlflow-access-logs/<name>/). It
+        must exist, in this account and region, and its policy must admit S3's logging.
+      - If it is empty, logs with that prefix are switched off, and any others are left alone.
+    type: str
+    default: ""
   force_empty:
     description:
       - With O(state=absent), whether to delete all objects, all their versions and all multipart uploads first. They
@@ -219,6 +232,11 @@ bucket:
             prefix: ''
           abort_incomplete_multipart_upload:
             days_after_initiation: 7
+    logging_enabled:
+      description: Where server access logs go, empty if there are none.
+      type: dict
+      returned: always
+      sample: {}
     tags:
       description: Tags.
       type: dict
@@ -253,6 +271,8 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         bucket_key_enabled=params["bucket_key_enabled"],
         versioning=params["versioning"],
         abort_days=params["abort_incomplete_multipart_days"],
+        noncurrent_days=params["noncurrent_version_days"],
+        access_log_bucket=params["access_log_bucket"],
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
@@ -271,6 +291,8 @@ def main() -> None:
             "bucket_key_enabled": {"type": "bool", "default": True, "no_log": False},
             "versioning": {"type": "bool", "default": True},
             "abort_incomplete_multipart_days": {"type": "int", "default": 7},
+            "noncurrent_version_days": {"type": "int", "default": 0},
+            "access_log_bucket": {"type": "str", "default": ""},
             "force_empty": {"type": "bool", "default": False},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},
             "purge_tags": {"type": "bool", "default": True},

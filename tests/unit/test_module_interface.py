@@ -64,7 +64,7 @@ RESOURCES = {
     ("rds_postgresql_instance", "instance"): ("rds.DBInstance", "", {"tags"}),
     ("s3_artifact_bucket", "bucket"): (
         "s3.Bucket",
-        "",
+        "s3.GetBucketLoggingOutput",
         {
             *("arn", "region", "public_access_block", "encryption", "versioning", "policy", "object_ownership"),
             *("lifecycle_rules", "tags"),

@@ -33,6 +33,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import
 
 TLS_SID = "DenyInsecureTransport"
 ABORT_RULE = "abort-incomplete-multipart-uploads"
+NONCURRENT_RULE = "mlflow-expire-noncurrent-versions"
+# Access logs under it are ours; another prefix is that of somebody else, who may log as well.
+ACCESS_LOG_PREFIX = "mlflow-access-logs/{name}/"
 PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 # What buckets from before 2018 in us-east-1 may be called; the API still accepts it.
@@ -50,6 +53,8 @@ class Wanted:
     bucket_key_enabled: bool = True
     versioning: bool = True
     abort_days: int = 7
+    noncurrent_days: int = 0
+    access_log_bucket: str = ""
     tags: dict[str, str] | None = None
     purge_tags: bool = True
 
@@ -168,6 +173,7 @@ def read(place: Place) -> dict[str, typing.Any]:
         "lifecycle": lambda: _or_none(
             lambda: place.call("get_bucket_lifecycle_configuration"), "NoSuchLifecycleConfiguration"
         ),
+        "logging": lambda: place.call("get_bucket_logging").get("LoggingEnabled"),
         "tags": lambda: _or_none(lambda: place.call("get_bucket_tagging")["TagSet"], "NoSuchTagSet"),
     }
     with ThreadPoolExecutor(max_workers=len(readers)) as pool:
@@ -196,6 +202,7 @@ def _shape(place: Place, raw: dict[str, typing.Any]) -> dict[str, typing.Any]:
         "policy": json.loads(raw["policy"]) if raw["policy"] else {},
         "object_ownership": ownership_rules[0].get("ObjectOwnership") or "",
         "lifecycle_rules": lifecycle.get("Rules", []),
+        "logging_enabled": raw["logging"] or {},
         "tags": tags_from_aws(raw["tags"]),
         # Sent back unchanged, or S3 would set it to its default.
         "_transition_size": lifecycle.get("TransitionDefaultMinimumObjectSize"),
@@ -215,12 +222,13 @@ def public(bucket: dict[str, typing.Any]) -> dict[str, typing.Any]:
             "bucket_key_enabled": encryption["bucket_key_enabled"],
         },
         "lifecycle_rules": [camel_dict_to_snake_dict(rule) for rule in bucket["lifecycle_rules"]],
+        "logging_enabled": camel_dict_to_snake_dict(bucket["logging_enabled"]),
     }
 
 
 def nothing(place: Place) -> dict[str, typing.Any]:
     """Return the shape of a bucket without any setting."""
-    raw = dict.fromkeys(("blocks", "encryption", "versioning", "policy", "ownership", "lifecycle", "tags"))
+    raw = dict.fromkeys(("blocks", "encryption", "versioning", "policy", "ownership", "lifecycle", "logging", "tags"))
     return _shape(place, raw)
 
 
@@ -268,6 +276,39 @@ def with_abort_rule(rules: list[dict[str, typing.Any]], days: int) -> list[dict[
     return [*(rule for rule in rules if rule.get("ID") != ABORT_RULE), ours]
 
 
+def with_noncurrent_rule(rules: list[dict[str, typing.Any]], days: int) -> list[dict[str, typing.Any]]:
+    """Return lifecycle rules with ours on older versions, or without it (0 days); the rules of others are kept.
+
+    S3 User Guide, "Lifecycle configuration elements": a delete marker without any version behind it is removed by
+    C(ExpiredObjectDeleteMarker).
+    """
+    others = [rule for rule in rules if rule.get("ID") != NONCURRENT_RULE]
+    if days == 0:
+        return others
+    ours = {
+        "ID": NONCURRENT_RULE,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": days},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+    }
+    for rule in rules:
+        filters = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
+        if filters in ({}, {"Prefix": ""}) and {**rule, "Filter": ours["Filter"]} == ours:
+            return rules
+    return [*others, ours]
+
+
+def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[str, typing.Any]:
+    """Return where the access logs go: to the target, or nowhere; those of somebody else are left alone."""
+    prefix = ACCESS_LOG_PREFIX.format(name=name)
+    if not target:
+        return {} if current.get("TargetPrefix") == prefix else current
+    if (current.get("TargetBucket"), current.get("TargetPrefix")) == (target, prefix):
+        return current
+    return {"TargetBucket": target, "TargetPrefix": prefix}
+
+
 def predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
     """Return the bucket as it will be."""
     after = dict(current)
@@ -279,7 +320,9 @@ def predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.
         after["versioning"] = "Suspended"
     after["policy"] = with_tls_only(current["policy"], current["arn"])
     after["object_ownership"] = "BucketOwnerEnforced"
-    after["lifecycle_rules"] = with_abort_rule(current["lifecycle_rules"], wanted.abort_days)
+    rules = with_abort_rule(current["lifecycle_rules"], wanted.abort_days)
+    after["lifecycle_rules"] = with_noncurrent_rule(rules, wanted.noncurrent_days)
+    after["logging_enabled"] = access_log(current["logging_enabled"], current["name"], wanted.access_log_bucket)
     after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
     return after
 
@@ -318,13 +361,62 @@ def apply(place: Place, current: dict[str, typing.Any], after: dict[str, typing.
         size = current["_transition_size"]
         extra = {"TransitionDefaultMinimumObjectSize": size} if size else {}
         lifecycle = {"Rules": after["lifecycle_rules"]}
-        place.call("put_bucket_lifecycle_configuration", LifecycleConfiguration=lifecycle, **extra)
+        if after["lifecycle_rules"]:
+            place.call("put_bucket_lifecycle_configuration", LifecycleConfiguration=lifecycle, **extra)
+        else:
+            place.call("delete_bucket_lifecycle")
+    if after["logging_enabled"] != current["logging_enabled"]:
+        _log_access(place, after["logging_enabled"])
     if after["tags"] != current["tags"]:
         tags = tags_to_aws(after["tags"]) + current["_reserved_tags"]
         if tags:
             place.call("put_bucket_tagging", Tagging={"TagSet": tags})
         else:
             place.call("delete_bucket_tagging")
+
+
+def _log_access(place: Place, log: dict[str, typing.Any]) -> None:
+    try:
+        place.call("put_bucket_logging", BucketLoggingStatus={"LoggingEnabled": log} if log else {})
+    except ClientError as e:
+        if error_code(e) != "InvalidTargetBucketForLogging":
+            raise
+        raise Problem(
+            f"S3 does not deliver the access logs of {place.name} to the bucket {log['TargetBucket']}"
+            f" ({e.response['Error'].get('Message', '')}): name one of this account in {place.region} whose policy"
+            " lets S3's logging service put objects."
+        ) from e
+
+
+def _check_access_log_bucket(place: Place, target: str) -> None:
+    """Refuse a bucket that cannot take the access logs; one that we may not look at may well be right.
+
+    S3 User Guide, "Enabling Amazon S3 server access logging": both buckets are in one region and one account, and a
+    bucket that logs to itself logs its logs.
+
+    Raises:
+        Problem: there is none, it is elsewhere, or it is the same bucket.
+    """
+    if target == place.name:
+        raise Problem(f"access_log_bucket is {target}, the bucket itself, which would log its own logs: name another.")
+    try:
+        answer = place.s3.head_bucket(Bucket=target, ExpectedBucketOwner=place.who.account_id)
+    except ClientError as e:
+        code = error_code(e)
+        if code in ("404", "NoSuchBucket"):
+            raise Problem(
+                f"access_log_bucket is {target}, which does not exist: create it in {place.region}, or correct the"
+                " name."
+            ) from e
+        headers = e.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        there = headers.get("x-amz-bucket-region") if code in ("301", "PermanentRedirect") else None
+    else:
+        there = answer.get("BucketRegion")
+    if there and there != place.region:
+        raise Problem(
+            f"access_log_bucket is {target}, which is in {there}: S3 delivers access logs within {place.region} only,"
+            " so name a bucket there."
+        )
 
 
 def _encryption_rules(encryption: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -370,6 +462,8 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
     if problem and not (wanted.adopt and re.fullmatch(_OLD_NAME, place.name)):
         raise Problem(f"The bucket name {place.name} {problem}.")
     exists = locate(place)
+    if wanted.access_log_bucket and not wanted.adopt:
+        _check_access_log_bucket(place, wanted.access_log_bucket)
     if wanted.adopt:
         if not exists:
             raise Problem(

@@ -113,6 +113,9 @@ SETTINGS: dict[str, Setting] = {
     "ca_certificate_identifier": Setting(
         "CACertificateIdentifier", "CACertificateIdentifier", "CACertificateIdentifier", pending=True
     ),
+    "enable_cloudwatch_logs_exports": Setting(
+        "EnableCloudwatchLogsExports", "CloudwatchLogsExportConfiguration", "EnabledCloudwatchLogsExports"
+    ),
 }
 
 
@@ -196,8 +199,16 @@ def effective(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
             value = sorted(g["VpcSecurityGroupId"] for g in value or [] if g.get("Status") != "removing")
         elif option == "db_parameter_group_name":
             value = value[0]["DBParameterGroupName"] if value else None
+        elif option == "enable_cloudwatch_logs_exports":
+            value = _exported(value or [], pending.get("PendingCloudwatchLogsExports") or {})
         found[option] = value
     return found
+
+
+def _exported(present: list[str], pending: dict[str, list[str]]) -> list[str]:
+    """Return the logs that go to CloudWatch, with what is under way."""
+    gone = pending.get("LogTypesToDisable") or []
+    return sorted({*present, *(pending.get("LogTypesToEnable") or [])} - set(gone))
 
 
 def shape(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -250,7 +261,7 @@ def _same(option: str, present: typing.Any, value: typing.Any) -> bool:
     elif option.endswith("_window") or option in ("db_subnet_group_name", "db_parameter_group_name"):
         # RDS keeps these in lower case.
         same = (present or "").lower() == value.lower()
-    elif option == "vpc_security_group_ids":
+    elif option in ("vpc_security_group_ids", "enable_cloudwatch_logs_exports"):
         same = present == sorted(set(value))
     elif option == "port":
         same = present in (None, value)
@@ -443,6 +454,8 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
     maximum = wanted.settings.get("max_allocated_storage")
     if maximum is not None and maximum <= wanted.settings["allocated_storage"]:
         del params["MaxAllocatedStorage"]
+    if not params.get("EnableCloudwatchLogsExports", True):
+        del params["EnableCloudwatchLogsExports"]
     params.update(DBInstanceIdentifier=wanted.name, Engine="postgres", MasterUsername=user, MasterUserPassword=password)
     if after["tags"]:
         params["Tags"] = tags_to_aws(after["tags"])
@@ -581,9 +594,19 @@ def _modify(rds: Client, wanted: Wanted, current: dict[str, typing.Any], changes
         params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], wanted.settings["allocated_storage"])
     if "engine_version" in changes:
         params["AllowMajorVersionUpgrade"] = wanted.allow_major_version_upgrade
+    if "enable_cloudwatch_logs_exports" in changes:
+        params["CloudwatchLogsExportConfiguration"] = _log_changes(current, changes)
     if {"allocated_storage", "iops", "storage_throughput", "storage_type"} & changes.keys():
         params = {**_performance(current, changes), **params}
     rds.modify_db_instance(DBInstanceIdentifier=wanted.name, ApplyImmediately=wanted.apply_immediately, **params)
+
+
+def _log_changes(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, list[str]]:
+    """Return what is to be exported from now on, and what no longer is."""
+    option = "enable_cloudwatch_logs_exports"
+    before, after = set(current[option]), set(changes[option])
+    found = {"EnableLogTypes": sorted(after - before), "DisableLogTypes": sorted(before - after)}
+    return {member: types for member, types in found.items() if types}
 
 
 def _performance(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, typing.Any]:

@@ -397,6 +397,16 @@ class S3(Fake):
         extra = {key: value for key, value in v.items() if key == "TransitionDefaultMinimumObjectSize"}
         return self._set(Bucket, ExpectedBucketOwner, "lifecycle", {**v["LifecycleConfiguration"], **extra})
 
+    def call_delete_bucket_lifecycle(self, Bucket: str, ExpectedBucketOwner: str) -> dict:
+        del self._bucket(Bucket, ExpectedBucketOwner)["lifecycle"]
+        return {}
+
+    def call_get_bucket_logging(self, Bucket: str, ExpectedBucketOwner: str) -> dict:
+        return self._bucket(Bucket, ExpectedBucketOwner).get("logging", {})
+
+    def call_put_bucket_logging(self, Bucket: str, ExpectedBucketOwner: str, BucketLoggingStatus: dict) -> dict:
+        return self._set(Bucket, ExpectedBucketOwner, "logging", BucketLoggingStatus)
+
     def call_put_bucket_tagging(self, Bucket: str, ExpectedBucketOwner: str, Tagging: dict) -> dict:
         return self._set(Bucket, ExpectedBucketOwner, "tagging", Tagging["TagSet"])
 
@@ -472,6 +482,7 @@ class Rds(Fake):
             "DBInstanceStatus": "creating",
             "EngineVersion": version if "." in version else f"{version}.8",
             "VpcSecurityGroups": groups,
+            "EnabledCloudwatchLogsExports": params.pop("EnableCloudwatchLogsExports", []),
             "DBParameterGroups": [{"DBParameterGroupName": params.get("DBParameterGroupName", "default")}],
             "DBSubnetGroup": {"DBSubnetGroupName": params.get("DBSubnetGroupName", "default")},
             "PendingModifiedValues": {"MasterUserPassword": "****"},
@@ -486,6 +497,12 @@ class Rds(Fake):
         if "VpcSecurityGroupIds" in params:
             groups = params.pop("VpcSecurityGroupIds")
             instance["VpcSecurityGroups"] = [{"VpcSecurityGroupId": g, "Status": "active"} for g in groups]
+        if "CloudwatchLogsExportConfiguration" in params:
+            logs = params.pop("CloudwatchLogsExportConfiguration")
+            kept = [
+                one for one in instance["EnabledCloudwatchLogsExports"] if one not in logs.get("DisableLogTypes", [])
+            ]
+            instance["EnabledCloudwatchLogsExports"] = kept + logs.get("EnableLogTypes", [])
         slow = {
             key: value for key, value in params.items() if key in ("DBInstanceClass", "AllocatedStorage", "MultiAZ")
         }

@@ -69,6 +69,42 @@ def test_four_steps(cloud):
     assert PASSWORD not in cloud.printed
 
 
+def test_logs_go_to_cloudwatch_and_no_longer(made):
+    option = "enable_cloudwatch_logs_exports"
+    assert not run(made)["changed"], "what is not given is left alone"
+    for types, configuration in (
+        (["upgrade", "postgresql"], {"EnableLogTypes": ["postgresql", "upgrade"]}),
+        (
+            ["postgresql", "iam-db-auth-error"],
+            {"EnableLogTypes": ["iam-db-auth-error"], "DisableLogTypes": ["upgrade"]},
+        ),
+        ([], {"DisableLogTypes": ["iam-db-auth-error", "postgresql"]}),
+    ):
+        before = made.rds.instances["mlflow"]["EnabledCloudwatchLogsExports"]
+        check, applied = run(made, check=True, **{option: types}), run(made, **{option: types})
+        assert check["diff"]["before"][option] == sorted(before)
+        assert check["diff"]["after"][option] == types
+        assert check["diff"] == applied["diff"]
+        assert made.rds.params("modify_db_instance")["CloudwatchLogsExportConfiguration"] == configuration
+        assert not run(made, **{option: types})["changed"]
+
+
+def test_logs_under_way_are_not_asked_for_twice(made):
+    pending = {"LogTypesToEnable": ["postgresql"], "LogTypesToDisable": ["upgrade"]}
+    made.rds.instances["mlflow"].update(
+        EnabledCloudwatchLogsExports=["upgrade"], PendingModifiedValues={"PendingCloudwatchLogsExports": pending}
+    )
+    assert not run(made, enable_cloudwatch_logs_exports=["postgresql"], wait=False)["changed"]
+
+
+@pytest.mark.parametrize("types", [[], ["postgresql"]])
+def test_a_new_instance_has_the_logs_that_are_asked_for(cloud, types):
+    cloud.rds.script = ["available"]
+    assert run(cloud, enable_cloudwatch_logs_exports=types)["changed"]
+    assert cloud.rds.params("create_db_instance").get("EnableCloudwatchLogsExports", []) == types
+    assert not run(cloud, enable_cloudwatch_logs_exports=types)["changed"]
+
+
 def test_check_mode_does_not_read_the_secret(cloud):
     run(cloud, check=True, master_user_secret_arn="arn:aws:secretsmanager:eu-central-1:123456789012:secret:x-??????")
     assert cloud.secretsmanager.calls == []

@@ -241,3 +241,87 @@ def test_force_empty_deletes_versions_markers_and_uploads(cloud):
     cloud.s3.buckets[NAME]["uploads"] = [{"Key": "k", "UploadId": "u"}]
     cloud.cycle("s3_artifact_bucket", cloud.s3, name=NAME, state="absent", force_empty=True)
     assert cloud.s3.buckets == {}
+
+
+def test_older_versions_expire_until_they_no_longer_do(cloud):
+    theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 1}}
+    run(cloud, **BUCKET)
+    bucket = cloud.s3.buckets[NAME]
+    bucket["lifecycle"]["Rules"].append(theirs)
+    before = list(bucket["lifecycle"]["Rules"])
+    for days in (30, 90):
+        check = run(cloud, **BUCKET, noncurrent_version_days=days, check=True)
+        applied = run(cloud, **BUCKET, noncurrent_version_days=days)
+        assert check["diff"] == applied["diff"] and applied["changed"]
+        assert not run(cloud, **BUCKET, noncurrent_version_days=days)["changed"]
+        [ours] = [rule for rule in bucket["lifecycle"]["Rules"] if "NoncurrentVersionExpiration" in rule]
+        assert ours["NoncurrentVersionExpiration"] == {"NoncurrentDays": days}
+        assert ours["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+    ours["Status"] = "Disabled"
+    assert run(cloud, **BUCKET, noncurrent_version_days=90)["changed"]
+    assert run(cloud, **BUCKET)["changed"]
+    assert bucket["lifecycle"]["Rules"] == before
+    assert not run(cloud, **BUCKET)["changed"]
+
+
+def test_the_last_rule_goes_with_the_configuration(cloud):
+    only = {**BUCKET, "abort_incomplete_multipart_days": 0}
+    run(cloud, **only, noncurrent_version_days=30)
+    assert run(cloud, **only)["changed"]
+    assert "lifecycle" not in cloud.s3.buckets[NAME]
+    assert not run(cloud, **only)["changed"]
+
+
+def other_bucket(cloud, name, region="eu-central-1"):
+    cloud.s3.owners[name], cloud.s3.buckets[name] = ACCOUNT, {"region": region}
+
+
+def test_access_is_logged_until_it_no_longer_is(cloud):
+    for name in ("company-logs", "other-logs"):
+        other_bucket(cloud, name)
+    run(cloud, **BUCKET)
+    bucket = cloud.s3.buckets[NAME]
+    for name in ("company-logs", "other-logs"):
+        check = run(cloud, **BUCKET, access_log_bucket=name, check=True)
+        applied = run(cloud, **BUCKET, access_log_bucket=name)
+        assert check["diff"] == applied["diff"] and applied["changed"]
+        assert applied["bucket"]["logging_enabled"] == {
+            "target_bucket": name,
+            "target_prefix": f"mlflow-access-logs/{NAME}/",
+        }
+        assert not run(cloud, **BUCKET, access_log_bucket=name)["changed"]
+    assert run(cloud, **BUCKET)["changed"]
+    assert bucket["logging"] == {}
+    assert not run(cloud, **BUCKET)["changed"]
+
+
+def test_access_logs_of_somebody_else_stay_until_ours_are_asked_for(cloud):
+    run(cloud, **BUCKET)
+    other_bucket(cloud, "company-logs")
+    theirs = {"LoggingEnabled": {"TargetBucket": "audit", "TargetPrefix": "s3/"}}
+    cloud.s3.buckets[NAME]["logging"] = theirs
+    assert not run(cloud, **BUCKET)["changed"]
+    assert cloud.s3.buckets[NAME]["logging"] == theirs
+    assert run(cloud, **BUCKET, access_log_bucket="company-logs")["changed"]
+    assert cloud.s3.buckets[NAME]["logging"]["LoggingEnabled"]["TargetBucket"] == "company-logs"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "access_log_bucket is nowhere, which does not exist"),
+        ("far-away", "access_log_bucket is far-away, which is in us-west-2"),
+        (NAME, "the bucket itself"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_a_bucket_that_cannot_take_the_access_logs(cloud, check, name, said):
+    other_bucket(cloud, "far-away", "us-west-2")
+    assert said in run(cloud, **BUCKET, access_log_bucket=name, check=check)["msg"]
+    assert NAME not in cloud.s3.buckets
+
+
+def test_a_bucket_that_may_not_be_looked_at_may_take_the_access_logs(cloud):
+    cloud.s3.owners["secluded"] = "210987654321"
+    cloud.s3.buckets["secluded"] = {"region": "eu-central-1"}
+    assert run(cloud, **BUCKET, access_log_bucket="secluded")["changed"]
