@@ -59,6 +59,29 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"mlflow_bucket_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:alias/mine"},
         ["mlflow_bucket_kms_key_arn", "an alias of kms", "key/"],
     ),
+    "log_key": ({"mlflow_log_kms_key_arn": ROLE}, ["mlflow_log_kms_key_arn", "a role of iam"]),
+    "secrets_key": ({"mlflow_secrets_kms_key_arn": SECRET}, ["mlflow_secrets_kms_key_arn", "a secret of secretsman"]),
+    "noncurrent": ({"mlflow_bucket_noncurrent_days": -1}, ["mlflow_bucket_noncurrent_days is -1", "from 0 to 36500"]),
+    "log_bucket": ({"mlflow_bucket_access_log_bucket": "My_Logs"}, ["mlflow_bucket_access_log_bucket", "lower-case"]),
+    "log_bucket_itself": (
+        {"mlflow_bucket_name": "the-bucket-7c1d", "mlflow_bucket_access_log_bucket": "the-bucket-7c1d"},
+        ["mlflow_bucket_access_log_bucket", "mlflow_bucket_name", "name another"],
+    ),
+    "log_bucket_of_adopted": (
+        {
+            "mlflow_bucket_name": "the-bucket-7c1d",
+            "mlflow_bucket_adopt": True,
+            "mlflow_bucket_access_log_bucket": "our-logs-7c1d",
+        },
+        ["mlflow_bucket_access_log_bucket", "mlflow_bucket_adopt"],
+    ),
+    "noncurrent_of_adopted": (
+        {"mlflow_bucket_name": "the-bucket-7c1d", "mlflow_bucket_adopt": True, "mlflow_bucket_noncurrent_days": 30},
+        ["mlflow_bucket_noncurrent_days", "mlflow_bucket_adopt"],
+    ),
+    "db_log": ({"mlflow_db_log_exports": ["audit"]}, ["mlflow_db_log_exports[0]", "'audit'", "postgresql, upgrade"]),
+    "db_subnet_id": ({"mlflow_db_subnet_ids": ["subnet-x", "vpc-12345678"]}, ["mlflow_db_subnet_ids[0]", "subnet-x"]),
+    "one_db_subnet": ({"mlflow_db_subnet_ids": ["subnet-12345678"]}, ["mlflow_db_subnet_ids", "availability zones"]),
     "db_kms_key": ({"mlflow_db_kms_key_arn": ROLE}, ["mlflow_db_kms_key_arn", "a role of iam"]),
     "no_arn": ({"mlflow_permissions_boundary_arn": "boundary"}, ["mlflow_permissions_boundary_arn", "'boundary'"]),
     "boundary": ({"mlflow_permissions_boundary_arn": ROLE}, ["mlflow_permissions_boundary_arn", "a role of iam"]),
@@ -223,6 +246,14 @@ def test_arns_of_another_region_account_or_partition(calm: LocalAws) -> None:
         "db_key": (
             {"mlflow_db_kms_key_arn": KEY.replace("us-east-1", "eu-west-1")},
             ["mlflow_db_kms_key_arn is of the region eu-west-1", REGION],
+        ),
+        "log_key": (
+            {"mlflow_log_kms_key_arn": KEY.replace("us-east-1", "eu-west-1")},
+            ["mlflow_log_kms_key_arn is of the region eu-west-1", REGION],
+        ),
+        "secrets_key": (
+            {"mlflow_secrets_kms_key_arn": KEY.replace("us-east-1", "eu-west-1")},
+            ["mlflow_secrets_kms_key_arn is of the region eu-west-1", REGION],
         ),
         "boundary": (
             {"mlflow_permissions_boundary_arn": "arn:aws:iam::210987654321:policy/boundary"},
@@ -395,6 +426,11 @@ def test_subnets_and_buckets(aws: LocalAws) -> None:
     default = aws.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     theirs = "somebody-elses-bucket-7c1d"
     unknown = ["subnet-00000000000000001", default[0]["SubnetId"]]
+    [first] = [one for one in default if one["AvailabilityZone"] == f"{REGION}a"]
+    second = aws.client("ec2").create_subnet(
+        VpcId=first["VpcId"], CidrBlock="172.31.240.0/24", AvailabilityZone=f"{REGION}a"
+    )
+    same_zone = [first["SubnetId"], second["Subnet"]["SubnetId"]]
     cases: dict[str, tuple[dict[str, Any], list[str]]] = {
         "unknown": ({"mlflow_subnet_ids": unknown}, ["mlflow_subnet_ids", unknown[0], "AWS_REGION"]),
         "one_zone": ({"mlflow_subnet_ids": in_one_zone}, ["mlflow_subnet_ids", f"{REGION}a only", "two availability"]),
@@ -405,6 +441,22 @@ def test_subnets_and_buckets(aws: LocalAws) -> None:
         "missing": (
             {"mlflow_bucket_name": "not-there-7c1d", "mlflow_bucket_adopt": True},
             ["mlflow_bucket_name", "not-there-7c1d", "does not exist", "mlflow_bucket_adopt"],
+        ),
+        "db_unknown": (
+            {"mlflow_db_subnet_ids": [unknown[0], default[1]["SubnetId"]]},
+            ["mlflow_db_subnet_ids", unknown[0], "AWS_REGION"],
+        ),
+        "db_one_zone": (
+            {"mlflow_db_subnet_ids": same_zone},
+            ["mlflow_db_subnet_ids", f"{REGION}a only", "two availability"],
+        ),
+        "db_two_vpcs": (
+            {"mlflow_db_subnet_ids": [in_one_zone[0], default[1]["SubnetId"]]},
+            ["mlflow_db_subnet_ids", in_one_zone[0], "of the tasks"],
+        ),
+        "log_bucket": (
+            {"mlflow_bucket_access_log_bucket": "not-there-7c1d"},
+            ["mlflow_bucket_access_log_bucket", "not-there-7c1d", "does not exist"],
         ),
         "theirs": ({"mlflow_bucket_name": theirs}, ["mlflow_bucket_name", theirs, "another AWS account"]),
         "theirs_adopted": (

@@ -54,9 +54,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "iam_service_role.inline_policies": ("roles.*.inline_policies",),
     "iam_service_role.tags": ("roles.*.tags",),
     "secretsmanager_secret.description": ("secrets.*.description",),
+    "secretsmanager_secret.kms_key_id": ("secrets.*.key",),
     "secretsmanager_secret.tags": ("secrets.*.tags",),
     "ec2_security_group.ip_permissions": ("groups.*.ingress",),
-    "ec2_security_group.ip_permissions_egress": ("groups.service.egress",),
+    "ec2_security_group.ip_permissions_egress": ("groups.*.egress",),
     "ec2_security_group.tags": ("groups.*.tags",),
     "rds_db_subnet_group.db_subnet_group_description": ("subnet_group.description",),
     "rds_db_subnet_group.subnet_ids": ("subnet_group.subnets",),
@@ -76,8 +77,10 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "rds_postgresql_instance.backup_retention_period": ("instance.BackupRetentionPeriod",),
     "rds_postgresql_instance.deletion_protection": ("instance.DeletionProtection",),
     "rds_postgresql_instance.copy_tags_to_snapshot": ("instance.CopyTagsToSnapshot",),
+    "rds_postgresql_instance.enable_cloudwatch_logs_exports": ("instance.EnabledCloudwatchLogsExports",),
     "rds_postgresql_instance.tags": ("instance.TagList",),
     "logs_log_group.retention_in_days": ("log_group.retention",),
+    "logs_log_group.kms_key_id": ("log_group.key",),
     "logs_log_group.tags": ("log_group.tags",),
     "ecs_express_service.execution_role_arn": ("service.executionRoleArn",),
     "ecs_express_service.task_role_arn": ("service.taskRoleArn",),
@@ -118,6 +121,9 @@ LEFT_OUT: dict[str, str] = {
     "s3_artifact_bucket.name": _NAME,
     "s3_artifact_bucket.adopt": _HOW,
     "s3_artifact_bucket.kms_key_id": "not given without a key of one's own; then encryption is the same attribute",
+    "s3_artifact_bucket.noncurrent_version_days": "off unless it is asked for; lifecycle_rules is the same attribute",
+    "s3_artifact_bucket.access_log_bucket": "off unless it is asked for; then logging_enabled is the same attribute",
+    "s3_artifact_bucket.logging_enabled": "logs that somebody else has switched on are left alone",
     "iam_service_role.name": _NAME,
     "iam_service_role.path": _FIXED,
     "iam_service_role.purge_managed_policies": _HOW,
@@ -371,6 +377,7 @@ def _log_group(here: Deployment) -> dict[str, Any]:
     [group] = here.logs.describe_log_groups(logGroupNamePrefix=here.log_group)["logGroups"]
     return {
         "retention": group.get("retentionInDays"),
+        "key": group.get("kmsKeyId", ""),
         "tags": here.logs.list_tags_log_group(logGroupName=here.log_group)["tags"],
     }
 
@@ -544,10 +551,12 @@ def change_roles(here: Deployment, before: dict[str, Any]) -> None:
 
 
 def change_groups(here: Deployment, before: dict[str, Any]) -> None:
-    """Who may come in: what was there is gone, and there is something else. Nothing may go out."""
+    """Who may come in: what was there is gone, and there is something else. The database may go out, the tasks not."""
     service = here.group("service")
     assert service["IpPermissionsEgress"]
     here.ec2.revoke_security_group_egress(GroupId=service["GroupId"], IpPermissions=service["IpPermissionsEgress"])
+    out = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    here.ec2.authorize_security_group_egress(GroupId=here.group("database")["GroupId"], IpPermissions=[out])
     for kind in GROUPS:
         group = here.group(kind)
         tell = {"GroupId": group["GroupId"]}
@@ -560,11 +569,21 @@ def change_groups(here: Deployment, before: dict[str, Any]) -> None:
         here.ec2.delete_tags(Resources=[group["GroupId"]], Tags=[{"Key": gone}])
 
 
+def new_key(here: Deployment) -> str:
+    """The ARN of a key that CloudWatch Logs may use, too."""
+    own = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+    region = here.logs.meta.region_name
+    logs = {**own, "Principal": {"Service": f"logs.{region}.amazonaws.com"}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [own, logs]})
+    return here.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
+
+
 def change_secrets(here: Deployment, before: dict[str, Any]) -> None:
     """What is written about the secrets; their values are not the roles' to restore."""
+    key = new_key(here)
     for kind in SECRETS:
         name = here.secret(kind)
-        here.secrets.update_secret(SecretId=name, Description="by hand")
+        here.secrets.update_secret(SecretId=name, Description="by hand", KmsKeyId=key)
         tags, gone = _by_hand(before["secrets"][kind]["tags"])
         here.secrets.tag_resource(SecretId=name, Tags=_listed(tags))
         here.secrets.untag_resource(SecretId=name, TagKeys=[gone])
@@ -573,6 +592,7 @@ def change_secrets(here: Deployment, before: dict[str, Any]) -> None:
 def change_logs(here: Deployment, before: dict[str, Any]) -> None:
     """The log group."""
     here.logs.put_retention_policy(logGroupName=here.log_group, retentionInDays=1)
+    here.logs.associate_kms_key(logGroupName=here.log_group, kmsKeyId=new_key(here))
     tags, gone = _by_hand(before["log_group"]["tags"])
     here.logs.tag_log_group(logGroupName=here.log_group, tags=tags)
     here.logs.untag_log_group(logGroupName=here.log_group, tags=[gone])
@@ -604,6 +624,7 @@ def change_database(here: Deployment, before: dict[str, Any]) -> None:
         BackupRetentionPeriod=1,
         DeletionProtection=False,
         CopyTagsToSnapshot=False,
+        CloudwatchLogsExportConfiguration={"EnableLogTypes": ["iam-db-auth-error"], "DisableLogTypes": ["upgrade"]},
     )
     arns = (
         before["subnet_group"]["arn"],

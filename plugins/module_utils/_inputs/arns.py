@@ -71,15 +71,19 @@ class _Bound:
 # What must be where the deployment is.
 # - Secrets that ECS reads may be of another account or region, where a resource policy admits the execution role
 #   ("the full ARN must be specified": botocore's model of ecs, Secret). KMS keys may be of another account.
-# - Buckets and RDS instances take keys of their own region alone (botocore's models: s3 KMSMasterKeyID, rds KmsKeyId).
+# - Buckets and RDS instances take keys of their own region alone (botocore's models: s3 KMSMasterKeyID, rds KmsKeyId);
+#   so do log groups (CloudWatch Logs User Guide, "Encrypt log data") and secrets (Secrets Manager User Guide,
+#   "Secret encryption and decryption").
 # - A permissions boundary is a policy of the same account (IAM User Guide, access_policies_boundaries).
 # - The token is read by the module that validates, from the deployment's region.
 _BOUND: dict[str, _Bound] = {
     "mlflow_bucket_kms_key_arn": _Bound(region=True),
     "mlflow_db_kms_key_arn": _Bound(region=True),
     "mlflow_db_secret_arn": _Bound(),
+    "mlflow_log_kms_key_arn": _Bound(region=True),
     "mlflow_oidc_client_secret_arn": _Bound(),
     "mlflow_permissions_boundary_arn": _Bound(account=True),
+    "mlflow_secrets_kms_key_arn": _Bound(region=True),
     "mlflow_validation_token_secret_arn": _Bound(region=True),
 }
 

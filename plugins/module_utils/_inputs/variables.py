@@ -41,6 +41,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import network
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import some_text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
@@ -66,6 +67,9 @@ CHECKS: dict[str, Check] = {
     "mlflow_bucket_name": bucket_name,
     "mlflow_bucket_adopt": boolean,
     "mlflow_bucket_kms_key_arn": arn("kms", "key"),
+    # botocore's model of s3, NoncurrentDays: "must be a non-zero positive integer"; 0 stands for none.
+    "mlflow_bucket_noncurrent_days": number(0, 36500),
+    "mlflow_bucket_access_log_bucket": bucket_name,
     "mlflow_db_host": text(
         r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name, without a scheme and without a port"
     ),
@@ -85,10 +89,15 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_iops": number(0, 256000),
     "mlflow_db_storage_throughput": number(0, 4000),
     "mlflow_db_kms_key_arn": arn("kms", "key"),
+    "mlflow_db_subnet_ids": listed(
+        text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")
+    ),
     "mlflow_db_multi_az": boolean,
     "mlflow_db_backup_retention_days": number(0, 35),
     "mlflow_db_auto_minor_version_upgrade": boolean,
     "mlflow_db_deletion_protection": boolean,
+    # botocore's model of rds, CreateDBInstance, EnableCloudwatchLogsExports, for RDS for PostgreSQL.
+    "mlflow_db_log_exports": listed(choice("postgresql", "upgrade", "iam-db-auth-error")),
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
     "mlflow_permissions_boundary_arn": arn("iam", "policy"),
     # IAM API Reference, CreateRole.
@@ -135,6 +144,8 @@ CHECKS: dict[str, Check] = {
     "mlflow_extra_secrets": secrets,
     "mlflow_extra_secrets_kms_key_arns": listed(arn("kms", "key")),
     "mlflow_log_retention_days": choice(*LOG_RETENTION),
+    "mlflow_log_kms_key_arn": arn("kms", "key"),
+    "mlflow_secrets_kms_key_arn": arn("kms", "key"),
     "mlflow_custom_domain": text(
         r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+",
         "a host name such as mlflow.example.com, without https:// and without a path",
@@ -205,6 +216,29 @@ def name_problems(value: typing.Any, inputs: Mapping[str, typing.Any], account_i
     return []
 
 
+def bucket_problems(inputs: Mapping[str, typing.Any]) -> Problems:
+    """Check what is to become of a bucket that is left as it is, and that no bucket logs to itself."""
+    problems = []
+    logs, name = inputs.get("mlflow_bucket_access_log_bucket"), inputs.get("mlflow_bucket_name")
+    if str(inputs.get("mlflow_bucket_adopt")).lower() in ("true", "yes", "on", "1"):
+        asked = {
+            "mlflow_bucket_access_log_bucket": not empty(logs),
+            "mlflow_bucket_noncurrent_days": bool(whole_number(inputs.get("mlflow_bucket_noncurrent_days"))),
+        }
+        problems += [
+            f"{variable} is set with mlflow_bucket_adopt, which leaves the bucket as it is: set it up on the bucket"
+            " itself, and leave one of the two out."
+            for variable, given in asked.items()
+            if given
+        ]
+    if not empty(logs) and logs == name:
+        problems.append(
+            f"mlflow_bucket_access_log_bucket is {shown(logs)}, which is mlflow_bucket_name as well: a bucket that"
+            " logs to itself logs its logs, so name another one."
+        )
+    return problems
+
+
 def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     """Check what must be, or must not be, set together."""
 
@@ -219,12 +253,16 @@ def together_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     adopt = inputs.get("mlflow_bucket_adopt")
     if str(adopt).lower() in ("true", "yes", "on", "1") and not is_set("mlflow_bucket_name"):
         problems.append("mlflow_bucket_adopt is true without mlflow_bucket_name: say which bucket exists.")
+    problems += bucket_problems(inputs)
     port = whole_number(inputs.get("mlflow_db_port"))
     if not is_set("mlflow_db_host") and port is not None and 0 < port < 1150:
         problems.append(f"mlflow_db_port is {port}, but RDS takes ports from 1150 on; the usual one is 5432.")
     subnets = inputs.get("mlflow_subnet_ids")
     if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
         problems.append("mlflow_subnet_ids has one subnet; name two or more, in different availability zones.")
+    subnets = inputs.get("mlflow_db_subnet_ids")
+    if isinstance(subnets, (list, tuple)) and len(set(map(str, subnets))) == 1:
+        problems.append("mlflow_db_subnet_ids has one subnet; name two or more, in different availability zones.")
     problems += reserved_problems(inputs, "mlflow_db_host", "mlflow_db_name", "mlflow_db_username")
     cidrs = inputs.get("mlflow_ingress_cidrs")
     if isinstance(cidrs, (list, tuple)) and len(set(map(str, cidrs))) > MOST_INGRESS_CIDRS:

@@ -34,7 +34,7 @@ _PROFILE_FILE = "aws-credentials"
 _ROOMS = ",".join(
     (
         *("databases", "tasks", "balancer", "account_attributes", "certificates", "express", "resource_tags"),
-        *("secretsmanager", "encrypted_values"),
+        *("secretsmanager", "encrypted_values", "log_group_keys"),
     )
 )
 # Seconds; what takes longer hangs. Under way is shown every so often.
