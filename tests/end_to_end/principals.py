@@ -116,6 +116,7 @@ _OPERATORS = {
     "ArnLike": fnmatch.fnmatchcase,
     "Bool": str.__eq__,
     "StringEquals": str.__eq__,
+    "StringLike": fnmatch.fnmatchcase,
 }
 
 

@@ -31,6 +31,12 @@ from principals import User
 from principals import actions
 from principals import allows
 from principals import without
+from scanners import BY_DEFAULT
+from scanners import NEVER
+from scanners import PASSES
+from scanners import Found
+from scanners import Row
+from scanners import rows
 
 NAME = "mlflow"
 BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
@@ -38,6 +44,23 @@ BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
 MANAGED_POLICY_CHARACTERS = 6144
 ALLOWED = ["127.0.0.0/8"]
 ANYBODY = "arn:aws:iam::aws:policy/AdministratorAccess"
+LOGS = "company-access-logs"
+ROWS = rows()
+# What was read of the deployment as it is by default, and with the options.
+FOUND: dict[str, Found] = {}
+
+
+# What scanners ask for and is not on by default; a key is named by what it is for.
+OPTIONS: dict[str, Any] = {
+    "mlflow_bucket_access_log_bucket": LOGS,
+    "mlflow_bucket_kms_key_arn": "bucket",
+    "mlflow_bucket_noncurrent_days": 90,
+    "mlflow_db_log_exports": ["postgresql", "upgrade", "iam-db-auth-error"],
+    "mlflow_db_multi_az": True,
+    "mlflow_log_kms_key_arn": "log",
+    "mlflow_log_retention_days": 365,
+    "mlflow_secrets_kms_key_arn": "secrets",
+}
 
 
 def test_the_files_are_what_the_playbook_writes(tmp_path: Path) -> None:
@@ -58,6 +81,7 @@ def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> N
         mlflow_iam_path="/company/",
         mlflow_admin_login_secret="users/ana",
         mlflow_ingress_cidrs=["192.0.2.0/24"],
+        mlflow_secrets_kms_key_arn=f"arn:aws:kms:ap-southeast-1:123456789012:key/{'0' * 36}",
     )
     [login] = [one for one in written["validate"]["Statement"] if "secretsmanager:GetSecretValue" in actions_of(one)]
     arn = "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:users/ana"
@@ -121,9 +145,31 @@ def own(software: None) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Policy]]:
-    """The policies for a deployment with an allow list, which has one statement more."""
-    written = rendered(tmp_path_factory.mktemp("policies"), mlflow_ingress_cidrs=ALLOWED)
+def keys(own: LocalAws) -> dict[str, str]:
+    """Keys of the company's, by what they are for."""
+    owner = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    logs = {**owner, "Principal": {"Service": "logs.us-east-1.amazonaws.com"}}
+    kms = own.client("kms")
+    made = {}
+    for purpose, statements in (("bucket", [owner]), ("secrets", [owner]), ("log", [owner, logs])):
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        made[purpose] = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, str]) -> dict[str, list[Policy]]:
+    """The policies for a deployment with an allow list and a key of its own, each of which adds statements."""
+    written = rendered(
+        tmp_path_factory.mktemp("policies"),
+        mlflow_ingress_cidrs=ALLOWED,
+        mlflow_secrets_kms_key_arn=keys["secrets"],
+    )
     return {verb: [written[file] for file in files] for verb, files in VERBS.items()}
 
 
@@ -164,6 +210,10 @@ def drift(aws: LocalAws) -> None:
     rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
     ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
     ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
+    [database] = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{NAME}-database"]}])[
+        "SecurityGroups"
+    ]
+    ec2.authorize_security_group_egress(GroupId=database["GroupId"], IpPermissions=group["IpPermissionsEgress"])
     off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
     rds.modify_db_parameter_group(DBParameterGroupName=f"{NAME}-postgres16", Parameters=[off])
     [subnets] = rds.describe_db_subnet_groups(DBSubnetGroupName=NAME)["DBSubnetGroups"]
@@ -176,7 +226,7 @@ def drift(aws: LocalAws) -> None:
 
 def test_who_only_looks_sees_what_would_be_created(own: LocalAws, users: dict[str, User]) -> None:
     assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
-    assert own.writes() == [api for api in own.writes() if api.startswith("iam:")]
+    assert own.writes() == [api for api in own.writes() if api.startswith(("iam:", "kms:"))]
 
 
 def test_the_deployer_deploys(users: dict[str, User]) -> None:
@@ -204,9 +254,55 @@ def test_who_only_looks_needs_no_more_than_aws_s_read_only_access(users: dict[st
     assert sorted({check["action"] for check in checks if not read_only_allows(check["action"])}) == []
 
 
-def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User]) -> None:
+def test_the_table_of_scanners_and_the_assertions_name_the_same_checks() -> None:
+    assert {(row.subject, row.check) for row in ROWS} == PASSES.keys()
+    assert len(ROWS) == len(PASSES), "a check is in the table twice"
+    variables = {row.answer for row in ROWS} - {BY_DEFAULT, *NEVER}
+    assert variables <= {name for name in OPTIONS if name.startswith("mlflow_")}
+
+
+def test_the_database_calls_nobody(own: LocalAws) -> None:
+    FOUND["default"] = Found(own, NAME, BUCKET)
+    assert FOUND["default"].groups["database"]["IpPermissionsEgress"] == []
+    assert FOUND["default"].database_log_groups, "the database's log goes to CloudWatch Logs"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.subject}-{row.check}")
+def test_a_scanner_finds_what_the_table_says(row: Row) -> None:
+    passes = bool(PASSES[row.subject, row.check](FOUND["default"]))
+    assert passes == (row.answer == BY_DEFAULT), f"{row}: a scanner says {'PASSED' if passes else 'FAILED'}"
+
+
+def _database_subnets(aws: LocalAws) -> list[str]:
+    """Two of the subnets that the database may be in, where it is and elsewhere."""
+    [instance] = aws.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+    zones = {
+        one["AvailabilityZone"]: one["SubnetId"]
+        for one in aws.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])[
+            "Subnets"
+        ]
+    }
+    here = instance["AvailabilityZone"]
+    return sorted([zones[here], max(subnet for zone, subnet in zones.items() if zone != here)])
+
+
+def test_subnets_in_which_the_database_is_cannot_be_left_out(own: LocalAws, users: dict[str, User]) -> None:
+    subnets = own.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    [instance] = own.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+    others = [one["SubnetId"] for one in subnets if one["AvailabilityZone"] != instance["AvailabilityZone"]]
+    own.page("calls", "DELETE")
+    said = play(users["deploy"], "deploy", mlflow_db_subnet_ids=others).problem()
+    assert f"is in {instance['AvailabilityZone']}" in said and "mlflow_db_subnet_ids" in said
+    assert own.writes() == []
+
+
+def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User], keys: dict[str, str]) -> None:
     drift(own)
+    own.client("s3").create_bucket(Bucket=LOGS)
+    given = {name: keys[value] if name.endswith("_kms_key_arn") else value for name, value in OPTIONS.items()}
     changed = {
+        **given,
+        "mlflow_db_subnet_ids": _database_subnets(own),
         "mlflow_tags": {"Team": "one"},
         "mlflow_permissions_boundary_arn": ANYBODY,
         "mlflow_db_backup_retention_days": 9,
@@ -214,6 +310,37 @@ def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User])
         "mlflow_extra_env": {"SOMETHING": "else"},
     }
     assert play(users["deploy"], "deploy", **changed).succeeded().changed["localhost"] >= 8
+    FOUND["options"] = Found(own, NAME, BUCKET)
+    assert FOUND["options"].groups["database"]["IpPermissionsEgress"] == []
+    assert play(users["deploy"], "deploy", check=True, **changed).succeeded().changed == {"localhost": 0}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.answer not in (BY_DEFAULT, *NEVER)], ids=lambda row: f"{row.subject}-{row.check}"
+)
+def test_an_option_does_what_a_scanner_asks_for(row: Row) -> None:
+    assert PASSES[row.subject, row.check](FOUND["options"])
+
+
+def test_the_options_reach_what_they_are_for(own: LocalAws, keys: dict[str, str]) -> None:
+    found = FOUND["options"]
+    subnets = [one["SubnetIdentifier"] for one in found.instance["DBSubnetGroup"]["Subnets"]]
+    assert sorted(subnets) == _database_subnets(own)
+    assert found.access_log["TargetBucket"] == LOGS
+    days = [rule["NoncurrentVersionExpiration"] for rule in found.lifecycle if "NoncurrentVersionExpiration" in rule]
+    assert days == [{"NoncurrentDays": OPTIONS["mlflow_bucket_noncurrent_days"]}]
+    assert found.log_group["kmsKeyId"] == keys["log"]
+    assert {secret["KmsKeyId"] for secret in found.secrets} == {keys["secrets"]}
+    decrypting = [
+        statement
+        for document in found.roles["execution"]["inline"]
+        for statement in document["Statement"]
+        if statement["Action"] == "kms:Decrypt"
+    ]
+    assert [(one["Resource"], one["Condition"]) for one in decrypting] == [
+        (keys["secrets"], {"StringLike": {"kms:ViaService": "secretsmanager.us-east-1.*"}})
+    ]
+    assert found.instance["EnabledCloudwatchLogsExports"] == ["iam-db-auth-error", "postgresql", "upgrade"]
 
 
 def test_the_validator_validates(users: dict[str, User]) -> None:
@@ -247,8 +374,15 @@ def test_what_is_missing_is_said_in_a_sentence(
         assert len(said) < 700
 
 
-def test_the_deployer_takes_tags_away_and_is_told_why_a_start_failed(users: dict[str, User]) -> None:
+def test_the_deployer_takes_tags_and_options_away_and_is_told_why_a_start_failed(
+    own: LocalAws, users: dict[str, User]
+) -> None:
     play(users["deploy"], "deploy").succeeded()
+    found = Found(own, NAME, BUCKET)
+    assert not [row for row in ROWS if row.answer != BY_DEFAULT and PASSES[row.subject, row.check](found)]
+    assert not [rule for rule in found.lifecycle if "NoncurrentVersionExpiration" in rule]
+    assert not [one for one in found.statements if one["Action"] == "kms:Decrypt"]
+    assert found.instance["EnabledCloudwatchLogsExports"] == ["postgresql", "upgrade"]
     said = play(users["deploy"], "deploy", mlflow_extra_args=["--no-such-option"]).problem()
     assert "no-such-option" in said
 
