@@ -12,6 +12,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action 
 class ActionModule(ProgressAction):
     """Runs ansible.builtin.command, and shows that it goes on."""
 
+    _supports_check_mode = True
     may_be_direct = False
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
