@@ -43,6 +43,28 @@ options:
       - Prefix of the artifacts in O(artifact_bucket), the path in the server's C(--artifacts-destination).
     type: str
     default: ""
+  check_uris:
+    description:
+      - Whether the server must refuse the places of files that its users are not to name, an artifact location of an
+        experiment and a source of a model version in a bucket that nobody has. Both are tried, in a way that creates
+        nothing. Not in check mode.
+      - What users have named before is looked for, and returned as RV(foreign_uris), with a warning. The login should
+        be an administrator's, as other users do not see everything.
+    type: bool
+    default: false
+  allowed_artifact_locations:
+    description:
+      - What artifact locations may begin with, for O(check_uris).
+    type: list
+    elements: str
+    default: []
+  allowed_model_sources:
+    description:
+      - What sources of model versions may begin with besides C(mlflow-artifacts:/), C(runs:/) and C(models:/), for
+        O(check_uris).
+    type: list
+    elements: str
+    default: []
   expected_version:
     description:
       - MLflow version that must answer, for example V(3.17.2). Another one is waited for, as it may be the previous
@@ -136,6 +158,7 @@ reason:
     - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),
       V(login_rejected), V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled),
       V(unexpected_answer), V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
+    - "Not waited for at all: V(uris_accepted) (see O(check_uris))."
     - "Not tried at all: V(bad_uri), V(bad_ca), V(bad_secret)."
   returned: always
   type: str
@@ -196,6 +219,27 @@ probe:
   returned: success
   type: str
   sample: _probe/7e63cfff582146b3bc55824915176d95.txt
+foreign_uris:
+  description: Experiments and model versions whose files are elsewhere than O(check_uris) lets users name.
+  returned: success, with O(check_uris=true)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(experiment) or V(model version).
+      type: str
+      returned: always
+      sample: experiment
+    name:
+      description: Name of the experiment, or name and version of the model.
+      type: str
+      returned: always
+      sample: churn
+    uri:
+      description: The artifact location, or the source.
+      type: str
+      returned: always
+      sample: s3://team-bucket/churn
 store_type:
   description: Kind of the server's metadata store, V(none) when the server does not tell it.
   returned: success
@@ -233,6 +277,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import check_refusals
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import find_foreign
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import sentence
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
@@ -287,6 +334,17 @@ def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
     return lambda name: find_in_bucket(client, bucket, prefix, name)
 
 
+def check_uris(module: AnsibleAWSModule, client: Client) -> list[dict[str, str]]:
+    """Raise MlflowError if the server accepts what it must refuse; warn about and return what was named before."""
+    if not module.check_mode:
+        check_refusals(client)
+    params = module.params
+    found = find_foreign(client, params["allowed_artifact_locations"], params["allowed_model_sources"])
+    if found:
+        warn(sentence(found))
+    return found
+
+
 def check_numbers(params: dict[str, typing.Any]) -> str:
     """A sentence about the first number that makes no sense, or nothing."""
     for name, least in (("wait_timeout", 0), ("delay", 1), ("patience", 0), ("request_timeout", 1)):
@@ -303,6 +361,9 @@ def main() -> None:
             "check_artifacts": {"type": "bool", "default": False},
             "artifact_bucket": {"type": "str"},
             "artifact_prefix": {"type": "str", "default": ""},
+            "check_uris": {"type": "bool", "default": False},
+            "allowed_artifact_locations": {"type": "list", "elements": "str", "default": []},
+            "allowed_model_sources": {"type": "list", "elements": "str", "default": []},
             "expected_version": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 600},
             "delay": {"type": "int", "default": 5, "aliases": ["wait_delay"]},
@@ -342,6 +403,8 @@ def main() -> None:
             delay=params["delay"],
             patience=params["patience"],
         )
+        if params["check_uris"]:
+            result["foreign_uris"] = check_uris(module, client)
     except MlflowError as error:
         module.fail_json(
             msg=describe_failure(uri, waiting, error, params["wait_timeout"]),
@@ -364,6 +427,8 @@ def describe_failure(uri: str, waiting: Waiting, error: MlflowError, wait_timeou
     if not waiting.attempts:
         return error.message
     tries = "1 attempt" if waiting.attempts == 1 else f"{waiting.attempts} attempts"
+    if error.reason == "uris_accepted":
+        return error.message
     text = f"MLflow at {uri} is not ready after {waiting.elapsed:.0f} s ({tries}). {error.message}"
     if not error.waiting_helps:
         return f"{text} Waiting longer does not help."

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -21,11 +22,12 @@ from unittest.mock import patch
 from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
+from harness import ROOT
 from harness import SOFTWARE
 from harness import eventually
 
 INI = """[mlflow]
-default_permission = READ
+default_permission = {default_permission}
 database_uri = sqlite:///{folder}/auth.db
 admin_username = admin
 admin_password = {password}
@@ -53,10 +55,22 @@ class MlflowServer:
         auth: whether it has basic authentication.
         options: further ones of C(mlflow server).
         more_packages: folder of further Python packages.
+        default_permission: of users who have none of their own.
+        database_options: what the database's URI ends with.
+        environment: further variables.
     """
 
     def __init__(
-        self, folder: Path, version: str, more_packages: str, *, auth: bool = True, options: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        version: str,
+        more_packages: str,
+        *,
+        auth: bool = True,
+        options: tuple[str, ...] = (),
+        default_permission: str = "READ",
+        database_options: str = "",
+        environment: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True)
         self.folder, self.version = folder, version
@@ -64,10 +78,11 @@ class MlflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.password = secrets.token_urlsafe(24)
         self.config = folder / "auth.ini"
-        self.config.write_text(INI.format(folder=folder, password=self.password), encoding="utf-8")
+        text = INI.format(folder=folder, password=self.password, default_permission=default_permission)
+        self.config.write_text(text, encoding="utf-8")
         command = [str(runtime(version) / "bin/mlflow"), "server", *(["--app-name", "basic-auth"] if auth else [])]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+        command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db{database_options}"]
         command += ["--artifacts-destination", str(folder / "artifacts"), *options]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHON"))}
         self.environment = {
@@ -77,6 +92,7 @@ class MlflowServer:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PYTHONPATH": more_packages,
+            **(environment or {}),
         }
         self.command, self.log = command, folder / "server.log"
         self.start()
@@ -156,6 +172,17 @@ def packages(folder: Path) -> str:
     subprocess.run([*command, "Flask-WTF==1.3.0", "WTForms==3.3.2"], check=True, timeout=1800)
     (folder / "sitecustomize.py").write_text(_CHEAP_PASSWORDS, encoding="utf-8")
     return str(folder)
+
+
+def sqlalchemy_plugin(name: str, plugin: str, folder: Path) -> None:
+    """Install a file of the role ecs_express as a plugin of SQLAlchemy's, as a task does."""
+    text = (ROOT / f"roles/ecs_express/files/{name}.py").read_text(encoding="utf-8")
+    (folder / f"{name}.py").write_text(re.sub(r"(?m)^#.*\n", "", text), encoding="utf-8")
+    about = folder / f"{name}-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n", encoding="utf-8")
+    entry_points = f"[sqlalchemy.plugins]\n{name} = {name}:{plugin}\n"
+    (about / "entry_points.txt").write_text(entry_points, encoding="utf-8")
 
 
 def run_module(capsys: Any, module: Any, *, check: bool = False, **arguments: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
@@ -181,6 +182,25 @@ def test_programs_come_with_tokens(stage: Stage) -> None:
     # Of another client of the same pool.
     other = People.token.__get__(_other_client(stage))(stage.bob)
     assert status(other) == 401
+
+
+def test_members_register_what_they_may_read_and_name_no_place_of_files(stage: Stage) -> None:
+    def made(path: str, status: int = 200, **body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {stage.people.token(stage.bob)}"}
+        answer = stage.ask(f"/api/2.0/mlflow/{path}", "POST", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    assert (
+        "leave it out"
+        in made("experiments/create", 400, name="elsewhere", artifact_location="file:///tmp/x")["message"]
+    )
+    experiment = made("experiments/create", name="bobs own")["experiment_id"]
+    run = made("runs/create", experiment_id=experiment)["run"]["info"]
+    made("registered-models/create", name="bobs")
+    made("model-versions/create", name="bobs", source=f"{run['artifact_uri']}/m", run_id=run["run_id"])
+    made("model-versions/create", name="bobs", source="models:/bobs/1")
+    made("model-versions/create", 400, name="bobs", source="s3://other/m")
 
 
 def test_token_alone_makes_nobody_an_administrator(stage: Stage) -> None:

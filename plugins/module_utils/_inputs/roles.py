@@ -31,7 +31,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables
 # Variables of a role that mean what one of a deployment does.
 SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_admin_username": ("auth_admin_username",),
+    "mlflow_allowed_artifact_locations": (
+        *("ecs_express_allowed_artifact_locations", "validation_allowed_artifact_locations"),
+    ),
     "mlflow_allowed_hosts": ("ecs_express_allowed_hosts",),
+    "mlflow_allowed_model_sources": ("ecs_express_allowed_model_sources", "validation_allowed_model_sources"),
     "mlflow_artifact_transfers": ("ecs_express_artifact_transfers",),
     "mlflow_auth": ("auth_mode",),
     "mlflow_bake_minutes": ("ecs_express_bake_minutes",),

@@ -73,6 +73,8 @@ ENVIRONMENT: dict[str, str] = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "set mlflow_job_execution",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "set mlflow_artifact_transfers",
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "set mlflow_artifact_transfers",
+    "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": "set mlflow_allowed_model_sources",
+    "ARTIFACT_LOCATION_VALIDATION_REGEX": "set mlflow_allowed_artifact_locations",
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "set mlflow_db_pool_size",
     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "set mlflow_db_pool_max_overflow",
     "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "set mlflow_db_pool_recycle_seconds",

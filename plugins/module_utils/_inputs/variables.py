@@ -33,6 +33,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.storage import storage_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import DEPLOYMENT
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import check_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import locations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import root_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import sources
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import boolean
@@ -135,6 +138,9 @@ CHECKS: dict[str, Check] = {
     "mlflow_workers": number(1, 64),
     "mlflow_job_execution": boolean,
     "mlflow_artifact_transfers": choice("proxied", "presigned"),
+    "mlflow_uri_guard": boolean,
+    "mlflow_allowed_artifact_locations": listed(locations),
+    "mlflow_allowed_model_sources": listed(sources),
     "mlflow_keep_alive_seconds": number(1),
     "mlflow_db_pool_size": number(1),
     "mlflow_db_pool_max_overflow": number(1),
@@ -174,11 +180,11 @@ _OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oid
 # What of a user's variables is in the server's task definition.
 _IN_TASK_DEFINITION = (
     *("mlflow_extra_env", "mlflow_extra_secrets", "mlflow_extra_args", "mlflow_allowed_hosts"),
-    "mlflow_cors_allowed_origins",
+    *("mlflow_cors_allowed_origins", "mlflow_allowed_artifact_locations", "mlflow_allowed_model_sources"),
 )
 # How many bytes of it the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
 # and what the roles allow a file of certificates to have.
-OF_THE_ROLES = 20 * 1024
+OF_THE_ROLES = 26 * 1024
 _CERTIFICATES = {"mlflow_db_ca_path": 24 * 1024, "mlflow_oidc_ca_path": 16 * 1024}
 
 # Without them the defaults do not apply: an empty value is a mistake.
@@ -310,5 +316,5 @@ def input_problems(
         if name in inputs and (name in _NEVER_EMPTY or not empty(inputs[name])):
             problems += check(name, inputs[name])
     problems += size_problems(inputs) + pool_problems(inputs) + storage_problems(inputs)
-    problems += together_problems(inputs) + extra_problems(inputs)
+    problems += together_problems(inputs) + extra_problems(inputs) + root_problems(inputs)
     return problems + place_problems(inputs, Place(partition, region, account_id))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,14 +155,50 @@ def test_how_artifacts_are_transferred_is_what_the_server_announces(
 def test_the_server_counts_its_connections_and_a_one_off_task_needs_nothing_of_it(render: Render) -> None:
     shown = render(ecs_express_boot=["true"])
     command, uri = shown["command"][-1], shown["environment"]["MLFLOW_BACKEND_STORE_URI"]
-    assert f"--backend-store-uri '{uri}?plugin=mlflow_bounded_pool'" in command
+    assert f"--backend-store-uri '{uri}?plugin=mlflow_bounded_pool&plugin=mlflow_uri_guard'" in command
     # The login's commands find the server's address: users are kept in the same database.
-    assert command.index(f"export MLFLOW_BACKEND_STORE_URI='{uri}?plugin=mlflow_bounded_pool'") < command.index(
-        "&& true &&"
-    )
+    assert command.index(
+        f"export MLFLOW_BACKEND_STORE_URI='{uri}?plugin=mlflow_bounded_pool&plugin=mlflow_uri_guard'"
+    ) < command.index("&& true &&")
     assert "plugin" not in uri
     assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == "4"
     assert shown["environment"]["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == "3"
+
+
+def test_what_users_may_name_is_limited_unless_the_guard_is_off(render: Render) -> None:
+    sources, locations = "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX", "ARTIFACT_LOCATION_VALIDATION_REGEX"
+    usual = render()
+    assert locations not in usual["environment"]
+    assert not re.search(usual["environment"][sources], "s3://shared.models/x")
+    wider = render(
+        ecs_express_allowed_model_sources=["s3://shared.models/", "gs://other/"],
+        ecs_express_allowed_artifact_locations=["s3://team/a/", "mlflow-artifacts:/team/"],
+    )["environment"]
+    for source in ("s3://shared.models/x", "gs://other/x", "runs:/1/model", "mlflow-artifacts:/1/2", "dummy-source"):
+        assert re.search(wider[sources], source), source
+    for source in (
+        "s3://sharedXmodels/x",
+        "x s3://shared.models/x",
+        "dummy-source/x",
+        "runs://1",
+        "s3://shared.models/x?y",
+    ):
+        assert not re.search(wider[sources], source), source
+    for location in ("s3://team/a/", "s3://team/a/b", "mlflow-artifacts:/team/x.y"):
+        assert re.fullmatch(wider[locations], location), location
+    for location in (
+        "s3://team/a",
+        "s3://team/a/../b",
+        "s3://team/a/..",
+        "mlflow-artifacts:/team/./b",
+        "mlflow-artifacts:/1",
+    ):
+        assert not re.fullmatch(wider[locations], location), location
+    off = render(ecs_express_uri_guard=False)
+    assert sources not in off["environment"]
+    assert "plugin=mlflow_bounded_pool'" in off["command"][-1]
+    assert "SqlModelVersion" not in off["command"][-1]
+    assert "SqlModelVersion" in usual["command"][-1]
 
 
 def test_a_worker_that_is_slow_to_answer_is_given_time_unless_the_user_says_otherwise(render: Render) -> None:

@@ -450,3 +450,57 @@ def test_good_variables_of_roles() -> None:
         "ecs_express_extra_env": {"LEVEL": 1},
     }
     assert roles.role_problems(good) == []
+
+
+# ---- places of files that users may name
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"mlflow_allowed_model_sources": "s3://a/"}, "must be a list"),
+        (
+            {"mlflow_allowed_model_sources": ["^s3://.*"]},
+            "mlflow_allowed_model_sources[0] is '^s3://.*', but must be the beg",
+        ),
+        ({"mlflow_allowed_model_sources": ["/etc/"]}, "must be the beginning of a URI, such as s3://shared-models/"),
+        ({"mlflow_allowed_model_sources": ["file:///etc/"]}, "files of the task end with it"),
+        ({"mlflow_allowed_model_sources": ["s3://team"]}, "end it with a slash, 's3://team/'"),
+        ({"mlflow_allowed_model_sources": ["s3://a/../b/"]}, "without dots between slashes"),
+        ({"mlflow_allowed_model_sources": ["s3://a/", "runs:/"]}, "mlflow_allowed_model_sources[1] is 'runs:/'"),
+        ({"mlflow_allowed_artifact_locations": ["models:/"]}, "no place that files can be stored in"),
+        ({"mlflow_allowed_artifact_locations": ["mlflow-artifacts:/"]}, "where the files of others are"),
+        ({"mlflow_allowed_artifact_locations": ["mlflow-artifacts:/1/"]}, "where the files of others are"),
+        ({"mlflow_allowed_artifact_locations": ["mlflow-artifacts://host/x/"]}, "where the files of others are"),
+        (
+            {"mlflow_extra_args": ["--default-artifact-root", "s3://a/b"]},
+            "--default-artifact-root in mlflow_extra_args is 's3:",
+        ),
+        ({"mlflow_extra_args": ["--default-artifact-root=s3://a/b"]}, "add it to mlflow_allowed_model_sources"),
+        (
+            {"mlflow_extra_env": {"MLFLOW_DEFAULT_ARTIFACT_ROOT": "s3://a"}},
+            "MLFLOW_DEFAULT_ARTIFACT_ROOT in mlflow_extra_env",
+        ),
+        (
+            {"mlflow_extra_env": {"MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": ".*"}},
+            "set mlflow_allowed_model_sources",
+        ),
+    ],
+)
+def test_places_that_users_may_not_be_given(given: dict[str, Any], words: str) -> None:
+    [problem] = variables.input_problems(given)
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"mlflow_allowed_model_sources": ["s3://shared-models/", "gs://a/b/"]},
+        {"mlflow_allowed_artifact_locations": ["s3://team/x/", "mlflow-artifacts:/team/"]},
+        {"mlflow_extra_args": ["--default-artifact-root", "s3://a/b"], "mlflow_allowed_model_sources": ["s3://a/"]},
+        {"mlflow_extra_args": ["--default-artifact-root", "s3://a"], "mlflow_uri_guard": False},
+        {"mlflow_extra_args": ["--default-artifact-root", "mlflow-artifacts:/x"]},
+    ],
+)
+def test_places_that_users_may_be_given(given: dict[str, Any]) -> None:
+    assert variables.input_problems(given) == []

@@ -20,6 +20,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import Retrying
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import reply
 
 
 @pytest.fixture
@@ -169,3 +170,63 @@ def test_the_bucket_is_asked_while_the_probe_is_there(
     )
     assert result["reason"] == "ready"
     assert seen == [("bucket", "mlflow", True)]
+
+
+def uris(fake: FakeMlflow, location: str, source: str) -> None:
+    """Tell what the server answers to the two attempts."""
+    fake.canned["GET", "/api/2.0/mlflow/experiments/search"] = reply(
+        {
+            "experiments": [
+                {"name": "Default", "experiment_id": "0", "artifact_location": "mlflow-artifacts:/0"},
+                {"name": "odd", "experiment_id": "7", "artifact_location": "/etc"},
+                {"name": "team", "experiment_id": "8", "artifact_location": "s3://team/x"},
+            ]
+        }
+    )
+    fake.canned["POST", "/api/2.0/mlflow/experiments/create"] = reply({"error_code": location}, 400)
+    fake.canned["POST", "/api/2.0/mlflow/model-versions/create"] = reply({"error_code": source}, 400)
+    run = "0123456789abcdef" * 2
+    versions = [
+        {"name": "good", "version": "1", "source": "models:/m-1", "run_id": ""},
+        {"name": "good", "version": "2", "source": f"mlflow-artifacts:/1/{run}/artifacts/m", "run_id": run},
+        {"name": "prompt", "version": "1", "source": "dummy-source"},
+        {"name": "stolen", "version": "3", "source": f"mlflow-artifacts:/1/{run}/artifacts/m", "run_id": "other"},
+        {"name": "bucket", "version": "4", "source": "s3://other/x"},
+        {"name": "shared", "version": "5", "source": "s3://shared/x"},
+    ]
+    fake.canned["GET", "/api/2.0/mlflow/model-versions/search"] = reply({"model_versions": versions})
+
+
+def test_what_users_named_before_is_found(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    uris(fake, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE")
+    allowed = {"allowed_artifact_locations": ["s3://team/"], "allowed_model_sources": ["s3://shared/"]}
+    result = run(capsys, tracking_uri=fake.url, check_uris=True, **allowed)
+    assert [(one["kind"], one["name"]) for one in result["foreign_uris"]] == [
+        ("experiment", "odd"),
+        ("model version", "stolen 3"),
+        ("model version", "bucket 4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("location", "source", "words"),
+    [
+        ("RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "accepts an experiment with any artifact_location, so"),
+        ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "accepts a model version with any source, so"),
+    ],
+)
+def test_a_server_that_accepts_any_place_fails(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str], location: str, source: str, words: str
+) -> None:
+    uris(fake, location, source)
+    result = run(capsys, tracking_uri=fake.url, check_uris=True)
+    assert result["reason"] == "uris_accepted"
+    assert words in result["msg"]
+
+
+def test_a_login_that_may_not_try_finds_nothing_out(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
+    uris(fake, "PERMISSION_DENIED", "PERMISSION_DENIED")
+    assert run(capsys, tracking_uri=fake.url, check_uris=True)["reason"] == "ready"
+    fake.calls.clear()
+    assert run(capsys, True, tracking_uri=fake.url, check_uris=True)["reason"] == "ready"
+    assert {method for method, _path in fake.calls} == {"GET"}
