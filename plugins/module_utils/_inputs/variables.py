@@ -184,7 +184,7 @@ _IN_TASK_DEFINITION = (
 )
 # How many bytes of it the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
 # and what the roles allow a file of certificates to have.
-OF_THE_ROLES = 26 * 1024
+OF_THE_ROLES = 20 * 1024
 _CERTIFICATES = {"mlflow_db_ca_path": 24 * 1024, "mlflow_oidc_ca_path": 16 * 1024}
 
 # Without them the defaults do not apply: an empty value is a mistake.
