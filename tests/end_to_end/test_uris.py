@@ -331,6 +331,20 @@ def test_the_place_of_a_trace_is_the_servers(stage: Stage, own_experiment: str, 
     assert not trace_leaks(stage, trace_id)
 
 
+@pytest.mark.parametrize("trace_id", ["../1", "a/b", "..", "a?b", "a#b", "a%2fb"])
+def test_the_id_of_a_trace_is_no_path(stage: Stage, own_experiment: str, trace_id: str) -> None:
+    assert stage.trace(stage.mallory, own_experiment, trace_id) == 400
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://some-bucket/1/other", "http://127.0.0.1/traces/{}/artifacts", "file:///traces/{}/artifacts"]
+)
+def test_the_archive_of_a_trace_is_the_servers(stage: Stage, own_experiment: str, place: str) -> None:
+    trace_id = f"tr-{secrets.token_hex(16)}"
+    tags = {"mlflow.trace.spansLocation": "ARCHIVE_REPO", "mlflow.trace.archiveLocation": place.format(trace_id)}
+    assert stage.trace(stage.mallory, own_experiment, trace_id, tags) == 400
+
+
 def test_a_trace_of_ones_own_is_kept(stage: Stage, own_experiment: str) -> None:
     trace_id = f"tr-{secrets.token_hex(16)}"
     assert stage.trace(stage.mallory, own_experiment, trace_id, {"mlflow.traceName": "own"}) == 200

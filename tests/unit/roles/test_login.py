@@ -71,20 +71,6 @@ def command(render: Render) -> Render:
     return lambda **variables: render(expression, ["ecs_express"], **{**given, **variables})
 
 
-@pytest.mark.parametrize(
-    ("version", "first", "count"),
-    [
-        ("3.10.0", "webhooks", 10),
-        ("3.11.1", "traces and their assessments", 8),
-        ("3.16.1", "scorers", 2),
-        ("3.17.0", "", 0),
-    ],
-)
-def test_what_the_login_does_not_guard_is_told_by_version(render: Render, version: str, first: str, count: int) -> None:
-    found = render("__auth_unguarded", ["auth"], auth_mlflow_version=version)
-    assert (len(found), (found or [""])[0]) == (count, first)
-
-
 @pytest.fixture
 def boot(tmp_path: Path) -> Boot:
     """Runs what a task runs before its server, in an image with some packages."""
@@ -262,3 +248,17 @@ def test_origin_is_exact_where_patterns_are_not_known(command: Render, version: 
     before = {"services": [{"status": {"status_code": "ACTIVE"}, "url": "https://ml-1.ecs.eu-central-1.on.aws"}]}
     found = command(ecs_express_mlflow_version=version, __ecs_express_before=before)["environment"]
     assert found["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == origin
+
+
+@pytest.mark.parametrize(
+    ("version", "first", "count"),
+    [
+        ("3.10.0", "webhooks", 10),
+        ("3.11.1", "traces and their assessments", 8),
+        ("3.16.1", "scorers", 2),
+        ("3.17.0", "", 0),
+    ],
+)
+def test_what_the_login_does_not_guard_is_told_by_version(render: Render, version: str, first: str, count: int) -> None:
+    found = render("__auth_unguarded", ["auth"], auth_mlflow_version=version)
+    assert (len(found), (found or [""])[0]) == (count, first)
