@@ -27,12 +27,14 @@ from servers import run_module
 from servers import runtime
 from servers import sqlalchemy_plugin
 
+from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permission
 
 NEW, OLD = "3.17.2", "3.10.0"
 IMAGE = "ghcr.io/mlflow/mlflow:v{}-full"
 API = "/api/2.0/mlflow"
 SECRET = "for Vera's eyes only"
+CHECK = {"check_uris": True, "check_database": True, "wait_timeout": 0}
 
 
 @dataclass
@@ -393,3 +395,33 @@ def test_what_the_login_guards_depends_on_the_version(
 ) -> None:
     status = stage.mallory.ask(*unguarded[what])[0]
     assert status == (200 if stage.server.version == OLD else 403)
+
+
+def test_validation_passes_on_a_guarded_server(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    login = {"tracking_uri": stage.server.url, "username": "admin", "password": stage.server.password}
+    result = run_module(capsys, mlflow_health, **login, **CHECK)
+    assert (result["reason"], result["foreign_uris"]) == ("ready", [])
+
+
+def test_validation_fails_on_another_and_leaves_nothing_there(
+    stage: Stage, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    server = MlflowServer(tmp_path / "open", stage.server.version, stage.server.environment["PYTHONPATH"], auth=False)
+    try:
+        server.wait()
+        result = run_module(capsys, mlflow_health, tracking_uri=server.url, **CHECK)
+        assert result["reason"] == "uris_accepted"
+        accepted = "accepts an experiment with any artifact_location and a model version with any source"
+        assert accepted in result["msg"]
+        found = server.ask("GET", f"{API}/experiments/search?max_results=9&view_type=ALL", login=None)[1]
+        assert [one["name"] for one in found["experiments"]] == ["Default"]
+        assert server.ask("GET", f"{API}/registered-models/search", login=None) == (200, {})
+        assert (
+            server.ask("POST", f"{API}/experiments/create", {"name": "odd", "artifact_location": "/etc"}, None)[0]
+            == 200
+        )
+        listed = run_module(capsys, mlflow_health, check=True, tracking_uri=server.url, **CHECK)
+        assert listed["foreign_uris"] == [{"kind": "experiment", "name": "odd", "uri": "/etc"}]
+        assert "experiment odd (/etc)" in str(listed["warnings"])
+    finally:
+        server.stop()

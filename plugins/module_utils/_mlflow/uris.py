@@ -23,8 +23,8 @@ from .client import Client
 from .client import MlflowError
 
 VERSIONS = "api/2.0/mlflow/model-versions"
-# Nobody's: nothing is read or written there.
-FOREIGN = "s3://mlops-mlflow-aws-must-be-refused/"
+# Nobody's: nothing is read or written there. A path, since MLflow refuses a source without one for another reason.
+FOREIGN = "s3://mlops-mlflow-aws-must-be-refused/model"
 # mlflow/prompt/constants.py
 _PLACEHOLDERS = ("prompt-template", "dummy-source")
 _REFUSED = "INVALID_PARAMETER_VALUE"
