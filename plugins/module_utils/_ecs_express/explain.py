@@ -429,6 +429,20 @@ _CAUSES = (
         in_log=True,
     ),
     _cause(
+        r"THESE PACKAGES DO NOT MATCH THE HASHES",
+        "the package index gave the task another file than the one whose hash is pinned, and pip refused it",
+        "let the index serve PyPI's own wheels unchanged (mlflow_pip_index_url of the role mlflow), or install them"
+        " into an image of your own (mlflow_image); the log names the package and both hashes",
+        in_log=True,
+    ),
+    _cause(
+        r"No matching distribution found for",
+        "the package index does not have a package that the task installs when it starts, or cannot be reached",
+        "check the way to the index (mlflow_pip_index_url of the role mlflow), or install the packages into an image of"
+        " your own (mlflow_image)",
+        in_log=True,
+    ),
+    _cause(
         r"remaining connection slots are reserved|too many clients already|too many connections for (role|database)",
         "the database has no connection left: all that max_connections allows are open",
         "let the server open fewer (fewer workers, a smaller connection pool), take a larger instance class for the "

@@ -57,6 +57,23 @@ def version(name: str, value: typing.Any) -> Problems:
     return [f"{name} {why}; {right}."]
 
 
+# A line of pip's requirements file, with one hash or several.
+_PINNED = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.!+_-]*( *;[^#\n]*?)?"
+    r"( +--hash=sha256:[0-9a-f]{64})+"
+)
+
+
+def pinned(name: str, value: typing.Any) -> Problems:
+    """Check a package that a task installs: one version, and what its wheels must hash to."""
+    if isinstance(value, str) and _PINNED.fullmatch(value.strip()):
+        return []
+    return [
+        f"{name} is {shown(value)}, but must be name==version --hash=sha256:<64 digits>, with a hash for each"
+        " wheel that may be installed, as `uv pip compile --generate-hashes` shows it: a task installs nothing else."
+    ]
+
+
 def image(name: str, value: typing.Any) -> Problems:
     """Check a container image: it must name a tag or digest that stays the same."""
     # botocore's model of ecs, ContainerDefinition.image: up to 255 of these; @ stands before a digest.

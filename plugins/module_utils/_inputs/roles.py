@@ -19,6 +19,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import secrets
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import pair_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import text_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
@@ -81,6 +82,7 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_log_retention_days": ("ecs_express_log_retention_days",),
     "mlflow_oidc_client_secret_arn": ("auth_oidc_client_secret_arn",),
     "mlflow_oidc_discovery_url": ("auth_oidc_discovery_url",),
+    "mlflow_oidc_plugin_requirements": ("auth_oidc_plugin_requirements",),
     "mlflow_oidc_plugin_version": ("auth_oidc_plugin_version",),
     "mlflow_oidc_redirect_uri": ("auth_oidc_redirect_uri",),
     "mlflow_permissions_boundary_arn": ("iam_permissions_boundary_arn",),
@@ -132,7 +134,7 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
     "ecs_express_infrastructure_role_arn": arn("iam", "role"),
     # botocore's model of logs, LogGroupName.
     "ecs_express_log_group": text(r"[\w./#-]{1,512}", "the name of a log group: letters, digits and . - _ / #"),
-    "ecs_express_pip_packages": text_list,
+    "ecs_express_pip_packages": listed(pinned),
     "ecs_express_security_group_ids": listed(_SECURITY_GROUP),
     "ecs_express_server_args": text_list,
     "ecs_express_service_name": _SERVICE_NAME,

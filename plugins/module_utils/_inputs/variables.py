@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import username
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import size_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import image
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import arguments
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import extra_problems
@@ -129,6 +130,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_oidc_redirect_uri": url,
     "mlflow_oidc_plugin_version": text(r"[0-9]+\.[0-9]+\.[0-9]+", "a version such as 10.1.3"),
     "mlflow_oidc_ca_path": some_text,
+    "mlflow_oidc_plugin_requirements": listed(pinned),
     "mlflow_oidc_audience": some_text,
     "mlflow_oidc_provision_on_bearer": boolean,
     "mlflow_oidc_trust_bearer_groups": boolean,
@@ -169,6 +171,8 @@ CHECKS: dict[str, Check] = {
     "mlflow_canary_bake_minutes": number(0, 1440),
     "mlflow_bake_minutes": number(0, 1440),
     "mlflow_demo": boolean,
+    "mlflow_client_requirements": some_text,
+    "mlflow_client_unpinned": boolean,
     "mlflow_validation_token_secret_arn": arn("secretsmanager", "secret"),
     "mlflow_delete_artifacts": boolean,
     "mlflow_delete_logs": boolean,
@@ -181,6 +185,7 @@ _OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oid
 _IN_TASK_DEFINITION = (
     *("mlflow_extra_env", "mlflow_extra_secrets", "mlflow_extra_args", "mlflow_allowed_hosts"),
     *("mlflow_cors_allowed_origins", "mlflow_allowed_artifact_locations", "mlflow_allowed_model_sources"),
+    "mlflow_oidc_plugin_requirements",
 )
 # How many bytes of it the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
 # and what the roles allow a file of certificates to have.

@@ -23,6 +23,8 @@ from plays import play_of
 from plays import run
 from plays import shown_in
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
+
 BOOT = ROLES / "auth" / "files" / "oidc_boot.py"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:idp/mlflow-AbCdEf"
 SERVER = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/server-AbCdEf"
@@ -32,6 +34,7 @@ DOCUMENT = {
 }
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUFERSBVUA==\n-----END CERTIFICATE-----"
 KEY = "-----BEGIN PRIVATE KEY-----\nVE9QU0VDUkVU\n-----END PRIVATE KEY-----"
+PINNED = f"mlflow-oidc-auth==12.0.0 --hash=sha256:{'0' * 64}"
 Boot = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -44,6 +47,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         **{version: {"auth_mlflow_version": version} for version in ("3.13.0", "3.14.0", "3.15.2", "3.16.0", "3.17.2")},
         "3.18.0": {"auth_mlflow_version": "3.18.0"},
         "chosen": {"auth_mlflow_version": "3.18.0", "auth_oidc_plugin_version": "12.0.0"},
+        "pinned": {
+            "auth_mlflow_version": "3.18.0",
+            "auth_oidc_plugin_version": "12.0.0",
+            "auth_oidc_plugin_requirements": [PINNED],
+        },
         "none": {"auth_pip_install": False},
         "own image": {"auth_image": "registry.example.com/ours:1.0"},
         "key": {"auth_oidc_client_secret_key": "client_secret"},
@@ -93,10 +101,14 @@ def test_each_version_gets_the_plugin_that_was_tested_with_it(
 
 
 def test_mlflow_stays_what_it_is_and_nothing_floats(rendered: dict[str, Any]) -> None:
-    packages = rendered["3.17.2"]["packages"]
-    assert packages[:2] == ["mlflow==3.17.2", "mlflow-oidc-auth==10.1.3"]
-    assert all("==" in package for package in packages)
-    assert rendered["chosen"]["packages"] == ["mlflow==3.18.0", "mlflow-oidc-auth==12.0.0"]
+    for version in ("3.14.0", "3.15.2", "3.16.0", "3.17.2"):
+        packages = rendered[version]["packages"]
+        names = [package.partition("==")[0] for package in packages]
+        assert "mlflow-oidc-auth" in names
+        assert "mlflow" not in names
+        assert [problem for package in packages for problem in pinned("package", package)] == []
+    assert rendered["chosen"]["packages"] == []
+    assert rendered["pinned"]["packages"] == [PINNED]
 
 
 @pytest.mark.parametrize("case", ["none", "own image"])

@@ -74,6 +74,25 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "does not trust its database's certificate",
         "mlflow_db_ca_path",
     ),
+    "another file at the index": (
+        Evidence(
+            log=[
+                "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the",
+                "    asgiref==3.13.0 from https://pypi.example.com/asgiref-3.13.0-py3-none-any.whl:",
+            ],
+            tasks=["task 1 STOPPED: Essential container in task exited; Main exit code 1"],
+        ),
+        "whose hash is pinned",
+        "mlflow_pip_index_url",
+    ),
+    "package that the index lacks": (
+        Evidence(
+            log=["ERROR: No matching distribution found for asgiref==3.13.0 (from -r /tmp/tmp.X (line 1))"],
+            tasks=["task 1 STOPPED: Essential container in task exited; Main exit code 1"],
+        ),
+        "does not have a package",
+        "mlflow_image",
+    ),
     "database password": (
         Evidence(log=['FATAL:  password authentication failed for user "mlflow"']),
         "log in to its database",
