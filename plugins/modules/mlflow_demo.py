@@ -26,15 +26,28 @@ options:
       - By default one is installed from PyPI into O(virtualenv_root), with C(uv) where there is one on the E(PATH) or
         next to the interpreter, else with C(pip). The machine's settings of C(pip) (indexes, links, certificates)
         count for both.
+      - For MLflow 3.10.0 to 3.17.2 the collection knows every package of it and its hashes, for Python 3.11 to 3.14 on
+        Linux (with glibc, on x86_64 and aarch64) and on Macs with Apple silicon. Wheels alone are installed.
     type: path
+  requirements:
+    description:
+      - File with the packages of such a client and their hashes, all of them, as
+        C(uv pip compile --generate-hashes) writes it. It counts in place of what the collection knows.
+    type: path
+  allow_unpinned:
+    description:
+      - Install a client of a version for which there is neither, with whatever packages the index has that day. Their
+        code then runs with the server's login in its environment.
+    type: bool
+    default: false
   virtualenv_root:
     description:
-      - Folder of the cached clients, one virtual environment per version.
+      - Folder of the cached clients, one virtual environment per version and set of packages.
       - Default is V($XDG_CACHE_HOME/mlops.mlflow_aws/mlflow), or V(~/.cache/mlops.mlflow_aws/mlflow).
     type: path
   virtualenv_python:
     description:
-      - Interpreter to make a virtual environment with, Python 3.10 or newer. Default is the one that runs this module.
+      - Interpreter to make a virtual environment with, Python 3.11 to 3.14. Default is the one that runs this module.
     type: path
   log_path:
     description:
@@ -73,7 +86,8 @@ attributes:
   idempotent:
     support: full
 notes:
-  - The login reaches the command through its environment, never on its command line.
+  - The login reaches the command through its environment, never on its command line. No other secret of the caller's
+    environment is passed on, to the command or to C(pip) and C(uv); in particular no credentials of AWS.
   - Its steps are shown on standard error while it runs, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off. The command's own output is shown at the end
     only; to see it earlier, follow O(log_path).
@@ -181,8 +195,8 @@ elapsed:
 reason:
   description:
     - The cause of a failure. Those of M(mlops.mlflow_aws.mlflow_health), and V(unsupported_version),
-      V(unknown_version), V(artifact_location), V(no_executable), V(install_failed), V(version_skew),
-      V(upload_failed), V(timeout), V(demo_failed), V(incomplete), V(bad_log).
+      V(unknown_version), V(artifact_location), V(no_executable), V(unpinned), V(bad_requirements),
+      V(install_failed), V(version_skew), V(upload_failed), V(timeout), V(demo_failed), V(incomplete), V(bad_log).
   returned: failure
   type: str
   sample: connection_refused
@@ -223,6 +237,8 @@ def main() -> None:
             **connection_argument_spec(),
             "executable": {"type": "path"},
             "virtualenv_root": {"type": "path"},
+            "requirements": {"type": "path"},
+            "allow_unpinned": {"type": "bool", "default": False},
             "virtualenv_python": {"type": "path"},
             "log_path": {"type": "path"},
             "time_limit": {"type": "int", "default": 1800},
@@ -248,6 +264,8 @@ def main() -> None:
                 Settings(
                     executable=params["executable"],
                     virtualenv_root=params["virtualenv_root"],
+                    requirements=params["requirements"],
+                    allow_unpinned=params["allow_unpinned"],
                     virtualenv_python=params["virtualenv_python"],
                     time_limit=params["time_limit"],
                     max_retries=params["max_retries"],

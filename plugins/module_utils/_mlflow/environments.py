@@ -4,13 +4,14 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""A cached virtual environment with exactly one version of the MLflow client."""
+"""A cached virtual environment with exactly one version of the MLflow client, of packages whose hashes are known."""
 
 from __future__ import annotations
 
 import configparser
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import sys
@@ -18,12 +19,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from .client import MlflowError
+from .client_pins import VERSIONS
+from .client_pins import requirements
 from .runner import Log
 from .runner import Result
-from .runner import base_environment
+from .runner import installer_environment
 from .runner import run
 
 _BUILDING = ".building-"
@@ -52,31 +56,91 @@ def default_root() -> Path:
     return Path(cache) / "mlops.mlflow_aws" / "mlflow"
 
 
-def find_client(root: Path, version: str) -> list[str] | None:
+@dataclass(frozen=True)
+class Packages:
+    """What a client is made of.
+
+    Attributes:
+        version: of MLflow.
+        pinned: the text of a requirements file, each package with its hashes; empty: whatever the index has today.
+    """
+
+    version: str
+    pinned: str
+
+    @property
+    def folder(self) -> str:
+        """The name of its environment: other packages are another environment."""
+        return f"{self.version}-{hashlib.sha256(self.pinned.encode()).hexdigest()[:12] if self.pinned else 'unpinned'}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """What pip and uv are asked for. Wheels alone, since building runs a package's own code."""
+        if not self.pinned:
+            return ["--only-binary", ":all:", f"mlflow=={self.version}"]
+        return ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", "requirements.txt"]
+
+
+def choose_packages(version: str, own: str | None = None, allow_unpinned: bool = False) -> Packages:
+    """What a client of this version is made of.
+
+    Args:
+        version: of MLflow.
+        own: a requirements file of the user's, which counts in place of what the collection has.
+        allow_unpinned: whether a version of which nothing is pinned may be installed.
+
+    Raises:
+        MlflowError: C(bad_requirements) where that file cannot be used, C(unpinned) where nothing is pinned.
+    """
+    if own:
+        try:
+            text = Path(own).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MlflowError("bad_requirements", f"requirements {own} cannot be read: {error}.") from error
+        if "--hash=" not in text:
+            raise MlflowError(
+                "bad_requirements",
+                f"requirements {own} has no hashes: write it with `uv pip compile --generate-hashes`.",
+            )
+        return Packages(version, text)
+    text = requirements(version)
+    if not text and not allow_unpinned:
+        raise MlflowError(
+            "unpinned",
+            f"The collection knows the packages of MLflow's client, and their hashes, for {VERSIONS[0]} to"
+            f" {VERSIONS[-1]}, and not for {version}. Give a file of your own as requirements"
+            " (mlflow_client_requirements of the role mlflow; `uv pip compile --generate-hashes`),"
+            " or such a client as executable (mlflow_client_executable), or, to install whatever the package index has,"
+            " allow_unpinned (mlflow_client_unpinned).",
+        )
+    return Packages(version, text)
+
+
+def find_client(root: Path, name: str) -> list[str] | None:
     """The command of a client that is in the cache already; None when there is none that can run.
 
     The command is C(python -m mlflow): scripts of an environment hold its first path, and it was renamed since.
     """
-    python = _interpreter(root, version)
+    python = _interpreter(root, name)
     # Not Path.is_file(), which raises where the way to the interpreter is closed to this user.
     if os.path.isfile(python) and os.access(python, os.X_OK):
         return [str(python), "-m", "mlflow"]
     return None
 
 
-def _interpreter(root: Path, version: str) -> Path:
-    return root / version / "bin" / "python"
+def _interpreter(root: Path, name: str) -> Path:
+    return root / name / "bin" / "python"
 
 
-def ensure_client(root: Path, version: str, python: str | None, log: Log, time_limit: float) -> list[str]:
-    """The command of the MLflow client of this version, installed when it is missing.
+def ensure_client(root: Path, packages: Packages, python: str | None, log: Log, time_limit: float) -> list[str]:
+    """The command of the MLflow client of these packages, installed when it is missing.
 
     The environment is built under another name and renamed when it is complete, so a cut-off build is never used, and
     what is there can be used by those who may not write. Two runs at the same time wait for each other.
 
     Args:
-        root: folder of the cache; one environment per version in it.
-        version: of MLflow.
+        root: folder of the cache; one environment per version and set of packages in it.
+        packages: what it is made of.
         python: interpreter to build with; default is the one that runs this.
         log: gets what the installer says.
         time_limit: seconds.
@@ -85,39 +149,41 @@ def ensure_client(root: Path, version: str, python: str | None, log: Log, time_l
         MlflowError: C(timeout) where the time is over, C(install_failed) for everything else.
     """
     deadline = time.monotonic() + time_limit
-    command = find_client(root, version)
+    name = packages.folder
+    command = find_client(root, name)
     if command:
         return command
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f".{version}.lock", deadline, log):
-            return find_client(root, version) or _install(root, version, python or sys.executable, log, deadline)
+        with _locked(root / f".{name}.lock", deadline, log):
+            return find_client(root, name) or _install(root, packages, python or sys.executable, log, deadline)
     except OSError as error:
         text = f"No client can be kept in virtualenv_root {root}: {error.strerror} ({error.filename})."
         raise MlflowError("install_failed", f"{text} Give a folder that this user may write to.") from error
 
 
-def _install(root: Path, version: str, python: str, log: Log, deadline: float) -> list[str]:
-    for leftover in [*root.glob(f"{_BUILDING}{version}-*"), root / version]:
+def _install(root: Path, packages: Packages, python: str, log: Log, deadline: float) -> list[str]:
+    name = packages.folder
+    for leftover in [*root.glob(f"{_BUILDING}{name}-*"), root / name]:
         shutil.rmtree(leftover, ignore_errors=True)
-    if os.path.lexists(root / version):
+    if os.path.lexists(root / name):
         raise MlflowError(
             "install_failed",
-            f"The environment in {root / version} is of no use to this user, who may not run its interpreter"
-            f" ({os.path.realpath(_interpreter(root, version))}), nor remove it: give another virtualenv_root.",
+            f"The environment in {root / name} is of no use to this user, who may not run its interpreter"
+            f" ({os.path.realpath(_interpreter(root, name))}), nor remove it: give another virtualenv_root.",
         )
-    folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{version}-", dir=root))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{name}-", dir=root))
     try:
-        _build(folder / "venv", version, python, log, deadline)
-        (folder / "venv").rename(root / version)
+        _build(folder / "venv", packages, python, log, deadline)
+        (folder / "venv").rename(root / name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    command = find_client(root, version)
+    command = find_client(root, name)
     if not command:
         raise MlflowError(
             "install_failed",
-            f"The environment in {root / version} was made with {python}, but its interpreter"
-            f" ({os.path.realpath(_interpreter(root, version))}) is not there or may not be run by this user: give"
+            f"The environment in {root / name} was made with {python}, but its interpreter"
+            f" ({os.path.realpath(_interpreter(root, name))}) is not there or may not be run by this user: give"
             " another one as virtualenv_python.",
         )
     return command
@@ -146,16 +212,18 @@ def _locked(path: Path, deadline: float, log: Log) -> Iterator[None]:
         yield
 
 
-def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> None:
+def _build(venv: Path, packages: Packages, python: str, log: Log, deadline: float) -> None:
     folder = str(venv.parent)
+    version = packages.version
+    (venv.parent / "requirements.txt").write_text(packages.pinned, encoding="utf-8")
     began = time.monotonic()
     log.write(f"installing the client of MLflow {version} with {python}; this happens once per version")
     uv = find_uv()
     if uv:
-        environment = {**base_environment(), **uv_settings(os.environ)}
+        environment = {**installer_environment(), **uv_settings(os.environ)}
         steps = [
             [uv, "venv", "--quiet", "--python", python, str(venv)],
-            [uv, "pip", "install", "--python", str(venv / "bin" / "python"), f"mlflow=={version}"],
+            [uv, "pip", "install", "--python", str(venv / "bin" / "python"), *packages.arguments],
         ]
         result = _steps(steps, environment, folder, log, deadline)
         if result.rc == 0:
@@ -171,10 +239,10 @@ def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> 
             "install",
             "--disable-pip-version-check",
             "--no-input",
-            f"mlflow=={version}",
+            *packages.arguments,
         ],
     ]
-    result = _steps(steps, base_environment(), folder, log, deadline)
+    result = _steps(steps, installer_environment(), folder, log, deadline)
     if result.timed_out:
         raise MlflowError(
             "timeout",
@@ -184,9 +252,15 @@ def _build(venv: Path, version: str, python: str, log: Log, deadline: float) -> 
     if result.rc:
         raise MlflowError(
             "install_failed",
-            f"The client of MLflow {version} cannot be installed with {python} (Python 3.10 or newer is needed):"
-            f" {result.tail()}. Give one that exists as executable instead.",
+            f"The client of MLflow {version} cannot be installed with {python}{_needed(packages)}: {result.tail()}."
+            " Give one that exists as executable instead.",
         )
+
+
+def _needed(packages: Packages) -> str:
+    if not packages.pinned:
+        return " (Python 3.10 or newer is needed)"
+    return " (Python 3.11 to 3.14 on Linux with glibc or a Mac with Apple silicon, and PyPI's own wheels, are needed)"
 
 
 def _steps(steps: list[list[str]], environment: Mapping[str, str], folder: str, log: Log, deadline: float) -> Result:

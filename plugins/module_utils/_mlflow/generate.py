@@ -32,6 +32,7 @@ from .demo import generated_features
 from .demo import mark_incomplete
 from .demo import read_progress
 from .demo import read_state
+from .environments import choose_packages
 from .environments import default_root
 from .environments import ensure_client
 from .runner import Log
@@ -50,6 +51,8 @@ class Settings:
     Attributes:
         executable: MLflow command; default is one of the server's version from the cache.
         virtualenv_root: folder of that cache.
+        requirements: file with the packages of such a client and their hashes; default is what the collection has.
+        allow_unpinned: install a version for which there is neither, as the package index has it.
         virtualenv_python: interpreter that a new environment is made with; default is the one that runs this.
         time_limit: seconds for installing and running together.
         max_retries: how often the client repeats a failed request.
@@ -58,6 +61,8 @@ class Settings:
 
     executable: str | None = None
     virtualenv_root: str | None = None
+    requirements: str | None = None
+    allow_unpinned: bool = False
     virtualenv_python: str | None = None
     time_limit: float = 1800.0
     max_retries: int = 3
@@ -90,14 +95,14 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
         log.write(f"nothing to do: {before.traces} traces, {before.runs} runs, {before.prompts} prompts are there")
         return False
     executable = _find_executable(settings.executable)
+    packages = None if executable else choose_packages(version, settings.requirements, settings.allow_unpinned)
     if settings.check_mode:
         return True
-    if executable:
-        command = [executable]
-    else:
+    command = [executable] if executable else []
+    if packages:
         root = Path(settings.virtualenv_root) if settings.virtualenv_root else default_root()
         left = deadline - time.monotonic()
-        command = ensure_client(root, version, settings.virtualenv_python, log, left)
+        command = ensure_client(root, packages, settings.virtualenv_python, log, left)
     report["client"] = command[0]
     report["touched"] = _prepare(client, before, features, log)
     result = _run_demo(client, command, version, settings, log=log, deadline=deadline)
@@ -181,7 +186,7 @@ def _run_demo(
         log.write(f"asking {command[0]} for its version")
         asked = _start(
             [*command, "--version"],
-            environment=environment,
+            environment=client_environment(Connection(connection.tracking_uri), home, settings.max_retries),
             folder=home,
             time_limit=max(1.0, deadline - time.monotonic()),
             log=log,

@@ -27,10 +27,30 @@ from dataclasses import field
 
 from .client import Connection
 
-# Variables of the caller that must not reach the command: another server's settings and login, other certificates, and
-# the search path of the interpreter that runs this.
-_DROPPED_PREFIXES = ("MLFLOW_", "DATABRICKS_", "OTEL_", "_MLFLOW_")
-_DROPPED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+# All that a command gets of the caller's variables: what a program needs to run on this machine and to reach the
+# network, and nothing that a login or a key may be in, such as AWS_SECRET_ACCESS_KEY or another server's
+# MLFLOW_TRACKING_TOKEN. (A proxy's address may hold a password, which whoever connects through it needs.)
+_PASSED_ON = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE"),
+}
+# Locale, and how numerical libraries use this processor.
+_PASSED_ON_PREFIXES = ("LC_", "OPENBLAS_", "OMP_")
+# What pip and uv get besides: where packages come from, and where they are kept.
+# https://pip.pypa.io/en/stable/cli/pip_install/ https://docs.astral.sh/uv/reference/environment/
+_OF_INSTALLERS = {
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
+    *("PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES"),
+    *("PIP_CACHE_DIR", "PIP_NO_CACHE_DIR", "PIP_KEYRING_PROVIDER", "NETRC"),
+    *("UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INSECURE_HOST", "UV_OFFLINE"),
+    *("UV_CONFIG_FILE", "UV_NO_CONFIG", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_LINK_MODE", "UV_KEYRING_PROVIDER"),
+    *("UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CONCURRENT_DOWNLOADS"),
+    *("UV_PYTHON_INSTALL_DIR", "UV_PYTHON_PREFERENCE", "UV_PYTHON_DOWNLOADS"),
+}
+# UV_INDEX, UV_INDEX_URL, UV_INDEX_STRATEGY, and the login of the index NAME, UV_INDEX_NAME_USERNAME.
+_OF_INSTALLERS_PREFIXES = ("UV_INDEX",)
 # Each is read by some HTTP library, all before or instead of MLFLOW_TRACKING_SERVER_CERT_PATH where that is not passed
 # on: `mlflow demo` asks /health without it.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -111,6 +131,8 @@ class Result:
 def client_environment(connection: Connection, home: str, max_retries: int) -> dict[str, str]:
     """The environment that makes the MLflow client talk to this server, with this login and these certificates, only.
 
+    It is all that C(mlflow demo) gets: no AWS credentials, which the client of a tracking server does not need.
+
     Args:
         connection: the server.
         home: an empty folder that takes the place of the home folder, as C(~/.mlflow/credentials) may hold the login of
@@ -119,6 +141,8 @@ def client_environment(connection: Connection, home: str, max_retries: int) -> d
     """
     environment = base_environment()
     environment.update(
+        # Where boto3 would look for credentials besides.
+        AWS_EC2_METADATA_DISABLED="true",
         HOME=home,
         # A client that was installed with `pip install --user` still has to be found.
         PYTHONUSERBASE=os.environ.get("PYTHONUSERBASE") or site.getuserbase(),
@@ -145,12 +169,20 @@ def client_environment(connection: Connection, home: str, max_retries: int) -> d
 
 
 def base_environment() -> dict[str, str]:
-    """The caller's environment without what would lead a Python program astray."""
+    """What every command gets of the caller's environment."""
     return {
+        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+
+
+def installer_environment() -> dict[str, str]:
+    """The same for pip and uv, with the way to the index, whose address may hold a password, and to the cache."""
+    more = {
         name: value
         for name, value in os.environ.items()
-        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+        if name in _OF_INSTALLERS or name.startswith(_OF_INSTALLERS_PREFIXES)
     }
+    return {**base_environment(), **more}
 
 
 def run(

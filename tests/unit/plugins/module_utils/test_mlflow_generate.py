@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.demo import expected_features
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.demo import parse_version
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import Packages
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
@@ -125,6 +126,37 @@ def test_runs_once_and_proves(fake: FakeMlflow, executable: Executable) -> None:
     assert not executable.ran
 
 
+def test_demo_gets_the_servers_login_and_no_credentials_of_aws(
+    fake: FakeMlflow, executable: Executable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "AKIAMADEUPMADEUPMADE",
+        "AWS_SECRET_ACCESS_KEY": "made-up-key-aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "AWS_SESSION_TOKEN": "made-up-token-bbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.2/v2/credentials/made-up",
+        "PIP_INDEX_URL": "https://me:made-up-index-password@pypi.example.org/simple",
+    }
+    for name, value in credentials.items():
+        monkeypatch.setenv(name, value)
+    seen = tmp_path / "version.json"
+    executable.does(GENERATED, before_version=f"import json, os; json.dump(dict(os.environ), open({str(seen)!r}, 'w'))")
+    password = "made-up-login-password"
+    ensure(fake, executable, connection=Connection(fake.url, username="admin", password=password))
+    environment = executable.record["env"]
+    assert environment["MLFLOW_TRACKING_PASSWORD"] == password
+    assert not set(environment) & set(credentials)
+    # A client that is only asked for its version needs no login.
+    asked = json.loads(seen.read_text())
+    assert password not in asked.values()
+    assert not set(asked) & set(credentials)
+
+
+def test_version_without_hashes_is_refused_in_check_mode_too(fake: FakeMlflow, executable: Executable) -> None:
+    fake.version = "3.18.0"
+    for check_mode in (False, True):
+        assert failure(fake, executable, executable=None, check_mode=check_mode).reason == "unpinned"
+
+
 def test_nothing_is_installed_when_there_is_nothing_to_do(fake: FakeMlflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "ensure_client", lambda *_args: pytest.fail("installed a client"))
     fake.make_demo()
@@ -137,8 +169,8 @@ def test_client_of_the_servers_version_is_installed(
 ) -> None:
     asked: list[Any] = []
 
-    def install(root: Path, version: str, python: str | None, _log: Log, _limit: float) -> list[str]:
-        asked.extend([root, version, python])
+    def install(root: Path, packages: Packages, python: str | None, _log: Log, _limit: float) -> list[str]:
+        asked.extend([root, packages.version, python])
         return [str(executable.path)]
 
     monkeypatch.setattr(generate, "ensure_client", install)
