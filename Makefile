@@ -218,11 +218,11 @@ $(LOCAL_AWS_INSTALLED): | $(READY)
 	@echo '==> Setting up the local AWS (the first time, about 150 MB are downloaded)'
 	@mkdir -p $(LOCAL_AWS_HOME)
 	@test -x $(LOCAL_AWS_PYTHON) || $(BIN)/python -m venv $(LOCAL_AWS_VENV)
-	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) -r $(LOCAL_AWS_REQUIREMENTS)
+	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) --require-hashes -r $(LOCAL_AWS_REQUIREMENTS)
 	@touch $@
 
 $(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
-	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) -r $(LOCAL_AWS_TEST_REQUIREMENTS)
+	@$(BIN)/uv pip install --quiet --python $(LOCAL_AWS_PYTHON) --require-hashes -r $(LOCAL_AWS_TEST_REQUIREMENTS)
 	@touch $@
 
 .PHONY: local-aws-units
@@ -249,7 +249,7 @@ readers: $(LOCAL_AWS_TESTABLE) ## Every block of the documentation; execution en
 BROWSER := $(CACHE)/browser
 $(BROWSER)/.ready: tests/browser/requirements.txt | $(READY)
 	@echo '==> What drives a browser (45 MB are downloaded)'
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(BROWSER) -r tests/browser/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(BROWSER) --require-hashes -r tests/browser/requirements.txt
 	@touch $@
 
 .PHONY: browser
@@ -324,7 +324,7 @@ $(IMPORTER)/.ready: tests/importer/requirements.txt | $(READY)
 	@echo '==> What Galaxy imports with (10 MB are downloaded)'
 	@mkdir -p $(IMPORTER)
 	@test -x $(IMPORTER)/venv/bin/python || $(BIN)/python -m venv --without-pip $(IMPORTER)/venv
-	@$(BIN)/uv pip install --quiet --python $(IMPORTER)/venv/bin/python -r tests/importer/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(IMPORTER)/venv/bin/python --require-hashes -r tests/importer/requirements.txt
 	@touch $@
 
 .PHONY: importer
@@ -366,7 +366,7 @@ generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies fr
 $(SITE_VENV)/.ready: tests/site/requirements.txt | $(READY)
 	@echo '==> What builds the site (30 MB are downloaded)'
 	@test -x $(SITE_VENV)/bin/python || $(BIN)/python -m venv --without-pip $(SITE_VENV)
-	@$(BIN)/uv pip install --quiet --python $(SITE_VENV)/bin/python -r tests/site/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(SITE_VENV)/bin/python --require-hashes -r tests/site/requirements.txt
 	@touch $@
 
 .PHONY: site
@@ -401,15 +401,18 @@ policies: $(READY) ## IAM policies of who deploys, validates, destroys, into .ca
 troubleshooting: $(LOCAL_AWS_TESTABLE) ## Let all go wrong on a local AWS, and write what is said into docs/troubleshooting.md
 	@WRITE_TROUBLESHOOTING=1 MLFLOW_AWS_SOFTWARE="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)" $(BIN)/python -m pytest -q $(EXPLANATIONS)
 
+LOCKED := files client
 .PHONY: lock
-lock: $(READY) ## Resolve requirements-dev.in anew into requirements-dev.txt, for all Pythons
-	@for file in requirements-dev tests/versions/requirements; do \
-		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header $$file.in --output-file $$file.txt; \
-	done
+lock: $(READY) ## Resolve anew, with hashes, what is installed: tools, tests, local AWS, MLflow's client (make lock LOCKED=hashes: no other versions)
+	@for what in $(LOCKED); do $(BIN)/python tests/tools/lock.py $$what; done
 
 .PHONY: release
 release: $(READY) ## Make a release, as far as that goes without a network: make release VERSION=1.2.3
 	@$(BIN)/python tests/tools/release.py prepare '$(VERSION)' $(CACHE)/release
+
+.PHONY: checksum
+checksum: ## Write the SHA-256 of the tarball that make artifact has built into .cache/artifact/SHA256SUMS
+	@cd $(ARTIFACT) && sha256sum -- *.tar.gz | tee SHA256SUMS
 
 .PHONY: released
 released: $(READY) ## Whether this commit is the release that its tag says: make released VERSION=1.2.3

@@ -193,7 +193,7 @@ What remains:
   git tag -a {version} -m 'Release {version}'
   git push origin main {version}                    # .github/workflows/release.yml builds from the tag and publishes
 Without that workflow:
-  make released importer VERSION={version}          # on the tag's commit
+  make released importer checksum VERSION={version} # on the tag's commit; SHA256SUMS belongs on the release's page
   ansible-galaxy collection publish .cache/artifact/{tarball.name}
 Then raise the version in galaxy.yml to the next one.
 To take it back before the commit: git restore --staged --worktree . && git clean -f CHANGELOG.md""")

@@ -60,8 +60,8 @@ if [ "$(cat .venv/.begun 2>/dev/null)" != "$(mark "$python")" ] || ! .venv/bin/p
   mark "$python" >.venv/.begun
 fi
 rm -f "$ready"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements-dev.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$tools/uv.txt"
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 # uv leaves out the bytecode; every AWS module's process would compile these anew, a fifth of a converge.
 (cd "$packages" && "$checkout/.venv/bin/python" -m compileall -q ansible jinja2 yaml cryptography botocore boto3 s3transfer urllib3 dateutil jmespath)

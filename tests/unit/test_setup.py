@@ -33,7 +33,7 @@ def script(path: Path, text: str) -> None:
 
 def checkout(folder: Path) -> Path:
     """What make reads, in a folder."""
-    patterns = ("tests/tools/*.sh", "tests/**/requirements.txt", "tests/versions/collections.txt")
+    patterns = ("tests/tools/*.sh", "tests/tools/uv.txt", "tests/**/requirements.txt", "tests/versions/collections.txt")
     found = [str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)]
     for name in (*FILES, *found):
         target = folder / name

@@ -28,7 +28,7 @@ def text(path: str) -> str:
 
 def pins(path: str, python: str = "3.11") -> dict[str, str]:
     """The exact versions that a requirements file has for a Python."""
-    lines = [line for line in text(path).splitlines() if line and not line.startswith("#")]
+    lines = [line.partition(" --hash=")[0] for line in text(path).splitlines() if line and not line.startswith("#")]
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
     found = [line for line in map(Requirement, lines) if line.marker is None or line.marker.evaluate(environment)]
     return {requirement.name: str(requirement.specifier).removeprefix("==") for requirement in found}

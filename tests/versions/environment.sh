@@ -21,7 +21,7 @@ if [ "$(cat "$folder/venv/.ready" 2>/dev/null)" != "$mark" ] || ! "$folder/venv/
   echo "==> Setting it up (about 20 MB are downloaded)"
   rm -rf "$folder/venv"
   "$python" -m venv --without-pip "$folder/venv"
-  .venv/bin/uv pip install --quiet --python "$folder/venv/bin/python" -r "$here/requirements.txt"
+  .venv/bin/uv pip install --quiet --python "$folder/venv/bin/python" --require-hashes -r "$here/requirements.txt"
   "$folder/venv/bin/python" -m compileall -q "$folder/venv/lib" || true
   printf '%s' "$mark" >"$folder/venv/.ready"
 fi

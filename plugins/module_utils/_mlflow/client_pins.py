@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The packages of MLflow's client by its version, with the SHA-256 of each wheel (tests/tools/client_pins.py).
+"""The packages of MLflow's client by its version, with the SHA-256 of each wheel (tests/tools/lock.py).
 
 For CPython 3.11 to 3.14 on Linux (glibc; x86_64, aarch64) and macOS (arm64), as PyPI had them on 2026-11-23.
 """

@@ -15,6 +15,7 @@ from running import PACKAGE
 sys.path.insert(0, str(PACKAGE))
 
 from local_aws.processes import Processes
+from local_aws.tasks import runtimes
 from local_aws.tasks.images import CannotPullContainerError
 from local_aws.tasks.images import architecture
 from local_aws.tasks.images import recipe
@@ -101,3 +102,31 @@ def test_a_runtime_that_is_complete_is_used_without_writing_to_the_cache(tmp_pat
     lock.unlink()
     assert provide() == runtime
     assert not lock.exists()
+
+
+def test_what_makes_a_runtime_gets_the_way_to_the_index_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = {
+        "AWS_SECRET_ACCESS_KEY": "made-up-key-aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "MLFLOW_TRACKING_PASSWORD": "made-up-password-bbbbbbbbbbbbbbbbbb",
+        "UV_PUBLISH_TOKEN": "made-up-token-cccccccccccccccccccccccc",
+        "VIRTUAL_ENV": "/somewhere/else",
+    }
+    shown = {"UV_DEFAULT_INDEX": "https://mirror.example.org/simple", "https_proxy": "http://proxy.example.org:3128"}
+    for name, value in {**hidden, **shown}.items():
+        monkeypatch.setenv(name, value)
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\nenv > '{tmp_path}/seen'\nexit 1\n")
+    uv.chmod(0o755)
+    monkeypatch.setattr(runtimes, "find_uv_bin", lambda: str(uv))
+
+    async def go() -> None:
+        async with asyncio.timeout(60):
+            await Runtimes(tmp_path / "cache", Processes(tmp_path)).provide("python:3.11")
+
+    with pytest.raises(CannotPullContainerError):
+        asyncio.run(go())
+    environment = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
+    assert not set(environment) & set(hidden)
+    assert {name: environment[name] for name in shown} == shown

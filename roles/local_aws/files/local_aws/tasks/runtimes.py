@@ -30,6 +30,15 @@ _HOOK = "_local_aws_task_network"
 # and renamed, for the scripts of a virtual environment hold its path.
 _COMPLETE = "complete.json"
 _TAIL = 12
+# All that uv gets of the user's variables: how this machine is, and their own settings of uv and pip (index, proxies,
+# certificates). No credentials of AWS or of anything else.
+_PASSED_ON = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NETRC"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
+_PASSED_ON_PREFIXES = ("LC_", "UV_", "PIP_")
+_SECRET = "UV_PUBLISH_"
 
 
 class Runtimes:
@@ -104,9 +113,11 @@ class Runtimes:
         _log.info("runtime %s: ready", wanted.key)
 
     async def _uv(self, image: str, wanted: Recipe, arguments: list[str]) -> None:
-        # The user's own settings of uv and pip (index, proxies, certificates) hold; what uv keeps stays in our folder.
+        # What uv keeps stays in our folder.
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "VIRTUAL_ENV"))
+            name: value
+            for name, value in os.environ.items()
+            if name.upper() in _PASSED_ON or (name.startswith(_PASSED_ON_PREFIXES) and not name.startswith(_SECRET))
         }
         environment.setdefault("UV_CACHE_DIR", str(self._folder / ".uv"))
         environment.setdefault("UV_PYTHON_INSTALL_DIR", str(self._folder / ".python"))
