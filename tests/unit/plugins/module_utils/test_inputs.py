@@ -237,6 +237,23 @@ def test_names_that_the_roles_set(extra: dict[str, Any], words: str) -> None:
     assert len(problems) == 1 and words in problems[0], problems
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["a", "a==1", "a>=1 --hash=sha256:" + 64 * "0", "a==1 --hash=sha256:abc", "a==1 --hash=md5:" + 64 * "0", "-r file"],
+)
+def test_what_a_task_installs_is_pinned(given: str) -> None:
+    [problem] = variables.input_problems({"mlflow_oidc_plugin_requirements": [given]})
+    assert problem.startswith(f"mlflow_oidc_plugin_requirements[0] is {given[:50]!r}"[:60])
+    assert "name==version --hash=sha256:" in problem
+    [problem] = roles.role_problems({"ecs_express_pip_packages": [given]})
+    assert problem.startswith("ecs_express_pip_packages[0] is")
+
+
+def test_several_hashes_and_a_marker_are_fine() -> None:
+    given = f"a-b.c==1.0rc1 ; python_version < '3.12' --hash=sha256:{64 * '0'} --hash=sha256:{64 * '1'}"
+    assert variables.input_problems({"mlflow_oidc_plugin_requirements": [given]}) == []
+
+
 def test_names_that_may_be_given() -> None:
     env = {
         "PGCONNECT_TIMEOUT": 9,
