@@ -333,3 +333,12 @@ def test_an_image_without_the_plugin_says_so(boot: Boot, tmp_path: Path) -> None
     done = boot()
     assert done.returncode == 1
     assert done.stderr.strip() == "MLflow cannot start: its image lacks the Python packages mlflow_oidc_auth"
+
+
+def test_other_plugin_is_refused_before_anything_is_made_unless_its_packages_are_pinned(tmp_path: Path) -> None:
+    check = {"include_role": {"name": "mlops.mlflow_aws.auth", "tasks_from": "oidc_check.yml"}}
+    given = {"auth_mlflow_version": "3.17.2", "auth_oidc_plugin_version": "12.0.0", "auth_mode": "oidc"}
+    said = run(tmp_path, play_of([check]), extra=given, code=2)
+    assert "mlflow_oidc_plugin_version is 12.0.0, for which this collection knows no hashes" in " ".join(said.split())
+    run(tmp_path, play_of([check]), extra={**given, "auth_oidc_plugin_requirements": [PINNED]})
+    run(tmp_path, play_of([check]), extra={**given, "auth_image": "registry.example.com/ours:1.0"})
