@@ -308,14 +308,15 @@ def other(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return "another"
     if isinstance(value, (int, float)):
-        return value + 1
+        # There is no port above.
+        return value - 1 if value == 65535 else value + 1
     swapped = {
         "X86_64": "ARM64",
         "ARM64": "X86_64",
         "AVERAGE_CPU": "AVERAGE_MEMORY",
         "REQUEST_COUNT_PER_TARGET": "AVERAGE_CPU",
     }
-    return swapped.get(value) or (str(int(value) + 1) if value.isascii() and value.isdigit() else f"{value}7")
+    return swapped.get(value) or (str(other(int(value))) if value.isascii() and value.isdigit() else f"{value}7")
 
 
 def paths(shown: Params, base: str = "") -> set[str]:
