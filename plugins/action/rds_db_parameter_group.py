@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-# Imported before Ansible forks, for its workers.
-from ansible_collections.mlops.mlflow_aws.plugins.modules import rds_db_parameter_group  # noqa: F401
+from ansible_collections.mlops.mlflow_aws.plugins.modules import rds_db_parameter_group
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action import DirectAction
 
 
 class ActionModule(DirectAction):
     """Runs the module of the same name."""
+
+    module = rds_db_parameter_group

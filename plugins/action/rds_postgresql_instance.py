@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-# Imported before Ansible forks, for its workers.
-from ansible_collections.mlops.mlflow_aws.plugins.modules import rds_postgresql_instance  # noqa: F401
+from ansible_collections.mlops.mlflow_aws.plugins.modules import rds_postgresql_instance
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import ProgressAction
 
 
 class ActionModule(ProgressAction):
     """Runs the module of the same name, and shows its progress."""
+
+    module = rds_postgresql_instance

@@ -26,6 +26,7 @@ import os
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
+from types import ModuleType
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +56,8 @@ class DirectAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = True
+    #: The module of the same name, imported before Ansible forks.
+    module: ModuleType | None = None
     #: Whether the module may run in this process at all.
     may_be_direct = True
     _module: tuple[str, dict[str, Any]] | None = None
@@ -103,6 +106,8 @@ class DirectAction(ActionBase):
 
     def _python_name(self, name: str) -> str:
         """Return the name by which Python imports a module; empty if it is not one of a collection."""
+        if self.module is not None and name == self._task.action:
+            return self.module.__name__
         found = self._shared_loader_obj.module_loader.find_plugin_with_context(
             name, ".py", collection_list=self._task.collections
         )

@@ -9,14 +9,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
 try:
-    import boto3  # noqa: F401 - loaded here, forks inherit it
     import botocore.session
     from botocore.loaders import Loader
     from botocore.loaders import create_loader
+
+    # Forks inherit it.
+    importlib.import_module("boto3")
 except ImportError:
     botocore = None
 

@@ -52,7 +52,7 @@ def _ask(path, query):
     left_out = ("werkzeug.", "flask.", "CONTENT_", "REQUEST_URI", "RAW_URI", "HTTP_TRANSFER_ENCODING", "wsgi.input")
     environ = {name: value for name, value in flask.request.environ.items() if not name.startswith(left_out)}
     environ.update({"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO()})
-    answer, status, _ = run_wsgi_app(flask.current_app.wsgi_app, environ, buffered=True)
+    answer, status = run_wsgi_app(flask.current_app.wsgi_app, environ, buffered=True)[:2]
     return json.loads(b"".join(answer)) if status.startswith("200 ") else None
 
 
