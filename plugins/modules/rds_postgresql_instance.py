@@ -513,7 +513,7 @@ instance:
       type: list
       elements: str
       returned: when the instance exists
-      sample: []
+      sample: [postgresql, upgrade]
     processor_features:
       description: Number of cores and threads, where they differ from those of the class.
       type: list

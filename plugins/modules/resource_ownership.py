@@ -227,6 +227,11 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     services = [one for one in (*found, *tagged) if one.kind == "ecs_service"]
     if "ecs_service" in params["look_elsewhere"] and not services:
         tagged += owned_resources.search_clusters(clients, identity)
+    if params["purpose"] == "change" and any(
+        ownership.owner(one.tags, identity) == ownership.OURS for one in (*found, *tagged)
+    ):
+        # An earlier run was interrupted right after it had created the bucket.
+        found = [one for one in found if not owned_resources.is_unused_bucket(clients("s3"), one)]
     problems = ownership.foreign(found, identity, taken, words)
     problems += ownership.misplaced(found, tagged, wanted, identity, words)
     if problems:

@@ -27,10 +27,10 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from types import ModuleType
-from types import SimpleNamespace
 from typing import Any
 
 from ansible import constants
+from ansible.executor.module_common import _BuiltModule
 from ansible.module_utils import _internal
 from ansible.module_utils import basic
 from ansible.module_utils._internal._ansiballz import _loader
@@ -122,7 +122,7 @@ class DirectAction(ActionBase):
         if self._module is None:
             return super()._configure_module(module_name, module_args, task_vars)
         self._module = (self._module[0], module_args)
-        built = SimpleNamespace(
+        built = _BuiltModule(
             module_style="new", shebang=f"#!{sys.executable}", b_module_data=b"", serialization_profile=PROFILE
         )
         return built, f"{self._module[0]} (in this process)"

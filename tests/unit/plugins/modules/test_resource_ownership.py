@@ -41,6 +41,10 @@ class Account(Fake):
         self.there: dict[str, dict[str, str] | None] = {}
         self.tagged: list[dict[str, typing.Any]] = []
         self.services: list[dict[str, typing.Any]] = []
+        self.objects: list[dict[str, str]] = []
+
+    def call_list_objects_v2(self, Bucket: str, MaxKeys: int) -> dict:
+        return {"Contents": self.objects[:MaxKeys]} if self.objects else {"KeyCount": 0}
 
     def _tags(self, kind: str) -> dict[str, str]:
         found = self.there.get(kind)
@@ -139,6 +143,24 @@ def test_all_that_is_not_ours_is_said_at_once(cloud: Cloud) -> None:
     cloud.account.there = {kind: {} for kind in NOUNS}
     said = run(cloud, resources=resources())["msg"]
     assert [kind for kind in NOUNS if f"{kind}/{NAMES[kind]}" not in said] == []
+
+
+def test_bucket_of_an_interrupted_run_does_not_stop_the_next_one(cloud: Cloud) -> None:
+    """S3 tags a bucket by a second call. Before the bucket, a run has created a secret."""
+    asked = resources("s3_bucket", "secret")
+    cloud.account.there = {"s3_bucket": {}, "secret": OWNER}
+    assert [one["type"] for one in run(cloud, resources=asked)["resources"]] == ["secret"]
+    # It is not for deleting, and not a sign that anything else is ours.
+    assert "exists without the tags" in run(cloud, resources=asked, purpose="delete")["msg"]
+    cloud.account.there = {"s3_bucket": {}}
+    assert "exists without the tags" in run(cloud, resources=asked)["msg"]
+    cloud.account.there = {"s3_bucket": {}, "secret": {**OWNER, "MlflowName": "speech"}}
+    assert "exists without the tags" in run(cloud, resources=asked)["msg"]
+    # What holds something, or somebody's tag, is somebody's.
+    cloud.account.there = {"s3_bucket": {"Owner": "ana"}, "secret": OWNER}
+    assert "exists without the tags" in run(cloud, resources=asked)["msg"]
+    cloud.account.there, cloud.account.objects = {"s3_bucket": {}, "secret": OWNER}, [{"Key": "model.pkl"}]
+    assert "exists without the tags" in run(cloud, resources=asked)["msg"]
 
 
 def test_what_is_not_tagged_may_be_let_pass(cloud: Cloud) -> None:
