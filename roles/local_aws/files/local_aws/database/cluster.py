@@ -48,7 +48,8 @@ def _unprivileged(argv: list[str]) -> list[str]:
     """The command for a user other than root, as which PostgreSQL refuses to run.
 
     Root's processes are run as nobody, with the one capability to pass folders that only root may enter: the programs
-    and the data may lie below such a folder.
+    and the data may lie below such a folder. PostgreSQL asks access(2) about its programs, which ignores capabilities
+    of users other than root unless SECBIT_NO_SETUID_FIXUP is set (Linux, fs/open.c, access_override_creds).
     """
     if os.geteuid() != 0:
         return argv
@@ -64,6 +65,7 @@ def _unprivileged(argv: list[str]) -> list[str]:
         "--inh-caps=-all,+dac_override",
         "--ambient-caps=-all,+dac_override",
         "--bounding-set=-all,+dac_override",
+        "--securebits=+no_setuid_fixup",
         "--",
         *argv,
     ]
