@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from harness import ROOT
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_pins import VERSIONS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_requirements import requirements
 
 PINNED = sorted((ROOT / "roles/auth/files/image").glob("*.txt"))
 # MLflow's images have Python 3.11 (docker/Dockerfile.full in mlflow/mlflow), and are for both processors.
@@ -31,20 +32,11 @@ def test_what_a_task_installs_can_be_had(path: Path, platform: str, tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == len([line for line in lines if not line.startswith("#")])
 
 
-def client_pins() -> Any:
-    """The generated module, which needs no Ansible."""
-    found = importlib.util.spec_from_file_location("pins", ROOT / "plugins/module_utils/_mlflow/client_pins.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("end", [0, -1], ids=["oldest", "newest"])
 def test_client_can_be_had_for_each_python_and_platform(end: int, tmp_path: Path) -> None:
-    pins = client_pins()
     file = tmp_path / "requirements.txt"
-    file.write_text(pins.requirements(pins.VERSIONS[end]), encoding="utf-8")
+    file.write_text(requirements(VERSIONS[end]), encoding="utf-8")
     uv = Path(sys.executable).parent / "uv"
     options = ("--only-binary", ":all:", "--require-hashes", "--no-deps", "--dry-run", "--target", str(tmp_path / "x"))
     platforms = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin")

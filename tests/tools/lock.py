@@ -67,29 +67,8 @@ VERSIONS = (
 {versions}
 )
 
-
-def requirements(version: str) -> str:
-    """Return a requirements file of pip with hashes, complete; empty for a version that is not among these."""
-    lines: list[str] = []
-    if version not in VERSIONS:
-        return ""
-    wanted = True
-    for line in _PINS.splitlines():
-        word = line.strip()
-        if line == word:
-            wanted = True
-            lines.append(word)
-        elif word.startswith("for "):
-            wanted = version in word.split()
-            if not wanted:
-                lines.pop()
-        elif wanted:
-            lines[-1] += f" --hash=sha256:{{word}}"
-    return "".join(f"{{line}}\\n" for line in lines)
-
-
 # A package, the versions of MLflow that it is for if not for all, and the hashes of its wheels.
-_PINS = """\\
+PINS = """\\
 '''
 
 

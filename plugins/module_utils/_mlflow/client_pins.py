@@ -16,29 +16,8 @@ VERSIONS = (
     *("3.15.2", "3.16.0", "3.16.1", "3.17.0", "3.17.1", "3.17.2"),
 )
 
-
-def requirements(version: str) -> str:
-    """Return a requirements file of pip with hashes, complete; empty for a version that is not among these."""
-    lines: list[str] = []
-    if version not in VERSIONS:
-        return ""
-    wanted = True
-    for line in _PINS.splitlines():
-        word = line.strip()
-        if line == word:
-            wanted = True
-            lines.append(word)
-        elif word.startswith("for "):
-            wanted = version in word.split()
-            if not wanted:
-                lines.pop()
-        elif wanted:
-            lines[-1] += f" --hash=sha256:{word}"
-    return "".join(f"{line}\n" for line in lines)
-
-
 # A package, the versions of MLflow that it is for if not for all, and the hashes of its wheels.
-_PINS = """\
+PINS = """\
 aiohappyeyeballs==2.7.1
  for 3.11.1 3.12.0 3.13.0 3.14.0 3.15.0 3.15.1 3.15.2 3.16.0 3.16.1 3.17.0 3.17.1 3.17.2
  9243213661e29250eb41368e5daa826fc017156c3b8a11440826b2e3ed376472

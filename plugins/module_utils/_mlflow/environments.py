@@ -24,7 +24,7 @@ from pathlib import Path
 
 from .client import MlflowError
 from .client_pins import VERSIONS
-from .client_pins import requirements
+from .client_requirements import requirements
 from .runner import Log
 from .runner import Result
 from .runner import installer_environment
