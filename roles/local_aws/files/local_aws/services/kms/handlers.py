@@ -1,6 +1,8 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets and parameters under a customer managed key: whoever reads them needs kms:Decrypt on the key.
+"""Batches of secrets, and parameters, under a customer managed key: readers need kms:Decrypt on the key.
+
+Single secrets: services/secretsmanager/keys.py.
 
 Secrets Manager and Systems Manager call KMS in the caller's name, with kms:ViaService and the encryption context that
 their guides name (Secrets Manager user guide, "Secret encryption and decryption"; Systems Manager user guide, "How
@@ -24,7 +26,6 @@ from ...room import parse_response
 if TYPE_CHECKING:
     from ...cloud import Cloud
 
-_SECRETS = ("GetSecretValue", "BatchGetSecretValue")
 _PARAMETERS = ("GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory")
 _AWS_MANAGED = "alias/aws/"
 _ACCESS_DENIED = "AccessDeniedException"
@@ -49,9 +50,9 @@ class EncryptedValues:
         self._cloud = cloud
 
     def owns(self, call: Call) -> bool:
-        """Whether the call returns values of secrets, or of parameters decrypted."""
+        """Whether the call returns values of several secrets, or of parameters decrypted."""
         if call.service == "secretsmanager":
-            return call.operation in _SECRETS
+            return call.operation == "BatchGetSecretValue"
         return call.service == "ssm" and call.operation in _PARAMETERS and bool(call.params.get("WithDecryption"))
 
     async def handle(self, call: Call) -> Response:
@@ -63,13 +64,10 @@ class EncryptedValues:
         if response.status != 200:
             return response
         output = parse_response(response, call.service, call.operation)
-        if call.operation == "GetSecretValue":
-            await self._check_secret(call, output["ARN"])
-        elif call.operation == "BatchGetSecretValue":
+        if call.operation == "BatchGetSecretValue":
             return await self._readable_secrets(call, output)
-        else:
-            for parameter in _parameters(output):
-                await self._check_parameter(call, parameter)
+        for parameter in _parameters(output):
+            await self._check_parameter(call, parameter)
         return response
 
     async def _readable_secrets(self, call: Call, output: dict[str, Any]) -> Response:
