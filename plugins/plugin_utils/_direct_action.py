@@ -60,7 +60,8 @@ class DirectAction(ActionBase):
     module: ModuleType | None = None
     #: Whether the module may run in this process at all.
     may_be_direct = True
-    _module: tuple[str, dict[str, Any]] | None = None
+    #: Its name and arguments, while it is run here.
+    _running: tuple[str, dict[str, Any]] | None = None
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -76,7 +77,7 @@ class DirectAction(ActionBase):
             return False
         if self._connection.transport != "local" or self._connection.become or self._task.async_val:
             return False
-        # Whoever keeps the files wants to look into them.
+        # Files are kept to be looked into: there would be none.
         if constants.DEFAULT_KEEP_REMOTE_FILES:
             return False
         if not boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False):
@@ -94,15 +95,15 @@ class DirectAction(ActionBase):
     def _execute_module(
         self, module_name: Any = None, module_args: Any = None, *args: Any, task_vars: Any = None, **more: Any
     ) -> dict[str, Any]:
-        self._module = None
+        self._running = None
         name = module_name or self._task.action
         if self._is_direct(task_vars or {}) and (path := self._python_name(name)):
-            self._module = (path, {})
+            self._running = (path, {})
         try:
             done: dict[str, Any] = super()._execute_module(module_name, module_args, *args, task_vars=task_vars, **more)
             return done
         finally:
-            self._module = None
+            self._running = None
 
     def _python_name(self, name: str) -> str:
         """Return the name by which Python imports a module; empty if it is not one of a collection."""
@@ -116,22 +117,22 @@ class DirectAction(ActionBase):
 
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
         # There is nothing to transfer.
-        return self._module is not None or bool(super()._is_pipelining_enabled(module_style, wrap_async))
+        return self._running is not None or bool(super()._is_pipelining_enabled(module_style, wrap_async))
 
     def _configure_module(self, module_name: str, module_args: dict[str, Any], task_vars: Any) -> Any:
-        if self._module is None:
+        if self._running is None:
             return super()._configure_module(module_name, module_args, task_vars)
-        self._module = (self._module[0], module_args)
+        self._running = (self._running[0], module_args)
         built = _BuiltModule(
             module_style="new", shebang=f"#!{sys.executable}", b_module_data=b"", serialization_profile=PROFILE
         )
-        return built, f"{self._module[0]} (in this process)"
+        return built, f"{self._running[0]} (in this process)"
 
     def _low_level_execute_command(self, cmd: str, *args: Any, **more: Any) -> dict[str, Any]:
-        if self._module is None:
+        if self._running is None:
             done: dict[str, Any] = super()._low_level_execute_command(cmd, *args, **more)
             return done
-        name, arguments = self._module
+        name, arguments = self._running
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         Display().vvv(f"Running {name} in this process", host=self._task.delegate_to)
@@ -230,4 +231,5 @@ def _exit_handlers() -> Iterator[None]:
             handler()
 
 
+# Now, before Ansible forks.
 _service_models.load()
