@@ -46,8 +46,8 @@ options:
   check_uris:
     description:
       - Whether the server must refuse the places of files that its users are not to name, an artifact location of an
-        experiment and a source of a model version in a bucket that nobody has. Both are tried, in a way that creates
-        nothing. Not in check mode.
+        experiment and a source of a model version in a bucket that does not exist. Both are tried, in a way that
+        creates nothing. Not in check mode.
       - What users have named before is looked for, and returned as RV(foreign_uris), with a warning. The login should
         be an administrator's, as other users do not see everything.
     type: bool

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Places of files that users of a server may name, besides what the server refuses none of.
+"""Prefixes of artifact locations and model sources that a deployment allows besides MLflow's own.
 
 Pure Python, private to the collection.
 """

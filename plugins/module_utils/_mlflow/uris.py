@@ -23,7 +23,7 @@ from .client import Client
 from .client import MlflowError
 
 VERSIONS = "api/2.0/mlflow/model-versions"
-# Nobody's: nothing is read or written there. A path, since MLflow refuses a source without one for another reason.
+# Never read or written. It has a path, since MLflow refuses a source without one for another reason.
 FOREIGN = "s3://mlops-mlflow-aws-must-be-refused/model"
 # mlflow/prompt/constants.py
 _PLACEHOLDERS = ("prompt-template", "dummy-source")
