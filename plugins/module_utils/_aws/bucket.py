@@ -262,18 +262,7 @@ def with_abort_rule(rules: list[dict[str, typing.Any]], days: int) -> list[dict[
     """Return lifecycle rules with ours; the rules of others are kept. 0 days leaves all rules alone."""
     if days == 0:
         return rules
-    for rule in rules:
-        whole = rule.get("Filter", {"Prefix": rule.get("Prefix", "")}) in ({}, {"Prefix": ""})
-        as_wanted = rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": days}
-        if rule.get("ID") == ABORT_RULE and whole and as_wanted and rule.get("Status") == "Enabled":
-            return rules
-    ours = {
-        "ID": ABORT_RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
-    }
-    return [*(rule for rule in rules if rule.get("ID") != ABORT_RULE), ours]
+    return _with_rule(rules, ABORT_RULE, {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}})
 
 
 def with_noncurrent_rule(rules: list[dict[str, typing.Any]], days: int) -> list[dict[str, typing.Any]]:
@@ -282,21 +271,24 @@ def with_noncurrent_rule(rules: list[dict[str, typing.Any]], days: int) -> list[
     S3 User Guide, "Lifecycle configuration elements": a delete marker without any version behind it is removed by
     C(ExpiredObjectDeleteMarker).
     """
-    others = [rule for rule in rules if rule.get("ID") != NONCURRENT_RULE]
     if days == 0:
-        return others
-    ours = {
-        "ID": NONCURRENT_RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "NoncurrentVersionExpiration": {"NoncurrentDays": days},
-        "Expiration": {"ExpiredObjectDeleteMarker": True},
-    }
+        return [rule for rule in rules if rule.get("ID") != NONCURRENT_RULE]
+    expiration = {"NoncurrentDays": days}
+    marker = {"ExpiredObjectDeleteMarker": True}
+    return _with_rule(rules, NONCURRENT_RULE, {"NoncurrentVersionExpiration": expiration, "Expiration": marker})
+
+
+def _with_rule(
+    rules: list[dict[str, typing.Any]], name: str, actions: dict[str, typing.Any]
+) -> list[dict[str, typing.Any]]:
+    """Return lifecycle rules with one for all objects; the same list if it is there, in either of S3's spellings."""
+    ours = {"ID": name, "Status": "Enabled", "Filter": {"Prefix": ""}, **actions}
     for rule in rules:
         filters = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
-        if filters in ({}, {"Prefix": ""}) and {**rule, "Filter": ours["Filter"]} == ours:
+        without_prefix = {key: value for key, value in rule.items() if key != "Prefix"}
+        if filters in ({}, {"Prefix": ""}) and {**without_prefix, "Filter": ours["Filter"]} == ours:
             return rules
-    return [*others, ours]
+    return [*(rule for rule in rules if rule.get("ID") != name), ours]
 
 
 def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[str, typing.Any]:
