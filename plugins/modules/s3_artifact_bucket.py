@@ -129,7 +129,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 bucket:
-  description: The bucket and its settings, in check mode as they would be.
+  description:
+    - The bucket and its settings, in check mode as they would be.
+    - With O(adopt) and without the permissions to read the settings, only RV(bucket.name), RV(bucket.arn) and
+      RV(bucket.region).
   returned: when state is V(present)
   type: dict
   contains:
@@ -151,7 +154,7 @@ bucket:
     public_access_block:
       description: The four switches.
       type: dict
-      returned: always
+      returned: if the settings could be read
       contains:
         block_public_acls:
           description: Whether new public ACLs are refused.
@@ -176,7 +179,7 @@ bucket:
     encryption:
       description: Default encryption.
       type: dict
-      returned: always
+      returned: if the settings could be read
       contains:
         sse_algorithm:
           description: The algorithm, as in O(encryption).
@@ -196,12 +199,12 @@ bucket:
     versioning:
       description: One of V(Enabled), V(Suspended) and V(Disabled).
       type: str
-      returned: always
+      returned: if the settings could be read
       sample: Enabled
     policy:
       description: The bucket policy.
       type: dict
-      returned: always
+      returned: if the settings could be read
       sample:
         Version: '2012-10-17'
         Statement:
@@ -218,13 +221,13 @@ bucket:
     object_ownership:
       description: Object ownership.
       type: str
-      returned: always
+      returned: if the settings could be read
       sample: BucketOwnerEnforced
     lifecycle_rules:
       description: Lifecycle rules with all their members, in snake case.
       type: list
       elements: dict
-      returned: always
+      returned: if the settings could be read
       sample:
         - id: abort-incomplete-multipart-uploads
           status: Enabled
@@ -235,12 +238,12 @@ bucket:
     logging_enabled:
       description: Where server access logs go, empty if there are none.
       type: dict
-      returned: always
+      returned: if the settings could be read
       sample: {}
     tags:
       description: Tags.
       type: dict
-      returned: always
+      returned: if the settings could be read
       sample: {Project: mlflow}
 """
 

@@ -165,7 +165,13 @@ def express_story(aws: ExampleAws) -> Story:
     arn = aws.client("secretsmanager").create_secret(Name="tracking", SecretString=secret)["ARN"]
     aws.client("logs").create_log_group(logGroupName="/ecs/default/tracking")
     return Story(
-        ("resource_ownership", "ecs_express_service", "ecs_express_allow_list", "ecs_express_service_info"),
+        (
+            "resource_ownership",
+            "resource_references",
+            "ecs_express_service",
+            "ecs_express_allow_list",
+            "ecs_express_service_info",
+        ),
         {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn},
     )
 

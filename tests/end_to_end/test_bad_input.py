@@ -279,6 +279,64 @@ def test_arns_of_another_region_account_or_partition(calm: LocalAws) -> None:
         assert_nothing_done(calm, played)
 
 
+def test_what_variables_refer_to_must_exist_and_be_usable(calm: LocalAws) -> None:
+    kms, secrets = calm.client("kms"), calm.client("secretsmanager")
+    disabled, used = (kms.create_key()["KeyMetadata"]["Arn"] for _each in range(2))
+    kms.disable_key(KeyId=disabled)
+    under_key = secrets.create_secret(Name="mine/under-a-key", SecretString="made-up-0042", KmsKeyId=used)["ARN"]
+    deleted = secrets.create_secret(Name="mine/deleted", SecretString="made-up-0043")["ARN"]
+    secrets.delete_secret(SecretId=deleted)
+    no_hashes = calm.home / "client.txt"
+    no_hashes.write_text("mlflow==3.17.2\n", encoding="utf-8")
+    missing = "does not exist: create it, or correct it."
+    cases: dict[str, tuple[dict[str, Any], list[str]]] = {
+        "bucket_key": ({"mlflow_bucket_kms_key_arn": KEY}, ["mlflow_bucket_kms_key_arn names the KMS key", missing]),
+        "db_key": ({"mlflow_db_kms_key_arn": KEY}, ["mlflow_db_kms_key_arn names the KMS key", missing]),
+        "log_key": ({"mlflow_log_kms_key_arn": KEY}, ["mlflow_log_kms_key_arn names the KMS key", missing]),
+        "secrets_key": ({"mlflow_secrets_kms_key_arn": KEY}, ["mlflow_secrets_kms_key_arn names the KMS key", missing]),
+        "extra_key": (
+            {"mlflow_extra_secrets_kms_key_arns": [KEY]},
+            ["mlflow_extra_secrets_kms_key_arns[0] names the KMS key", missing],
+        ),
+        "extra_secret": (
+            {"mlflow_extra_secrets": {"TOKEN": f"{SECRET}:member::"}},
+            ["mlflow_extra_secrets['TOKEN'] names the secret", missing],
+        ),
+        "db_secret": (
+            {"mlflow_db_host": "db.example.com", "mlflow_db_secret_arn": SECRET},
+            ["mlflow_db_secret_arn names the secret", missing],
+        ),
+        "token": ({"mlflow_validation_token_secret_arn": SECRET}, ["mlflow_validation_token_secret_arn", missing]),
+        "boundary": (
+            {"mlflow_permissions_boundary_arn": "arn:aws:iam::123456789012:policy/no-such-boundary"},
+            ["mlflow_permissions_boundary_arn names the IAM policy", missing],
+        ),
+        "disabled_key": ({"mlflow_db_kms_key_arn": disabled}, ["mlflow_db_kms_key_arn", "whose state is Disabled"]),
+        "secret_under_a_key": (
+            {"mlflow_extra_secrets": {"TOKEN": under_key}},
+            ["mlflow_extra_secrets['TOKEN']", used, "add the key's ARN to mlflow_extra_secrets_kms_key_arns"],
+        ),
+        "deleted_secret": (
+            {"mlflow_extra_secrets": {"TOKEN": deleted}},
+            ["mlflow_extra_secrets['TOKEN']", "scheduled for deletion"],
+        ),
+        "no_client_file": (
+            {"mlflow_client_requirements": "/no/such/file.txt"},
+            ["mlflow_client_requirements is /no/such/file.txt", "cannot be read"],
+        ),
+        "client_file_without_hashes": (
+            {"mlflow_client_requirements": str(no_hashes)},
+            ["mlflow_client_requirements", "lists no hashes"],
+        ),
+    }
+    calm.page("calls", "DELETE")
+    for check in (True, False):
+        played = calm.play("deploy", hosts={name: case[0] for name, case in cases.items()}, check=check)
+        for name, (_unused, parts) in cases.items():
+            assert_clear(played.problem(name), parts)
+        assert_nothing_done(calm, played)
+
+
 def test_members_of_the_variables_of_roles_that_are_used_alone(calm: LocalAws) -> None:
     """Each by the name that the user has set: the role's own, or the deployment's."""
     mine = "mlops.mlflow_aws."

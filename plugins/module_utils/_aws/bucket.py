@@ -462,7 +462,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
                 f"The bucket {place.name} is to be used as it is, but does not exist: create it, correct the name, or"
                 " set adopt to false."
             )
-        found = public(read(place))
+        found = _readable(place)
         return Outcome(False, found, found, {"bucket": found}, [])
     current = read(place) if exists else nothing(place)
     after = predict(current, wanted)
@@ -477,6 +477,16 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
             after = predict(current, wanted)
         apply(place, current, after)
     return Outcome(changed, before, public(after), {"bucket": public(after)}, [])
+
+
+def _readable(place: Place) -> dict[str, typing.Any]:
+    """Return a bucket that is used as it is: its settings, or without the right to read them what it is called."""
+    try:
+        return public(read(place))
+    except ClientError as e:
+        if error_code(e) not in ("AccessDenied", "403"):
+            raise
+        return {"name": place.name, "arn": place.arn, "region": place.region}
 
 
 def ensure_absent(

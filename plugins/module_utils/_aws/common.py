@@ -130,11 +130,11 @@ class Client:
         return found
 
 
-def make_client(module: AnsibleAWSModule, service: str) -> Client:
-    """Make the client of a service from the module's connection options."""
+def make_client(module: AnsibleAWSModule, service: str, region: str = "") -> Client:
+    """Make the client of a service from the module's connection options, if need be for another region."""
     if problem := version_problem() or connection_problem(module.params):
         module.fail_json(msg=problem)
-    return Client(module.client(service))
+    return Client(module.client(service, **({"region": region} if region else {})))
 
 
 def error_code(error: BaseException) -> str:

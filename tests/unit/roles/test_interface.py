@@ -34,6 +34,7 @@ INTERNAL = {
     ("local_aws", "running"),
     ("mlflow", "ask"),
     ("mlflow", "bootstrap_admin"),
+    ("mlflow", "client_requirements"),
     ("mlflow", "connections"),
     ("mlflow", "leftovers"),
     ("mlflow", "owner"),

@@ -169,6 +169,14 @@ def test_adopt_leaves_it_as_it_is(cloud):
     assert "does not exist" in run(cloud, name="another", adopt=True)["msg"]
 
 
+def test_adopt_needs_no_more_than_to_list_the_bucket(cloud):
+    run(cloud, **BUCKET)
+    cloud.s3.faults["get_bucket_encryption"] = [error("AccessDenied")]
+    assert list(run(cloud, name=NAME, adopt=True)["bucket"]) == ["name", "arn", "region"]
+    cloud.s3.faults["get_bucket_encryption"] = [error("AccessDenied")]
+    assert "AccessDenied" in run(cloud, name=NAME)["msg"]
+
+
 @pytest.mark.parametrize("adopt", [True, False])
 @pytest.mark.parametrize("check", [True, False])
 def test_somebody_elses_bucket(cloud, adopt, check):
