@@ -16,8 +16,8 @@ SITE_PACKAGES := $(VENV)/lib/python3.*/site-packages
 LOCAL_AWS_HOME := $(CACHE)/local_aws
 LOCAL_AWS_VENV := $(LOCAL_AWS_HOME)/venv
 LOCAL_AWS_PYTHON := $(LOCAL_AWS_VENV)/bin/python
-LOCAL_AWS_REQUIREMENTS := roles/local_aws/files/requirements.txt
-LOCAL_AWS_TEST_REQUIREMENTS := tests/unit/local_aws/requirements.txt
+LOCAL_AWS_REQUIREMENTS := local_aws/requirements.txt
+LOCAL_AWS_TEST_REQUIREMENTS := local_aws/tests/requirements.txt
 # The stamp by which the role local_aws knows that there is nothing to install: the SHA-256 of its requirements without the last newline.
 LOCAL_AWS_INSTALLED = $(LOCAL_AWS_VENV)/.installed-$(firstword $(shell printf %s "$$(cat $(LOCAL_AWS_REQUIREMENTS))" | sha256sum))
 LOCAL_AWS_TESTABLE := $(LOCAL_AWS_VENV)/.testable
@@ -207,12 +207,12 @@ types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on what plugins share and on
 	@cd $(TREE_ROOT) && $(MYPY) --namespace-packages --explicit-package-bases \
 		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
 		ansible_collections/mlops/mlflow_aws/plugins/filter
-	@cd roles/local_aws/files && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
+	@cd local_aws && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
 
 .PHONY: units
 units: $(READY) ## Unit tests of the plugins (pytest)
 	@echo '==> Unit tests of the plugins'
-	@$(BIN)/python -m pytest -q -n 2 tests/unit --ignore tests/unit/local_aws
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
 
 $(LOCAL_AWS_INSTALLED): | $(READY)
 	@echo '==> Setting up the local AWS (the first time, about 150 MB are downloaded)'
@@ -228,7 +228,7 @@ $(LOCAL_AWS_TESTABLE): $(LOCAL_AWS_INSTALLED) $(LOCAL_AWS_TEST_REQUIREMENTS)
 .PHONY: local-aws-units
 local-aws-units: $(LOCAL_AWS_TESTABLE) ## Tests of the local AWS through boto3 (pytest, in its own environment)
 	@echo '==> Tests of the local AWS'
-	@LOCAL_AWS_RUNTIMES="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)/runtimes" $(LOCAL_AWS_PYTHON) -m pytest -q -n 4 --dist loadfile $(ARGS) tests/unit/local_aws
+	@LOCAL_AWS_RUNTIMES="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)/runtimes" $(LOCAL_AWS_PYTHON) -m pytest -q -n 4 --dist loadfile $(ARGS) local_aws/tests
 
 .PHONY: end-to-end
 end-to-end: $(LOCAL_AWS_TESTABLE) ## Bad input and failure, as a user meets them (pytest, on a local AWS of its own)

@@ -25,7 +25,7 @@ import psutil
 import strict
 from botocore.config import Config
 
-PACKAGE = Path(__file__).resolve().parents[3] / "roles" / "local_aws" / "files"
+PACKAGE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PACKAGE))
 
 # High, so that AWS's minutes take milliseconds.

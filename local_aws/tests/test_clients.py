@@ -25,7 +25,7 @@ from express_support import endpoint_of
 from running import LocalAws
 from running import eventually
 
-CACHE = Path(os.environ.get("LOCAL_AWS_CLIENTS", Path(__file__).resolve().parents[3] / ".cache" / "clients"))
+CACHE = Path(os.environ.get("LOCAL_AWS_CLIENTS", Path(__file__).resolve().parents[2] / ".cache" / "clients"))
 AWSCLI = "awscli==1.46.3"
 MCP = "awslabs.ecs-mcp-server==0.1.37"
 

@@ -21,7 +21,7 @@ from strict import NotAwsLikeError
 from local_aws import coverage
 from local_aws.coverage import Coverage
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "local-aws.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "local-aws.md"
 # ministack's module of a service, where it has another name.
 MODULES = {"cognito-idp": "cognito", "elbv2": "alb", "logs": "cloudwatch_logs"}
 # Services of ministack that record what they are asked for and do nothing, and services that it does not have.

@@ -15,7 +15,7 @@ import pytest
 from local_aws import faults
 
 HERE = Path(__file__).resolve().parent
-DOCS = HERE.parents[2] / "docs" / "local-aws.md"
+DOCS = HERE.parents[1] / "docs" / "local-aws.md"
 ITEMS = 20
 # Nothing of AWS's API is asked in these.
 INTERNAL = {"test_express_logic.py", "test_balancer_data_plane.py", "test_core_wire.py", "test_core_stop.py"}

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Install the built tarball into an empty path, and leave of it what a collection must work with.
 
-install.py TARBALL FOLDER: FOLDER/ansible_collections/mlops/mlflow_aws is left with meta, plugins, roles, playbooks,
-nothing else (the rule of the community package). ansible-galaxy is looked for beside the Python that runs this.
+install.py TARBALL FOLDER: FOLDER/ansible_collections/mlops/mlflow_aws is left with meta, plugins, roles, playbooks
+(the rule of the community package), and of local_aws with what its role starts; nothing else. ansible-galaxy is looked
+for beside the Python that runs this.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-KEPT = {"meta", "plugins", "roles", "playbooks"}
+KEPT = {"meta", "plugins", "roles", "playbooks", "local_aws"}
+KEPT_OF_LOCAL_AWS = {"local_aws", "requirements.txt"}
+
+
+def leave_only(folder: Path, kept: set[str]) -> None:
+    """Delete everything else in a folder."""
+    for entry in folder.iterdir():
+        if entry.name not in kept:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    assert {entry.name for entry in folder.iterdir()} == kept
 
 
 def main() -> None:
@@ -26,13 +36,11 @@ def main() -> None:
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     collection = folder / "ansible_collections/mlops/mlflow_aws"
-    for entry in collection.iterdir():
-        if entry.name not in KEPT:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    leave_only(collection, KEPT)
+    leave_only(collection / "local_aws", KEPT_OF_LOCAL_AWS)
     # What ansible-galaxy notes of what it installed; Ansible does not need it either.
     for note in (folder / "ansible_collections").glob("*.info"):
         shutil.rmtree(note)
-    assert {entry.name for entry in collection.iterdir()} == KEPT
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ TOP = {
     "bindep.txt",
     "changelogs",
     "docs",
+    "local_aws",
     "meta",
     "playbooks",
     "plugins",
@@ -75,9 +76,9 @@ def test_it_has_no_links() -> None:
 def test_it_has_what_is_meant_to_be_there_and_nothing_else(content: dict[str, bytes]) -> None:
     there = {name.split("/")[0] for name in content}
     assert there <= TOP
-    assert {"LICENSE", "MANIFEST.json", "README.md", "meta", "playbooks", "plugins", "roles"} <= there
+    assert {"LICENSE", "MANIFEST.json", "README.md", "local_aws", "meta", "playbooks", "plugins", "roles"} <= there
     assert not [name for name in content if "__pycache__" in name or name.endswith((".pyc", ".retry", ".tar.gz"))]
-    assert not [name for name in content if name.startswith("tests/output/")]
+    assert not [name for name in content if name.startswith(("tests/output/", "local_aws/tests/"))]
 
 
 def test_its_manifest_says_what_galaxy_asks_for(content: dict[str, bytes]) -> None:
@@ -89,7 +90,7 @@ def test_its_manifest_says_what_galaxy_asks_for(content: dict[str, bytes]) -> No
 
 def test_modules_and_roles_are_found_without_the_rest() -> None:
     folder = INSTALLED / "ansible_collections/mlops/mlflow_aws"
-    assert {entry.name for entry in folder.iterdir()} == {"meta", "playbooks", "plugins", "roles"}
+    assert {entry.name for entry in folder.iterdir()} == {"local_aws", "meta", "playbooks", "plugins", "roles"}
     modules = sorted(path.stem for path in (folder / "plugins/modules").glob("*.py"))
     roles = sorted(path.name for path in (folder / "roles").iterdir())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}

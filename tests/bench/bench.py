@@ -37,7 +37,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PACKAGE = ROOT / "roles" / "local_aws" / "files"
+PACKAGE = ROOT / "local_aws"
 
 #: The settings in which ten deployments fit on one small machine; the defaults are four workers and jobs on.
 SMALL = {"mlflow_workers": 1, "mlflow_job_execution": False}

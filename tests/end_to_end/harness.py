@@ -80,7 +80,7 @@ def has_ended(pid: int) -> bool:
 def is_prepared(version: str) -> bool:
     """Whether the software of an image of MLflow is here, with the present network hook: nobody may not write to it."""
     runtime = SOFTWARE / "runtimes" / f"mlflow-{version}-full"
-    hook = (ROOT / "roles/local_aws/files/local_aws/tasks/network_hook.py").read_bytes()
+    hook = (ROOT / "local_aws/local_aws/tasks/network_hook.py").read_bytes()
     found = list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.py"))
     return (runtime / "complete.json").exists() and [path.read_bytes() for path in found] == [hook]
 
@@ -118,7 +118,7 @@ class LocalAws:
         program = [*self.as_user, str(SOFTWARE / "venv/bin/python"), "-m", "local_aws"]
         done = subprocess.run(
             [*program, verb, "--home", str(self.home / "aws"), *arguments],
-            env={**self._environment(), "PYTHONPATH": str(ROOT / "roles/local_aws/files")},
+            env={**self._environment(), "PYTHONPATH": str(ROOT / "local_aws")},
             cwd=self.home,
             capture_output=True,
             text=True,

@@ -58,7 +58,7 @@ def reader_of(aws: RegionalAws, controller: Controller, inventory: Path) -> dict
 
 def tools() -> Path:
     """A folder with the AWS CLI in it, of the version that the local AWS is tested with."""
-    source = (ROOT / "tests/unit/local_aws/test_clients.py").read_text(encoding="utf-8")
+    source = (ROOT / "local_aws/tests/test_clients.py").read_text(encoding="utf-8")
     requirement = re.search(r'"(awscli==[\d.]+)"', source)
     assert requirement
     home = ROOT / ".cache/clients" / requirement[1].replace("==", "-")

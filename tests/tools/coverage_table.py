@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COVERAGE = ROOT / "roles" / "local_aws" / "files" / "local_aws" / "coverage.toml"
+COVERAGE = ROOT / "local_aws" / "local_aws" / "coverage.toml"
 PAGE = ROOT / "docs" / "local-aws.md"
 BEGIN = "<!-- records only: begin (written by make generate) -->"
 END = "<!-- records only: end -->"

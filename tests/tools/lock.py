@@ -44,7 +44,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = {"linux": ("x86_64", "aarch64"), "darwin": ("arm64",)}
 # What is resolved from a file beside it, and what is pinned by hand or was resolved elsewhere and only gets hashes.
 RESOLVED = (
-    *("requirements-dev", "tests/tools/uv", "roles/local_aws/files/requirements", "tests/unit/local_aws/requirements"),
+    *("requirements-dev", "tests/tools/uv", "local_aws/requirements", "local_aws/tests/requirements"),
     *("tests/versions/requirements", "tests/browser/requirements"),
     *(f".github/requirements/ansible-core-{version}" for version in ("2.19", "2.20", "2.21")),
 )

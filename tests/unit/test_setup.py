@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("Makefile", "requirements-dev.txt", "roles/local_aws/files/requirements.txt")
+FILES = ("Makefile", "requirements-dev.txt", "local_aws/requirements.txt", "local_aws/tests/requirements.txt")
 PYTHONS = ("3.14", "3.13", "3.12", "3.11")
 # As Jenkins names its workspaces, and as people name their folders.
 AWKWARD = "a b@2/x%2Fy/Müllers Ordner (2)"
