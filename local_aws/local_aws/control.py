@@ -1,14 +1,14 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``python -m local_aws up|down|status|prepare|serve --home DIR``."""
+"""What the commands do: start and stop the daemon of a home, and ask the pages of one that runs."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import ssl
@@ -27,16 +27,10 @@ from .files import make_home
 from .files import make_private_folders
 from .files import write_atomically
 from .launch import is_locked
-from .launch import serve
 
 _PROFILE = "local-aws"
 _PROFILE_FILE = "aws-credentials"
-_ROOMS = ",".join(
-    (
-        *("databases", "tasks", "balancer", "account_attributes", "certificates", "express", "resource_tags"),
-        *("secretsmanager", "encrypted_values", "log_group_keys"),
-    )
-)
+_COMMAND_FILE = "local-aws"
 # Seconds; what takes longer hangs. Under way is shown every so often.
 _START_SECONDS = 900.0
 _STOP_SECONDS = 600.0
@@ -56,6 +50,7 @@ _STATE = (
     "settings.json",
     "credentials.json",
     _PROFILE_FILE,
+    _COMMAND_FILE,
     settings_module.TOKEN_FILE,
     "daemon.log",
 )
@@ -65,12 +60,13 @@ class CommandError(Exception):
     """The command cannot be done; the message is for the user."""
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tells the user something on standard error; standard output is for the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
+def one_at_a_time(home: Path) -> Iterator[None]:
     """Two commands on one home follow each other."""
     make_home(home)
     with open(home / "command.lock", "a", encoding="ascii") as stream:
@@ -94,16 +90,17 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
     if pid is None:
         killed = processes.sweep(home)
         if killed:
-            _say(f"Ended {killed} process(es) that an earlier daemon left behind.")
+            say(f"Ended {killed} process(es) that an earlier daemon left behind.")
         chosen = settings_module.choose(home, wanted)
         make_private_folders(home)
         (home / "settings.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
         _start(home, rooms)
     elif any(value is not None for value in wanted.values()):
-        _say("The local AWS runs already; options take effect after the next down.")
+        say("The local AWS runs already; options take effect after the next down.")
     ready = _await_ready(home)
     loaded = settings_module.load(home)
     _write_profile(home / _PROFILE_FILE, loaded)
+    _write_command(home)
     return {
         "changed": changed,
         **ready,
@@ -113,6 +110,7 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
         "rds_ca_bundle": str(home / "rds-ca.pem"),
         "credentials_file": str(home / _PROFILE_FILE),
         "profile": _PROFILE,
+        "command": str(home / _COMMAND_FILE),
         "token_file": str(home / settings_module.TOKEN_FILE),
         "home": str(home),
     }
@@ -129,8 +127,21 @@ def _write_profile(path: Path, settings: settings_module.Settings) -> None:
         write_atomically(path, content)
 
 
+def _write_command(home: Path) -> None:
+    """The console script of this home: wherever the package lies, and without a pip that installs it."""
+    package = Path(__file__).resolve().parent.parent
+    content = (
+        "#!/bin/sh\n"
+        f"export PYTHONPATH={shlex.quote(str(package))} LOCAL_AWS_HOME={shlex.quote(str(home))}\n"
+        f'exec {shlex.quote(sys.executable)} -m local_aws "$@"\n'
+    ).encode()
+    path = home / _COMMAND_FILE
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, 0o700)
+
+
 def _start(home: Path, rooms: str) -> None:
-    _say(f"Starting the local AWS in {home}.")
+    say(f"Starting the local AWS in {home}.")
     (home / "daemon.json").unlink(missing_ok=True)
     settings_module.load(home)
     environment = dict(os.environ)
@@ -159,7 +170,7 @@ def _start(home: Path, rooms: str) -> None:
         if not in_time:
             started.terminate()
             raise CommandError(f"The local AWS is not ready after {_START_SECONDS:.0f} s; see {home}/daemon.log.")
-    _say("The local AWS is ready.")
+    say("The local AWS is ready.")
 
 
 def _polls(limit: float, doing: str) -> Iterator[bool]:
@@ -173,7 +184,7 @@ def _polls(limit: float, doing: str) -> Iterator[bool]:
         now = time.monotonic()
         yield now - began < limit
         if now - said >= _REPORT_SECONDS:
-            _say(f"{doing}, {now - began:.0f} of at most {limit:.0f} s.")
+            say(f"{doing}, {now - began:.0f} of at most {limit:.0f} s.")
             said = now
         time.sleep(0.05)
 
@@ -201,7 +212,7 @@ def down(home: Path, *, wipe: bool) -> dict[str, Any]:
     pid = _running_pid(home)
     changed = pid is not None
     if pid is not None:
-        _say("Stopping the local AWS.")
+        say("Stopping the local AWS.")
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         _await_end(home, pid)
@@ -220,7 +231,7 @@ def _await_end(home: Path, pid: int) -> None:
         if _running_pid(home) is None:
             return
         if not in_time and not killed:
-            _say(f"It does not stop within {_STOP_SECONDS:.0f} s; killing it.")
+            say(f"It does not stop within {_STOP_SECONDS:.0f} s; killing it.")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             killed = True
@@ -244,10 +255,90 @@ def status(home: Path) -> dict[str, Any]:
     pid = _running_pid(home)
     if pid is None:
         return {"running": False, "home": str(home)}
-    endpoint = _await_ready(home)["endpoint_url"]
-    request = urllib.request.Request(f"{endpoint}/_local_aws/status", headers=_authorization(home))
-    with _answered(home, _ANSWER_SECONDS), _opener(home).open(request, timeout=_ANSWER_SECONDS) as answer:
-        return {"running": True, "home": str(home), "pid": pid, **json.load(answer)}
+    return {"running": True, "home": str(home), "pid": pid, **_page(home, "status")}
+
+
+def client_environment(home: Path) -> dict[str, str]:
+    """The variables that point AWS clients at a running local AWS, without the keys themselves."""
+    _assert_running(home)
+    loaded = settings_module.load(home)
+    return {
+        "AWS_ENDPOINT_URL": _await_ready(home)["endpoint_url"],
+        "AWS_REGION": loaded.region,
+        "AWS_DEFAULT_REGION": loaded.region,
+        "AWS_CA_BUNDLE": str(home / "ca.pem"),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / _PROFILE_FILE),
+        "AWS_PROFILE": _PROFILE,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def prepare(home: Path, image: str) -> dict[str, Any]:
+    """Lets the daemon bring the software of an image here, so that the first task need not wait for it."""
+    _assert_running(home)
+    say(f"Bringing the software of {image}; the first time, it is downloaded.")
+    return _page(home, "images", "POST", {"image": image}, limit=_PREPARE_SECONDS)
+
+
+def calls(home: Path, *, clear: bool = False) -> dict[str, Any]:
+    """The API calls so far, and how many there were of each operation.
+
+    :arg clear: forget them, and return what is left.
+    """
+    _assert_running(home)
+    return _page(home, "calls", "DELETE" if clear else "GET")
+
+
+def faults(home: Path) -> dict[str, Any]:
+    """The ordered faults, how often each happened, and the events that can be ordered."""
+    _assert_running(home)
+    return _page(home, "faults")
+
+
+def order_fault(home: Path, order: Any) -> dict[str, Any]:
+    """Orders a fault.
+
+    :arg order: its members, see ``faults.Fault``.
+    :returns: as ``faults()``; the new one is the last.
+    """
+    _assert_running(home)
+    return _page(home, "faults", "POST", order)
+
+
+def cancel_faults(home: Path, fault_id: str = "") -> dict[str, Any]:
+    """Cancels one fault, or all of them.
+
+    :returns: as ``faults()``: those that are left.
+    """
+    ordered = {fault["id"] for fault in faults(home)["faults"]}
+    if fault_id and fault_id not in ordered:
+        known = ", ".join(sorted(ordered)) or "none"
+        raise CommandError(f"No fault {fault_id} is ordered in {home}; ordered are: {known}.")
+    return _page(home, f"faults/{fault_id}" if fault_id else "faults", "DELETE")
+
+
+def _assert_running(home: Path) -> None:
+    if _running_pid(home) is None:
+        raise CommandError(f"No local AWS runs in {home}: start it first.")
+
+
+def _page(
+    home: Path, page: str, method: str = "GET", document: Any = None, *, limit: float = _ANSWER_SECONDS
+) -> dict[str, Any]:
+    """Asks one of the daemon's own pages.
+
+    :arg limit: seconds.
+    """
+    request = urllib.request.Request(
+        f"{_await_ready(home)['endpoint_url']}/_local_aws/{page}",
+        data=None if document is None else json.dumps(document).encode(),
+        method=method,
+        headers={"content-type": "application/json", **_authorization(home)},
+    )
+    with _answered(home, limit), _opener(home).open(request, timeout=limit) as answer:
+        told: dict[str, Any] = json.load(answer)
+        return told
 
 
 @contextlib.contextmanager
@@ -264,21 +355,6 @@ def _answered(home: Path, limit: float) -> Iterator[None]:
         raise CommandError(f"The local AWS in {home} cannot be asked: {error}; see {home}/daemon.log.") from error
 
 
-def prepare(home: Path, image: str) -> dict[str, Any]:
-    """Lets the daemon bring the software of an image here, so that the first task need not wait for it."""
-    if _running_pid(home) is None:
-        raise CommandError(f"No local AWS runs in {home}: start it first.")
-    _say(f"Bringing the software of {image}; the first time, it is downloaded.")
-    request = urllib.request.Request(
-        f"{_await_ready(home)['endpoint_url']}/_local_aws/images",
-        data=json.dumps({"image": image}).encode(),
-        headers={"content-type": "application/json", **_authorization(home)},
-    )
-    with _answered(home, _PREPARE_SECONDS), _opener(home).open(request, timeout=_PREPARE_SECONDS) as answer:
-        prepared: dict[str, Any] = json.load(answer)
-        return prepared
-
-
 def _authorization(home: Path) -> dict[str, str]:
     """The header by which a daemon knows that somebody may read the files in its home."""
     return {"authorization": f"Bearer {settings_module.token(home)}"}
@@ -288,63 +364,3 @@ def _opener(home: Path) -> urllib.request.OpenerDirector:
     trusted = ssl.create_default_context(cafile=str(home / "ca.pem"))
     # The user's proxy has no business on this machine.
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local_aws", description="An AWS on this machine.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, text in (
-        ("up", "start it, if it does not run; prints one line of JSON"),
-        ("down", "stop it"),
-        ("status", "say what runs"),
-        ("prepare", "bring the software of an image here"),
-        ("serve", "run in the foreground"),
-    ):
-        command = verbs.add_parser(verb, help=text)
-        command.add_argument("--home", required=True, type=Path, help="the folder that holds all state")
-        if verb in ("up", "serve"):
-            command.add_argument("--rooms", default=_ROOMS, help=argparse.SUPPRESS)
-        if verb == "up":
-            _add_settings(command)
-        if verb == "prepare":
-            command.add_argument("image", help="as in a task definition")
-        if verb == "down":
-            command.add_argument("--wipe", action="store_true", help="delete the state, too (not the runtimes)")
-    return parser
-
-
-def _add_settings(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scale", type=float, help="AWS seconds in one second; default 60, or as the last time")
-    command.add_argument("--region", help="default us-east-1, or as the last time")
-    command.add_argument("--account", dest="account_id", help="default 123456789012, or as the last time")
-    command.add_argument("--port", type=int, help="of the API on 127.0.0.1; default: a free one, kept over restarts")
-    command.add_argument("--endpoints", choices=("auto", "names", "ports"), help="how services are reached")
-    command.add_argument("--runtimes", help="the cache of task runtimes; default: runtimes/ in the home")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one verb; 0, or 1 with a sentence on standard error."""
-    options = vars(_parser().parse_args(arguments))
-    verb, home = options.pop("verb"), options.pop("home").expanduser().absolute()
-    if verb == "serve":
-        return serve(home, [name for name in options["rooms"].split(",") if name])
-    try:
-        if verb == "status":
-            result = status(home)
-        elif verb == "prepare":
-            result = prepare(home, options["image"])
-        else:
-            with _one_at_a_time(home):
-                rooms = options.pop("rooms", "")
-                if options.get("runtimes"):
-                    options["runtimes"] = str(Path(options["runtimes"]).expanduser().absolute())
-                result = up(home, options, rooms) if verb == "up" else down(home, wipe=options["wipe"])
-    except (CommandError, settings_module.SettingsError) as error:
-        _say(str(error))
-        return 1
-    print(json.dumps(result), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

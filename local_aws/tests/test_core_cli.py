@@ -158,6 +158,98 @@ def test_a_daemon_that_cannot_start_says_why(new_local_aws: Maker) -> None:
     assert not marked_processes(other.home)
 
 
+def test_faults_are_ordered_listed_and_cancelled(local_aws: LocalAws) -> None:
+    ordered = local_aws.json("faults", "--order", '{"what": "sqs:ListQueues", "times": 2}')["faults"][-1]
+    assert ordered["what"] == "sqs:ListQueues"
+    listed = local_aws.json("faults")
+    assert ordered in listed["faults"]
+    assert "tasks:Capacity" in listed["events"]
+    assert ordered not in local_aws.json("faults", "--cancel", ordered["id"])["faults"]
+    local_aws.json("faults", "--order", '{"what": "sqs:ListQueues"}')
+    assert local_aws.json("faults", "--cancel-all")["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--order", '{"what": "task:Capacity"}'], 1, "task:Capacity never happens"),
+        (["--order", "tasks:Capacity"], 2, "is not JSON"),
+        (["--cancel", "nothing"], 1, "No fault nothing is ordered"),
+        (["--cancel", "one", "--cancel-all"], 2, "not allowed with argument"),
+    ],
+)
+def test_a_wrong_order_is_refused_with_a_reason(
+    local_aws: LocalAws, arguments: list[str], code: int, said: str
+) -> None:
+    done = local_aws.run("faults", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_calls_are_listed_until_they_are_cleared(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    aws.up()
+    aws.client("sqs").list_queues()
+    told = aws.json("calls")
+    assert told["counts"]["sqs:ListQueues"] == 1
+    assert told["calls"][-1]["api"] == "sqs:ListQueues"
+    assert aws.json("calls", "--clear") == {"counts": {}, "calls": []}
+
+
+def test_commands_that_need_a_daemon_say_so(new_local_aws: Maker) -> None:
+    aws = new_local_aws()
+    for verb in ("faults", "calls", "env"):
+        done = aws.run(verb)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"No local AWS runs in {aws.home}: start it first.\n"
+
+
+_CALLER = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'], boto3.client('s3').meta.region_name)"
+
+
+def test_a_shell_that_evaluates_env_reaches_it_without_keys_in_its_environment(local_aws: LocalAws) -> None:
+    exported = local_aws.run("env").stdout
+    assert local_aws.info["secret_access_key"] not in exported
+    foreign = {
+        "AWS_ACCESS_KEY_ID": "AKIAFOREIGNFOREIGN00",
+        "AWS_SECRET_ACCESS_KEY": "foreign",
+        "AWS_SESSION_TOKEN": "foreign",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "example.org",
+    }
+    script = f'{exported}\necho "$NO_PROXY"; "$0" -c "$1"'
+    done = subprocess.run(
+        ["sh", "-euc", script, sys.executable, _CALLER],
+        env={**os.environ, **foreign},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    proxies, caller = done.stdout.splitlines()
+    assert proxies == "example.org,localhost,.localhost,127.0.0.1,::1"
+    assert caller == f"arn:aws:iam::{local_aws.account_id}:root {local_aws.info['region']}"
+
+
+def test_the_home_has_a_command_that_needs_neither_its_path_nor_an_installation(
+    new_local_aws: Maker, tmp_path: Path
+) -> None:
+    aws = new_local_aws(tmp_path / "it's $HOME; a folder")
+    info = aws.up()
+    assert info["command"] == str(aws.home / "local-aws")
+
+    def told(*arguments: str) -> dict[str, object]:
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(
+            [info["command"], *arguments], env=kept, cwd="/", capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    assert told("status")["pid"] == info["pid"]
+    assert told("down") == {"changed": True}
+    assert told("up") == {**info, "pid": told("status")["pid"]}
+
+
 def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
     aws = new_local_aws()
     python = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)

@@ -76,7 +76,7 @@ class Block:
 def pages() -> list[Path]:
     """Whatever a reader reads."""
     found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [*found, *sorted((ROOT / "roles").glob("*/README.md"))]
+    return [*found, *sorted((ROOT / "roles").glob("*/README.md")), ROOT / "local_aws" / "README.md"]
 
 
 def blocks_of(text: str, page: str) -> Iterator[Block]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -36,6 +37,7 @@ SHELL_WORDS = {
     "if",
     "fi",
     "echo",
+    "eval",
     "true",
     "return",
     "source",
@@ -228,6 +230,18 @@ def pip(words: list[str]) -> list[str]:
     return [] if names and "install" in words else [f"{' '.join(words)}: what is installed?"]
 
 
+def local_aws(words: list[str]) -> list[str]:
+    """The command of the local AWS."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local_aws")}
+    command = [sys.executable, "-m", "local_aws", *words[1:2], "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode or len(words) < 2:
+        return [f"{words[0]} has no command {' '.join(words[1:2])}"]
+    given = [word.partition("=")[0] for word in words[2:] if word.startswith("--")]
+    known = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", done.stdout))
+    return [f"{words[0]} {words[1]} has no option {one}" for one in given if one not in known]
+
+
 CHECKS: dict[str, Callable[[list[str]], list[str]]] = {
     "make": make,
     "ansible-playbook": ansible_playbook,
@@ -237,6 +251,9 @@ CHECKS: dict[str, Callable[[list[str]], list[str]]] = {
     "ansible-doc": ansible_doc,
     "aws": aws,
     "pip": pip,
+    "local-aws": local_aws,
+    # The one in the folder of a running local AWS.
+    ".cache/local_aws/local-aws": local_aws,
 }
 
 

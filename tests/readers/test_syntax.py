@@ -150,6 +150,8 @@ def test_commands_name_only_what_exists(block: Block) -> None:
         ("ansible-navigator run mlops.mlflow_aws.deploy --moed x", "ansible-navigator run has no option --moed"),
         ("ansible-builder create --contxt x", "ansible-builder create has no option --contxt"),
         ("ansible-doc mlops.mlflow_aws.nothing", "there is no mlops.mlflow_aws.nothing"),
+        ("local-aws upp", "local-aws has no command upp"),
+        ("local-aws faults --odrer x", "local-aws faults has no option --odrer"),
         ("no-such-program | jq .", "nobody knows the command no-such-program"),
     ],
 )
