@@ -110,14 +110,14 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
 
 
 def main() -> None:
-    settings = {"type": "dict", "default": {}}
+    # Names of resources, no secrets.
+    settings = {"type": "dict", "default": {}, "no_log": False}
     module = AnsibleAWSModule(
         argument_spec={
             "kms_keys": settings,
             "secrets": settings,
             "caller_secrets": settings,
             "policies": settings,
-            # Names of keys, no keys.
             "usable_kms_key_arns": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "usable_kms_keys_setting": {"type": "str", "default": "usable_kms_key_arns", "no_log": False},
         },
