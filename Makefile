@@ -77,6 +77,10 @@ rehearse-check: $(READY) ## Say what make rehearse would change (ansible-playboo
 rehearse-login: $(READY) ## Show the user and the password of the rehearsed deployment
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_login $(REHEARSAL)
 
+.PHONY: rehearse-status
+rehearse-status: $(READY) ## Show the state of the rehearsed deployment
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_status $(REHEARSAL)
+
 .PHONY: rehearse-destroy
 rehearse-destroy: $(READY) ## Destroy the rehearsed deployment, as the destroy playbook does at AWS
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_destroy $(REHEARSAL)

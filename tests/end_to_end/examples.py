@@ -171,6 +171,7 @@ def express_story(aws: ExampleAws) -> Story:
             "ecs_express_service",
             "ecs_express_allow_list",
             "ecs_express_service_info",
+            "mlflow_deployment_status",
         ),
         {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn},
     )
@@ -205,6 +206,39 @@ def mlflow_story(aws: ExampleAws, server: MlflowServer, folder: Path) -> Story:
         },
         {"bobs_first_password": "made-up-for-the-examples-0003"},
     )
+
+
+def before_deployment_info(aws: ExampleAws) -> None:
+    """The deployment's database, with a snapshot, and what CloudWatch counts of it."""
+    rds = aws.client("rds")
+    rds.create_db_instance(
+        DBInstanceIdentifier="tracking",
+        Engine="postgres",
+        EngineVersion="16",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        BackupRetentionPeriod=7,
+        MasterUsername="mlflow",
+        MasterUserPassword="made-up-for-the-examples-0006",
+    )
+    rds.get_waiter("db_instance_available").wait(
+        DBInstanceIdentifier="tracking", WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
+    )
+    rds.create_db_snapshot(DBInstanceIdentifier="tracking", DBSnapshotIdentifier="tracking-before-update")
+    rds.get_waiter("db_snapshot_available").wait(
+        DBSnapshotIdentifier="tracking-before-update", WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
+    )
+    bucket = [
+        {"Name": "BucketName", "Value": f"tracking-artifacts-{ACCOUNT}-{REGION}"},
+        {"Name": "StorageType", "Value": "StandardStorage"},
+    ]
+    database = [{"Name": "DBInstanceIdentifier", "Value": "tracking"}]
+    for namespace, metric, dimensions, value in (
+        ("AWS/RDS", "FreeStorageSpace", database, 16.8 * 1024**3),
+        ("AWS/S3", "BucketSizeBytes", bucket, 41.7 * 1024**3),
+    ):
+        data = {"MetricName": metric, "Dimensions": dimensions, "Value": value}
+        aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
 
 
 def before_users(server: MlflowServer) -> None:
@@ -446,6 +480,7 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
             for story in stories:
                 story.modules = tuple(name for name in story.modules if not only or name in only)
             before = {
+                "mlflow_deployment_status": lambda: before_deployment_info(aws),
                 "mlflow_user": lambda: before_users(server),
                 "mlflow_permission": lambda: before_permissions(server, tellers[-1]),
             }

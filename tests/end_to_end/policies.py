@@ -21,6 +21,7 @@ FILES = [file for files in VERBS.values() for file in files]
 # What the managed policy ReadOnlyAccess, version 188, allows of the services of a deployment, on all resources.
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.html
 READ_ONLY = (
+    "cloudwatch:Get*",
     "ec2:Describe*",
     "ec2:Get*",
     "ecs:Describe*",

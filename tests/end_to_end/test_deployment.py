@@ -22,6 +22,8 @@ from bare_client import printed_login
 from bare_client import run_bare
 from burst import Burst
 from conftest import QUICK
+from harness import REGION
+from harness import ROOT
 from harness import LocalAws
 from harness import Played
 from harness import eventually
@@ -162,6 +164,24 @@ def test_completed_by_running_it_again(aws: LocalAws) -> None:
     played = deploy(aws).succeeded()
     assert f"MLflow '{NAME}' answers at https://" in played.output
     Secret.unchanged(aws)
+
+
+def test_its_state(calm: LocalAws) -> None:
+    """As docs/guides/status.md says, beside a deployment that does not exist."""
+    both = {"there": {"mlflow_name": NAME}, "nowhere": {"mlflow_name": "nowhere"}}
+    output = calm.play("status", hosts=both).succeeded().output
+    assert f"MLflow ''{NAME}'': running" in output
+    assert re.search(r"answers in \d+ ms, 1 of 1 tasks running", output)
+    assert "Database:    available" in output
+    assert f"MLflow ''nowhere'': not deployed in {REGION}" in output
+    assert "Not known" not in output
+    rows = [line.split() for line in output.partition("NAME ")[2].splitlines()]
+    assert [row[1:3] for row in rows if row[1:2] in ([NAME], ["nowhere"])] == [[NAME, "running"], ["nowhere", "absent"]]
+    assert calm.writes() == []
+    guide = (ROOT / "docs/guides/status.md").read_text(encoding="utf-8")
+    path = calm.home / "state.yml"
+    path.write_text(guide.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    calm.play(str(path), {"mlflow_name": NAME}).succeeded()
 
 
 def tags_of_all_resources(aws: LocalAws) -> dict[str, dict[str, str]]:

@@ -238,6 +238,12 @@ def test_who_only_looks_sees_that_nothing_would_change(users: dict[str, User]) -
     assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
 
 
+def test_who_only_looks_is_told_the_whole_state(users: dict[str, User]) -> None:
+    output = play(users["plan"], "status").succeeded().output
+    assert f"MLflow ''{NAME}'': running" in output
+    assert "Not known" not in output
+
+
 def test_who_only_looks_can_check_every_other_playbook(own: LocalAws, users: dict[str, User]) -> None:
     """But for login and rotate_login, which are about the value of a secret."""
     before = own.writes()

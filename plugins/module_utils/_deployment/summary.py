@@ -1,0 +1,225 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""Turns what was read of a deployment into facts, and facts into lines. Pure Python."""
+
+from __future__ import annotations
+
+import re
+import typing
+from datetime import datetime
+
+from .reader import Answer
+from .reader import Names
+from .reader import Observed
+from .reader import newest_configuration
+from .reader import url_of
+
+Facts = dict[str, typing.Any]
+
+_GIB = 1024**3
+_VERSION_OF_TAG = re.compile(r":v([0-9]+[.][0-9]+[.][0-9]+)(?:-full)?$")
+# ECS API reference, ServiceDeploymentBrief: what is not over yet.
+_UNDER_WAY = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+_FAILED = ("ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "STOPPED")
+#: Days before its end at which a certificate is worth a sentence. ACM renews 60 days before (ACM User Guide,
+#: "Managed certificate renewal").
+CERTIFICATE_DAYS = 30
+#: Part of the storage below which a database is worth a sentence.
+STORAGE_LEFT = 0.1
+
+
+def facts(observed: Observed, names: Names, now: datetime) -> Facts:
+    """Return the state of a deployment.
+
+    Args:
+        observed: what was read.
+        names: of the deployment.
+        now: with a time zone.
+
+    Returns:
+        the facts that mlflow_deployment_status documents. None stands for what is not known.
+    """
+    found: Facts = {
+        "name": names.service,
+        "region": names.region,
+        "url": url_of(observed.get("service")),
+        "service": _service(observed),
+        "deployment": _deployment(observed.get("deployment")),
+        "database": _database(observed, names),
+        "bucket": _bucket(observed, names),
+        "certificate": _certificate(observed, now),
+        "unknown": dict(observed.unknown),
+    }
+    found["state"] = _state(found)
+    found["problems"] = _problems(found)
+    return found
+
+
+def _service(observed: Observed) -> Facts:
+    tasks, configuration = observed.get("tasks"), newest_configuration(observed.get("service"))
+    health = observed.get("health")
+    image = str((configuration.get("primaryContainer") or {}).get("image") or "")
+    named = _VERSION_OF_TAG.search(image)
+    scaling = configuration.get("scalingTarget") or {}
+    return {
+        "status": tasks.get("status") or "",
+        "version": observed.get("version").get("version") or (named.group(1) if named else ""),
+        "image": image,
+        "cpu": str(configuration.get("cpu") or ""),
+        "memory": str(configuration.get("memory") or ""),
+        "running_tasks": tasks.get("runningCount"),
+        "desired_tasks": tasks.get("desiredCount"),
+        "min_tasks": scaling.get("minTaskCount"),
+        "max_tasks": scaling.get("maxTaskCount"),
+        "healthy": "milliseconds" in health if health else None,
+        "latency_ms": health.get("milliseconds"),
+        "health_error": str(health.get("error") or ""),
+    }
+
+
+def _deployment(newest: Answer) -> Facts:
+    return {
+        "status": str(newest.get("status") or ""),
+        "status_reason": str(newest.get("statusReason") or ""),
+        "created_at": _moment(newest.get("createdAt")),
+        "finished_at": _moment(newest.get("finishedAt")),
+    }
+
+
+def _database(observed: Observed, names: Names) -> Facts:
+    instance, snapshot = observed.get("database"), observed.get("snapshot")
+    allocated, free = instance.get("AllocatedStorage"), observed.get("metrics").get("database")
+    return {
+        "identifier": names.database,
+        "status": str(instance.get("DBInstanceStatus") or ""),
+        "engine_version": str(instance.get("EngineVersion") or ""),
+        "instance_class": str(instance.get("DBInstanceClass") or ""),
+        "multi_az": instance.get("MultiAZ"),
+        "allocated_storage_gib": allocated,
+        "used_storage_gib": round(allocated - free / _GIB, 1) if allocated and free is not None else None,
+        "backup_retention_days": instance.get("BackupRetentionPeriod"),
+        "latest_restorable_time": _moment(instance.get("LatestRestorableTime")),
+        "latest_snapshot": str(snapshot.get("DBSnapshotIdentifier") or ""),
+        "latest_snapshot_time": _moment(snapshot.get("SnapshotCreateTime")),
+        "pending_changes": sorted(instance.get("PendingModifiedValues") or {}),
+    }
+
+
+def _bucket(observed: Observed, names: Names) -> Facts:
+    blocked, encryption = observed.get("bucket_public_access"), observed.get("bucket_encryption")
+    algorithm = (encryption.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm")
+    size = observed.get("metrics").get("bucket")
+    return {
+        "name": names.bucket,
+        "exists": bool(observed.get("bucket")) if "bucket" in observed.answers else None,
+        "public_access_blocked": (
+            len(blocked) == 4 and all(blocked.values()) if "bucket_public_access" in observed.answers else None
+        ),
+        "versioning": observed.get("bucket_versioning").get("Status") == "Enabled",
+        "encryption": str(algorithm or ""),
+        "size_gib": round(size / _GIB, 1) if size is not None else None,
+    }
+
+
+def _certificate(observed: Observed, now: datetime) -> Facts:
+    expires = observed.get("certificate").get("expires")
+    return {"expires_at": _moment(expires), "days_left": (expires - now).days if expires else None}
+
+
+def _moment(value: datetime | None) -> str | None:
+    return value.isoformat(timespec="seconds") if value else None
+
+
+def _state(found: Facts) -> str:
+    service, database, deployment = found["service"], found["database"], found["deployment"]
+    if not service["status"]:
+        return "unknown" if "tasks" in found["unknown"] else "absent"
+    if service["status"] == "DRAINING":
+        return "deleting"
+    if deployment["status"] in _UNDER_WAY:
+        return "deploying"
+    if service["desired_tasks"] == 0:
+        return "stopped"
+    well = service["healthy"] and found["bucket"]["exists"] is not False
+    well = well and database["status"] in ("available", "") and service["running_tasks"] == service["desired_tasks"]
+    return "running" if well else "degraded"
+
+
+def _problems(found: Facts) -> list[str]:
+    """Return a sentence for each thing that somebody should look at."""
+    if found["state"] in ("absent", "unknown"):
+        return []
+    service, database, bucket = found["service"], found["database"], found["bucket"]
+    deployment, certificate = found["deployment"], found["certificate"]
+    problems = []
+    if service["healthy"] is False and service["desired_tasks"] != 0:
+        problems.append(f"The server does not answer: {service['health_error']}")
+    if service["desired_tasks"] and service["running_tasks"] != service["desired_tasks"]:
+        problems.append(f"{service['running_tasks']} of {service['desired_tasks']} tasks are running.")
+    if deployment["status"] in _FAILED:
+        reason = f": {deployment['status_reason']}" if deployment["status_reason"] else "."
+        problems.append(f"The last deployment ended with {deployment['status']}{reason}")
+    if database["identifier"] and database["status"] != "available" and "database" not in found["unknown"]:
+        problems.append(f"The database {database['identifier']} is {database['status'] or 'missing'}.")
+    used, allocated = database["used_storage_gib"], database["allocated_storage_gib"]
+    if used is not None and allocated and allocated - used < STORAGE_LEFT * allocated:
+        problems.append(f"The database has used {used} of {allocated} GiB.")
+    if database["backup_retention_days"] == 0:
+        problems.append("The database has no automated backups.")
+    if bucket["exists"] is False:
+        problems.append(f"The bucket {bucket['name']} does not exist.")
+    elif bucket["public_access_blocked"] is False:
+        problems.append(f"The bucket {bucket['name']} does not block all public access.")
+    if certificate["days_left"] is not None and certificate["days_left"] < CERTIFICATE_DAYS:
+        problems.append(f"The certificate expires in {certificate['days_left']} days.")
+    return problems
+
+
+def lines(found: Facts) -> list[str]:
+    """Return the facts as lines for people."""
+    name, state = found["name"], found["state"]
+    if state == "absent":
+        return [f"MLflow '{name}': not deployed in {found['region']}"]
+    service, database, bucket, deployment = (found[key] for key in ("service", "database", "bucket", "deployment"))
+    tasks = f"{_known(service['running_tasks'])} of {_known(service['desired_tasks'])} tasks running"
+    health = f"answers in {service['latency_ms']} ms" if service["healthy"] else "does not answer"
+    shown = [
+        f"MLflow '{name}': {state}",
+        f"URL:         {found['url'] or 'none yet'}",
+        f"Server:      MLflow {service['version'] or 'of an unknown version'}, {health}, {tasks}",
+        f"Deployment:  {deployment['status'] or 'unknown'}{_at(deployment['finished_at'] or deployment['created_at'])}",
+    ]
+    if database["identifier"]:
+        backups = f"restorable up to {_time(database['latest_restorable_time'])}"
+        if database["latest_snapshot"]:
+            backups += f", snapshot {database['latest_snapshot']}{_at(database['latest_snapshot_time'])}"
+        shown += [
+            f"Database:    {database['status'] or 'unknown'}, PostgreSQL {database['engine_version']} on"
+            f" {database['instance_class']}{', Multi-AZ' if database['multi_az'] else ''},"
+            f" {_known(database['used_storage_gib'])} of {_known(database['allocated_storage_gib'])} GiB used",
+            f"Backups:     {backups}",
+        ]
+    exists = {True: "exists", False: "missing", None: "unknown"}[bucket["exists"]]
+    size = "" if bucket["size_gib"] is None else f", {bucket['size_gib']} GiB"
+    shown.append(f"Bucket:      {bucket['name']}, {exists}{size}")
+    shown.append(f"Certificate: valid until {_time(found['certificate']['expires_at'])}")
+    shown += [f"Not known:   {question}: {reason}" for question, reason in sorted(found["unknown"].items())]
+    shown += [f"Problem:     {sentence}" for sentence in found["problems"]]
+    return shown
+
+
+def _known(value: typing.Any) -> str:
+    return "?" if value is None else str(value)
+
+
+def _time(moment: str | None) -> str:
+    """Return a time to the minute, in UTC, as AWS gives it."""
+    return f"{moment[:10]} {moment[11:16]} UTC" if moment else "?"
+
+
+def _at(moment: str | None) -> str:
+    return f" at {_time(moment)}" if moment else ""

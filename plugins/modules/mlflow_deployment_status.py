@@ -1,0 +1,380 @@
+#!/usr/bin/python
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mlflow_deployment_status
+short_description: Read the state of an MLflow deployment on AWS
+version_added: 0.1.0
+description:
+  - Reads the Express Mode service, its newest deployment, the RDS instance and its newest snapshot, and the bucket, and
+    asks the server for its health. All requests are sent at the same time.
+  - A request that fails, for example because the caller lacks a permission, is listed in RV(unknown) and stops nothing.
+  - Reads no secret and needs no login of MLflow.
+options:
+  name:
+    description: Name of the Express Mode service.
+    type: str
+    required: true
+  cluster:
+    description: Name of the ECS cluster.
+    type: str
+    default: default
+  bucket:
+    description: Name of the bucket that holds the artifacts.
+    type: str
+    required: true
+  database:
+    description: Identifier of the RDS instance. Empty if the database is not managed by this collection.
+    type: str
+    default: ''
+  ca_path:
+    description: File with the certificate authorities, in PEM format, that signed the server's certificate.
+    type: path
+  request_timeout:
+    description: Seconds that the server has to answer a request.
+    type: float
+    default: 5
+author:
+  - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
+seealso:
+  - module: mlops.mlflow_aws.ecs_express_service_info
+    description: Tells all about the service.
+  - module: mlops.mlflow_aws.mlflow_health
+    description: Waits for the server, and also asks its database and its bucket.
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - mlops.mlflow_aws.actiongroup
+  - mlops.mlflow_aws.attributes
+  - mlops.mlflow_aws.aws
+  - mlops.mlflow_aws.boto3
+"""
+
+EXAMPLES = r"""
+- name: Read the state of the deployment
+  mlops.mlflow_aws.mlflow_deployment_status:
+    name: tracking
+    bucket: tracking-artifacts-123456789012-eu-central-1
+    database: tracking
+  register: tracking
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ tracking.lines }}"
+"""
+
+RETURN = r"""
+name:
+  description: Name of the service.
+  returned: success
+  type: str
+  sample: tracking
+region:
+  description: AWS region.
+  returned: success
+  type: str
+  sample: eu-central-1
+state:
+  description:
+    - V(absent) if there is no service, V(deploying) during a deployment, V(stopped) at zero tasks, V(deleting) while
+      the service is removed, V(running) if all is well, V(degraded) if not, V(unknown) if ECS could not be asked.
+  returned: success
+  type: str
+  sample: running
+url:
+  description: The application URL, empty as long as there is none.
+  returned: success
+  type: str
+  sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
+service:
+  description: The server.
+  returned: success
+  type: dict
+  contains:
+    status:
+      description: Status of the ECS service, empty if there is none.
+      returned: always
+      type: str
+      sample: ACTIVE
+    version:
+      description: MLflow's version, as the server says, otherwise by the image's tag. Empty if neither tells it.
+      returned: always
+      type: str
+      sample: 3.17.2
+    image:
+      description: The container image.
+      returned: always
+      type: str
+      sample: ghcr.io/mlflow/mlflow:v3.17.2-full
+    cpu:
+      description: CPU units of a task.
+      returned: always
+      type: str
+      sample: '1024'
+    memory:
+      description: Memory of a task in MiB.
+      returned: always
+      type: str
+      sample: '4096'
+    running_tasks:
+      description: Number of tasks that run, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 1
+    desired_tasks:
+      description: Number of tasks that ECS keeps running, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 1
+    min_tasks:
+      description: The least number of tasks, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 1
+    max_tasks:
+      description: The greatest number of tasks, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 1
+    healthy:
+      description: Whether C(/health) answers, V(none) without a URL.
+      returned: always
+      type: bool
+      sample: true
+    latency_ms:
+      description: Milliseconds until C(/health) answered, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 12
+    health_error:
+      description: Why C(/health) does not answer, empty if it does.
+      returned: always
+      type: str
+      sample: ''
+deployment:
+  description: The newest deployment of the service.
+  returned: success
+  type: dict
+  contains:
+    status:
+      description: Status of the deployment, as ECS gives it.
+      returned: always
+      type: str
+      sample: SUCCESSFUL
+    status_reason:
+      description: The reason that ECS gives.
+      returned: always
+      type: str
+      sample: ''
+    created_at:
+      description: When the deployment was created, V(none) if it is not known.
+      returned: always
+      type: str
+      sample: '2026-11-23T07:56:00+00:00'
+    finished_at:
+      description: When the deployment ended, V(none) while it goes on.
+      returned: always
+      type: str
+      sample: '2026-11-23T08:02:41+00:00'
+database:
+  description: The RDS instance.
+  returned: success
+  type: dict
+  contains:
+    identifier:
+      description: Identifier of the instance, as given in O(database).
+      returned: always
+      type: str
+      sample: tracking
+    status:
+      description: Status of the instance, empty if it does not exist.
+      returned: always
+      type: str
+      sample: available
+    engine_version:
+      description: Version of PostgreSQL.
+      returned: always
+      type: str
+      sample: '16.9'
+    instance_class:
+      description: Class of the instance.
+      returned: always
+      type: str
+      sample: db.t4g.micro
+    multi_az:
+      description: Whether there is a standby in another availability zone, V(none) if it is not known.
+      returned: always
+      type: bool
+      sample: false
+    allocated_storage_gib:
+      description: Storage of the instance in GiB, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 20
+    used_storage_gib:
+      description: Storage in use in GiB, from CloudWatch. V(none) without a value of the last three days.
+      returned: always
+      type: float
+      sample: 3.2
+    backup_retention_days:
+      description: For how many days RDS keeps automated backups, V(0) if it makes none, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 7
+    latest_restorable_time:
+      description: The latest moment to which the instance can be restored, V(none) if it is not known.
+      returned: always
+      type: str
+      sample: '2026-11-23T08:10:00+00:00'
+    latest_snapshot:
+      description: The newest snapshot that is available, empty if there is none.
+      returned: always
+      type: str
+      sample: tracking-before-update
+    latest_snapshot_time:
+      description: When that snapshot was made, V(none) if it is not known.
+      returned: always
+      type: str
+      sample: '2026-11-22T03:00:00+00:00'
+    pending_changes:
+      description: Settings that RDS has not applied yet.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+bucket:
+  description: The bucket that holds the artifacts.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the bucket.
+      returned: always
+      type: str
+      sample: tracking-artifacts-123456789012-eu-central-1
+    exists:
+      description: Whether the bucket exists, V(none) if it is not known.
+      returned: always
+      type: bool
+      sample: true
+    public_access_blocked:
+      description: Whether all public access is blocked, V(none) if it is not known.
+      returned: always
+      type: bool
+      sample: true
+    versioning:
+      description: Whether older versions of objects are kept.
+      returned: always
+      type: bool
+      sample: true
+    encryption:
+      description: Algorithm of the default encryption.
+      returned: always
+      type: str
+      sample: AES256
+    size_gib:
+      description: Size of the objects in GiB, from CloudWatch, which counts once a day. V(none) without a value.
+      returned: always
+      type: float
+      sample: 41.7
+certificate:
+  description: The certificate that the server shows.
+  returned: success
+  type: dict
+  contains:
+    expires_at:
+      description: When the certificate expires, V(none) if it is not known.
+      returned: always
+      type: str
+      sample: '2027-12-22T23:59:59+00:00'
+    days_left:
+      description: Days until then, V(none) if it is not known.
+      returned: always
+      type: int
+      sample: 394
+problems:
+  description: What somebody should look at, in sentences.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+unknown:
+  description: Questions that were not answered, with the reason.
+  returned: success
+  type: dict
+  sample: {}
+lines:
+  description: The same for people.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "MLflow 'tracking': running"
+    - 'URL:         https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws'
+"""
+
+from datetime import UTC
+from datetime import datetime
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+
+
+def _work(module: AnsibleAWSModule) -> common.Outcome:
+    params = module.params
+    who = common.who_am_i(common.make_client(module, "sts"))
+    names = reader.Names(
+        service=params["name"],
+        cluster=params["cluster"],
+        bucket=params["bucket"],
+        database=params["database"],
+        account_id=who.account_id,
+        region=str(module.region or ""),
+        partition=who.partition,
+    )
+
+    def connect(url: str) -> Connection:
+        try:
+            return parse_connection({**params, "tracking_uri": url})
+        except MlflowError as e:
+            raise common.Problem(e.message) from e
+
+    observed = reader.read(lambda service: common.make_client(module, service), names, connect)
+    found = summary.facts(observed, names, datetime.now(UTC))
+    return common.Outcome(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "cluster": {"type": "str", "default": "default"},
+            "bucket": {"type": "str", "required": True},
+            "database": {"type": "str", "default": ""},
+            "ca_path": {"type": "path"},
+            "request_timeout": {"type": "float", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    common.run(module, f"Deployment {module.params['name']}", lambda: _work(module))
+
+
+if __name__ == "__main__":
+    main()
