@@ -240,7 +240,7 @@ def test_who_only_looks_sees_that_nothing_would_change(users: dict[str, User]) -
 
 def test_who_only_looks_is_told_the_whole_state(users: dict[str, User]) -> None:
     output = play(users["plan"], "status").succeeded().output
-    assert f"MLflow ''{NAME}'': running" in output
+    assert f"MLflow '{NAME}': running" in output
     assert "Not known" not in output
 
 
