@@ -301,7 +301,7 @@ sanity: tree ## ansible-test sanity
 .PHONY: docs-lint
 docs-lint: tree $(SITE_VENV)/.ready ## antsibull-docs: every reference in the documentation of plugins leads somewhere
 	@echo '==> antsibull-docs'
-	@cd $(TREE)/mlops/mlflow_aws && ANSIBLE_COLLECTIONS_PATH="$$MLFLOW_AWS_CHECKOUT/$(TREE_ROOT)" PATH="$$MLFLOW_AWS_CHECKOUT/$(SITE_VENV)/bin:$$PATH" antsibull-docs \
+	@cd $(TREE)/mlops/mlflow_aws && ANSIBLE_COLLECTIONS_PATH="$$MLFLOW_AWS_CHECKOUT/$(TREE_ROOT)" ANSIBLE_COLLECTIONS_SCAN_SYS_PATH=no PATH="$$MLFLOW_AWS_CHECKOUT/$(SITE_VENV)/bin:$$PATH" antsibull-docs \
 		lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck .
 
 # What users install: the tarball, and of it only the folders without which no collection works.
