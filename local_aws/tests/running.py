@@ -14,6 +14,7 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -35,6 +36,10 @@ HANGS = 1800
 #: AWS seconds that no test waits for.
 HELD = HANGS * SCALE
 
+_SESSION = boto3.session.Session()
+# Clients may be used by many threads at once, but not created (boto3's guide, "Multithreading").
+_CREATING = threading.Lock()
+
 
 def eventually(check: Callable[[], Any], seconds: float = HANGS, what: str = "it") -> Any:
     """Polls until the check gives something true; returns that."""
@@ -46,6 +51,12 @@ def eventually(check: Callable[[], Any], seconds: float = HANGS, what: str = "it
         if time.monotonic() > deadline:
             raise AssertionError(f"Waited {seconds} s for {what} in vain.")
         time.sleep(0.05)
+
+
+def create_client(service: str, **options: Any) -> Any:
+    """A boto3 client of the one session, which reads each service's model only once: nearly all that a client costs."""
+    with _CREATING:
+        return _SESSION.client(service, **options)
 
 
 def marked_processes(home: Path | str) -> list[psutil.Process]:
@@ -120,7 +131,7 @@ class LocalAws:
 
     def client(self, service: str, key: str = "", secret: str = "", token: str | None = None, **config: Any) -> Any:
         """A boto3 client; root's, unless other credentials are given. It does not retry, and believes no answer."""
-        client = boto3.session.Session().client(
+        client = create_client(
             service,
             region_name=self.info["region"],
             endpoint_url=self.info["endpoint_url"],

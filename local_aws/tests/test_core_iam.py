@@ -13,7 +13,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.auth import SigV4Auth
@@ -22,6 +21,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from running import LocalAws
+from running import create_client
 
 SERVICES = [
     ("sts", "get_caller_identity"),
@@ -107,7 +107,7 @@ def test_an_unknown_key_is_refused(local_aws: LocalAws, service: str, operation:
 
 @pytest.mark.parametrize(("service", "operation"), [pair for pair in SERVICES if pair[0] != "sts"])
 def test_an_unsigned_request_is_refused(local_aws: LocalAws, service: str, operation: str) -> None:
-    client = boto3.session.Session().client(
+    client = create_client(
         service,
         region_name="us-east-1",
         endpoint_url=local_aws.info["endpoint_url"],

@@ -10,7 +10,6 @@ import urllib.error
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from express_support import Account
@@ -21,6 +20,7 @@ from express_support import status_of_newest
 from express_support import unique
 from running import HELD
 from running import LocalAws
+from running import create_client
 from running import eventually
 
 from local_aws import faults as faults_module
@@ -104,7 +104,7 @@ def test_throttling_is_worded_as_each_service_words_it(
 def test_botocore_retries_what_is_throttled(local_aws: LocalAws, faults: Order) -> None:
     faults("ecs:ListClusters", code="Throttling", times=2)
     info = local_aws.info
-    patient = boto3.session.Session().client(
+    patient = create_client(
         "ecs",
         region_name=info["region"],
         endpoint_url=info["endpoint_url"],

@@ -8,10 +8,10 @@ import json
 import uuid
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from running import LocalAws
+from running import create_client
 
 VIA = {"StringLike": {"kms:ViaService": "secretsmanager.us-east-1.*"}}
 
@@ -24,7 +24,7 @@ def user(aws: LocalAws, *statements: dict[str, Any]) -> Any:
     document = json.dumps({"Version": "2012-10-17", "Statement": [everything, *statements]})
     iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
     key = iam.create_access_key(UserName=name)["AccessKey"]
-    return boto3.session.Session().client(
+    return create_client(
         "secretsmanager",
         region_name="us-east-1",
         endpoint_url=aws.info["endpoint_url"],

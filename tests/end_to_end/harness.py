@@ -52,6 +52,9 @@ _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Simulate")
 _PLAY_SECONDS = 3600
 _ANSWER_SECONDS = 600
 _EVENT_SECONDS = 1800
+_SESSION = boto3.session.Session()
+# Clients may be used by many threads at once, but not created (boto3's guide, "Multithreading").
+_CREATING = threading.Lock()
 _OTHERS = ("AWS_", "BOTO_", "ANSIBLE_", "LOCAL_AWS_", "XDG_", "PYTHON")
 
 
@@ -92,6 +95,12 @@ def eventually(check: Callable[[], Any], what: str, seconds: float = _EVENT_SECO
         assert time.monotonic() < deadline, f"Waited {seconds} s for {what} in vain."
         time.sleep(0.05)
     return found
+
+
+def create_client(service: str, **options: Any) -> Any:
+    """A boto3 client of the one session, which reads each service's model only once: nearly all that a client costs."""
+    with _CREATING:
+        return _SESSION.client(service, **options)
 
 
 def _by_aws(call: dict[str, str]) -> bool:
@@ -147,7 +156,7 @@ class LocalAws:
 
     def client(self, service: str, region: str = REGION) -> Any:
         """A client of the account's root."""
-        return boto3.session.Session().client(
+        return create_client(
             service,
             region_name=region,
             endpoint_url=self.info["endpoint_url"],

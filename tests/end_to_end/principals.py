@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from harness import REGION
 from harness import LocalAws
+from harness import create_client
 
 Policy = dict[str, Any]
 Check = dict[str, Any]
@@ -56,7 +56,7 @@ class User:
 
 def client_of(aws: LocalAws, service: str, key: str, secret: str, token: str | None = None) -> Any:
     """A client with certain credentials."""
-    return boto3.session.Session().client(
+    return create_client(
         service,
         region_name=REGION,
         endpoint_url=aws.info["endpoint_url"],

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from harness import ROOT
 from harness import SOFTWARE
 from harness import LocalAws
 from harness import Played
+from harness import create_client
 
 BIN = Path(sys.executable).parent
 SCALE = 60
@@ -45,7 +45,7 @@ class RegionalAws(LocalAws):
             "aws_access_key_id": self.info["access_key_id"],
             "aws_secret_access_key": self.info["secret_access_key"],
         }
-        return boto3.session.Session().client(
+        return create_client(
             service,
             region_name=region or self.region,
             endpoint_url=self.info["endpoint_url"],
