@@ -19,9 +19,11 @@ from express import ExpressAws
 from harness import SOFTWARE
 from harness import LocalAws
 from harness import becomes_nobody
+from harness import prepare_software
 
 QUICK = 60
-IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+VERSION = "3.17.2"
+IMAGE = f"ghcr.io/mlflow/mlflow:v{VERSION}-full"
 
 
 def pytest_report_header() -> str:
@@ -32,12 +34,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def software(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The server's software, brought here by whom the folder belongs to: nobody may not write to it."""
-    owner = LocalAws(tmp_path_factory.mktemp("owner"), present_user=True)
-    owner.up(QUICK)
-    try:
-        owner.prepare(IMAGE)
-    finally:
-        owner.down()
+    prepare_software(VERSION, tmp_path_factory.mktemp("owner"))
 
 
 @pytest.fixture(scope="module")

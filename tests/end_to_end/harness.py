@@ -80,12 +80,21 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def runtime(version: str) -> Path:
+    """The folder of the software of an image of MLflow."""
+    return SOFTWARE / "runtimes" / f"mlflow-{version}-full"
+
+
 def is_prepared(version: str) -> bool:
-    """Whether the software of an image of MLflow is here, with the present network hook: nobody may not write to it."""
-    runtime = SOFTWARE / "runtimes" / f"mlflow-{version}-full"
+    """Whether an MLflow image's software is here, with bytecode and the present network hook.
+
+    Nobody may not write to it.
+    """
+    folder = runtime(version)
     hook = (ROOT / "local_aws/local_aws/tasks/network_hook.py").read_bytes()
-    found = list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.py"))
-    return (runtime / "complete.json").exists() and [path.read_bytes() for path in found] == [hook]
+    found = list(folder.glob("lib/python3.*/site-packages/_local_aws_task_network.py"))
+    compiled = list(folder.glob("lib/python3.*/site-packages/mlflow/server/__pycache__/*.pyc"))
+    return (folder / "complete.json").exists() and bool(compiled) and [path.read_bytes() for path in found] == [hook]
 
 
 def eventually(check: Callable[[], Any], what: str, seconds: float = _EVENT_SECONDS) -> Any:
@@ -291,6 +300,26 @@ class LocalAws:
             process.kill()
         assert happened or not then, f"There was no task {at}:\n{''.join(lines)}"
         return Played(process.returncode, "".join(lines))
+
+
+def prepare_software(version: str, folder: Path) -> None:
+    """Bring the software of an image of MLflow here, if it is not, as the user that the folder of runtimes belongs to.
+
+    With the bytecode of what a server imports, as in an image: a server that is run by nobody could not keep it, and
+    compile two thousand files at each start, which is half of its CPU time.
+    """
+    if is_prepared(version):
+        return
+    owner = LocalAws(folder, present_user=True)
+    owner.up(60)
+    try:
+        owner.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
+    finally:
+        owner.down()
+    imports = "import mlflow.server.fastapi_app, mlflow.server.auth"
+    command = [runtime(version) / "bin/python", "-W", "ignore", "-c", imports]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
+    subprocess.run(command, env=environment, cwd="/", check=True, timeout=_PLAY_SECONDS)
 
 
 @dataclass

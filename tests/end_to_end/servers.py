@@ -23,8 +23,8 @@ from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from harness import ROOT
-from harness import SOFTWARE
 from harness import eventually
+from harness import runtime
 
 INI = """[mlflow]
 default_permission = {default_permission}
@@ -39,11 +39,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def runtime(version: str) -> Path:
-    """Where an image's software is."""
-    return SOFTWARE / "runtimes" / f"mlflow-{version}-full"
 
 
 class MlflowServer:

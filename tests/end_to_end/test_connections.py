@@ -18,7 +18,7 @@ from burst import Burst
 from conftest import QUICK
 from harness import ROOT
 from harness import LocalAws
-from servers import runtime
+from harness import runtime
 
 PLUGINS = ROOT / "roles/ecs_express/files"
 NAME = "burst"

@@ -28,7 +28,7 @@ from harness import LocalAws
 from harness import Played
 from harness import eventually
 from harness import interrupt
-from servers import runtime
+from harness import runtime
 
 NAME = "story"
 # Numbers and switches, as YAML and -e give them.

@@ -32,7 +32,7 @@ from harness import SOFTWARE
 from harness import LocalAws
 from harness import Played
 from harness import eventually
-from harness import is_prepared
+from harness import prepare_software
 
 NEW, OLD = "3.17.2", "3.10.0"
 NAMES = {NEW: "login", OLD: "login-old"}
@@ -167,11 +167,7 @@ def deploy(aws: LocalAws, version: str = NEW, **options: Any) -> Played:
 def quick(aws: LocalAws) -> LocalAws:
     """The local AWS without faults, and as quick as it can be."""
     for version in NAMES:
-        if not is_prepared(version):
-            owner = LocalAws(aws.home / "owner", present_user=True)
-            owner.up(QUICK)
-            owner.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
-            owner.down()
+        prepare_software(version, aws.home / "owner")
     aws.kill()
     aws.up(QUICK)
     aws.page("faults", "DELETE")

@@ -18,13 +18,14 @@ import yaml
 from conftest import QUICK
 from harness import ROOT
 from harness import LocalAws
+from harness import prepare_software
+from harness import runtime
 from principals import Policy
 from principals import actions
 from principals import allows
 from principals import client_of
 from principals import without
 from servers import MlflowServer
-from servers import runtime
 
 BUCKET = "mlflow-artifacts-of-a-task-5e0c"
 CLIENT = Path(__file__).with_name("task_role_client.py")
@@ -114,8 +115,7 @@ def collect_garbage(server: MlflowServer, version: str, environment: dict[str, s
 def test_five_actions_are_enough_and_each_is_needed(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    if not runtime(version).exists():
-        task.aws.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
+    prepare_software(version, tmp_path / "owner")
     task.aws.page("permissions", "DELETE")
     for name, value in task.environment().items():
         monkeypatch.setenv(name, value)

@@ -20,18 +20,16 @@ from typing import Any
 
 import pytest
 from harness import ROOT
-from harness import LocalAws
+from harness import prepare_software
 from servers import MlflowServer
 from servers import packages
 from servers import run_module
-from servers import runtime
 from servers import sqlalchemy_plugin
 
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permission
 
 NEW, OLD = "3.17.2", "3.10.0"
-IMAGE = "ghcr.io/mlflow/mlflow:v{}-full"
 API = "/api/2.0/mlflow"
 SECRET = "for Vera's eyes only"
 CHECK = {"check_uris": True, "check_database": True, "wait_timeout": 0}
@@ -150,11 +148,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A server as the role starts it, whose users have no permissions."""
     version = request.param
     folder = tmp_path_factory.mktemp("uris")
-    if not (runtime(version) / "complete.json").exists():
-        owner = LocalAws(tmp_path_factory.mktemp("owner"), present_user=True)
-        owner.up(60)
-        owner.prepare(IMAGE.format(version))
-        owner.down()
+    prepare_software(version, tmp_path_factory.mktemp("owner"))
     more = packages(folder / "packages")
     guarded: dict[str, Any] = {}
     if not os.environ.get("UNGUARDED"):

@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 from harness import ROOT
-from harness import LocalAws
 from harness import eventually
-from harness import is_prepared
+from harness import prepare_software
+from harness import runtime
 from servers import MlflowServer
 from servers import free_port
 from servers import packages
 from servers import run_module
-from servers import runtime
 
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_demo
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
@@ -34,7 +33,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permissi
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_user
 
 OLD, NEW = "3.10.0", "3.17.2"
-IMAGE = "ghcr.io/mlflow/mlflow:v{}-full"
 Run = Callable[..., dict[str, Any]]
 
 
@@ -45,13 +43,8 @@ def servers(
     """The servers, by name; started at the same time. That of the oldest version only if a test of it is to run."""
     folder = tmp_path_factory.mktemp("mlflow")
     versions = [NEW, OLD] if any(OLD in item.name for item in request.session.items) else [NEW]
-    missing = [version for version in versions if not is_prepared(version)]
-    if missing:
-        owner = LocalAws(tmp_path_factory.mktemp("owner"), present_user=True)
-        owner.up(60)
-        for version in missing:
-            owner.prepare(IMAGE.format(version))
-        owner.down()
+    for version in versions:
+        prepare_software(version, tmp_path_factory.mktemp("owner"))
     more = packages(folder / "packages")
     started = {
         **{version: MlflowServer(folder / version, version, more) for version in versions},

@@ -20,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 
 from controllers import Controller
 from controllers import RegionalAws
+from harness import prepare_software
 from person import reader_of
 
 ORDER = ["syntax", "builder", "controllers", "credentials", "client", "reading", "backup", "domain", "end"]
 # What the examples name.
 NAME, REGION = "mlflow", "eu-central-1"
-IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+VERSION = "3.17.2"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +46,7 @@ def aws() -> Iterator[RegionalAws]:
     local_aws = RegionalAws(home, REGION)
     try:
         local_aws.start()
-        local_aws.prepare(IMAGE)
+        prepare_software(VERSION, home / "owner")
         yield local_aws
     finally:
         local_aws.down()

@@ -15,7 +15,7 @@ from blocks import all_blocks
 from controllers import Controller
 from controllers import RegionalAws
 from controllers import to_its_end
-from servers import runtime
+from harness import runtime
 from test_reading import PREAMBLE
 from test_reading import filled
 from test_reading import secret
