@@ -176,10 +176,14 @@ check-parts:
 lint: lint-files lint-ansible ## Everything that reads files alone
 
 .PHONY: lint-files
-lint-files: $(READY) ## ruff, yamllint, licences (REUSE), workflow files, changelog, generated pages
+lint-files: $(READY) ## ruff, layers, subjects of commits, yamllint, licences (REUSE), workflow files, changelog, generated pages
 	@echo '==> ruff'
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
+	@echo '==> Layers of the plugins (import-linter)'
+	@$(BIN)/lint-imports --no-logo --no-cache .importlinter --contract layers --contract modules >$(CACHE)/layers.txt || { cat $(CACHE)/layers.txt; exit 1; }
+	@echo '==> Subjects of commits (gitlint)'
+	@bash tests/tools/commits.sh
 	@echo '==> yamllint'
 	@$(BIN)/yamllint --strict .
 	@echo '==> Licences (REUSE)'
@@ -199,6 +203,22 @@ lint-files: $(READY) ## ruff, yamllint, licences (REUSE), workflow files, change
 	@echo '==> Module pages and the modules agree'
 	@$(BIN)/python tests/tools/module_pages.py --check
 
+# Rules that the tree is on its way to: each moves to lint-files as soon as it holds. All of them are run, whatever the first ones find.
+.PHONY: house
+house: $(READY) ## How far the tree is from the rules that are to come: lengths, words, variables, complexity, dead code, layers of services, types of tests
+	@failed=; for rule in lengths words variables unused; do $(BIN)/python tests/tools/house.py $$rule || failed=yes; done; \
+		$(BIN)/ruff check --quiet --output-format concise --select C901 --config lint.mccabe.max-complexity=10 . || failed=yes; \
+		$(BIN)/lint-imports --no-logo --no-cache .importlinter || failed=yes; \
+		$(MAKE) --no-print-directory test-types || failed=yes; \
+		[ -z "$$failed" ]
+
+# What lies in one folder imports each other by bare names, so each folder is a run of its own.
+.PHONY: test-types
+test-types: $(READY)
+	@failed=; for folder in tools bench artifact end_to_end readers versions; do \
+		MYPYPATH=tests/tools:tests/end_to_end $(BIN)/mypy --config-file tests/mypy.ini --cache-dir $(CACHE)/mypy-tests tests/$$folder/*.py || failed=yes; done; \
+		[ -z "$$failed" ]
+
 .PHONY: lint-ansible
 lint-ansible: $(READY) ## ansible-lint, profile production and the opt-in rules of .ansible-lint
 	@echo '==> ansible-lint'
@@ -206,11 +226,12 @@ lint-ansible: $(READY) ## ansible-lint, profile production and the opt-in rules 
 
 MYPY = "$$MLFLOW_AWS_CHECKOUT/$(BIN)/mypy" --config-file "$$MLFLOW_AWS_CHECKOUT/pyproject.toml" --cache-dir "$$MLFLOW_AWS_CHECKOUT/$(CACHE)/mypy"
 .PHONY: types
-types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on what plugins share and on the local AWS
+types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and on the local AWS
 	@echo '==> mypy'
 	@cd $(TREE_ROOT) && $(MYPY) --namespace-packages --explicit-package-bases \
 		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
-		ansible_collections/mlops/mlflow_aws/plugins/filter
+		ansible_collections/mlops/mlflow_aws/plugins/filter ansible_collections/mlops/mlflow_aws/plugins/modules \
+		ansible_collections/mlops/mlflow_aws/plugins/action
 	@cd local_aws && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
 
 .PHONY: units

@@ -268,6 +268,8 @@ iam_role:
       sample: {Project: mlflow}
 """
 
+from typing import Any
+
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import roles
@@ -275,7 +277,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
-def _wanted(params: dict) -> roles.Wanted:
+def _wanted(params: dict[str, Any]) -> roles.Wanted:
     trust = None
     if params["service"]:
         trust = roles.trust_policy(params["service"], params["condition"])

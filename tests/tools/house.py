@@ -64,7 +64,7 @@ WORDS = (
 _SENTENCES = (
     (r"[Oo]ther than M\(", "Unlike M("),
     ("nobody's business", "what the code does"),
-    ("gave him|let him|He is|that he may", "they, for a user"),
+    ("gave him|let him|He is [a-z]+ed|that he may", "they, for a user"),
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -79,7 +79,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 def shown(path: Path) -> str:
     """A path as findings name it."""
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name)
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -139,7 +139,7 @@ def _unwanted(name: str, words: tuple[Word, ...]) -> Iterator[Word]:
 
 def wrong_words(path: Path, words: tuple[Word, ...] = WORDS) -> Iterator[str]:
     """The words in a file, and in its name, for which the field has others."""
-    for part in path.relative_to(ROOT).parts:
+    for part in Path(shown(path)).parts:
         for word in _unwanted(Path(part).stem, words):
             yield f"{shown(path)}: the name {part}: write {word.instead}"
     text = path.read_text(encoding="utf-8")
@@ -148,9 +148,7 @@ def wrong_words(path: Path, words: tuple[Word, ...] = WORDS) -> Iterator[str]:
         for word in _unwanted(name, words):
             yield f"{shown(path)}:{line}: the name {name}: write {word.instead}"
     spoken = [(re.compile(rf"\b(?:{word.pattern})\b", re.I), word.instead) for word in words if word.where == "prose"]
-    spoken += [
-        (re.compile(re.escape(found) if "(" in found else rf"\b(?:{found})\b"), better) for found, better in _SENTENCES
-    ]
+    spoken += [(re.compile(rf"\b(?:{found})"), better) for found, better in _SENTENCES]
     for number, row in enumerate(text.splitlines(), 1):
         for pattern, better in spoken:
             if found := pattern.search(row):

@@ -1,0 +1,84 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each check of tests/tools/house.py and of the commits' subjects finds what it is for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+sys.path.insert(0, str(TOOLS))
+import house  # noqa: E402
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    """A file."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_long_function_class_and_file_are_found(tmp_path: Path) -> None:
+    function = "def run():\n" + "    pass\n" * 60
+    members = "    value = 1\n" * 300
+    path = written(tmp_path, "long.py", f"{function}\n\nclass Long:\n{members}" + "\n" * 40)
+    assert list(house.too_long(path)) == [
+        "long.py: 404 lines without documentation, 400 at most: give its parts files",
+        "long.py:1: run() has 61 lines, 60 at most",
+        "long.py:64: class Long has 301 lines, 300 at most",
+    ]
+
+
+def test_documentation_and_data_do_not_count(tmp_path: Path) -> None:
+    text = '"""Why.\n' + "More.\n" * 500 + '"""\n\nDOCUMENTATION = """\n' + "More.\n" * 500 + '"""\n'
+    assert list(house.too_long(written(tmp_path, "documented.py", text))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("service.py", "class Room:\n    pass\n", "the name Room"),
+        ("service.py", "def run(keeper):\n    pass\n", "the name keeper"),
+        ("service.py", "def test_trap_05_order():\n    pass\n", "the name test_trap_05_order"),
+        ("leftovers.yml", "a: 1\n", "the name leftovers.yml"),
+        ("guide.md", "Have patience.\n", "patience"),
+        ("guide.md", "Other than M(amazon.aws.rds_instance) it waits.\n", "Other than M("),
+    ],
+)
+def test_former_word_is_found(tmp_path: Path, name: str, text: str, found: str) -> None:
+    findings = list(house.wrong_words(written(tmp_path, name, text)))
+    assert any(found in finding for finding in findings)
+
+
+def test_other_words_are_not_found(tmp_path: Path) -> None:
+    text = "class StreamReader:\n    def entrap(self, mushroom, overlook, input_problems):\n        pass\n"
+    assert list(house.wrong_words(written(tmp_path, "words.py", text))) == []
+
+
+def test_variable_of_the_parent_is_found(tmp_path: Path) -> None:
+    known = house.variables_of_the_parent()
+    assert {"mlflow_name", "mlflow_version", "mlflow_context"} <= known
+    path = written(tmp_path, "main.yml", 'bucket_name: "{{ mlflow_name }}"\nmodule: mlops.mlflow_aws.mlflow_health\n')
+    assert list(house.foreign_variables(path, known)) == [
+        "main.yml:1: mlflow_name, a variable of the role mlflow: take an input of its own"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("subject", "code"), [("rds: restore beside the live instance", 0), ("x" * 73, 1), ("rds: restore.", 1)]
+)
+def test_subjects_of_commits(tmp_path: Path, subject: str, code: int) -> None:
+    message = written(tmp_path, "message", f"{subject}\n")
+    gitlint = [Path(sys.executable).parent / "gitlint", "--config", TOOLS.parents[1] / ".gitlint"]
+    done = subprocess.run([*gitlint, "--msg-filename", message], capture_output=True, text=True, check=False)
+    assert min(done.returncode, 1) == code, done.stderr
+
+
+def test_where_there_is_no_history_commits_are_not_checked(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    done = subprocess.run(["bash", TOOLS / "commits.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "not checked" in done.stdout
