@@ -205,18 +205,10 @@ lint-files: $(READY) ## ruff, layers, subjects of commits, yamllint, licences (R
 
 # Rules that the tree is on its way to: each moves to lint-files as soon as it holds. All of them are run, whatever the first ones find.
 .PHONY: house
-house: $(READY) ## How far the tree is from the rules that are to come: lengths, words, variables, complexity, dead code, layers of services, types of tests
+house: $(READY) ## How far the tree is from the rules that are to come: lengths, words, variables, complexity, dead code, layers of services
 	@failed=; for rule in lengths words variables unused; do $(BIN)/python tests/tools/house.py $$rule || failed=yes; done; \
 		$(BIN)/ruff check --quiet --output-format concise --select C901 --config lint.mccabe.max-complexity=10 . || failed=yes; \
 		$(BIN)/lint-imports --no-logo --no-cache .importlinter || failed=yes; \
-		$(MAKE) --no-print-directory test-types || failed=yes; \
-		[ -z "$$failed" ]
-
-# What lies in one folder imports each other by bare names, so each folder is a run of its own.
-.PHONY: test-types
-test-types: $(READY)
-	@failed=; for folder in tools bench artifact end_to_end readers versions; do \
-		MYPYPATH=tests/tools:tests/end_to_end $(BIN)/mypy --config-file tests/mypy.ini --cache-dir $(CACHE)/mypy-tests tests/$$folder/*.py || failed=yes; done; \
 		[ -z "$$failed" ]
 
 .PHONY: lint-ansible
@@ -225,13 +217,17 @@ lint-ansible: $(READY) ## ansible-lint, profile production and the opt-in rules 
 	@$(BIN)/ansible-lint --offline --strict -q
 
 MYPY = "$$MLFLOW_AWS_CHECKOUT/$(BIN)/mypy" --config-file "$$MLFLOW_AWS_CHECKOUT/pyproject.toml" --cache-dir "$$MLFLOW_AWS_CHECKOUT/$(CACHE)/mypy"
+# What lies in one folder imports each other by bare names, so each folder is a run of its own.
+TYPED_TESTS := $(addprefix tests/,tools bench artifact end_to_end readers versions unit unit/docs unit/roles) \
+	$(addprefix tests/unit/plugins/,action filter module_utils modules plugin_utils)
 .PHONY: types
-types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and on the local AWS
+types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and on the local AWS; on the tests as well
 	@echo '==> mypy'
 	@cd $(TREE_ROOT) && $(MYPY) --namespace-packages --explicit-package-bases \
 		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
 		ansible_collections/mlops/mlflow_aws/plugins/filter ansible_collections/mlops/mlflow_aws/plugins/modules \
 		ansible_collections/mlops/mlflow_aws/plugins/action
+	@for folder in $(TYPED_TESTS); do MYPYPATH=tests/tools:tests/end_to_end:$$folder $(BIN)/mypy --config-file tests/mypy.ini --cache-dir $(CACHE)/mypy-tests $$folder/*.py || exit; done
 	@cd local_aws && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
 
 .PHONY: units

@@ -31,7 +31,17 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     galaxy = Path(sys.executable).parent / "ansible-galaxy"
-    command = [galaxy, "collection", "install", tarball, "--offline", "--no-deps", "--force", "-p", folder]
+    command = [
+        str(galaxy),
+        "collection",
+        "install",
+        str(tarball),
+        "--offline",
+        "--no-deps",
+        "--force",
+        "-p",
+        str(folder),
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)

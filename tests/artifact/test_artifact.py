@@ -97,7 +97,7 @@ def test_modules_and_roles_are_found_without_the_rest() -> None:
     # amazon.aws is found in Python's own folder, as it is in the package "ansible".
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(INSTALLED)
     for kind, names in (("module", modules), ("role", roles)):
-        command = [Path(sys.executable).parent / "ansible-doc", "--type", kind, "--json"]
+        command = [str(Path(sys.executable).parent / "ansible-doc"), "--type", kind, "--json"]
         full = [f"mlops.mlflow_aws.{name}" for name in names]
         done = subprocess.run(
             [*command, *full], env=environment, cwd=INSTALLED, capture_output=True, text=True, check=False

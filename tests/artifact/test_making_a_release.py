@@ -33,7 +33,8 @@ def git(checkout: Path, *arguments: str) -> str:
 
 def release(checkout: Path, verb: str = "prepare", version: str = VERSION) -> subprocess.CompletedProcess[str]:
     """Run the tool of that checkout."""
-    command = [sys.executable, checkout / "tests/tools/release.py", verb, version, checkout.parent / "release"]
+    tool, folder = str(checkout / "tests/tools/release.py"), str(checkout.parent / "release")
+    command = [sys.executable, tool, verb, version, folder]
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
 
 

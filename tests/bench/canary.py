@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
@@ -62,8 +63,8 @@ class Scenario:
     """
 
     title: str
-    usual: dict[str, float]
-    more: dict[str, float] = field(default_factory=dict)
+    usual: Mapping[str, float]
+    more: Mapping[str, float] = field(default_factory=dict)
     alarm: bool = True
 
 
@@ -122,7 +123,7 @@ class Measured:
 class Clients:
     """A process with clients of one kind or another."""
 
-    def __init__(self, bench: Bench, minute: dict[str, float]) -> None:
+    def __init__(self, bench: Bench, minute: Mapping[str, float]) -> None:
         self.process = subprocess.Popen(
             [str(SOFTWARE / f"runtimes/mlflow-{MLFLOW}-full/bin/python"), str(CLIENTS)],
             stdin=subprocess.PIPE,
@@ -156,7 +157,7 @@ class Clients:
 
 
 @contextlib.contextmanager
-def clients(bench: Bench, minute: dict[str, float]) -> Iterator[None]:
+def clients(bench: Bench, minute: Mapping[str, float]) -> Iterator[None]:
     """Clients for as long as the block lasts."""
     if not minute:
         yield

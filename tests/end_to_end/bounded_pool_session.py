@@ -70,7 +70,7 @@ def request(number: int) -> None:
         nested(stores[1 + number % 3], mlflow_bounded_pool.DEPTH)
 
 
-failed: list[BaseException] = []
+failed: list[BaseException | None] = []
 threading.excepthook = lambda args: failed.append(args.exc_value)
 at_once([threading.Thread(target=request, args=(number,)) for number in range(THREADS)])
 assert not failed, failed

@@ -49,7 +49,7 @@ class Burst:
         return session
 
     def _call(self, session: requests.Session, method: str, path: str, document: dict[str, Any]) -> dict[str, Any]:
-        given = {"params": document} if method == "GET" else {"json": document}
+        given: dict[str, Any] = {"params": document} if method == "GET" else {"json": document}
         try:
             answer = session.request(method, f"{self.url}{API}/{path}", timeout=_SECONDS, **given)
         except requests.RequestException as e:

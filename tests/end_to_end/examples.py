@@ -493,7 +493,7 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
         filters.tell(Story(tuple(names("filter"))), {})
         for pool in pools:
             pool.shutdown()
-        given = {}
+        given: dict[str, Any] = {}
         for story in stories:
             for text, other in story.given.items():
                 given.setdefault(other, text)

@@ -317,7 +317,7 @@ def prepare_software(version: str, folder: Path) -> None:
     finally:
         owner.down()
     imports = "import mlflow.server.fastapi_app, mlflow.server.auth"
-    command = [runtime(version) / "bin/python", "-W", "ignore", "-c", imports]
+    command = [str(runtime(version) / "bin/python"), "-W", "ignore", "-c", imports]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     subprocess.run(command, env=environment, cwd="/", check=True, timeout=_PLAY_SECONDS)
 

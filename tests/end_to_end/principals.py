@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import json
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,7 +112,7 @@ def _matches(statement: dict[str, Any], check: Check) -> bool:
     )
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "ArnEquals": fnmatch.fnmatchcase,
     "ArnLike": fnmatch.fnmatchcase,
     "Bool": str.__eq__,

@@ -406,7 +406,7 @@ def test_a_misspelt_variable_is_found_wherever_it_was_set(calm: LocalAws) -> Non
     assert_clear(played.problem(), ["mlflow_verison is given with -e", "mlflow_version?"])
     assert_nothing_done(calm, played)
     mine = "mlops.mlflow_aws."
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"ansible.builtin.include_role": {"name": f"{mine}mlflow"}, "vars": {"mlflow_verison": "3"}},
         {"ansible.builtin.import_role": {"name": f"{mine}mlflow"}, "facts": {"mlflow_wokers": 2}},
         {"ansible.builtin.include_role": {"name": f"{mine}bucket"}, "vars": {"bucket_nmae": "x"}},

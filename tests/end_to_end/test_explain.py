@@ -240,14 +240,18 @@ CASES = [
 ]
 
 
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
 def _is_case(item: pytest.Item) -> bool:
-    return item.path == Path(__file__) and "case" in getattr(getattr(item, "callspec", None), "params", {})
+    return item.path == Path(__file__) and "case" in _parameters(item)
 
 
 @pytest.fixture(scope="module")
 def begun(cloud: ExpressAws, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[tuple[Any, Any]]]]:
     """All the cases that were chosen, on their way: what the module says, and what the other one says of it."""
-    chosen = {item.callspec.params["case"].name for item in request.session.items if _is_case(item)}
+    chosen = {_parameters(item)["case"].name for item in request.session.items if _is_case(item)}
     cases = [case for case in CASES if case.name in chosen]
     if any(MLFLOW in str(case.container) for case in cases):
         cloud.prepare(MLFLOW)

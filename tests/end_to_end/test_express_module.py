@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -30,6 +31,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import resource_owners
 COLLECTIONS = Path(ecs_express_service.__file__).parents[5]
 
 at_once = Together()
+
+
+def _answers(cloud: ExpressAws, url: str, text: str) -> bool:
+    return cloud.get(url) == (200, text)
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +343,7 @@ def test_task_definition_of_ones_own_and_architecture(cloud: ExpressAws) -> None
         assert cloud.run(ecs_express_service, wanted, check=True)["changed"] is True
         result = cloud.run(ecs_express_service, wanted)
         assert not result.get("failed"), result["msg"]
-        assert eventually(lambda url=result["url"], text=text: cloud.get(url) == (200, text), "the answer")
+        assert eventually(functools.partial(_answers, cloud, result["url"], text), "the answer")
         assert cloud.run(ecs_express_service, wanted)["changed"] is False
     # Back to a definition that ECS manages, with an architecture.
     managed = {**arguments, "cpu_architecture": "X86_64"}

@@ -306,7 +306,7 @@ def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User],
     drift(own)
     own.client("s3").create_bucket(Bucket=LOGS)
     given = {name: keys[value] if name.endswith("_kms_key_arn") else value for name, value in OPTIONS.items()}
-    changed = {
+    changed: dict[str, Any] = {
         **given,
         "mlflow_db_subnet_ids": _database_subnets(own),
         "mlflow_tags": {"Team": "one"},
@@ -397,7 +397,7 @@ def test_the_destroyer_destroys(own: LocalAws, users: dict[str, User]) -> None:
     play(users["destroy"], "destroy", mlflow_confirm_destroy=NAME).succeeded()
     own.client("s3").put_object(Bucket=BUCKET, Key="left", Body=b"left")
     own.client("s3").create_multipart_upload(Bucket=BUCKET, Key="begun")
-    everything = {
+    everything: dict[str, Any] = {
         "mlflow_confirm_destroy": NAME,
         "mlflow_confirm_data_loss": NAME,
         "mlflow_delete_artifacts": True,

@@ -42,6 +42,6 @@ def test_client_can_be_had_for_each_python_and_platform(end: int, tmp_path: Path
     platforms = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin")
     for python, platform in itertools.product(("3.11", "3.12", "3.13", "3.14"), platforms):
         target = ("--python-version", python, "--python-platform", platform)
-        command = [uv, "pip", "install", "--quiet", *options, *target, "-r", str(file)]
+        command = [str(uv), "pip", "install", "--quiet", *options, *target, "-r", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"{python} {platform}: {done.stderr}"

@@ -167,7 +167,7 @@ def test_lines_are_events_where_ansible_runner_runs_the_playbook(play: Play, tmp
     (tmp_path / "runner/inventory").mkdir()
     (tmp_path / "runner/inventory/hosts").write_text("host0\nhost1\n", encoding="utf-8")
     (tmp_path / "play.yml").rename(tmp_path / "runner/project/play.yml")
-    command = [Path(sys.executable).parent / "ansible-runner", "run", tmp_path / "runner", "-p", "play.yml"]
+    command = [str(Path(sys.executable).parent / "ansible-runner"), "run", str(tmp_path / "runner"), "-p", "play.yml"]
     subprocess.run(
         [*command, "--ident", "one", "--quiet"],
         env={

@@ -162,7 +162,7 @@ def test_the_task_role_reaches_nothing_else(task: Task) -> None:
     task.aws.client("s3").create_bucket(Bucket="somebody-elses-5e0c")
     task.aws.client("s3").put_object(Bucket="somebody-elses-5e0c", Key="theirs", Body=b"theirs")
     theirs = {"Bucket": "somebody-elses-5e0c", "Key": "theirs"}
-    attempts = [
+    attempts: list[tuple[str, str, dict[str, Any]]] = [
         ("s3", "get_object", theirs),
         ("s3", "put_object", {**theirs, "Body": b"ours"}),
         ("s3", "delete_object", theirs),

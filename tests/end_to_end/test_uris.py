@@ -32,7 +32,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permissi
 NEW, OLD = "3.17.2", "3.10.0"
 API = "/api/2.0/mlflow"
 SECRET = "for Vera's eyes only"
-CHECK = {"check_uris": True, "check_database": True, "wait_timeout": 0}
+CHECK: dict[str, Any] = {"check_uris": True, "check_database": True, "wait_timeout": 0}
 
 
 @dataclass
@@ -238,8 +238,8 @@ def test_own_sources_are_accepted(stage: Stage) -> None:
 def test_a_shared_source_is_accepted(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = stage.vera.made("experiments/create", name=f"shared-{secrets.token_hex(4)}")["experiment_id"]
     run = stage.vera.made("runs/create", experiment_id=experiment)["run"]["info"]
-    shared = {"resource_id": experiment, "permission": "READ", "user": "mallory"}
-    login = {"tracking_uri": stage.server.url, "username": "admin", "password": stage.server.password}
+    shared: dict[str, Any] = {"resource_id": experiment, "permission": "READ", "user": "mallory"}
+    login: dict[str, Any] = {"tracking_uri": stage.server.url, "username": "admin", "password": stage.server.password}
     assert run_module(capsys, mlflow_permission, **login, **shared)["changed"]
     assert stage.registered(f"{run['artifact_uri']}/model", run_id=run["run_id"])[1] == 200
 
@@ -392,7 +392,7 @@ def test_what_the_login_guards_depends_on_the_version(
 
 
 def test_validation_passes_on_a_guarded_server(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    login = {"tracking_uri": stage.server.url, "username": "admin", "password": stage.server.password}
+    login: dict[str, Any] = {"tracking_uri": stage.server.url, "username": "admin", "password": stage.server.password}
     result = run_module(capsys, mlflow_health, **login, **CHECK)
     assert (result["reason"], result["foreign_uris"]) == ("ready", [])
 

@@ -273,7 +273,7 @@ def test_who_may_not(run: Run, server: MlflowServer, ana: tuple[str, str]) -> No
         assert "administrator" in failed["msg"]
 
 
-ALL = {
+ALL: dict[Any, dict[str, Any]] = {
     mlflow_user: {"name": "x", "state": "absent"},
     mlflow_permission: {"user": "x", "resource": "Default", "permission": "READ"},
     mlflow_health: {"wait_timeout": 1800, "patience": 0, "delay": 1},

@@ -49,7 +49,7 @@ class Server:
         )
         made.raise_for_status()
 
-    def post(self, path: str, **body: object) -> dict[str, Any]:
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
         """What it answers."""
         answer = self.session.post(f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=60)
         answer.raise_for_status()

@@ -320,7 +320,7 @@ OURS = [
 @pytest.mark.parametrize(("module", "options"), OURS, ids=[one.__name__.rpartition(".")[2] for one, _unused in OURS])
 def test_a_profile_beside_keys_is_said_in_a_sentence(
     module: Any,
-    options: dict[str, str],
+    options: dict[str, Any],
     somebody: Somebody,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

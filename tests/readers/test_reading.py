@@ -96,7 +96,7 @@ def filled(text: str, url: str, password: str) -> str:
         (r"'…'", f"'{password}'"),
         (r"(?<=mlflow_name=)(vision|analytics)(?!.*policies)", "mlflow"),
     ):
-        text = re.sub(pattern, lambda _unused, value=value: value, text)
+        text = re.sub(pattern, value.replace("\\", r"\\"), text)
     assert "…" not in re.sub(r"#.*", "", text), f"What does … stand for?\n{text}"
     return text
 
@@ -165,7 +165,7 @@ def test_the_roles_one_after_another(deployed: str, controller: Controller, read
 def test_an_inventory(block: Block, tmp_path: Path) -> None:
     """Ansible finds its hosts, and the collection's playbooks take all of them."""
     (tmp_path / "inventory.yml").write_text(block.text, encoding="utf-8")
-    command = [BIN / "ansible-playbook", "mlops.mlflow_aws.deploy", "-i", "inventory.yml", "--list-hosts"]
+    command = [str(BIN / "ansible-playbook"), "mlops.mlflow_aws.deploy", "-i", "inventory.yml", "--list-hosts"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     hosts = set(re.findall(r"^      (\S+)$", done.stdout, re.M))
     assert hosts

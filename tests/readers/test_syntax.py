@@ -188,7 +188,7 @@ def test_playbooks_and_tasks_pass_the_syntax_check(tmp_path: Path) -> None:
             path.write_text(yaml.safe_dump(as_playbook(block), sort_keys=False), encoding="utf-8")
             written.append(path)
     assert written
-    command = [BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", *written]
+    command = [str(BIN / "ansible-playbook"), "--syntax-check", "-i", "localhost,", *map(str, written)]
     environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home"), "ANSIBLE_DEPRECATION_WARNINGS": "0"}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def problems(root: Path) -> list[str]:
 
 def external(root: Path) -> dict[str, str]:
     """The addresses elsewhere, each with one place that names it."""
-    found = {}
+    found: dict[str, str] = {}
     for page in pages(root):
         for line, address, _unused in links(page):
             if not local(page, address, root) and address.startswith("https:"):

@@ -118,8 +118,8 @@ def resolve(wanted: str, *options: str, everywhere: bool = False) -> dict[str, l
         file, found = Path(folder) / "wanted.in", Path(folder) / "pylock.toml"
         file.write_text(wanted, encoding="utf-8")
         uv = Path(sys.executable).parent / "uv"
-        command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0], *options]
-        subprocess.run([*command, "--format", "pylock.toml", "--output-file", found, file], check=True)
+        command = [str(uv), "pip", "compile", "--quiet", "--universal", "--python-version", PYTHONS[0], *options]
+        subprocess.run([*command, "--format", "pylock.toml", "--output-file", str(found), str(file)], check=True)
         packages = tomllib.loads(found.read_text(encoding="utf-8"))["packages"]
     pins = {}
     for package in packages:

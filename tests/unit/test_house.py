@@ -73,8 +73,8 @@ def test_variable_of_the_parent_is_found(tmp_path: Path) -> None:
 )
 def test_subjects_of_commits(tmp_path: Path, subject: str, code: int) -> None:
     message = written(tmp_path, "message", f"{subject}\n")
-    gitlint = [Path(sys.executable).parent / "gitlint", "--config", TOOLS.parents[1] / ".gitlint"]
-    done = subprocess.run([*gitlint, "--msg-filename", message], capture_output=True, text=True, check=False)
+    gitlint = [str(Path(sys.executable).parent / "gitlint"), "--config", str(TOOLS.parents[1] / ".gitlint")]
+    done = subprocess.run([*gitlint, "--msg-filename", str(message)], capture_output=True, text=True, check=False)
     assert min(done.returncode, 1) == code, done.stderr
 
 

@@ -337,7 +337,7 @@ def _no_name_or_value(code: str, own: set[str], choices: set[str], where: str) -
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/doc_fragments").glob("*.py")), ids=lambda path: path.stem)
 def test_fragments(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    [text] = [node.value.value for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    [text] = [ast.literal_eval(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
     doc = yaml.safe_load(text)
     assert ast.get_docstring(tree)
     for where, item in texts(doc):

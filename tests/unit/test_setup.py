@@ -21,7 +21,7 @@ PYTHONS = ("3.14", "3.13", "3.12", "3.11")
 # As Jenkins names its workspaces, and as people name their folders.
 AWKWARD = "a b@2/x%2Fy/Müllers Ordner (2)"
 
-MADE_WITH = Path(sys._base_executable).resolve()
+MADE_WITH = Path(sys.executable).resolve()
 
 
 def script(path: Path, text: str) -> None:

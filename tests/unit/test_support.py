@@ -80,9 +80,9 @@ def test_the_newest_are_what_the_other_end_runs_with() -> None:
     assert table["Python"][1] == newest_python()
     assert table["ansible-core"][1] == pins("tests/versions/requirements.txt", newest_python())["ansible-core"]
     assert table["boto3, botocore"][1] == metadata.version("boto3") == metadata.version("botocore")
-    assert (
-        table["MLflow"][1] == re.search(r'^mlflow_version: "?([\d.]+)', text("roles/mlflow/defaults/main.yml"), re.M)[1]
-    )
+    default = re.search(r'^mlflow_version: "?([\d.]+)', text("roles/mlflow/defaults/main.yml"), re.M)
+    assert default
+    assert table["MLflow"][1] == default[1]
     assert "ansible==14.5.0" in text("tests/versions/collections.txt")
     assert table["amazon.aws"][1] == "11.4.0"
     assert '["version"] == "11.4.0"' in text("tests/versions/test_other_end.py")
@@ -128,6 +128,8 @@ def test_what_is_said_to_older_ones_is_what_is_documented(monkeypatch: pytest.Mo
         "amazon.aws": (versions.amazon_aws, "AMAZON_AWS_COLLECTION_VERSION"),
         "botocore": (versions.botocore, "__version__"),
     }[name]
-    monkeypatch.setattr(where, what, re.search(rf"finds {name} ([\d.]+),", shown)[1])
+    found = re.search(rf"finds {name} ([\d.]+),", shown)
+    assert found
+    monkeypatch.setattr(where, what, found[1])
     monkeypatch.setattr(versions.sys, "executable", "/opt/ansible/bin/python")
     assert versions.version_problem() == shown

@@ -39,7 +39,7 @@ Run = Callable[..., str]
 
 def version_of(python: Path) -> str:
     """The version of an interpreter, 3.x."""
-    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    command = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

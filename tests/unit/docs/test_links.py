@@ -25,10 +25,10 @@ def test_all_links_lead_somewhere() -> None:
 
 def test_every_picture_is_shown_somewhere() -> None:
     shown = {
-        links.local(page, address, ROOT)[0].resolve()
+        found[0].resolve()
         for page in links.pages(ROOT)
         for _line, address, picture in links.links(page)
-        if picture and links.local(page, address, ROOT)
+        if picture and (found := links.local(page, address, ROOT))
     }
     assert {path for path in (ROOT / "docs" / "images").iterdir() if path not in shown} == set()
 

@@ -26,7 +26,7 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow
 SERVER_INFO = ("GET", "/api/3.0/mlflow/server-info")
 SEARCH = ("GET", "/api/2.0/mlflow/experiments/search")
 HTML = (200, {"Content-Type": "text/html"}, b"<html>Welcome to nginx!</html>")
-FORBIDDEN_HOST = (403, {}, INVALID_HOST.encode())
+FORBIDDEN_HOST: tuple[int, dict[str, str], bytes] = (403, {}, INVALID_HOST.encode())
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
@@ -158,7 +160,7 @@ def test_a_rule_that_is_none(cloud, rule, told):
 def test_made_meanwhile(cloud):
     run(cloud, **GROUP)
     hidden = cloud.ec2.call_describe_security_groups
-    answers = [{"SecurityGroups": []}]
+    answers: list[dict[str, Any]] = [{"SecurityGroups": []}]
     cloud.ec2.call_describe_security_groups = lambda **params: answers.pop() if answers else hidden(**params)
     assert run(cloud, **GROUP)["changed"]
     assert len(cloud.ec2.groups) == 1

@@ -118,7 +118,8 @@ values = st.one_of(texts, *others)
 tag_values = st.one_of(st.text("abcXYZ09_.:/=+-@", max_size=6), *others)
 groups = st.lists(st.sampled_from(["sg-a", "sg-b", "sg-c"]), max_size=3, unique=True)
 zones = st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-d"])
-subnets = st.one_of(st.lists(zones, min_size=2, max_size=3, unique=True), st.just([]))
+no_subnets: list[str] = []
+subnets = st.one_of(st.lists(zones, min_size=2, max_size=3, unique=True), st.just(no_subnets))
 roles = st.sampled_from([f"arn:aws:iam::123456789012:role/{name}" for name in ("one", "two", "path/three")])
 secrets = st.sampled_from([f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{n}-AbCdEf" for n in "xy"])
 
@@ -234,7 +235,7 @@ def turned_round(params: Params) -> Params:
     result = {key: turned_round(value) if isinstance(value, dict) else value for key, value in params.items()}
     for key in ("subnets", "security_groups"):
         if isinstance(result.get(key), list):
-            result[key] = result[key][::-1]
+            result[key] = list(reversed(result[key]))
     return dict(reversed(result.items()))
 
 
@@ -333,7 +334,9 @@ def moved(before: Params, after: Params) -> set[str]:
     both = []
     for service in (before, after):
         shown = {k: v for k, v in service.items() if k not in volatile}
-        flat = {path: functools.reduce(lambda n, k: n[k], path.split("."), shown) for path in paths(shown)}
+        flat: dict[str, Any] = {
+            path: functools.reduce(lambda n, k: n[k], path.split("."), shown) for path in paths(shown)
+        }
         network = "network_configuration.security_groups"
         flat[network] = sorted(set(flat.get(network) or []) - {"sg-managed"})
         both.append(flat)

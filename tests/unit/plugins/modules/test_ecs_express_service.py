@@ -624,7 +624,8 @@ def test_disturbance_in_a_wait_is_borne(run: Run, ecs: FakeEcs, answer: Exceptio
     """A wait of twenty minutes must not end because AWS could not be reached for one."""
 
     def disturb_once(after: float, operation: str) -> None:
-        begin, done = ecs.now + after, []
+        begin = ecs.now + after
+        done: list[bool] = []
 
         def later() -> None:
             if ecs.now >= begin and not done:

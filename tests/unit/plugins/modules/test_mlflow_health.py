@@ -199,7 +199,7 @@ def uris(fake: FakeMlflow, location: str, source: str) -> None:
 
 def test_what_users_named_before_is_found(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
     uris(fake, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE")
-    allowed = {"allowed_artifact_locations": ["s3://team/"], "allowed_model_sources": ["s3://shared/"]}
+    allowed: dict[str, Any] = {"allowed_artifact_locations": ["s3://team/"], "allowed_model_sources": ["s3://shared/"]}
     result = run(capsys, tracking_uri=fake.url, check_uris=True, **allowed)
     assert [(one["kind"], one["name"]) for one in result["foreign_uris"]] == [
         ("experiment", "odd"),

@@ -7,6 +7,7 @@ import json
 import string
 from datetime import UTC
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,8 @@ def test_four_steps(cloud):
 def test_value_is_never_printed_nor_changed(cloud):
     run(cloud, **SECRET)
     before = cloud.secretsmanager.values[NAME]
-    for change in ({"description": "Other"}, {"tags": {}}, {"kms_key_id": "alias/ours"}):
+    changes: list[dict[str, Any]] = [{"description": "Other"}, {"tags": {}}, {"kms_key_id": "alias/ours"}]
+    for change in changes:
         assert run(cloud, **{**SECRET, **change})["changed"]
     assert cloud.secretsmanager.values[NAME] == before
 
