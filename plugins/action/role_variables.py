@@ -18,9 +18,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.roles import role_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import input_problems
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.roles import role_problems
 
 COLLECTION = "mlops.mlflow_aws"
 # The role that composes the others.
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
             options, facts = _interface(path.parent / other)
             values, unknown = self._values({name: variables[name] for name in options if name in variables})
             yield from unknown.items()
-            yield from _role_variables.name_problems(
+            yield from specification.name_problems(
                 variables,
                 other,
                 known=PLAYBOOK_VARIABLES.union(options, facts),
@@ -84,7 +84,7 @@ class ActionModule(ActionBase):
             )
             # A role's default may be a variable of the front door's, which is then the one that the user has set.
             values = {name: value for name, value in values.items() if not _stands_for(name, variables)}
-            wrong = dict(_role_variables.type_problems(values, options))
+            wrong = dict(specification.type_problems(values, options))
             # They say more than that a type is wrong.
             told = list(_beyond_types(values, options, wrong, input_problems if other == FRONT_DOOR else role_problems))
             yield from told
@@ -109,8 +109,8 @@ class ActionModule(ActionBase):
         found: list[str] = []
         for name, value in given.items():
             # A wrong one is reported as such.
-            if not _role_variables.type_problem(name, value, {"type": "list", "elements": "str"}):
-                found += _role_variables.as_type(value, "list")
+            if not specification.type_problem(name, value, {"type": "list", "elements": "str"}):
+                found += specification.as_type(value, "list")
         return found
 
 
@@ -147,7 +147,7 @@ def _beyond_types(
 ) -> Iterator[Problem]:
     """What is wrong with the variables of a deployment or of a role, beyond their types."""
     whole = {
-        name: _role_variables.as_type(value, options[name]["type"])
+        name: specification.as_type(value, options[name]["type"])
         for name, value in values.items()
         if options[name]["type"] in ("list", "dict") and name not in wrong
     }

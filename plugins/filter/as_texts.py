@@ -46,13 +46,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
 
 
 def as_texts(value: Any, kind: str) -> Any:
     """Return the list or dictionary with its members as text."""
     try:
-        return _role_variables.as_texts(value, kind)
+        return specification.as_texts(value, kind)
     except ValueError as e:
         raise AnsibleFilterError(str(e)) from e
 

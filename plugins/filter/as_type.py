@@ -49,14 +49,14 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
 
 
 def as_type(value: Any, kind: str) -> Any:
     """Return the value as one of the type."""
-    if problem := _role_variables.type_problem("The value", value, {"type": kind}):
+    if problem := specification.type_problem("The value", value, {"type": kind}):
         raise AnsibleFilterError(problem)
-    return _role_variables.as_type(value, kind)
+    return specification.as_type(value, kind)
 
 
 class FilterModule:

@@ -68,7 +68,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import connections
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import connections
 
 
 def database_connections(value: Any) -> dict[str, Any]:

@@ -63,7 +63,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 
 
 def input_problems(value: Any, account_id: str = "", region: str = "", partition: str = "") -> list[str]:
@@ -71,7 +71,7 @@ def input_problems(value: Any, account_id: str = "", region: str = "", partition
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(f"input_problems takes a dictionary of variables, not a {type(value).__name__}.")
     place = {"account_id": account_id, "region": region, "partition": partition}
-    return variables.input_problems(value, **{name: str(one or "") for name, one in place.items()})
+    return deployment.input_problems(value, **{name: str(one or "") for name, one in place.items()})
 
 
 class FilterModule:

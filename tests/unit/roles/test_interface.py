@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.mlops.mlflow_aws.plugins.action import role_variables
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = {path.parents[1].name: path.parents[1] for path in sorted((ROOT / "roles").glob("*/meta/main.yml"))}
@@ -180,14 +180,14 @@ def test_text_is_taken_for_what_the_specification_says_and_the_rest_is_refused(n
     if "choices" in option:
         taken, refused = [(str(choice), choice) for choice in option["choices"]], [*refused, "none of them"]
     for text, value in taken:
-        assert _role_variables.type_problem(name, text, option) == ""
-        assert _role_variables.type_problem(name, value, option) == ""
-        assert _role_variables.as_type(text, option["type"]) == value
+        assert specification.type_problem(name, text, option) == ""
+        assert specification.type_problem(name, value, option) == ""
+        assert specification.as_type(text, option["type"]) == value
     for value in refused:
-        sentence = _role_variables.type_problem(name, value, option)
+        sentence = specification.type_problem(name, value, option)
         assert re.fullmatch(rf"{name}(\[0\])? is [^\n]+, but must be [^\n]+\.", sentence), sentence
         assert len(sentence) < 400
-    assert _role_variables.type_problem(name, option.get("default", "a"), option) == ""
+    assert specification.type_problem(name, option.get("default", "a"), option) == ""
 
 
 def test_the_variables_of_the_playbooks_alone_are_known() -> None:

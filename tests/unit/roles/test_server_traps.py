@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -31,7 +31,7 @@ def _includes(task: dict[str, Any]) -> bool:
 
 
 def problems(**given: Any) -> list[str]:
-    return variables.input_problems(given, account_id="123456789012", region="eu-central-1")
+    return deployment.input_problems(given, account_id="123456789012", region="eu-central-1")
 
 
 def test_trap_13_the_server_may_delete_artifacts_and_end_uploads_in_parts() -> None:

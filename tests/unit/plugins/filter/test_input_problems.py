@@ -12,7 +12,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.filter import arn_problem
 from ansible_collections.mlops.mlflow_aws.plugins.filter import input_problems
 from ansible_collections.mlops.mlflow_aws.plugins.filter import mlflow_version_at_least
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import names
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
@@ -21,7 +21,7 @@ ROLE = Path(__file__).parents[4] / "roles" / "mlflow"
 
 
 def check(**given):
-    return variables.input_problems(given, account_id=ACCOUNT, region="eu-central-1")
+    return deployment.input_problems(given, account_id=ACCOUNT, region="eu-central-1")
 
 
 @pytest.mark.parametrize("name", ["mlflow", "m", "ml-flow-2", "a" * 27])
@@ -49,7 +49,7 @@ def test_bad_names(name):
 )
 def test_longest_name(given, region, longest):
     def problems(length):
-        return variables.input_problems({"mlflow_name": "a" * length, **given}, account_id=ACCOUNT, region=region)
+        return deployment.input_problems({"mlflow_name": "a" * length, **given}, account_id=ACCOUNT, region=region)
 
     assert problems(longest) == []
     assert f"at most {longest} characters" in problems(longest + 1)[0]
@@ -241,7 +241,7 @@ def test_the_roles_defaults_have_no_problem():
 
 def test_every_variable_that_is_checked_exists():
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    assert set(variables.CHECKS) - set(spec) == set()
+    assert set(deployment.CHECKS) - set(spec) == set()
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import arns
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import container
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import roles
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import server
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import values
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import roles
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import server
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/x-a1B2c3"
@@ -188,7 +188,7 @@ def test_a_task_definition_that_is_too_large() -> None:
     )
     # Bytes and not characters count.
     assert container.size_problem({"a": {"X": "ü" * 40_000}})
-    [problem] = variables.input_problems({"mlflow_extra_env": {"X": "y" * 60_000}})
+    [problem] = deployment.input_problems({"mlflow_extra_env": {"X": "y" * 60_000}})
     assert "mlflow_extra_env" in problem
 
 
@@ -202,9 +202,9 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     # A task has one login.
     login = max(sizes.pop("basic_config.py"), sizes.pop("oidc_boot.py"))
     # The rest is for addresses, names, ARNs and the JSON around them.
-    assert login + sum(sizes.values()) <= variables.OF_THE_ROLES - 5 * 1024
+    assert login + sum(sizes.values()) <= deployment.OF_THE_ROLES - 5 * 1024
     # With all that is allowed of certificates, something is left for the user.
-    assert variables.input_problems({"mlflow_db_ca_path": "/x", "mlflow_oidc_ca_path": "/y"}) == []
+    assert deployment.input_problems({"mlflow_db_ca_path": "/x", "mlflow_oidc_ca_path": "/y"}) == []
 
 
 # ---- what the roles set themselves
@@ -233,7 +233,7 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     ],
 )
 def test_names_that_the_roles_set(extra: dict[str, Any], words: str) -> None:
-    problems = [one for one in variables.input_problems(extra) if "mlflow_oidc" not in one]
+    problems = [one for one in deployment.input_problems(extra) if "mlflow_oidc" not in one]
     assert len(problems) == 1 and words in problems[0], problems
 
 
@@ -242,7 +242,7 @@ def test_names_that_the_roles_set(extra: dict[str, Any], words: str) -> None:
     ["a", "a==1", "a>=1 --hash=sha256:" + 64 * "0", "a==1 --hash=sha256:abc", "a==1 --hash=md5:" + 64 * "0", "-r file"],
 )
 def test_what_a_task_installs_is_pinned(given: str) -> None:
-    [problem] = variables.input_problems({"mlflow_oidc_plugin_requirements": [given]})
+    [problem] = deployment.input_problems({"mlflow_oidc_plugin_requirements": [given]})
     assert problem.startswith(f"mlflow_oidc_plugin_requirements[0] is {given[:50]!r}"[:60])
     assert "name==version --hash=sha256:" in problem
     [problem] = roles.role_problems({"ecs_express_pip_packages": [given]})
@@ -251,7 +251,7 @@ def test_what_a_task_installs_is_pinned(given: str) -> None:
 
 def test_several_hashes_and_a_marker_are_fine() -> None:
     given = f"a-b.c==1.0rc1 ; python_version < '3.12' --hash=sha256:{64 * '0'} --hash=sha256:{64 * '1'}"
-    assert variables.input_problems({"mlflow_oidc_plugin_requirements": [given]}) == []
+    assert deployment.input_problems({"mlflow_oidc_plugin_requirements": [given]}) == []
 
 
 def test_names_that_may_be_given() -> None:
@@ -263,7 +263,7 @@ def test_names_that_may_be_given() -> None:
         "OIDC_X": 1,
     }
     secrets = {"PIP_INDEX_URL": SECRET, "MLFLOW_CRYPTO_KEK_PASSPHRASE": SECRET}
-    assert variables.input_problems({"mlflow_extra_env": env, "mlflow_extra_secrets": secrets}) == []
+    assert deployment.input_problems({"mlflow_extra_env": env, "mlflow_extra_secrets": secrets}) == []
 
 
 def names_in(value: Any) -> set[str]:
@@ -393,7 +393,7 @@ def test_keys_of_another_partition() -> None:
     ],
 )
 def test_what_is_no_list_of_keys(value: object) -> None:
-    [problem] = variables.input_problems({"mlflow_extra_secrets_kms_key_arns": value})
+    [problem] = deployment.input_problems({"mlflow_extra_secrets_kms_key_arns": value})
     assert problem.startswith("mlflow_extra_secrets_kms_key_arns")
 
 
@@ -403,10 +403,10 @@ def test_what_is_no_list_of_keys(value: object) -> None:
 @pytest.mark.parametrize("word", ["user", "Select", "table"])
 def test_words_that_postgresql_keeps_for_itself(word: str) -> None:
     for name in ("mlflow_db_name", "mlflow_db_username"):
-        [problem] = variables.input_problems({name: word})
+        [problem] = deployment.input_problems({name: word})
         assert problem.startswith(f"{name} is {word!r}, a word that PostgreSQL keeps for itself")
     existing = {"mlflow_db_host": "db.example.com", "mlflow_db_secret_arn": SECRET}
-    assert variables.input_problems({"mlflow_db_name": word, **existing}) == []
+    assert deployment.input_problems({"mlflow_db_name": word, **existing}) == []
     assert len(roles.role_problems({"rds_username": word})) == 1
 
 
@@ -429,7 +429,7 @@ def test_variables_that_mean_the_same_have_the_same_check() -> None:
         for name, default in yaml.safe_load(path.read_text(encoding="utf-8")).items():
             found = re.match(r"\{\{ (mlflow_\w+) \|", str(default))
             by_type = (values.boolean, values.some_text)
-            if path.parents[1].name != "mlflow" and found and variables.CHECKS.get(found[1]) not in (None, *by_type):
+            if path.parents[1].name != "mlflow" and found and deployment.CHECKS.get(found[1]) not in (None, *by_type):
                 own = name in roles.CHECKS_OF_ROLES and name not in same
                 lacking += [name] if not own and same.get(name) != found[1] else []
     # An existing database's owner may be called anything, the version be looked for, the token be a name.
@@ -512,7 +512,7 @@ def test_good_variables_of_roles() -> None:
     ],
 )
 def test_places_that_users_may_not_be_given(given: dict[str, Any], words: str) -> None:
-    [problem] = variables.input_problems(given)
+    [problem] = deployment.input_problems(given)
     assert words in problem
 
 
@@ -527,4 +527,4 @@ def test_places_that_users_may_not_be_given(given: dict[str, Any], words: str) -
     ],
 )
 def test_places_that_users_may_be_given(given: dict[str, Any]) -> None:
-    assert variables.input_problems(given) == []
+    assert deployment.input_problems(given) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _role_variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
 
 TAKEN: list[tuple[str, Any, Any]] = [
     ("bool", True, True),
@@ -68,23 +68,23 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("kind", "value", "meant"), TAKEN)
 def test_a_value_is_taken_for_what_the_type_says(kind: str, value: Any, meant: Any) -> None:
-    taken = _role_variables.as_type(value, kind)
+    taken = specification.as_type(value, kind)
     assert taken == meant
     assert type(taken) is type(meant)
     if kind != "raw":
-        assert _role_variables.type_problem("x", value, {"type": kind}) == ""
+        assert specification.type_problem("x", value, {"type": kind}) == ""
 
 
 @pytest.mark.parametrize(("kind", "value", "sentence"), REFUSED)
 def test_what_cannot_be_taken_so_is_one_sentence(kind: str, value: Any, sentence: str) -> None:
-    assert _role_variables.type_problem("x", value, {"type": kind}) == sentence
+    assert specification.type_problem("x", value, {"type": kind}) == sentence
     if value is not None:
-        with pytest.raises(_role_variables.WrongTypeError):
-            _role_variables.as_type(value, kind)
+        with pytest.raises(specification.WrongTypeError):
+            specification.as_type(value, kind)
 
 
 def test_choices_and_members() -> None:
-    problem = _role_variables.type_problem
+    problem = specification.type_problem
     assert problem("x", "b", {"type": "str", "choices": ["", "a"]}) == "x is 'b', but must be one of '' (nothing), a."
     assert problem("x", "", {"type": "str", "choices": ["", "a"]}) == ""
     assert problem("x", "7", {"type": "int", "choices": [7]}) == ""
@@ -97,8 +97,8 @@ def test_nothing_that_may_be_a_secret_is_shown() -> None:
     for value in ('{"TOKEN": "hidden', {"TOKEN": "hidden"}, ["hidden"]):
         for kind in ("bool", "dict", "str"):
             if not (kind == "bool" and isinstance(value, str)):
-                assert "hidden" not in _role_variables.type_problem("x", value, {"type": kind})
-    assert len(_role_variables.type_problem("x", "n" * 500, {"type": "bool"})) < 120
+                assert "hidden" not in specification.type_problem("x", value, {"type": kind})
+    assert len(specification.type_problem("x", "n" * 500, {"type": "bool"})) < 120
 
 
 KNOWN = {"bucket_name", "bucket_tags", "bucket_adopt", "bucket_known_variables", "bucket_id"}
@@ -108,7 +108,7 @@ SETTABLE = KNOWN - {"bucket_id"}
 def names(*set_ones: str, exceptions: list[str] | None = None, **more: Any) -> dict[str, str]:
     """The sentences about the names of variables."""
     return dict(
-        _role_variables.name_problems(
+        specification.name_problems(
             set_ones,
             "bucket",
             known=KNOWN,

@@ -1,6 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
 """The check of everything that a user sets, before AWS is asked for anything. Pure Python, private to the collection.
 
 Each check returns sentences that name the variable, what is wrong and what would be right.
@@ -17,7 +20,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import place_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.connections import pool_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import secrets
@@ -29,14 +31,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import image
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import arguments
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import extra_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.storage import storage_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import DEPLOYMENT
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import check_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import locations
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import root_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.uris import sources
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import boolean
@@ -50,6 +46,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import pool_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import arguments
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import extra_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.storage import storage_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import locations
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import root_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import sources
 
 # CloudWatch Logs API Reference, PutRetentionPolicy.
 LOG_RETENTION = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import connections
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import input_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import connections
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_problems
 
 ROLES = Path(__file__).parents[4] / "roles"
 DEFAULTS = yaml.safe_load((ROLES / "mlflow/defaults/main.yml").read_text(encoding="utf-8"))

@@ -1,6 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
 """The check of a role's own variables, for whom it is used alone: the same rules by other names.
 
 Pure Python, private to the collection.
@@ -20,14 +23,14 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import pair_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.server import text_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.variables import CHECKS
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import CHECKS
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import text_list
 
 # Variables of a role that mean what one of a deployment does.
 SAME_AS: dict[str, tuple[str, ...]] = {
