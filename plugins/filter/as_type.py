@@ -55,7 +55,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import sp
 def as_type(value: Any, kind: str) -> Any:
     """Return the value as one of the type."""
     if problem := specification.type_problem("The value", value, {"type": kind}):
-        raise AnsibleFilterError(problem)
+        raise AnsibleFilterError(str(problem))
     return specification.as_type(value, kind)
 
 

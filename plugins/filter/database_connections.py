@@ -75,7 +75,8 @@ def database_connections(value: Any) -> dict[str, Any]:
     """Return the sum, what is available, and a sentence where they do not fit."""
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(f"database_connections takes a dictionary of variables, not a {type(value).__name__}.")
-    return connections.connection_fit(value)
+    found = connections.connection_fit(value)
+    return {**found, **{name: str(found[name] or "") for name in ("problem", "warning")}}
 
 
 class FilterModule:

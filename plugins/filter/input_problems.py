@@ -71,7 +71,8 @@ def input_problems(value: Any, account_id: str = "", region: str = "", partition
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(f"input_problems takes a dictionary of variables, not a {type(value).__name__}.")
     place = {"account_id": account_id, "region": region, "partition": partition}
-    return deployment.input_problems(value, **{name: str(one or "") for name, one in place.items()})
+    found = deployment.input_violations(value, **{name: str(one or "") for name, one in place.items()})
+    return [str(one) for one in found]
 
 
 class FilterModule:

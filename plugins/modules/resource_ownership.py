@@ -194,6 +194,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import owned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
 
 _NOTHING_WAS_DONE = {"change": ["Nothing was changed."], "delete": ["Nothing was deleted."]}
 
@@ -212,7 +213,7 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     if problems := dictionary_problems("owner_tags", params["owner_tags"]):
-        raise common.Problem(" ".join(problems))
+        raise common.Problem(sentences(problems))
     tags = texts(params["owner_tags"])
     if not tags:
         raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")

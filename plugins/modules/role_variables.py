@@ -8,13 +8,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: role_variables
-short_description: Look for mistakes in the variables of a role of this collection
+short_description: Check the variables of a role of this collection
 version_added: 0.1.0
 description:
   - Every entry point of this collection's roles begins with it. It is of no use anywhere else.
   - Fails, before anything is created, with one sentence for each mistake.
   - A variable that begins with the role's name and that the role does not know, wherever it was set, is a mistake, and
-    the name that was probably meant is said. So C(mlflow_verison) does not leave a deployment with the default version.
+    the message says which name was probably meant. So C(mlflow_verison) does not leave a deployment with the default
+    version.
   - Variables of your own may begin like that when their names, or patterns such as C(rds_proxy_*), are listed in
     C(mlflow_known_variables), or in the variable C(<role>_known_variables) of a role that is used alone.
   - Of the other roles' prefixes, such as C(bucket_) where P(mlops.mlflow_aws.mlflow#role) is called, only names that
@@ -22,6 +23,37 @@ description:
     your own.
   - Values must be what the role's argument specification says, or text that stands for that, which is what
     C(-e name=value) gives. V(false) and V("false") are the same, V(7) and V("7"), a list and its JSON.
+options:
+  context:
+    description:
+      - Account, partition and region, as RV(mlops.mlflow_aws.aws_caller_context#module:account_id) and its neighbours
+        return them. With it, names that contain them and ARNs are checked against them too.
+    type: dict
+  violations:
+    description:
+      - What the role has found wrong with its variables after it has asked AWS. With it, nothing else is checked, and
+        an empty list means that nothing is wrong.
+      - The message names the variable that the user has set. Where P(mlops.mlflow_aws.mlflow#role) has handed one of
+        its own on to the role, that is its own.
+    type: list
+    elements: dict
+    suboptions:
+      variable:
+        description: Name of the variable.
+        type: str
+        required: true
+      reason:
+        description: What is wrong, the rest of a sentence that begins with the variable's name.
+        type: str
+        required: true
+      remedy:
+        description: What to do instead.
+        type: str
+        default: ""
+      subject:
+        description: What the sentence begins with, if that is not the variable's name.
+        type: str
+        default: ""
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -34,7 +66,7 @@ extends_documentation_fragment:
   - mlops.mlflow_aws.attributes
 attributes:
   action_group:
-    description: It takes no options, so it is in no action group.
+    description: It asks AWS for nothing, so it is in no action group.
     support: none
     membership: []
   check_mode:
@@ -46,8 +78,15 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Variables
+- name: Check the variables
   mlops.mlflow_aws.role_variables:
+
+- name: Refuse a port that nothing listens on
+  mlops.mlflow_aws.role_variables:
+    violations:
+      - variable: rds_port
+        reason: is 5431, but the database listens on 5432
+        remedy: set rds_port to 5432
 """
 
 RETURN = r"""

@@ -34,6 +34,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import TagLimits
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,7 +211,7 @@ def run(
     tags = module.params.get("tags")
     if tags is not None:
         if problems := tag_problems("tags", tags, tag_limits):
-            module.fail_json(msg=" ".join(problems))
+            module.fail_json(msg=sentences(problems))
             return
         module.params["tags"] = texts(tags)
     try:

@@ -10,6 +10,7 @@ dicts; ``cpu`` and ``memory`` as strings; only what is known (no None anywhere).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
 
 from .common import EcsExpressError
 
@@ -97,11 +100,11 @@ def given_tags(tags: Mapping[str, Any] | None) -> dict[str, str] | None:
     return dict(texts(tags))
 
 
-def _raise(problems: list[str]) -> None:
-    problems = [problem for problem in problems if problem]
-    if problems:
+def _raise(found: Iterable[Violation | None]) -> None:
+    violations = [one for one in found if one]
+    if violations:
         # The full stop comes with AWS's answer, where there is one.
-        raise EcsExpressError(message=" ".join(problems).removesuffix("."))
+        raise EcsExpressError(message=sentences(violations).removesuffix("."))
 
 
 def wanted(params: Mapping[str, Any]) -> Canonical:

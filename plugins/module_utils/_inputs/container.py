@@ -20,6 +20,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
 
 # "Task definition size: 64 kibibytes", which cannot be raised.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
@@ -48,9 +50,9 @@ def variable_name_problems(name: str, value: typing.Any) -> Problems:
         return []
     names = [key for key in value if isinstance(key, str)]
     bad = [key for key in names if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key)]
-    problems = [f"{name} has the name {key!r}; use letters, digits and underscores." for key in bad]
-    problems += [f"{name} has {key}, which ECS sets itself: leave it out." for key in names if key in SET_BY_ECS]
-    return problems
+    problems = [Violation(name, f"has the name {key!r}; use letters, digits and underscores") for key in bad]
+    of_ecs = [key for key in names if key in SET_BY_ECS]
+    return problems + [Violation(name, f"has {key}, which ECS sets itself", "leave it out") for key in of_ecs]
 
 
 def secrets(name: str, value: typing.Any) -> Problems:
@@ -62,7 +64,7 @@ def secrets(name: str, value: typing.Any) -> Problems:
         where = f"{name}[{key!r}]"
         if member_problem(where, source):
             continue
-        problems += secret_source(where, source)
+        problems += within(name, secret_source(where, source))
     return problems
 
 
@@ -74,16 +76,19 @@ def secret_source(where: str, source: typing.Any) -> Problems:
     if not problems and str(source).count(":") not in (6, 9):
         # ":json-key:version-stage:version-id", of which a part may be empty, the colons not.
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
-        return [f"{where} is {source!r}; a key of a secret is written with all three colons, <arn>:<key>::."]
+        return [Violation(where, f"is {source!r}; a key of a secret is written with all three colons, <arn>:<key>::")]
     return problems
 
 
 def given_twice(environment_name: str, first: typing.Any, secrets_name: str, second: typing.Any) -> Problems:
-    """Return a sentence for each name that is in the environment and in the secrets; ECS takes a name once."""
+    """Check that no name is both in the environment and in the secrets; ECS takes a name once."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return []
     both = sorted(str(key) for key in first if key in second)
-    return [f"{key} is in {environment_name} and in {secrets_name}: keep one of them." for key in both]
+    return [
+        Violation(environment_name, f"is in {environment_name} and in {secrets_name}", "keep one of them", subject=key)
+        for key in both
+    ]
 
 
 def bytes_of(value: typing.Any) -> int:
@@ -96,8 +101,8 @@ def bytes_of(value: typing.Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode())
 
 
-def size_problem(parts: Mapping[str, typing.Any], others: int = 0) -> str:
-    """Return a sentence if a task definition is larger than ECS takes, or nothing.
+def size_problem(parts: Mapping[str, typing.Any], others: int = 0) -> Violation | None:
+    """Return the violation if a task definition is larger than ECS takes.
 
     Args:
         parts: what the user gave, from the name of the variable or option to the value.
@@ -106,12 +111,14 @@ def size_problem(parts: Mapping[str, typing.Any], others: int = 0) -> str:
     sizes = {name: bytes_of(value) for name, value in parts.items() if value}
     whole = sum(sizes.values()) + others
     if whole <= TASK_DEFINITION_BYTES:
-        return ""
+        return None
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
     named = ", ".join(f"{size} of them from {name}" for name, size in largest)
-    return (
-        f"The task definition would have {whole} bytes, {named}; ECS takes {TASK_DEFINITION_BYTES}: put what is large"
-        " into the image, or into a secret."
+    return Violation(
+        largest[0][0] if largest else "",
+        f"would have {whole} bytes, {named}; ECS takes {TASK_DEFINITION_BYTES}",
+        "put what is large into the image, or into a secret",
+        subject="The task definition",
     )
 
 
@@ -129,11 +136,11 @@ def container_problems(name: str, container: Mapping[str, typing.Any]) -> Proble
     return problems + [problem for problem in [size_problem(parts)] if problem]
 
 
-def path_problem(name: str, value: typing.Any) -> str:
-    """Return a sentence if a health check's path is none, or nothing.
+def path_problem(name: str, value: typing.Any) -> Violation | None:
+    """Return the violation if a health check's path is none.
 
     botocore's models: ecs healthCheckPath ("must start with a forward slash"), elbv2 Path (1 to 1024 characters).
     """
     if isinstance(value, str) and re.fullmatch(r"/[!-~]{0,1023}", value):
-        return ""
-    return f"{name} is {shown(value)}, but must be a path that begins with a slash, such as /health."
+        return None
+    return Violation(name, f"is {shown(value)}, but must be a path that begins with a slash, such as /health")

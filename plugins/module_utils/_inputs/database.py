@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 # "Can't be a reserved word for the chosen database engine" (botocore's model of rds, CreateDBInstance, MasterUsername
 # and DBName). PostgreSQL's reserved words: documentation of PostgreSQL 16, appendix C.
@@ -47,7 +48,7 @@ def database_name(name: str, value: typing.Any) -> Problems:
 
 def _name_problems(name: str, value: typing.Any, pattern: str, right: str, taken: frozenset[str]) -> Problems:
     if not isinstance(value, str) or not re.fullmatch(pattern, value) or value in taken:
-        return [f"{name} is {shown(value)}, but must be {right}."]
+        return [Violation(name, f"is {shown(value)}, but must be {right}")]
     return []
 
 
@@ -63,7 +64,7 @@ def reserved_problems(inputs: Mapping[str, typing.Any], host: str, *names: str) 
         return []
     given = {name: inputs.get(name) for name in names}
     return [
-        f"{name} is {value!r}, a word that PostgreSQL keeps for itself: take another name."
+        Violation(name, f"is {value!r}, a word that PostgreSQL keeps for itself", "take another name")
         for name, value in given.items()
         if isinstance(value, str) and value.lower() in RESERVED_WORDS
     ]

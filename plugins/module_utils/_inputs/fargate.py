@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 # AWS Fargate: CPU units to memory in MiB (Amazon ECS Developer Guide, "Task CPU and memory").
 FARGATE: dict[int, list[int]] = {
@@ -24,12 +22,9 @@ FARGATE: dict[int, list[int]] = {
     16384: list(range(32768, 122880 + 1, 8192)),
 }
 
-# MiB, with two workers and no background jobs.
-LEAST_MEMORY = 2048
 
-
-def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typing.Any) -> str:
-    """Return a sentence if Fargate does not sell a pair of CPU and memory, or nothing.
+def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typing.Any) -> Violation | None:
+    """Return the violation if Fargate does not sell a pair of CPU and memory.
 
     Args:
         cpu_name: the variable or option for the CPU units.
@@ -40,15 +35,17 @@ def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typin
     units, size = whole_number(cpu), whole_number(memory)
     if units not in FARGATE:
         sold = ", ".join(str(one) for one in FARGATE)
-        return f"{cpu_name} is {shown(cpu)}, but must be in CPU units, of which 1024 are one vCPU: one of {sold}."
+        return Violation(
+            cpu_name, f"is {shown(cpu)}, but must be in CPU units, of which 1024 are one vCPU: one of {sold}"
+        )
     if size in FARGATE[units]:
-        return ""
+        return None
     sizes = FARGATE[units]
     if len(sizes) > 5:
         sold = f"{sizes[0]} to {sizes[-1]} in steps of {sizes[1] - sizes[0]}"
     else:
         sold = ", ".join(str(one) for one in sizes)
-    return f"{memory_name} is {shown(memory)}, but with {cpu_name} {units} AWS Fargate sells, in MiB, {sold}."
+    return Violation(memory_name, f"is {shown(memory)}, but with {cpu_name} {units} AWS Fargate sells, in MiB, {sold}")
 
 
 def next_size(cpu: int, memory: int) -> tuple[int, int] | None:
@@ -58,18 +55,3 @@ def next_size(cpu: int, memory: int) -> tuple[int, int] | None:
             if units >= cpu and size > memory:
                 return units, size
     return None
-
-
-def size_problems(inputs: Mapping[str, typing.Any]) -> Problems:
-    """Check the size of the server's task: a pair that Fargate sells, and enough for MLflow."""
-    if empty(inputs.get("mlflow_cpu")) and empty(inputs.get("mlflow_memory")):
-        return []
-    cpu, memory = inputs.get("mlflow_cpu", 1024), inputs.get("mlflow_memory", 4096)
-    size = whole_number(memory)
-    if whole_number(cpu) in FARGATE and size is not None and size < LEAST_MEMORY:
-        return [
-            f"mlflow_memory is {shown(memory)} MiB, but MLflow needs {LEAST_MEMORY} at least; ECS ends a server that"
-            " outgrows what it was given."
-        ]
-    problem = pair_problem("mlflow_cpu", cpu, "mlflow_memory", memory)
-    return [problem] if problem else []

@@ -11,6 +11,7 @@ import typing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 OLDEST_VERSION = (3, 10, 0)
 
@@ -54,7 +55,7 @@ def version(name: str, value: typing.Any) -> Problems:
         why = f"is {value!r}, which does not name one release"
     else:
         why = f"is {value!r}, which is no released version"
-    return [f"{name} {why}; {right}."]
+    return [Violation(name, f"{why}; {right}")]
 
 
 # A line of pip's requirements file, with one hash or several.
@@ -69,8 +70,11 @@ def pinned(name: str, value: typing.Any) -> Problems:
     if isinstance(value, str) and _PINNED.fullmatch(value.strip()):
         return []
     return [
-        f"{name} is {shown(value)}, but must be name==version --hash=sha256:<64 digits>, with a hash for each"
-        " wheel that may be installed, as `uv pip compile --generate-hashes` shows it: a task installs nothing else."
+        Violation(
+            name,
+            f"is {shown(value)}, but must be name==version --hash=sha256:<64 digits>, with a hash for each wheel that"
+            " may be installed, as `uv pip compile --generate-hashes` shows it: a task installs nothing else",
+        )
     ]
 
 
@@ -78,14 +82,17 @@ def image(name: str, value: typing.Any) -> Problems:
     """Check a container image: it must name a tag or digest that stays the same."""
     # botocore's model of ecs, ContainerDefinition.image: up to 255 of these; @ stands before a digest.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9@._:/#-]{1,255}", value):
-        return [f"{name} is {shown(value)}, but must be an image such as ghcr.io/mlflow/mlflow:v3.17.2-full."]
+        return [Violation(name, f"is {shown(value)}, but must be an image such as ghcr.io/mlflow/mlflow:v3.17.2-full")]
     tag = value.rsplit("/", 1)[-1].partition(":")[2]
     if "@sha256:" not in value and tag in ("", "latest"):
-        return [f"{name} is {value!r}, which names no version; add a tag such as :v3.17.2-full, or a digest."]
+        return [Violation(name, f"is {value!r}, which names no version; add a tag such as :v3.17.2-full, or a digest")]
     # MLflow's own plain image; docker/Dockerfile.full in mlflow/mlflow makes the other one.
     if re.fullmatch(r"((ghcr|docker)\.io/)?mlflow/mlflow:v[0-9.]+(rc[0-9]+)?(@.*)?", value):
         return [
-            f"{name} is {value!r}, which holds neither psycopg2 nor boto3, so no server could reach database and"
-            " bucket; take the image whose tag ends with -full."
+            Violation(
+                name,
+                f"is {value!r}, which holds neither psycopg2 nor boto3, so no server could reach database and bucket;"
+                " take the image whose tag ends with -full",
+            )
         ]
     return []

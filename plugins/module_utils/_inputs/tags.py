@@ -19,6 +19,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
 
 _SIGNS = "_.:/=+-@"
 
@@ -68,7 +70,7 @@ DEPLOYMENT = TagLimits(
 
 
 def tag_problems(name: str, value: typing.Any, limits: TagLimits = ANY_SERVICE) -> Problems:
-    """Return a sentence for each thing that is wrong with tags.
+    """Check tags against what a service takes.
 
     Args:
         name: the variable or option.
@@ -80,10 +82,11 @@ def tag_problems(name: str, value: typing.Any, limits: TagLimits = ANY_SERVICE) 
         return problems
     if len(value) > limits.most:
         added = f", as others are added and AWS takes {ANY_SERVICE.most}" if limits.most < ANY_SERVICE.most else ""
-        problems.append(f"{name} has {len(value)} tags; {limits.most} are allowed{added}.")
+        problems.append(Violation(name, f"has {len(value)} tags; {limits.most} are allowed{added}"))
     given = texts(value)
     for key, one in given.items():
-        problems += _key_problems(name, key, limits) + _value_problems(f"{name}[{_brief(key)}]", one, limits)
+        problems += _key_problems(name, key, limits)
+        problems += within(name, _value_problems(f"{name}[{_brief(key)}]", one, limits))
     return problems + (_same_but_for_case(name, list(given)) if limits.ignores_case else [])
 
 
@@ -100,31 +103,31 @@ def _key_problems(name: str, key: str, limits: TagLimits) -> Problems:
     shown = _brief(key)
     for own, who in limits.own:
         if key.lower() == own.lower():
-            return [f"{name} has the key {shown}, which is set by {who} itself: leave it out."]
+            return [Violation(name, f"has the key {shown}, which is set by {who} itself", "leave it out")]
     if not key.strip():
-        return [f"{name} has an empty key."]
+        return [Violation(name, "has an empty key")]
     if len(key) > limits.longest_key:
-        return [f"{name} has the key {shown} with {len(key)} characters; {limits.longest_key} are allowed."]
-    return [f"{name} has the key {shown}{problem}" for problem in _text_problems(key, limits)]
+        return [Violation(name, f"has the key {shown} with {len(key)} characters; {limits.longest_key} are allowed")]
+    return [Violation(name, f"has the key {shown}{problem}") for problem in _text_problems(key, limits)]
 
 
 def _value_problems(where: str, value: str, limits: TagLimits) -> Problems:
     if len(value) > limits.longest_value:
-        return [f"{where} has {len(value)} characters; {limits.longest_value} are allowed."]
-    return [f"{where} is {_brief(value)}{problem}" for problem in _text_problems(value, limits)]
+        return [Violation(where, f"has {len(value)} characters; {limits.longest_value} are allowed")]
+    return [Violation(where, f"is {_brief(value)}{problem}") for problem in _text_problems(value, limits)]
 
 
-def _text_problems(value: str, limits: TagLimits) -> Problems:
-    """What a key and a value are both refused for; each the end of a sentence."""
+def _text_problems(value: str, limits: TagLimits) -> list[str]:
+    """What a key and a value are both refused for; each the end of a reason."""
     for prefix in limits.prefixes:
         if value.lower().startswith(prefix):
-            return [f"; what begins with {prefix} is AWS's own."]
+            return [f"; what begins with {prefix} is AWS's own"]
     # "Do not use leading or trailing spaces": https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Tag.html
     if value != value.strip():
-        return [", which begins or ends with a space."]
+        return [", which begins or ends with a space"]
     wrong = sorted({sign for sign in value if sign not in _SIGNS and unicodedata.category(sign)[0] not in "LNZ"})
     if wrong:
-        return [f" with {' '.join(map(repr, wrong))}; letters, digits, spaces and {' '.join(_SIGNS)} are allowed."]
+        return [f" with {' '.join(map(repr, wrong))}; letters, digits, spaces and {' '.join(_SIGNS)} are allowed"]
     return []
 
 
@@ -135,5 +138,5 @@ def _same_but_for_case(name: str, keys: list[str]) -> Problems:
         other = first.setdefault(key.lower(), key)
         if other != key:
             both = f"{_brief(other)} and {_brief(key)}"
-            problems.append(f"{name} has the keys {both}, which IAM takes for the same: keep one of them.")
+            problems.append(Violation(name, f"has the keys {both}, which IAM takes for the same", "keep one of them"))
     return problems

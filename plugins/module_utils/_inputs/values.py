@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the checks of inputs are made of: one function each for a switch, a number, a text, a list.
 
-Each check returns sentences that name the variable, what is wrong and what would be right. Pure Python, private to the
+Each check returns violations: the variable, what is wrong and what would be right. Pure Python, private to the
 collection.
 """
 
@@ -16,11 +16,11 @@ import typing
 from collections.abc import Callable
 from collections.abc import Mapping
 
-Problems = list[str]
-Check = Callable[[str, typing.Any], Problems]
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
 
-# What Ansible's filter "bool" knows.
-_TRUE_OR_FALSE = ("true", "false", "yes", "no", "on", "off", "1", "0")
+Problems = list[Violation]
+Check = Callable[[str, typing.Any], Problems]
 
 
 def empty(value: typing.Any) -> bool:
@@ -56,8 +56,8 @@ def as_text(value: typing.Any) -> str | None:
     return None
 
 
-def member_problem(where: str, value: typing.Any, right: str = "a text") -> str:
-    """Return a sentence if a member stands for no text, or nothing.
+def member_problem(where: str, value: typing.Any, right: str = "a text") -> Violation | None:
+    """Return the violation if a member stands for no text.
 
     Args:
         where: the variable and the member, such as ``mlflow_tags['Owner']``.
@@ -65,38 +65,38 @@ def member_problem(where: str, value: typing.Any, right: str = "a text") -> str:
         right: what it must be.
     """
     if as_text(value) is not None:
-        return ""
+        return None
     if value is None:
-        return f"{where} is null, but must be {right}: leave it out."
-    return f"{where} is {shown(value)}, but must be {right}."
+        return Violation(where, f"is null, but must be {right}", "leave it out")
+    return Violation(where, f"is {shown(value)}, but must be {right}")
 
 
 def member_problems(name: str, value: list[typing.Any]) -> Problems:
-    """Return a sentence for each member of a list that stands for no text."""
+    """Check that each member of a list stands for a text."""
     found = [member_problem(f"{name}[{index}]", one) for index, one in enumerate(value)]
-    return [problem for problem in found if problem]
+    return within(name, [problem for problem in found if problem])
 
 
-def key_problem(name: str, key: typing.Any) -> str:
-    """Return a sentence if a dictionary's key is none that a user can have meant, or nothing.
+def key_problem(name: str, key: typing.Any) -> Violation | None:
+    """Return the violation if a dictionary's key is none that a user can have meant.
 
     YAML takes ``on``, ``yes`` and ``null`` without quotes for something else than text.
     """
     if isinstance(key, (str, int)) and not isinstance(key, bool):
-        return ""
-    return f"{name} has the key {shown(key)}, which YAML does not take for a text: put it in quotes."
+        return None
+    return Violation(name, f"has the key {shown(key)}, which YAML does not take for a text", "put it in quotes")
 
 
 def dictionary_problems(name: str, value: typing.Any) -> Problems:
     """Check that a value is a dictionary from texts to what stands for a text."""
     if not isinstance(value, Mapping):
-        return [f"{name} is {shown(value)}, but must be a dictionary."]
+        return [Violation(name, f"is {shown(value)}, but must be a dictionary")]
     found = [key_problem(name, key) for key in value]
     right = "a text, a number or a switch"
     found += [member_problem(f"{name}[{str(key)!r}]", one, right) for key, one in value.items()]
     keys = [str(key) for key in value]
-    found += [f"{name} has the key {key!r} twice." for key in sorted(set(keys)) if keys.count(key) > 1]
-    return [problem for problem in found if problem]
+    found += [Violation(name, f"has the key {key!r} twice") for key in sorted(set(keys)) if keys.count(key) > 1]
+    return within(name, [problem for problem in found if problem])
 
 
 def texts(value: typing.Any) -> typing.Any:
@@ -117,11 +117,9 @@ def whole_number(value: typing.Any) -> int | None:
     return None
 
 
-def boolean(name: str, value: typing.Any) -> Problems:
-    """Check a switch."""
-    if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _TRUE_OR_FALSE) or value in (0, 1):
-        return []
-    return [f"{name} is {shown(value)}, but must be true or false."]
+def is_true(value: typing.Any) -> bool:
+    """Whether a switch is on, as Ansible's filter ``bool`` reads it."""
+    return str(value).lower() in ("true", "yes", "on", "1")
 
 
 def number(lowest: int, highest: int | None = None) -> Check:
@@ -131,19 +129,8 @@ def number(lowest: int, highest: int | None = None) -> Check:
         found = whole_number(value)
         bounds = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
         if found is None or found < lowest or (highest is not None and found > highest):
-            return [f"{name} is {shown(value)}, but must be a whole number {bounds}."]
+            return [Violation(name, f"is {shown(value)}, but must be a whole number {bounds}")]
         return []
-
-    return check
-
-
-def choice(*allowed: int | str) -> Check:
-    """Return the check of one of some values."""
-
-    def check(name: str, value: typing.Any) -> Problems:
-        if str(value) in [str(one) for one in allowed]:
-            return []
-        return [f"{name} is {shown(value)}, but must be one of {', '.join(str(one) for one in allowed)}."]
 
     return check
 
@@ -154,7 +141,7 @@ def text(pattern: str, right: str) -> Check:
     def check(name: str, value: typing.Any) -> Problems:
         if isinstance(value, str) and re.fullmatch(pattern, value):
             return []
-        return [f"{name} is {shown(value)}, but must be {right}."]
+        return [Violation(name, f"is {shown(value)}, but must be {right}")]
 
     return check
 
@@ -164,15 +151,17 @@ def listed(check_one: Check) -> Check:
 
     def check(name: str, value: typing.Any) -> Problems:
         if not isinstance(value, (list, tuple)):
-            return [f"{name} is {shown(value)}, but must be a list."]
-        return [problem for index, one in enumerate(value) for problem in check_one(f"{name}[{index}]", one)]
+            return [Violation(name, f"is {shown(value)}, but must be a list")]
+        return within(name, (found for index, one in enumerate(value) for found in check_one(f"{name}[{index}]", one)))
 
     return check
 
 
 def some_text(name: str, value: typing.Any) -> Problems:
     """Check for a text that is not empty."""
-    return [] if isinstance(value, str) and value.strip() else [f"{name} is {shown(value)}, but must be a text."]
+    return (
+        [] if isinstance(value, str) and value.strip() else [Violation(name, f"is {shown(value)}, but must be a text")]
+    )
 
 
 def network(name: str, value: typing.Any) -> Problems:
@@ -189,14 +178,20 @@ def network(name: str, value: typing.Any) -> Problems:
         except ValueError:
             pass
         else:
-            return [f"{name} is {value!r}, an address within a network; the network is {meant}."]
-    return [f"{name} is {shown(value)}, but must be a network such as 10.0.0.0/16, or 203.0.113.7/32 for one address."]
+            return [Violation(name, f"is {value!r}, an address within a network; the network is {meant}")]
+    return [
+        Violation(
+            name, f"is {shown(value)}, but must be a network such as 10.0.0.0/16, or 203.0.113.7/32 for one address"
+        )
+    ]
 
 
 def url(name: str, value: typing.Any) -> Problems:
     """Check an https address; a login in it would be seen by everybody who may look at the task."""
     if isinstance(value, str) and re.match(r"[a-z]*:?//[^/?#]*@", value):
-        return [f"{name} holds a login, which ECS would show to everybody: put the address into a secret instead."]
+        return [
+            Violation(name, "holds a login, which ECS would show to everybody", "put the address into a secret instead")
+        ]
     if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/?#]+[^\s]*", value):
-        return [f"{name} is {shown(value)}, but must be an address that begins with https://."]
+        return [Violation(name, f"is {shown(value)}, but must be an address that begins with https://")]
     return []

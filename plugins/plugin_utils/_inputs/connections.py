@@ -27,7 +27,9 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import is_true
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 # GiB of memory by size (Amazon RDS User Guide, "Hardware specifications for DB instance classes").
 _BURSTABLE = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
@@ -127,8 +129,7 @@ def demand(inputs: Mapping[str, typing.Any]) -> Demand | None:
     if any(number is None or number < 1 for number in numbers):
         return None
     workers, size, overflow = (number or 0 for number in numbers)
-    jobs = str(inputs.get("mlflow_job_execution")).lower() in ("true", "yes", "on", "1")
-    return Demand(workers, size + overflow, jobs)
+    return Demand(workers, size + overflow, is_true(inputs.get("mlflow_job_execution")))
 
 
 _POOL = ("mlflow_db_pool_size", "mlflow_db_pool_max_overflow")
@@ -140,9 +141,12 @@ def pool_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     if size is None or overflow is None or size < 1 or overflow < 1 or size + overflow >= LEAST_PER_WORKER:
         return []
     return [
-        f"mlflow_db_pool_size is {size} and mlflow_db_pool_max_overflow is {overflow}, which together allow each worker"
-        f" {size + overflow} database connections, but one request of MLflow's may need {LEAST_PER_WORKER}: set them to"
-        f" {LEAST_PER_WORKER} or more together."
+        Violation(
+            "mlflow_db_pool_size",
+            f"is {size} and mlflow_db_pool_max_overflow is {overflow}, which together allow each worker"
+            f" {size + overflow} database connections, but one request of MLflow's may need {LEAST_PER_WORKER}",
+            f"set them to {LEAST_PER_WORKER} or more together",
+        )
     ]
 
 
@@ -150,21 +154,33 @@ def connection_fit(inputs: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     """Compare what a deployment may open with what its own RDS instance accepts.
 
     Returns:
-        C(needed) and C(available), None where it is not known; C(problem), a sentence where it certainly does not fit,
-        and C(warning), one where it probably does not.
+        C(needed) and C(available), None where it is not known; C(problem), the violation where it certainly does not
+        fit, and C(warning), one where it probably does not, else None.
     """
     wanted = demand(inputs)
     name = str(inputs.get("mlflow_db_instance_class") or "")
     estimated, nominal = max_connections(name), max_connections(name, share=1.0)
     if wanted is None or estimated is None or nominal is None or not empty(inputs.get("mlflow_db_host")):
-        return {"needed": wanted.total if wanted else None, "available": None, "problem": "", "warning": ""}
-    result: dict[str, typing.Any] = {"needed": wanted.total, "available": estimated - RESERVED}
-    sentence = ""
+        return {"needed": wanted.total if wanted else None, "available": None, "problem": None, "warning": None}
+    found = None
     if wanted.total > estimated - RESERVED:
-        sentence = (
-            "mlflow_workers, mlflow_db_pool_size and mlflow_db_pool_max_overflow allow more database connections than"
-            f" mlflow_db_instance_class {name} accepts ({wanted}; it accepts about {estimated} - {RESERVED} reserved ="
-            f" {estimated - RESERVED}, and no more than {nominal - RESERVED}): lower them, or take a larger class."
+        found = Violation(
+            "mlflow_workers",
+            f"allow more database connections than mlflow_db_instance_class {name} accepts ({wanted}; it accepts about"
+            f" {estimated} - {RESERVED} reserved = {estimated - RESERVED}, and no more than {nominal - RESERVED})",
+            "lower them, or take a larger class",
+            subject="mlflow_workers, mlflow_db_pool_size and mlflow_db_pool_max_overflow",
         )
     certain = wanted.total > nominal - RESERVED
-    return {**result, "problem": sentence if certain else "", "warning": "" if certain else sentence}
+    return {
+        "needed": wanted.total,
+        "available": estimated - RESERVED,
+        "problem": found if certain else None,
+        "warning": None if certain else found,
+    }
+
+
+def connection_problems(inputs: Mapping[str, typing.Any]) -> Problems:
+    """Check that the database accepts the connections that the server may open."""
+    problem = connection_fit(inputs)["problem"]
+    return [problem] if problem else []

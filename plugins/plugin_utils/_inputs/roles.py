@@ -29,8 +29,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import CHECKS
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import text_list
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.variables import CHECKS
 
 # Variables of a role that mean what one of a deployment does.
 SAME_AS: dict[str, tuple[str, ...]] = {
@@ -40,8 +40,6 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     ),
     "mlflow_allowed_hosts": ("ecs_express_allowed_hosts",),
     "mlflow_allowed_model_sources": ("ecs_express_allowed_model_sources", "validation_allowed_model_sources"),
-    "mlflow_artifact_transfers": ("ecs_express_artifact_transfers",),
-    "mlflow_auth": ("auth_mode",),
     "mlflow_bake_minutes": ("ecs_express_bake_minutes",),
     "mlflow_bucket_access_log_bucket": ("bucket_access_log_bucket",),
     "mlflow_bucket_kms_key_arn": ("bucket_kms_key_arn", "iam_bucket_kms_key_arn"),
@@ -59,7 +57,6 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_db_instance_class": ("rds_instance_class",),
     "mlflow_db_iops": ("rds_iops",),
     "mlflow_db_kms_key_arn": ("rds_kms_key_arn",),
-    "mlflow_db_log_exports": ("rds_log_exports",),
     "mlflow_db_max_allocated_storage": ("rds_max_allocated_storage",),
     "mlflow_db_name": ("rds_database", "ecs_express_database_name"),
     "mlflow_db_pool_max_overflow": ("ecs_express_db_pool_max_overflow",),
@@ -67,22 +64,17 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_db_pool_size": ("ecs_express_db_pool_size",),
     "mlflow_db_port": ("rds_port", "network_database_port", "ecs_express_database_port"),
     "mlflow_db_secret_arn": ("rds_existing_secret_arn",),
-    "mlflow_db_sslmode": ("rds_sslmode", "ecs_express_database_sslmode"),
     "mlflow_db_storage_throughput": ("rds_storage_throughput",),
-    "mlflow_db_storage_type": ("rds_storage_type",),
     "mlflow_db_subnet_ids": ("network_database_subnet_ids",),
     "mlflow_db_username": ("rds_username",),
-    "mlflow_default_permission": ("auth_default_permission",),
     "mlflow_extra_args": ("ecs_express_extra_args",),
     "mlflow_extra_secrets_kms_key_arns": ("iam_extra_secrets_kms_key_arns",),
     "mlflow_iam_max_session_duration": ("iam_max_session_duration",),
     "mlflow_iam_path": ("iam_path",),
     "mlflow_image": ("ecs_express_image", "auth_image"),
-    "mlflow_ingress": ("network_ingress",),
     "mlflow_ingress_cidrs": ("ecs_express_ingress_cidrs",),
     "mlflow_keep_alive_seconds": ("ecs_express_keep_alive_seconds",),
     "mlflow_log_kms_key_arn": ("ecs_express_log_kms_key_arn",),
-    "mlflow_log_retention_days": ("ecs_express_log_retention_days",),
     "mlflow_oidc_client_secret_arn": ("auth_oidc_client_secret_arn",),
     "mlflow_oidc_discovery_url": ("auth_oidc_discovery_url",),
     "mlflow_oidc_plugin_requirements": ("auth_oidc_plugin_requirements",),
@@ -91,7 +83,6 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_permissions_boundary_arn": ("iam_permissions_boundary_arn",),
     "mlflow_pip_index_url": ("auth_pip_index_url",),
     "mlflow_poll_seconds": ("ecs_express_poll_seconds", "network_poll_seconds", "rds_poll_seconds"),
-    "mlflow_rolled_back": ("ecs_express_rolled_back",),
     "mlflow_secrets_kms_key_arn": ("auth_kms_key_arn", "iam_secrets_kms_key_arn", "rds_secret_kms_key_arn"),
     "mlflow_service_ingress_cidrs": ("network_service_ingress_cidrs",),
     "mlflow_stall_timeout": ("ecs_express_stall_timeout",),
@@ -160,8 +151,8 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
 }
 
 
-def role_problems(inputs: Mapping[str, typing.Any]) -> Problems:
-    """Return a sentence for each mistake in the variables of roles that are used alone.
+def role_violations(inputs: Mapping[str, typing.Any]) -> Problems:
+    """Return a violation for each rule that the variables of roles break that are used alone.
 
     Args:
         inputs: from the names of variables to their values. Unknown ones are not looked at, empty ones count as left

@@ -20,6 +20,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import as_text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
 
 _HEALTH = "the load balancer asks for /health, which a server with a prefix does not have"
 _UVICORN = "MLflow takes one of uvicorn, gunicorn and waitress, and the roles set up uvicorn"
@@ -135,20 +137,23 @@ def arguments(name: str, value: typing.Any) -> Problems:
     """
     if problems := text_list(name, value):
         return problems
-    return [
-        problem
-        for index, one in enumerate(value)
-        for problem in _argument_problems(f"{name}[{index}]", str(as_text(one)))
-    ]
+    return within(
+        name,
+        (
+            problem
+            for index, one in enumerate(value)
+            for problem in _argument_problems(f"{name}[{index}]", str(as_text(one)))
+        ),
+    )
 
 
 def text_list(name: str, value: typing.Any) -> Problems:
     """Check a list of texts, numbers and switches, none of them empty."""
     if not isinstance(value, (list, tuple)):
-        return [f"{name} is {shown(value)}, but must be a list."]
+        return [Violation(name, f"is {shown(value)}, but must be a list")]
     problems = member_problems(name, list(value))
     return problems + [
-        f"{name}[{index}] is {one!r}, but must not be empty."
+        Violation(name, f"is {one!r}, but must not be empty", subject=f"{name}[{index}]")
         for index, one in enumerate(value)
         if isinstance(one, str) and not one.strip()
     ]
@@ -162,19 +167,23 @@ def _argument_problems(where: str, given: str) -> Problems:
     elif not option.startswith("--"):
         return []
     if re.search(r"\s", option):
-        return [f"{where} is {shown(given)}, an option and its value in one: make them two members of the list."]
+        return [
+            Violation(where, f"is {shown(given)}, an option and its value in one", "make them two members of the list")
+        ]
     if option in OPTIONS:
-        return [f"{where} is {shown(given)}, which contradicts what the roles set: {OPTIONS[option]}."]
+        return [Violation(where, f"is {shown(given)}, which contradicts what the roles set", OPTIONS[option])]
     known = (*OPTIONS, *_OTHER_OPTIONS)
     begun = [one for one in known if one.startswith(option)]
     if option not in known and begun:
         # click knows no abbreviations: "No such option".
-        return [f"{where} is {shown(given)}, which mlflow server takes for no option: did you mean {begun[0]}?"]
+        return [
+            Violation(where, f"is {shown(given)}, which mlflow server takes for no option", f"did you mean {begun[0]}?")
+        ]
     return []
 
 
 def clashes(given: typing.Any, own: Mapping[str, str], name: str, what: str, override: bool) -> Problems:
-    """Return a sentence for each variable of the user's that the roles set.
+    """Check that the user sets no variable that the roles set.
 
     Args:
         given: environment variables or secrets of the user's.
@@ -188,7 +197,7 @@ def clashes(given: typing.Any, own: Mapping[str, str], name: str, what: str, ove
     problems = []
     for key in (one for one in given if one in own and not (override and not own[one])):
         instead = own[key] or "leave it out"
-        problems.append(f"{name} has {key}, which the roles set as {what}: {instead}.")
+        problems.append(Violation(name, f"has {key}, which the roles set as {what}", instead))
     return problems
 
 

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What a role's variables may be called, and what they may hold, by its argument specification.
+"""What a role's variables may hold, by its argument specification.
 
 Ansible's own check of an argument specification takes unknown variables for somebody else's, converts nothing, and is
 left out for ``tasks_from: absent.yml`` (ansible/playbook/role/__init__.py looks for an entry point of just that name).
@@ -12,22 +12,22 @@ left out for ``tasks_from: absent.yml`` (ansible/playbook/role/__init__.py looks
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import json
 import re
 import typing
 from collections.abc import Callable
-from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # What Ansible's filter `bool` knows, which the roles take switches with.
 _TRUE = ("true", "yes", "on", "1")
@@ -42,10 +42,6 @@ _RIGHT = {
     "str": "a text",
     "path": "a path",
 }
-
-# The least similarity, from 0 to 1, at which a name is taken for a misspelt one, and at which one is suggested.
-_MISSPELT = 0.75
-_SUGGESTED = 0.5
 
 
 class WrongTypeError(ValueError):
@@ -77,12 +73,12 @@ def as_texts(value: typing.Any, kind: str) -> typing.Any:
         ValueError: it is none, or a member stands for no text. The message is a sentence that begins with "The value".
     """
     if problem := type_problem("The value", value, {"type": kind}):
-        raise ValueError(problem)
+        raise ValueError(str(problem))
     taken = as_type(value, kind)
     members = taken.items() if kind == "dict" else enumerate(taken)
     for key, one in members:
         if problem := member_problem(f"The member {key!r}", one):
-            raise ValueError(problem)
+            raise ValueError(str(problem))
     return texts(taken)
 
 
@@ -171,8 +167,8 @@ _CONVERSIONS: dict[str, Callable[[typing.Any], typing.Any]] = {
 }
 
 
-def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any]) -> str:
-    """Return a sentence if a value is not what its option takes, or nothing.
+def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any]) -> Violation | None:
+    """Return the violation if a value is not what its option takes.
 
     Args:
         name: of the variable.
@@ -181,79 +177,48 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
     """
     kind = option.get("type", "str")
     if value is None:
-        return f"{name} is null, but must be {_RIGHT.get(kind, kind)}: leave it out for the default."
+        return Violation(name, f"is null, but must be {_RIGHT.get(kind, kind)}", "leave it out for the default")
     try:
         taken = as_type(value, kind)
     except WrongTypeError:
         # A dictionary that was not understood may be one with a secret in it.
         found = "a text that holds none" if kind == "dict" and isinstance(value, str) else shown(value)
-        return f"{name} is {found}, but must be {_RIGHT.get(kind, kind)}."
+        return Violation(name, f"is {found}, but must be {_RIGHT.get(kind, kind)}")
+    if kind == "list":
+        members = {"type": option.get("elements", "raw"), "choices": option.get("choices")}
+        found_in = (_member_problem(f"{name}[{index}]", one, members) for index, one in enumerate(taken))
+        return next(iter(within(name, (one for one in found_in if one))), None)
     choices = option.get("choices")
     if choices and taken not in choices:
         named = ", ".join(str(choice) if choice != "" else "'' (nothing)" for choice in choices)
-        return f"{name} is {shown(value)}, but must be one of {named}."
-    if kind == "list" and "elements" in option:
-        for index, one in enumerate(taken):
-            where, kind = f"{name}[{index}]", option["elements"]
-            # Of a list of texts, numbers and switches become text.
-            problem = member_problem(where, one) if kind == "str" else type_problem(where, one, {"type": kind})
-            if problem:
-                return problem
-    return ""
+        return Violation(name, f"is {shown(value)}, but must be one of {named}")
+    return None
 
 
-def type_problems(
-    values: Mapping[str, typing.Any], options: Mapping[str, Mapping[str, typing.Any]]
-) -> Iterator[tuple[str, str]]:
-    """Yield the names of values that are not what their options take, each with a sentence."""
-    for name, option in options.items():
-        if name in values and (problem := type_problem(name, values[name], option)):
-            yield name, problem
+def _member_problem(where: str, value: typing.Any, option: Mapping[str, typing.Any]) -> Violation | None:
+    if option["type"] == "raw":
+        return None
+    # Of a list of texts, numbers and switches become text.
+    if option["type"] == "str" and (problem := member_problem(where, value)):
+        return problem
+    if option["type"] == "str" and not option["choices"]:
+        return None
+    return type_problem(where, value, option)
 
 
-def nearest(name: str, known: Collection[str], prefix: str, least: float) -> str:
-    """Return the known name that is most like a name, or nothing. The prefix, which they share, does not count."""
-    rests = {one.removeprefix(prefix): one for one in known if one.startswith(prefix)}
-    found = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1, cutoff=least)
-    return rests[found[0]] if found else ""
+def type_problems(values: Mapping[str, typing.Any], options: Mapping[str, Mapping[str, typing.Any]]) -> list[Violation]:
+    """Check that values are what their options take."""
+    found = (type_problem(name, values[name], option) for name, option in options.items() if name in values)
+    return [problem for problem in found if problem]
 
 
-def name_problems(
-    names: Iterable[str],
-    role: str,
-    *,
-    known: Collection[str],
-    settable: Collection[str],
-    exceptions: Iterable[str],
-    declared_in: str,
-    misspelt_only: bool = False,
-    on_command_line: Callable[[str], bool] = lambda name: False,
-) -> Iterator[tuple[str, str]]:
-    """Yield each variable with a role's prefix that the role does not know, with a sentence.
+def options_of(role: Path) -> dict[str, typing.Any]:
+    """Return a role's options by its argument specification: type, elements, choices, default."""
+    text = (role / "meta" / "argument_specs.yml").read_bytes()
+    options: dict[str, typing.Any] = yaml.load(text, Loader=_LOADER)["argument_specs"]["main"]["options"]
+    return options
 
-    Args:
-        names: of all variables that there are.
-        role: name of the role.
-        known: names that the role knows: its options, its facts.
-        settable: those of them that a user may set.
-        exceptions: names, or patterns such as ``rds_proxy_*``, of the user's own variables.
-        declared_in: the variable in which they are declared.
-        misspelt_only: whether only names that are much like one of the settable ones count, since the role is not the
-            one that the user called, and others may well use its prefix.
-        on_command_line: tells of a name whether it was given there.
-    """
-    prefix = f"{role}_"
-    own = [str(pattern) for pattern in exceptions]
-    for name in sorted(str(one) for one in names if str(one).startswith(prefix)):
-        if name in known or any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
-            continue
-        near = nearest(name, settable, prefix, _MISSPELT if misspelt_only else _SUGGESTED)
-        if misspelt_only and not near:
-            continue
-        question = f", did you mean {near}? If" if near else ". If"
-        how = "given with -e" if on_command_line(name) else "set"
-        yield (
-            name,
-            f"{name} is {how}, but is not a variable of the role mlops.mlflow_aws.{role}{question} it is one of your"
-            f" own, name it in {declared_in}.",
-        )
+
+def facts_of(role: Path) -> list[str]:
+    """Return the names of the facts that a role keeps."""
+    return list(yaml.load((role / "meta" / "facts.yml").read_bytes(), Loader=_LOADER)["facts"])

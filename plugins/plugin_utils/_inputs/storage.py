@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 # gp3 has 3,000 IOPS and 125 MiB/s, and from here on, where RDS uses four volumes, 12,000 and 500 or what is asked for.
 GP3_THRESHOLD = 400
@@ -62,8 +63,8 @@ def storage_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     return [problem] if problem else []
 
 
-def storage_problem(wanted: Storage) -> str:
-    """Return a sentence about storage that RDS does not have, or nothing."""
+def storage_problem(wanted: Storage) -> Violation | None:
+    """Return the violation if RDS does not have such storage."""
     if wanted.kind in PROVISIONED_RATIO:
         return _provisioned_problem(wanted)
     given = [
@@ -72,63 +73,70 @@ def storage_problem(wanted: Storage) -> str:
         if value
     ]
     if not given:
-        return ""
+        return None
     if wanted.kind != "gp3":
-        return (
-            f"{' and '.join(given)} cannot be set with mlflow_db_storage_type {wanted.kind}: leave it out, or set"
-            " mlflow_db_storage_type to gp3, io1 or io2."
+        return Violation(
+            given[0],
+            f"cannot be set with mlflow_db_storage_type {wanted.kind}",
+            "leave it out, or set mlflow_db_storage_type to gp3, io1 or io2",
+            subject=" and ".join(given),
         )
     if wanted.size < GP3_THRESHOLD:
-        return (
-            f"{' and '.join(given)} cannot be set with mlflow_db_allocated_storage {wanted.size}: gp3 has 3000 IOPS and"
-            f" 125 MiB/s below {GP3_THRESHOLD} GiB. Set mlflow_db_allocated_storage to {GP3_THRESHOLD} or more, or"
-            " leave it out."
+        return Violation(
+            given[0],
+            f"cannot be set with mlflow_db_allocated_storage {wanted.size}, as gp3 has 3000 IOPS and 125 MiB/s below"
+            f" {GP3_THRESHOLD} GiB",
+            f"set mlflow_db_allocated_storage to {GP3_THRESHOLD} or more, or leave it out",
+            subject=" and ".join(given),
         )
     return _gp3_problem(wanted)
 
 
-def _gp3_problem(wanted: Storage) -> str:
+def _gp3_problem(wanted: Storage) -> Violation | None:
     if wanted.iops and not GP3_IOPS[0] <= wanted.iops <= GP3_IOPS[1]:
-        return f"mlflow_db_iops is {wanted.iops}, but gp3 takes {GP3_IOPS[0]} to {GP3_IOPS[1]}."
+        return Violation("mlflow_db_iops", f"is {wanted.iops}, but gp3 takes {GP3_IOPS[0]} to {GP3_IOPS[1]}")
     if not wanted.throughput:
-        return ""
+        return None
     if not GP3_THROUGHPUT[0] <= wanted.throughput <= GP3_THROUGHPUT[1]:
-        return (
-            f"mlflow_db_storage_throughput is {wanted.throughput}, but gp3 takes {GP3_THROUGHPUT[0]} to"
-            f" {GP3_THROUGHPUT[1]} MiB/s."
+        return Violation(
+            "mlflow_db_storage_throughput",
+            f"is {wanted.throughput}, but gp3 takes {GP3_THROUGHPUT[0]} to {GP3_THROUGHPUT[1]} MiB/s",
         )
     iops = wanted.iops or GP3_IOPS[0]
     if wanted.throughput > iops * GP3_MOST_THROUGHPUT:
-        return (
-            f"mlflow_db_storage_throughput is {wanted.throughput}, but {iops} IOPS allow"
-            f" {int(iops * GP3_MOST_THROUGHPUT)} MiB/s: set mlflow_db_iops to"
-            f" {int(wanted.throughput / GP3_MOST_THROUGHPUT)} or more."
+        return Violation(
+            "mlflow_db_storage_throughput",
+            f"is {wanted.throughput}, but {iops} IOPS allow {int(iops * GP3_MOST_THROUGHPUT)} MiB/s",
+            f"set mlflow_db_iops to {int(wanted.throughput / GP3_MOST_THROUGHPUT)} or more",
         )
-    return ""
+    return None
 
 
-def _provisioned_problem(wanted: Storage) -> str:
+def _provisioned_problem(wanted: Storage) -> Violation | None:
     least, most = PROVISIONED_RATIO[wanted.kind]
     lowest = max(PROVISIONED_IOPS[0], int(least * wanted.size))
     highest = min(PROVISIONED_IOPS[1], int(most * wanted.size))
     if wanted.throughput:
-        return (
-            f"mlflow_db_storage_throughput cannot be set with mlflow_db_storage_type {wanted.kind}, whose throughput"
-            " follows from its IOPS: leave it out, or set mlflow_db_storage_type to gp3."
+        return Violation(
+            "mlflow_db_storage_throughput",
+            f"cannot be set with mlflow_db_storage_type {wanted.kind}, whose throughput follows from its IOPS",
+            "leave it out, or set mlflow_db_storage_type to gp3",
         )
     if wanted.size < PROVISIONED_STORAGE:
-        return (
-            f"mlflow_db_allocated_storage is {wanted.size}, but {wanted.kind} begins with {PROVISIONED_STORAGE} GiB:"
-            f" set it to {PROVISIONED_STORAGE} or more, or mlflow_db_storage_type to gp3."
+        return Violation(
+            "mlflow_db_allocated_storage",
+            f"is {wanted.size}, but {wanted.kind} begins with {PROVISIONED_STORAGE} GiB",
+            f"set it to {PROVISIONED_STORAGE} or more, or mlflow_db_storage_type to gp3",
         )
     if not wanted.iops:
-        return (
-            f"mlflow_db_storage_type is {wanted.kind}, which needs mlflow_db_iops: {lowest} to {highest} with"
-            f" {wanted.size} GiB."
+        return Violation(
+            "mlflow_db_storage_type",
+            f"is {wanted.kind}, which needs mlflow_db_iops: {lowest} to {highest} with {wanted.size} GiB",
         )
     if not lowest <= wanted.iops <= highest:
-        return (
-            f"mlflow_db_iops is {wanted.iops}, but {wanted.kind} with {wanted.size} GiB takes {lowest} to {highest}:"
-            f" {least:g} to {most} for each GiB, and {PROVISIONED_IOPS[0]} to {PROVISIONED_IOPS[1]}."
+        return Violation(
+            "mlflow_db_iops",
+            f"is {wanted.iops}, but {wanted.kind} with {wanted.size} GiB takes {lowest} to {highest}: {least:g} to"
+            f" {most} for each GiB, and {PROVISIONED_IOPS[0]} to {PROVISIONED_IOPS[1]}",
         )
-    return ""
+    return None

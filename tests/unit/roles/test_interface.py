@@ -178,16 +178,18 @@ def test_text_is_taken_for_what_the_specification_says_and_the_rest_is_refused(n
     option = ALL[name]
     taken, refused = GIVEN[option["type"]]
     if "choices" in option:
-        taken, refused = [(str(choice), choice) for choice in option["choices"]], [*refused, "none of them"]
+        listed = option["type"] == "list"
+        taken = [(str(choice), [choice] if listed else choice) for choice in option["choices"]]
+        refused = [*refused, "none of them"]
     for text, value in taken:
-        assert specification.type_problem(name, text, option) == ""
-        assert specification.type_problem(name, value, option) == ""
+        assert specification.type_problem(name, text, option) is None
+        assert specification.type_problem(name, value, option) is None
         assert specification.as_type(text, option["type"]) == value
     for value in refused:
-        sentence = specification.type_problem(name, value, option)
+        sentence = str(specification.type_problem(name, value, option))
         assert re.fullmatch(rf"{name}(\[0\])? is [^\n]+, but must be [^\n]+\.", sentence), sentence
         assert len(sentence) < 400
-    assert specification.type_problem(name, option.get("default", "a"), option) == ""
+    assert specification.type_problem(name, option.get("default", "a"), option) is None
 
 
 def test_the_variables_of_the_playbooks_alone_are_known() -> None:

@@ -31,7 +31,8 @@ def _includes(task: dict[str, Any]) -> bool:
 
 
 def problems(**given: Any) -> list[str]:
-    return deployment.input_problems(given, account_id="123456789012", region="eu-central-1")
+    found = deployment.input_violations(given, account_id="123456789012", region="eu-central-1")
+    return [str(one) for one in found]
 
 
 def test_trap_13_the_server_may_delete_artifacts_and_end_uploads_in_parts() -> None:

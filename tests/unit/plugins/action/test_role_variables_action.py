@@ -21,7 +21,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.action import role_variables
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 
 
-def check(role: str, _parents: list[str] | None = None, **variables: Any) -> dict[str, Any]:
+def check(
+    role: str, _parents: list[str] | None = None, _given: dict[str, Any] | None = None, **variables: Any
+) -> dict[str, Any]:
     """Let it look at variables."""
     loader = DataLoader()
     defaults = loader.load_from_file(str(ROLES / role / "defaults" / "main.yml"), trusted_as_template=True)
@@ -31,7 +33,7 @@ def check(role: str, _parents: list[str] | None = None, **variables: Any) -> dic
     known = {**defaults, "role_path": str(ROLES / role), **variables}
     if _parents:
         known["ansible_parent_role_names"] = _parents
-    task = mock.MagicMock(args={}, async_val=0, action="mlops.mlflow_aws.role_variables", check_mode=False)
+    task = mock.MagicMock(args=_given or {}, async_val=0, action="mlops.mlflow_aws.role_variables", check_mode=False)
     action = role_variables.ActionModule(
         task, mock.MagicMock(), mock.MagicMock(), loader, Templar(loader=loader, variables=known), mock.MagicMock()
     )
@@ -66,9 +68,9 @@ def test_facts_and_internals_are_none() -> None:
 def test_of_the_other_roles_only_misspelt_ones() -> None:
     assert "did you mean bucket_name?" in problem("mlflow", bucket_nmae="x")
     assert "name it in mlflow_known_variables." in problem("mlflow", bucket_nmae="x")
-    assert "did you mean mlflow_bucket_name?" in problem("bucket", mlflow_bucket_nmae="x")
     check("mlflow", network_cidr="10.0.0.0/8", rds_proxy_arn="x", iam_users=[], auth_token="x")
-    check("bucket", mlflow_team="vision", rds_nmae="x")
+    # A role that is used alone knows no other.
+    check("bucket", mlflow_team="vision", mlflow_bucket_nmae="x", rds_nmae="x")
 
 
 def test_the_users_own_variables() -> None:
@@ -111,15 +113,40 @@ def test_members_of_the_variables_of_a_role_that_is_used_alone(role: str) -> Non
     )
 
 
+def violation(reason: str, remedy: str = "", variable: str = "rds_port") -> dict[str, str]:
+    return {"variable": variable, "reason": reason, "remedy": remedy}
+
+
+def test_violations_that_a_role_has_found_are_said() -> None:
+    found = [violation("is 5431, and the other is rds_name", "set rds_port to 5432"), violation("is odd")]
+    assert problem("rds", _given={"violations": found}) == (
+        "rds_port is 5431, and the other is rds_name: set rds_port to 5432. rds_port is odd."
+    )
+    assert check("rds", _given={"violations": []}, rds_nmae="x")["changed"] is False
+
+
 def test_the_variable_that_the_user_has_set_is_named() -> None:
-    """A role's own one has the value too, by its default."""
-    said = problem("ecs_express", mlflow_extra_env={"A": None})
-    assert said == "mlflow_extra_env['A'] is null, but must be a text, a number or a switch: leave it out."
-    said = problem("rds", mlflow_db_multi_az="maybe")
-    assert said == "mlflow_db_multi_az is 'maybe', but must be true or false."
-    # A variable of the deployment's that refers to another one is no such default.
-    said = problem("mlflow", mlflow_db_name=trust_as_template("{{ mlflow_name }}"), mlflow_name="two-words")
-    assert "mlflow_db_name is 'two-words'" in said
+    """The front door hands its variables on to the roles that it composes."""
+    passed = {
+        "rds_port": trust_as_template("{{ mlflow_db_port }}"),
+        "rds_tags": trust_as_template("{{ mlflow_tags | mlops.mlflow_aws.as_type('dict') }}"),
+        "rds_name": trust_as_template("{{ mlflow_name ~ '-2' }}"),
+        "rds_username": trust_as_template("{{ somebody }}"),
+    }
+    found = violation("is 5431, with rds_tags, rds_name, rds_username", "set rds_port to 5432")
+    said = problem("rds", _parents=["mlops.mlflow_aws.mlflow"], _given={"violations": [found]}, **passed)
+    assert said == "mlflow_db_port is 5431, with mlflow_tags, rds_name, rds_username: set mlflow_db_port to 5432."
+    # Alone, the role is set by its own names.
+    assert problem("rds", _given={"violations": [found]}, **passed).startswith("rds_port is 5431")
+
+
+def test_what_depends_on_the_place_is_checked_once_that_is_known() -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/1"
+    check("mlflow", mlflow_db_kms_key_arn=key)
+    where = {"partition": "aws", "region": "eu-central-1", "account_id": "123456789012"}
+    said = problem("mlflow", _given={"context": where}, mlflow_db_kms_key_arn=key)
+    assert said.startswith("mlflow_db_kms_key_arn is of the region us-east-1")
+    assert "the bucket would be called" in problem("mlflow", _given={"context": where}, mlflow_name="a" * 30)
 
 
 def test_values_are_templates() -> None:
@@ -137,13 +164,6 @@ def test_a_value_that_cannot_be_told() -> None:
     assert "rds_port cannot be evaluated: 'no' is undefined." in said
     assert "mlflow_workers is 'many'" in said
     assert "rds_port cannot be evaluated" in problem("rds", rds_port=later["rds_port"])
-
-
-def test_a_value_that_cannot_be_told_is_not_taken_for_one_left_out() -> None:
-    # The role's default for its own variable is: mlflow_bucket_name, or nothing.
-    assert "mlflow_bucket_name cannot be evaluated" in problem(
-        "bucket", mlflow_bucket_name=trust_as_template("{{ no }}")
-    )
 
 
 def test_omit() -> None:

@@ -21,7 +21,7 @@ ROLE = Path(__file__).parents[4] / "roles" / "mlflow"
 
 
 def check(**given):
-    return deployment.input_problems(given, account_id=ACCOUNT, region="eu-central-1")
+    return input_problems.input_problems(given, account_id=ACCOUNT, region="eu-central-1")
 
 
 @pytest.mark.parametrize("name", ["mlflow", "m", "ml-flow-2", "a" * 27])
@@ -49,7 +49,7 @@ def test_bad_names(name):
 )
 def test_longest_name(given, region, longest):
     def problems(length):
-        return deployment.input_problems({"mlflow_name": "a" * length, **given}, account_id=ACCOUNT, region=region)
+        return input_problems.input_problems({"mlflow_name": "a" * length, **given}, ACCOUNT, region)
 
     assert problems(longest) == []
     assert f"at most {longest} characters" in problems(longest + 1)[0]

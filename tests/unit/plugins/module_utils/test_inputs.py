@@ -8,6 +8,7 @@ import datetime
 import re
 import shlex
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,30 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import arns
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import values
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import place
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import roles
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import server
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import together
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import variables
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/x-a1B2c3"
-HERE = arns.Place("aws", "eu-central-1", "123456789012")
+HERE = place.Place("aws", "eu-central-1", "123456789012")
+
+
+def said_of(check: Callable[..., list[Violation]], *given_values: Any) -> list[str]:
+    """What a check says."""
+    return [str(one) for one in check(*given_values)]
+
+
+def problems_of(**given_values: Any) -> list[str]:
+    """What is said about variables of a deployment."""
+    return [str(one) for one in deployment.input_violations(given_values)]
 
 
 def yaml_of(role: str, *path: str) -> Any:
@@ -52,7 +66,7 @@ def test_what_a_member_becomes(value: Any, text: str | None) -> None:
     st.dictionaries(st.text(min_size=1), st.text() | st.integers() | st.booleans() | st.none() | st.lists(st.none()))
 )
 def test_a_dictionary_is_refused_or_becomes_text(given_value: dict[str, Any]) -> None:
-    problems = values.dictionary_problems("mlflow_x", given_value)
+    problems = said_of(values.dictionary_problems, "mlflow_x", given_value)
     bad = [key for key, one in given_value.items() if values.as_text(one) is None]
     assert len(problems) == len(bad)
     assert all(problem.startswith("mlflow_x[") for problem in problems)
@@ -63,16 +77,18 @@ def test_a_dictionary_is_refused_or_becomes_text(given_value: dict[str, Any]) ->
 
 @pytest.mark.parametrize("key", [True, None, 1.5])
 def test_a_key_that_yaml_does_not_take_for_text(key: Any) -> None:
-    [problem] = values.dictionary_problems("mlflow_tags", {key: "x"})
+    [problem] = said_of(values.dictionary_problems, "mlflow_tags", {key: "x"})
     assert "put it in quotes" in problem
 
 
 def test_the_same_key_as_number_and_as_text() -> None:
-    assert values.dictionary_problems("mlflow_tags", {1: "a", "1": "b"}) == ["mlflow_tags has the key '1' twice."]
+    assert said_of(values.dictionary_problems, "mlflow_tags", {1: "a", "1": "b"}) == [
+        "mlflow_tags has the key '1' twice."
+    ]
 
 
 def test_a_nested_value_is_not_shown() -> None:
-    [problem] = values.dictionary_problems("mlflow_extra_env", {"A": {"password": "made-up-7c1d"}})
+    [problem] = said_of(values.dictionary_problems, "mlflow_extra_env", {"A": {"password": "made-up-7c1d"}})
     assert problem == "mlflow_extra_env['A'] is a dictionary, but must be a text, a number or a switch."
 
 
@@ -104,7 +120,7 @@ def test_a_nested_value_is_not_shown() -> None:
     ],
 )
 def test_tags_that_some_service_refuses(given_tags: Any, words: str) -> None:
-    [problem] = tags.tag_problems("mlflow_tags", given_tags, tags.DEPLOYMENT)
+    [problem] = said_of(tags.tag_problems, "mlflow_tags", given_tags, tags.DEPLOYMENT)
     assert words in problem
     assert problem.startswith("mlflow_tags") and problem.endswith(".") and "\n" not in problem
 
@@ -165,7 +181,7 @@ def test_the_tags_that_the_roles_add_are_known() -> None:
     ],
 )
 def test_environments_that_ecs_refuses(given_value: Any, words: str) -> None:
-    [problem] = container.environment("mlflow_extra_env", given_value)
+    [problem] = said_of(container.environment, "mlflow_extra_env", given_value)
     assert words in problem
 
 
@@ -176,19 +192,19 @@ def test_sources_of_secrets(source: str) -> None:
 
 @pytest.mark.parametrize("source", [f"{SECRET}:key", f"{SECRET}:key:", f"{SECRET}:key:::", "plain", 7, True])
 def test_sources_of_secrets_that_ecs_refuses(source: Any) -> None:
-    [problem] = container.secrets("mlflow_extra_secrets", {"A": source})
+    [problem] = said_of(container.secrets, "mlflow_extra_secrets", {"A": source})
     assert problem.startswith("mlflow_extra_secrets['A'] ")
 
 
 def test_a_task_definition_that_is_too_large() -> None:
-    assert container.size_problem({"a": {"X": "y" * 60_000}}) == ""
-    problem = container.size_problem({"mlflow_extra_env": {"X": "y" * 60_000}, "mlflow_extra_args": ["z" * 6000]})
+    assert container.size_problem({"a": {"X": "y" * 60_000}}) is None
+    problem = str(container.size_problem({"mlflow_extra_env": {"X": "y" * 60_000}, "mlflow_extra_args": ["z" * 6000]}))
     assert re.search(
         r"66\d{3} bytes, 60\d{3} of them from mlflow_extra_env, 6\d{3} of them from mlflow_extra_args", problem
     )
     # Bytes and not characters count.
     assert container.size_problem({"a": {"X": "ü" * 40_000}})
-    [problem] = deployment.input_problems({"mlflow_extra_env": {"X": "y" * 60_000}})
+    [problem] = problems_of(mlflow_extra_env={"X": "y" * 60_000})
     assert "mlflow_extra_env" in problem
 
 
@@ -202,9 +218,9 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     # A task has one login.
     login = max(sizes.pop("basic_config.py"), sizes.pop("oidc_boot.py"))
     # The rest is for addresses, names, ARNs and the JSON around them.
-    assert login + sum(sizes.values()) <= deployment.OF_THE_ROLES - 5 * 1024
+    assert login + sum(sizes.values()) <= together.OF_THE_ROLES - 5 * 1024
     # With all that is allowed of certificates, something is left for the user.
-    assert deployment.input_problems({"mlflow_db_ca_path": "/x", "mlflow_oidc_ca_path": "/y"}) == []
+    assert problems_of(mlflow_db_ca_path="/x", mlflow_oidc_ca_path="/y") == []
 
 
 # ---- what the roles set themselves
@@ -233,7 +249,7 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     ],
 )
 def test_names_that_the_roles_set(extra: dict[str, Any], words: str) -> None:
-    problems = [one for one in deployment.input_problems(extra) if "mlflow_oidc" not in one]
+    problems = [one for one in problems_of(**extra) if "mlflow_oidc" not in one]
     assert len(problems) == 1 and words in problems[0], problems
 
 
@@ -242,16 +258,16 @@ def test_names_that_the_roles_set(extra: dict[str, Any], words: str) -> None:
     ["a", "a==1", "a>=1 --hash=sha256:" + 64 * "0", "a==1 --hash=sha256:abc", "a==1 --hash=md5:" + 64 * "0", "-r file"],
 )
 def test_what_a_task_installs_is_pinned(given: str) -> None:
-    [problem] = deployment.input_problems({"mlflow_oidc_plugin_requirements": [given]})
+    [problem] = problems_of(mlflow_oidc_plugin_requirements=[given])
     assert problem.startswith(f"mlflow_oidc_plugin_requirements[0] is {given[:50]!r}"[:60])
     assert "name==version --hash=sha256:" in problem
-    [problem] = roles.role_problems({"ecs_express_pip_packages": [given]})
+    [problem] = said_of(roles.role_violations, {"ecs_express_pip_packages": [given]})
     assert problem.startswith("ecs_express_pip_packages[0] is")
 
 
 def test_several_hashes_and_a_marker_are_fine() -> None:
     given = f"a-b.c==1.0rc1 ; python_version < '3.12' --hash=sha256:{64 * '0'} --hash=sha256:{64 * '1'}"
-    assert deployment.input_problems({"mlflow_oidc_plugin_requirements": [given]}) == []
+    assert problems_of(mlflow_oidc_plugin_requirements=[given]) == []
 
 
 def test_names_that_may_be_given() -> None:
@@ -263,7 +279,7 @@ def test_names_that_may_be_given() -> None:
         "OIDC_X": 1,
     }
     secrets = {"PIP_INDEX_URL": SECRET, "MLFLOW_CRYPTO_KEK_PASSPHRASE": SECRET}
-    assert deployment.input_problems({"mlflow_extra_env": env, "mlflow_extra_secrets": secrets}) == []
+    assert problems_of(mlflow_extra_env=env, mlflow_extra_secrets=secrets) == []
 
 
 def names_in(value: Any) -> set[str]:
@@ -297,7 +313,9 @@ def test_all_names_that_the_roles_set_are_known() -> None:
 @pytest.mark.parametrize("option", server.OPTIONS)
 @pytest.mark.parametrize("form", ["{}=5", "{}"])
 def test_options_that_the_roles_set(option: str, form: str) -> None:
-    [problem] = server.arguments("mlflow_extra_args", ["--expose-prometheus", "/tmp", form.format(option), "x"])
+    [problem] = said_of(
+        server.arguments, "mlflow_extra_args", ["--expose-prometheus", "/tmp", form.format(option), "x"]
+    )
     assert problem.startswith(
         f"mlflow_extra_args[2] is '{form.format(option)}', which contradicts what the roles set: "
     )
@@ -311,7 +329,7 @@ def test_short_options(given_value: list[Any]) -> None:
 
 @pytest.mark.parametrize("given_value", ["--work", "--por=1", "--backend", "--artifacts-dest", "--allowed"])
 def test_abbreviations_are_no_options(given_value: str) -> None:
-    [problem] = server.arguments("mlflow_extra_args", [given_value])
+    [problem] = said_of(server.arguments, "mlflow_extra_args", [given_value])
     assert "did you mean --" in problem
 
 
@@ -326,7 +344,7 @@ def test_abbreviations_are_no_options(given_value: str) -> None:
     ],
 )
 def test_what_is_no_argument(given_value: Any, words: str) -> None:
-    [problem] = server.arguments("mlflow_extra_args", given_value)
+    [problem] = said_of(server.arguments, "mlflow_extra_args", given_value)
     assert words in problem
 
 
@@ -363,23 +381,23 @@ def test_arguments_that_may_be_given() -> None:
     ],
 )
 def test_arns_of_elsewhere(name: str, value: str, words: str) -> None:
-    problems = arns.place_problems({name: value}, HERE)
+    problems = said_of(place.place_violations, {name: value}, HERE)
     assert len(problems) == bool(words)
     assert all(problem.startswith(f"{name} ") and words in problem for problem in problems)
     # Before AWS was asked, nothing is known to compare with.
-    assert arns.place_problems({name: value}, arns.Place()) == []
+    assert said_of(place.place_violations, {name: value}, place.Place()) == []
 
 
 def test_secrets_of_another_partition() -> None:
-    [problem] = arns.place_problems(
-        {"mlflow_extra_secrets": {"A": SECRET, "B": SECRET.replace("aws", "aws-cn", 1)}}, HERE
+    [problem] = said_of(
+        place.place_violations, {"mlflow_extra_secrets": {"A": SECRET, "B": SECRET.replace("aws", "aws-cn", 1)}}, HERE
     )
     assert problem.startswith("mlflow_extra_secrets['B'] is of the partition aws-cn")
 
 
 def test_keys_of_another_partition() -> None:
     keys = ["arn:aws:kms:eu-central-1:123456789012:key/1", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1"]
-    [problem] = arns.place_problems({"mlflow_extra_secrets_kms_key_arns": keys}, HERE)
+    [problem] = said_of(place.place_violations, {"mlflow_extra_secrets_kms_key_arns": keys}, HERE)
     assert problem.startswith("mlflow_extra_secrets_kms_key_arns[1] is of the partition aws-us-gov")
 
 
@@ -393,7 +411,7 @@ def test_keys_of_another_partition() -> None:
     ],
 )
 def test_what_is_no_list_of_keys(value: object) -> None:
-    [problem] = deployment.input_problems({"mlflow_extra_secrets_kms_key_arns": value})
+    [problem] = problems_of(mlflow_extra_secrets_kms_key_arns=value)
     assert problem.startswith("mlflow_extra_secrets_kms_key_arns")
 
 
@@ -403,11 +421,11 @@ def test_what_is_no_list_of_keys(value: object) -> None:
 @pytest.mark.parametrize("word", ["user", "Select", "table"])
 def test_words_that_postgresql_keeps_for_itself(word: str) -> None:
     for name in ("mlflow_db_name", "mlflow_db_username"):
-        [problem] = deployment.input_problems({name: word})
+        [problem] = problems_of(**{name: word})
         assert problem.startswith(f"{name} is {word!r}, a word that PostgreSQL keeps for itself")
     existing = {"mlflow_db_host": "db.example.com", "mlflow_db_secret_arn": SECRET}
-    assert deployment.input_problems({"mlflow_db_name": word, **existing}) == []
-    assert len(roles.role_problems({"rds_username": word})) == 1
+    assert problems_of(**{"mlflow_db_name": word, **existing}) == []
+    assert len(said_of(roles.role_violations, {"rds_username": word})) == 1
 
 
 # ---- roles that are used alone
@@ -428,8 +446,8 @@ def test_variables_that_mean_the_same_have_the_same_check() -> None:
     for path in ROLES.glob("*/defaults/main.yml"):
         for name, default in yaml.safe_load(path.read_text(encoding="utf-8")).items():
             found = re.match(r"\{\{ (mlflow_\w+) \|", str(default))
-            by_type = (values.boolean, values.some_text)
-            if path.parents[1].name != "mlflow" and found and deployment.CHECKS.get(found[1]) not in (None, *by_type):
+            by_type = (values.some_text,)
+            if path.parents[1].name != "mlflow" and found and variables.CHECKS.get(found[1]) not in (None, *by_type):
                 own = name in roles.CHECKS_OF_ROLES and name not in same
                 lacking += [name] if not own and same.get(name) != found[1] else []
     # An existing database's owner may be called anything, the version be looked for, the token be a name.
@@ -449,7 +467,6 @@ def test_variables_that_mean_the_same_have_the_same_check() -> None:
         ),
         ({"ecs_express_extra_args": ["--port", 1]}, "ecs_express_extra_args[0]"),
         ({"ecs_express_cpu": 256, "ecs_express_memory": 4096}, "ecs_express_memory is 4096"),
-        ({"ecs_express_log_retention_days": 31}, "ecs_express_log_retention_days is 31"),
         ({"rds_name": "Bad_Name"}, "rds_name is 'Bad_Name'"),
         ({"iam_name": "n" * 45}, "up to 44"),
         ({"iam_secret_arns": [None]}, "iam_secret_arns[0] is null"),
@@ -458,7 +475,7 @@ def test_variables_that_mean_the_same_have_the_same_check() -> None:
     ],
 )
 def test_variables_of_roles(given_value: dict[str, Any], words: str) -> None:
-    [problem] = roles.role_problems(given_value)
+    [problem] = said_of(roles.role_violations, given_value)
     assert words in problem
 
 
@@ -473,7 +490,7 @@ def test_good_variables_of_roles() -> None:
         "ecs_express_tags": {},
         "ecs_express_extra_env": {"LEVEL": 1},
     }
-    assert roles.role_problems(good) == []
+    assert said_of(roles.role_violations, good) == []
 
 
 # ---- places of files that users may name
@@ -512,7 +529,7 @@ def test_good_variables_of_roles() -> None:
     ],
 )
 def test_places_that_users_may_not_be_given(given: dict[str, Any], words: str) -> None:
-    [problem] = deployment.input_problems(given)
+    [problem] = problems_of(**given)
     assert words in problem
 
 
@@ -527,4 +544,4 @@ def test_places_that_users_may_not_be_given(given: dict[str, Any], words: str) -
     ],
 )
 def test_places_that_users_may_be_given(given: dict[str, Any]) -> None:
-    assert deployment.input_problems(given) == []
+    assert problems_of(**given) == []

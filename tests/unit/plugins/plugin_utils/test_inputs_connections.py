@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mlops.mlflow_aws.plugins.filter.input_problems import input_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import connections
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_problems
 
 ROLES = Path(__file__).parents[4] / "roles"
 DEFAULTS = yaml.safe_load((ROLES / "mlflow/defaults/main.yml").read_text(encoding="utf-8"))
 
 
 def fit(**given):
-    return connections.connection_fit({**DEFAULTS, **given})
+    found = connections.connection_fit({**DEFAULTS, **given})
+    return {**found, "problem": str(found["problem"] or ""), "warning": str(found["warning"] or "")}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""Where what a deployment's ARNs name has to be: its partition, its region, its account."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a deployment is; what is empty is not known, and not compared."""
+
+    partition: str = ""
+    region: str = ""
+    account_id: str = ""
+
+
+def place_problem(value: typing.Any, place: Place, *, region: bool = False, account: bool = False) -> str:
+    """Return what is wrong with where an ARN's resource is, the rest of a sentence, or nothing.
+
+    Args:
+        value: an ARN; what is none is not looked at.
+        place: of the deployment. The partition must always be the same: nothing reaches from one into another.
+        region: whether it must be of the same region.
+        account: whether it must be of the same account.
+    """
+    parts = str(value).split(":", 5) if isinstance(value, str) else []
+    if len(parts) < 6 or parts[0] != "arn":
+        return ""
+    if place.partition and parts[1] != place.partition:
+        return f"is of the partition {parts[1]} ({value}), but the deployment is in {place.partition}"
+    if region and place.region and parts[3] and parts[3] != place.region:
+        return f"is of the region {parts[3]} ({value}), but must be of {place.region}, where the deployment is"
+    if account and place.account_id and re.fullmatch("[0-9]{12}", parts[4]) and parts[4] != place.account_id:
+        return f"is of the account {parts[4]} ({value}), but must be of {place.account_id}, where the deployment is"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Bound:
+    region: bool = False
+    account: bool = False
+
+
+# What must be where the deployment is.
+# - Secrets that ECS reads may be of another account or region, where a resource policy admits the execution role
+#   ("the full ARN must be specified": botocore's model of ecs, Secret). KMS keys may be of another account.
+# - Buckets and RDS instances take keys of their own region alone (botocore's models: s3 KMSMasterKeyID, rds KmsKeyId);
+#   so do log groups (CloudWatch Logs User Guide, "Encrypt log data") and secrets (Secrets Manager User Guide,
+#   "Secret encryption and decryption").
+# - A permissions boundary is a policy of the same account (IAM User Guide, access_policies_boundaries).
+# - The token is read by the module that validates, from the deployment's region.
+_BOUND: dict[str, _Bound] = {
+    "mlflow_bucket_kms_key_arn": _Bound(region=True),
+    "mlflow_db_kms_key_arn": _Bound(region=True),
+    "mlflow_db_secret_arn": _Bound(),
+    "mlflow_log_kms_key_arn": _Bound(region=True),
+    "mlflow_oidc_client_secret_arn": _Bound(),
+    "mlflow_permissions_boundary_arn": _Bound(account=True),
+    "mlflow_secrets_kms_key_arn": _Bound(region=True),
+    "mlflow_validation_token_secret_arn": _Bound(region=True),
+}
+
+
+def place_violations(inputs: Mapping[str, typing.Any], place: Place) -> list[Violation]:
+    """Check that what a user's ARNs name can be reached from where the deployment is."""
+    found = []
+    for name, bound in _BOUND.items():
+        if problem := place_problem(inputs.get(name), place, region=bound.region, account=bound.account):
+            found.append(Violation(name, problem))
+    return found + [
+        Violation(name, problem, subject=f"{name}[{key!r}]")
+        for name in ("mlflow_extra_secrets", "mlflow_extra_secrets_kms_key_arns")
+        for key, one in _members(inputs.get(name))
+        if (problem := place_problem(one, place))
+    ]
+
+
+def _members(value: typing.Any) -> list[tuple[typing.Any, typing.Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, (list, tuple)) else []
