@@ -40,19 +40,17 @@ PLAYBOOK_VARIABLES = frozenset(
         "mlflow_policies_region",
     }
 )
-_OPTIONS = {
-    "context": {"type": "dict"},
-    "violations": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "variable": {"type": "str", "required": True},
-            "reason": {"type": "str", "required": True},
-            "remedy": {"type": "str", "default": ""},
-            "subject": {"type": "str", "default": ""},
-        },
+_FOUND = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "variable": {"type": "str", "required": True},
+        "reason": {"type": "str", "required": True},
+        "remedy": {"type": "str", "default": ""},
+        "subject": {"type": "str", "default": ""},
     },
 }
+_OPTIONS = {"context": {"type": "dict"}, "violations": _FOUND, "warnings": _FOUND}
 
 
 class ActionModule(ActionBase):
@@ -70,7 +68,12 @@ class ActionModule(ActionBase):
         result["changed"] = False
         if options["violations"] is not None:
             names = _names_of_the_caller(variables)
-            found = [Violation(**one).named(names) for one in options["violations"]]
+            found, doubtful = (
+                [Violation(**one).named(names) for one in options[name] or ()] for name in ("violations", "warnings")
+            )
+            if doubtful and not found:
+                # Shown as by ansible.builtin.debug, with the host: each is a deployment of its own.
+                result |= {"msg": f"WARNING: {sentences(doubtful)}", "_ansible_verbose_always": True}
         elif _parents(variables):
             # The front door has looked at everything before anything was made.
             return result
@@ -102,7 +105,8 @@ class ActionModule(ActionBase):
             )
             types = specification.type_problems(values, options)
             right = _taken(values, options, {one.variable for one in types})
-            rules = rule_violations(right, _place(where)) if other == FRONT_DOOR else role_violations(right)
+            check = rule_violations if other == FRONT_DOOR else role_violations
+            rules = check(right, _place(where))
             # They say more than that a type is wrong.
             yield from rules
             yield from unbroken(types, rules)
@@ -169,7 +173,7 @@ def _names_of_the_caller(variables: Mapping[str, Any]) -> dict[str, str]:
     theirs = specification.options_of(path.parent / FRONT_DOOR)
     found = {}
     for name in specification.options_of(path):
-        passed = re.fullmatch(r"\{\{ (\w+)(?: \| [\w.]+(?:\('\w*'(?:, true)?\))?)* \}\}", str(variables.get(name)))
+        passed = re.fullmatch(r"\{\{ (\w+)(?: \| [\w.]+(?:\([^()]*\))?)* \}\}", str(variables.get(name)))
         if passed and passed[1] in theirs:
             found[name] = passed[1]
     return found

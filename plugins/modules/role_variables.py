@@ -54,6 +54,27 @@ options:
         description: What the sentence begins with, if that is not the variable's name.
         type: str
         default: ""
+  warnings:
+    description: With O(violations), what is only to be warned of.
+    type: list
+    elements: dict
+    suboptions:
+      variable:
+        description: Name of the variable.
+        type: str
+        required: true
+      reason:
+        description: What is odd, the rest of a sentence that begins with the variable's name.
+        type: str
+        required: true
+      remedy:
+        description: What to do about it.
+        type: str
+        default: ""
+      subject:
+        description: What the sentence begins with, if that is not the variable's name.
+        type: str
+        default: ""
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -92,7 +113,7 @@ EXAMPLES = r"""
 RETURN = r"""
 msg:
   description: The sentences.
-  returned: failure
+  returned: failure, or when there are O(warnings)
   type: str
   sample: >-
     mlflow_verison is given with -e, but is not a variable of the role mlops.mlflow_aws.mlflow, did you mean

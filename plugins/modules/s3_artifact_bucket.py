@@ -245,6 +245,31 @@ bucket:
       type: dict
       returned: if the settings could be read
       sample: {Project: mlflow}
+violation:
+  description: What is wrong with an option, as data.
+  returned: when an option is refused because of what S3 has answered
+  type: dict
+  contains:
+    variable:
+      description: Name of the option.
+      type: str
+      returned: always
+      sample: access_log_bucket
+    reason:
+      description: What is wrong with it.
+      type: str
+      returned: always
+      sample: is our-logs, which does not exist
+    remedy:
+      description: What to do instead.
+      type: str
+      returned: always
+      sample: create it in eu-central-1, or correct the name
+    subject:
+      description: What is wrong, if that is not the option itself.
+      type: str
+      returned: always
+      sample: ""
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule

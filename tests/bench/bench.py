@@ -44,10 +44,10 @@ SMALL = {"mlflow_workers": 1, "mlflow_job_execution": False}
 
 #: The tasks of a deploy that wait for AWS, by the end of their names, and what they wait for.
 WAITS = {
-    "Roles for the tasks and for ECS": "IAM roles to settle",
-    "await | The instance is available": "RDS instance",
-    "MLflow server as an Express Mode service": "Express Mode service, and MLflow to start in it",
-    "ready | The server, its database and its bucket answer": "first answers of the server",
+    "Create the roles for the tasks and for ECS": "IAM roles to settle",
+    "available | Wait until the instance is available": "RDS instance",
+    "Create or update the MLflow server as an Express Mode service": "Express Mode service, and MLflow to start in it",
+    "server | Wait until the server, its database and its bucket answer": "first answers of the server",
 }
 
 CHECK_BEFORE, DEPLOY, CONVERGE, CHECK_AFTER, DESTROY = (

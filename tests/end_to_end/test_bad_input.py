@@ -338,7 +338,7 @@ def test_what_variables_refer_to_must_exist_and_be_usable(calm: LocalAws) -> Non
 
 
 def test_members_of_the_variables_of_roles_that_are_used_alone(calm: LocalAws) -> None:
-    """Each by the name that the user has set: the role's own, or the deployment's."""
+    """Each by the name that the user has set, the role's own."""
     mine = "mlops.mlflow_aws."
     role = "ansible.builtin.include_role"
     cases: list[tuple[dict[str, Any], list[str]]] = [
@@ -353,8 +353,8 @@ def test_members_of_the_variables_of_roles_that_are_used_alone(calm: LocalAws) -
             ["ecs_express_extra_args[0]", "--port=1"],
         ),
         (
-            {role: {"name": f"{mine}ecs_express"}, "vars": {"mlflow_extra_env": {"A": None}}},
-            ["mlflow_extra_env['A'] is null"],
+            {role: {"name": f"{mine}ecs_express"}, "vars": {"ecs_express_extra_env": {"A": None}}},
+            ["ecs_express_extra_env['A'] is null"],
         ),
         (
             {role: {"name": f"{mine}ecs_express"}},
@@ -411,7 +411,7 @@ def test_a_misspelt_variable_is_found_wherever_it_was_set(calm: LocalAws) -> Non
         {"ansible.builtin.import_role": {"name": f"{mine}mlflow"}, "facts": {"mlflow_wokers": 2}},
         {"ansible.builtin.include_role": {"name": f"{mine}bucket"}, "vars": {"bucket_nmae": "x"}},
         {"ansible.builtin.include_role": {"name": f"{mine}bucket", "tasks_from": "absent"}, "vars": {"bucket_nmae": 1}},
-        {"ansible.builtin.include_role": {"name": f"{mine}network"}, "vars": {"mlflow_subnet_id": "x"}},
+        {"ansible.builtin.include_role": {"name": f"{mine}network"}, "vars": {"network_subnet_id": "x"}},
         {"ansible.builtin.include_role": {"name": f"{mine}rds"}, "vars": {"rds_proxy_arn": "x"}},
         {"ansible.builtin.include_role": {"name": f"{mine}iam"}, "facts": {"iam_tgas": {"a": "b"}}},
         {"ansible.builtin.include_role": {"name": f"{mine}validation"}, "vars": {"validation_ulr": "x"}},
@@ -421,7 +421,7 @@ def test_a_misspelt_variable_is_found_wherever_it_was_set(calm: LocalAws) -> Non
         ["mlflow_wokers is set", "mlflow_workers?"],
         ["bucket_nmae is set", "bucket_name?", "bucket_known_variables"],
         ["bucket_nmae is set", "bucket_name?"],
-        ["mlflow_subnet_id is set", "mlflow_subnet_ids?", "network_known_variables"],
+        ["network_subnet_id is set", "network_subnet_ids?", "network_known_variables"],
         ["rds_proxy_arn is set", "role mlops.mlflow_aws.rds", "rds_known_variables"],
         ["iam_tgas is set", "iam_tags?"],
         ["validation_ulr is set", "validation_url?"],
@@ -590,7 +590,7 @@ def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> No
     ]
     assert [one for one in wanted if one not in done] == [], done
     # What else lets traffic in without encryption is said, and nothing of those who do not ask for it.
-    warning = r'^ok: \[(\w+)\] => \{\s*"msg": "WARNING: mlflow_service_ingress_cidrs lets (.+?) reach .*plain HTTP'
+    warning = r'^ok: \[(\w+)\] => \{[^{}]*"msg": "WARNING: mlflow_service_ingress_cidrs lets (.+?) reach .*plain HTTP'
     assert re.findall(warning, played.output, re.M) == [("private", "10.0.0.0/8, 192.168.0.0/16")]
 
 

@@ -113,7 +113,7 @@ def test_check_mode_on_nothing_says_what_it_would_do_and_does_nothing(calm: Loca
 
 
 def test_interrupted_right_after_the_password(aws: LocalAws) -> None:
-    cut_off(deploy(aws, at="start | Subnet group", then=interrupt))
+    cut_off(deploy(aws, at="create | Create the subnet group", then=interrupt))
     Secret.unchanged(aws)
 
 
@@ -132,17 +132,17 @@ def test_credentials_expire_in_the_middle_and_it_is_interrupted_while_it_waits_f
 
     # The first of the runs begins to create it, and the second one waits for it, however long each of them takes.
     with aws.held("databases:Create", subject=NAME):
-        played = deploy(aws, at="Bucket for the artifacts", then=expire)
+        played = deploy(aws, at="create | Create the bucket for the artifacts", then=expire)
         for fault in expired:
             aws.page(f"faults/{fault}", "DELETE")
         assert "The AWS credentials have expired: renew them and run this again." in played.problem()
         Secret.unchanged(aws)
-        cut_off(deploy(aws, at="await | The instance is available", then=wait_and_interrupt))
+        cut_off(deploy(aws, at="available | Wait until the instance is available", then=wait_and_interrupt))
         Secret.unchanged(aws)
 
 
 def test_connection_lost(aws: LocalAws) -> None:
-    played = deploy(aws, at="Log group with retention", then=lambda _unused: aws.kill())
+    played = deploy(aws, at="log_group | Create the log group with its retention", then=lambda _unused: aws.kill())
     aws.up(QUICK)
     assert "Could not connect to the endpoint" in played.problem()
     Secret.unchanged(aws)
@@ -156,7 +156,13 @@ def test_interrupted_while_it_waits_for_the_service(aws: LocalAws) -> None:
 
     # No task is ever healthy meanwhile, so the wait cannot be over before it is interrupted.
     with aws.held("balancer:HealthCheck", subject=f"service:{NAME}"):
-        cut_off(deploy(aws, at="MLflow server as an Express Mode service", then=wait_and_interrupt))
+        cut_off(
+            deploy(
+                aws,
+                at="deploy | Create or update the MLflow server as an Express Mode service",
+                then=wait_and_interrupt,
+            )
+        )
     Secret.unchanged(aws)
 
 

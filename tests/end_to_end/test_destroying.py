@@ -252,7 +252,7 @@ def test_the_parameter_group_of_a_former_major_version_is_removed(calm: LocalAws
         **foreign.DATABASE,
     )
     task = {
-        "ansible.builtin.import_role": {"name": "mlops.mlflow_aws.rds", "tasks_from": "await.yml"},
+        "ansible.builtin.import_role": {"name": "mlops.mlflow_aws.rds", "tasks_from": "wait.yml"},
         "vars": {
             "rds_name": "upgraded",
             "rds_checked": True,

@@ -90,7 +90,7 @@ def test_a_rehearsal_is_never_at_another_aws(aws: LocalAws) -> None:
     aws.page("calls", "DELETE")
     assert "mlflow_environment is given with -e" in aws.play("rehearse_destroy", wrong).problem()
     sure = {**where(aws), "mlflow_confirm_destroy": "mlflow"}
-    played = aws.play("rehearse_destroy", sure, arguments=["--start-at-task", "absent | Variables"])
+    played = aws.play("rehearse_destroy", sure, arguments=["--start-at-task", "absent | Check the variables"])
     assert played.code != 0
     assert "a rehearsal begins with the start of the local AWS" in played.output
     assert aws.page("calls")["counts"] == {}

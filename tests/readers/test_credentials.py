@@ -383,7 +383,11 @@ def test_module_defaults_reach_every_module_of_a_role(
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
-        "vars": {"ansible_python_interpreter": sys.executable, "mlflow_name": deployed},
+        "vars": {
+            "ansible_python_interpreter": sys.executable,
+            "network_name": deployed,
+            "bucket_deployment": deployed,
+        },
         "module_defaults": {
             "group/mlops.mlflow_aws.all": {option: root[variable] for option, variable in names.items()}
         },

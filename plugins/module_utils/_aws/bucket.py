@@ -30,6 +30,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common impor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 TLS_SID = "DenyInsecureTransport"
 ABORT_RULE = "abort-incomplete-multipart-uploads"
@@ -389,26 +390,25 @@ def _check_access_log_bucket(place: Place, target: str) -> None:
     Raises:
         Problem: there is none, it is elsewhere, or it is the same bucket.
     """
+    option = "access_log_bucket"
     if target == place.name:
-        raise Problem(f"access_log_bucket is {target}, the bucket itself, which would log its own logs: name another.")
+        raise Problem(
+            Violation(option, f"is {target}, the bucket itself, which would log its own logs", "name another")
+        )
     try:
         answer = place.s3.head_bucket(Bucket=target, ExpectedBucketOwner=place.who.account_id)
     except ClientError as e:
         code = error_code(e)
         if code in ("404", "NoSuchBucket"):
-            raise Problem(
-                f"access_log_bucket is {target}, which does not exist: create it in {place.region}, or correct the"
-                " name."
-            ) from e
+            remedy = f"create it in {place.region}, or correct the name"
+            raise Problem(Violation(option, f"is {target}, which does not exist", remedy)) from e
         headers = e.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         there = headers.get("x-amz-bucket-region") if code in ("301", "PermanentRedirect") else None
     else:
         there = answer.get("BucketRegion")
     if there and there != place.region:
-        raise Problem(
-            f"access_log_bucket is {target}, which is in {there}: S3 delivers access logs within {place.region} only,"
-            " so name a bucket there."
-        )
+        remedy = f"S3 delivers access logs within {place.region} only, so name a bucket there"
+        raise Problem(Violation(option, f"is {target}, which is in {there}", remedy))
 
 
 def _encryption_rules(encryption: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -458,10 +458,8 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
         _check_access_log_bucket(place, wanted.access_log_bucket)
     if wanted.adopt:
         if not exists:
-            raise Problem(
-                f"The bucket {place.name} is to be used as it is, but does not exist: create it, correct the name, or"
-                " set adopt to false."
-            )
+            reason = f"is true, but the bucket {place.name} that is to be used as it is does not exist"
+            raise Problem(Violation("adopt", reason, "create it, correct the name, or set adopt to false"))
         found = _readable(place)
         return Outcome(False, found, found, {"bucket": found}, [])
     current = read(place) if exists else nothing(place)

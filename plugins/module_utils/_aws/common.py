@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 import typing
+from dataclasses import asdict
 from dataclasses import dataclass
 
 try:
@@ -34,6 +35,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import TagLimits
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
 
 if typing.TYPE_CHECKING:
@@ -83,10 +85,15 @@ _NEXT_STEPS = {
 
 
 class Problem(AnsibleAWSError):
-    """A sentence for the user: what is wrong and what would be right."""
+    """A sentence for the user: what is wrong and what would be right.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message=message)
+    Args:
+        message: the sentence, or a violation of one of the module's options, which is then returned as data too.
+    """
+
+    def __init__(self, message: str | Violation) -> None:
+        super().__init__(message=str(message))
+        self.violation = message if isinstance(message, Violation) else None
 
 
 def retry(extra_codes: tuple[str, ...] = (), attempts: int = 10) -> Callable[..., typing.Any]:
@@ -217,7 +224,8 @@ def run(
     try:
         outcome = work()
     except AnsibleAWSError as e:
-        module.fail_json(msg=e.message or str(e))
+        violation = getattr(e, "violation", None)
+        module.fail_json(msg=e.message or str(e), **({"violation": asdict(violation)} if violation else {}))
         return
     except (BotoCoreError, ClientError) as e:
         next_step = _NEXT_STEPS.get(error_code(e), "")

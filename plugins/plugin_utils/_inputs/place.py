@@ -72,10 +72,18 @@ _BOUND: dict[str, _Bound] = {
 }
 
 
+# Of roles that are used alone. ECS is handed roles of its own account alone.
+_BOUND_OF_ROLES: dict[str, _Bound] = {
+    "ecs_express_execution_role_arn": _Bound(account=True),
+    "ecs_express_infrastructure_role_arn": _Bound(account=True),
+    "ecs_express_task_role_arn": _Bound(account=True),
+}
+
+
 def place_violations(inputs: Mapping[str, typing.Any], place: Place) -> list[Violation]:
     """Check that what a user's ARNs name can be reached from where the deployment is."""
     found = []
-    for name, bound in _BOUND.items():
+    for name, bound in (_BOUND | _BOUND_OF_ROLES).items():
         if problem := place_problem(inputs.get(name), place, region=bound.region, account=bound.account):
             found.append(Violation(name, problem))
     return found + [

@@ -29,6 +29,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import Place
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import place_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import text_list
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.variables import CHECKS
 
@@ -151,12 +153,16 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
 }
 
 
-def role_violations(inputs: Mapping[str, typing.Any]) -> Problems:
+_ANYWHERE = Place()
+
+
+def role_violations(inputs: Mapping[str, typing.Any], place: Place = _ANYWHERE) -> Problems:
     """Return a violation for each rule that the variables of roles break that are used alone.
 
     Args:
         inputs: from the names of variables to their values. Unknown ones are not looked at, empty ones count as left
             out.
+        place: where the caller is, for what ARNs name.
     """
     problems = [
         problem
@@ -171,4 +177,4 @@ def role_violations(inputs: Mapping[str, typing.Any]) -> Problems:
     if cpu in inputs and memory in inputs:
         problem = pair_problem(cpu, inputs[cpu], memory, inputs[memory])
         problems += [problem] if problem else []
-    return problems
+    return problems + place_violations(inputs, place)

@@ -188,6 +188,8 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
         members = {"type": option.get("elements", "raw"), "choices": option.get("choices")}
         found_in = (_member_problem(f"{name}[{index}]", one, members) for index, one in enumerate(taken))
         return next(iter(within(name, (one for one in found_in if one))), None)
+    if kind == "str" and taken == "" and option.get("default"):
+        return Violation(name, "is '', but must be a text that is not empty", "leave it out for the default")
     choices = option.get("choices")
     if choices and taken not in choices:
         named = ", ".join(str(choice) if choice != "" else "'' (nothing)" for choice in choices)

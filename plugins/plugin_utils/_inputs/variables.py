@@ -31,6 +31,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server im
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import locations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import sources
 
+_SUBNETS = listed(text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0"))
+
 CHECKS: dict[str, Check] = {
     "mlflow_version": version,
     "mlflow_image": image,
@@ -38,7 +40,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_take_over": listed(
         text(rf"({'|'.join(sorted(NOUNS))})/.+", "a type of resource and a name, such as iam_role/mlflow-task-role")
     ),
-    "mlflow_subnet_ids": listed(text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")),
+    "mlflow_subnet_ids": _SUBNETS,
     "mlflow_ingress_cidrs": listed(network),
     "mlflow_service_ingress_cidrs": listed(network),
     "mlflow_bucket_name": bucket_name,
@@ -63,9 +65,7 @@ CHECKS: dict[str, Check] = {
     "mlflow_db_iops": number(0, 256000),
     "mlflow_db_storage_throughput": number(0, 4000),
     "mlflow_db_kms_key_arn": arn("kms", "key"),
-    "mlflow_db_subnet_ids": listed(
-        text(r"subnet-[0-9a-f]{8,17}", "the id of a subnet, such as subnet-0123456789abcdef0")
-    ),
+    "mlflow_db_subnet_ids": _SUBNETS,
     "mlflow_db_backup_retention_days": number(0, 35),
     "mlflow_iam_path": text(r"/([!-~]{1,510}/)?", "a path that begins and ends with a slash, such as /mlflow/"),
     "mlflow_permissions_boundary_arn": arn("iam", "policy"),

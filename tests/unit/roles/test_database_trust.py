@@ -76,7 +76,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {
             **context("aws", "eu-central-1"),
             "rds_existing_host": "db.example.com",
-            "mlflow_extra_env": {"PGSSLROOTCERT": "/certificates/company.pem"},
+            "rds_ca_in_image": True,
         },
         "verify-full",
         "",
@@ -99,7 +99,7 @@ def test_whose_certificates_are_trusted(tmp_path: Path) -> None:
     found = play(
         tmp_path,
         "rds",
-        "[__rds_effective_sslmode, __rds_bundle_url]",
+        "[__rds_findings.sslmode, __rds_findings.bundle_url]",
         {name: case[0] for name, case in CASES.items()},
     )
     assert found == {name: [mode, url] for name, (_unused, mode, url) in CASES.items()}
@@ -107,8 +107,9 @@ def test_whose_certificates_are_trusted(tmp_path: Path) -> None:
 
 def test_nothing_but_certificates_is_taken_from_a_file(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n"
-    case = {"__rds_pem": f"comment\n{ONE}\n{key}{ONE}\n", "rds_ca_path": "both.pem"}
-    assert play(tmp_path, "rds", "__rds_found_certificates", {"both": case}) == {"both": [ONE, ONE]}
+    (tmp_path / "both.pem").write_text(f"comment\n{ONE}\n{key}{ONE}\n", encoding="utf-8")
+    case = {**context("aws", "eu-central-1"), "rds_ca_path": str(tmp_path / "both.pem")}
+    assert play(tmp_path, "rds", "__rds_findings.certificates", {"both": case}) == {"both": [ONE, ONE]}
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +202,8 @@ def test_a_key_in_the_file_is_not_shown(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nVE9QU0VDUkVU\n-----END PRIVATE KEY-----\n"
     both = tmp_path / "both.pem"
     both.write_text(f"{key}{ONE}\n", encoding="utf-8")
-    tasks = yaml.safe_load((ROLES / "rds/tasks/check.yml").read_text(encoding="utf-8"))
-    [reads] = [task for task in tasks if "__rds_pem" in task.get("ansible.builtin.set_fact", {})]
+    tasks = yaml.safe_load((ROLES / "rds/tasks/look.yml").read_text(encoding="utf-8"))
+    [reads] = [task for task in tasks if "rds_ca_certificates" in task.get("ansible.builtin.set_fact", {})]
     play = play_of([reads], *(ROLES / "rds" / part / "main.yml" for part in ("defaults", "vars")))
     given = {**context("aws", "eu-central-1"), "rds_ca_path": str(both)}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")

@@ -33,7 +33,7 @@ def task_of(role: str, name: str, module: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def service() -> dict[str, Any]:
-    return task_of("ecs_express", "service", "mlops.mlflow_aws.ecs_express_service")
+    return task_of("ecs_express", "deploy", "mlops.mlflow_aws.ecs_express_service")
 
 
 @pytest.fixture
@@ -74,9 +74,10 @@ def test_trap_10_nothing_is_left_to_defaults(service: dict[str, Any]) -> None:
 
 def test_trap_16_roles_and_groups_outlive_the_service() -> None:
     order = [
-        task["ansible.builtin.include_role"]["name"].rsplit(".", 1)[-1]
+        task[key]["name"].rsplit(".", 1)[-1]
         for task in tasks("mlflow", "absent")
-        if "ansible.builtin.include_role" in task
+        for key in ("ansible.builtin.include_role", "ansible.builtin.import_role")
+        if key in task
     ]
     assert order.index("ecs_express") < order.index("network")
     assert order.index("ecs_express") < order.index("iam")
@@ -85,12 +86,11 @@ def test_trap_16_roles_and_groups_outlive_the_service() -> None:
 
 
 def test_trap_19_log_group_is_there_before_and_expires(service: dict[str, Any]) -> None:
-    group = task_of("ecs_express", "logs", "mlops.mlflow_aws.logs_log_group")
+    group = task_of("ecs_express", "log_group", "mlops.mlflow_aws.logs_log_group")
     assert "retention_in_days" in group
     assert service["primary_container"]["aws_logs_configuration"]["log_group"] == group["log_group_name"]
-    included = [str(task.get("ansible.builtin.include_tasks")) for task in tasks("ecs_express", "main")]
-    assert [name.rsplit("/", 1)[-1] for name in included].index("logs.yml") < len(included) - 1
-    assert included[-1].endswith("service.yml")
+    imported = [task.get("ansible.builtin.import_tasks") for task in tasks("ecs_express", "main")]
+    assert imported[-2:] == ["log_group.yml", "create.yml"]
 
 
 def test_trap_20_number_of_tasks_is_one(service: dict[str, Any]) -> None:

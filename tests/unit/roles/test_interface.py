@@ -18,30 +18,20 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import sp
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = {path.parents[1].name: path.parents[1] for path in sorted((ROOT / "roles").glob("*/meta/main.yml"))}
 
-# Files that only other files of the role include.
+# Steps of other files of the role, and of the role that composes them: their variables have been checked.
 INTERNAL = {
-    ("auth", "basic"),
-    ("auth", "oidc"),
-    ("auth", "oidc_check"),
-    ("auth", "owner"),
-    ("bucket", "context"),
-    ("bucket", "owner"),
-    ("ecs_express", "context"),
-    ("ecs_express", "needs"),
-    ("ecs_express", "owner"),
-    ("iam", "owner"),
-    ("local_aws", "install"),
-    ("local_aws", "running"),
-    ("mlflow", "ask"),
-    ("mlflow", "bootstrap_admin"),
-    ("mlflow", "client_requirements"),
-    ("mlflow", "connections"),
-    ("mlflow", "leftovers"),
-    ("mlflow", "owner"),
-    ("mlflow", "preflight"),
-    ("network", "owner"),
-    ("rds", "owner"),
-    ("rds", "start"),
+    *(("auth", name) for name in ("create", "look", "owner")),
+    *(("bucket", name) for name in ("context", "create", "look", "owner")),
+    *(("ecs_express", name) for name in ("context", "create", "deploy", "log_group", "needs", "owner")),
+    *(("iam", name) for name in ("create", "owner")),
+    *(("local_aws", name) for name in ("install", "running")),
+    *(
+        ("mlflow", name)
+        for name in ("ask", "bootstrap_admin", "client_requirements", "owner", "preflight", "report_retained")
+    ),
+    *(("network", name) for name in ("owner", "security_groups", "subnets")),
+    *(("rds", name) for name in ("available", "create", "look", "owner")),
+    *(("validation", name) for name in ("server",)),
 }
 # Where nothing is made there is nothing to remove: its README says so.
 WITHOUT_ABSENT = {"validation"}
@@ -121,9 +111,8 @@ def test_each_entry_point_has_a_specification_and_begins_with_the_check(role: st
     for entry in entries:
         path = ROLES[role] / "tasks" / f"{entry}.yml"
         first = load(path)[0]
-        while "ansible.builtin.include_tasks" in first:
-            included = first["ansible.builtin.include_tasks"].replace("{{ role_path }}", str(ROLES[role]))
-            first = load(Path(included))[0]
+        while included := first.get("ansible.builtin.include_tasks") or first.get("ansible.builtin.import_tasks"):
+            first = load(ROLES[role] / "tasks" / Path(included).name)[0]
         assert "mlops.mlflow_aws.role_variables" in first, f"{role}: {entry} begins with {first['name']}"
         assert "tags" not in first and "vars" not in first
 

@@ -45,9 +45,7 @@ def render(tmp_path: Path) -> Render:
 @pytest.fixture
 def basic(render: Render) -> Render:
     """What the role auth hands over with MLflow's own login."""
-    expression = "{'secrets': __auth_encryption_secrets | combine(__auth_basic_secrets), 'boot': __auth_basic_boot, "
-    expression += "'packages': __auth_basic_packages, 'lacks': __auth_lacks_flask_wtf, "
-    expression += "'settings': __auth_basic_settings}"
+    expression = "__auth_login.basic | combine({'secrets': __auth_encryption_secrets | combine(__auth_basic_secrets)})"
     made = {
         "__auth_server_made": {"secret": {"arn": f"{PREFIX}server-AbCdEf"}},
         "__auth_login_made": {"secret": {"arn": f"{PREFIX}login-AbCdEf"}},
@@ -104,9 +102,10 @@ def written(tmp_path: Path) -> dict[str, str]:
 
 
 def test_trap_02_login_and_keys_are_generated_by_what_never_generates_twice() -> None:
-    for name in ("main", "basic"):
-        tasks = yaml.safe_load((ROLES / "auth" / "tasks" / f"{name}.yml").read_text(encoding="utf-8"))
-        [made] = [task[key] for task in tasks if (key := "mlops.mlflow_aws.secretsmanager_secret") in task]
+    tasks = yaml.safe_load((ROLES / "auth" / "tasks" / "create.yml").read_text(encoding="utf-8"))
+    both = [task[key] for task in tasks if (key := "mlops.mlflow_aws.secretsmanager_secret") in task]
+    assert len(both) == 2
+    for made in both:
         assert "generate" in made
         assert not {"rotate", "value"} & set(made)
 
@@ -260,5 +259,5 @@ def test_origin_is_exact_where_patterns_are_not_known(command: Render, version: 
     ],
 )
 def test_what_the_login_does_not_guard_is_told_by_version(render: Render, version: str, first: str, count: int) -> None:
-    found = render("__auth_unguarded", ["auth"], auth_mlflow_version=version)
+    found = render("__auth_login.unguarded", ["auth"], auth_mlflow_version=version, role_path=str(ROLES / "auth"))
     assert (len(found), (found or [""])[0]) == (count, first)

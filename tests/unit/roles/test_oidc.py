@@ -62,8 +62,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "auth_pip_index_url": "https://packages.example.com/simple",
         },
     }
-    show = "{'packages': __auth_oidc_packages, 'plugin': __auth_oidc_plugin, 'secrets': __auth_oidc_secrets, "
-    show += "'boot': __auth_oidc_boot, 'environment': __auth_oidc_environment | combine(__auth_oidc_more_environment)}"
+    show = "__auth_login.oidc | combine({'secrets': __auth_oidc_secrets, "
+    show += "'environment': __auth_oidc_environment | combine(__auth_oidc_more_environment)})"
     networks = {"subnet-2": "10.0.2.0/24", "subnet-1": "10.0.1.0/24", "subnet-of-others": "10.0.9.0/24"}
     subnets = [{"subnet_id": name, "cidr_block": block} for name, block in networks.items()]
     given = {
@@ -78,7 +78,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         {**shown_in(f"{{{{ {show} | to_json }}}}", str(folder / f"{name}.json")), "vars": case}
         for name, case in cases.items()
     ]
-    files = (ROLES / "auth" / name for name in ("defaults/main.yml", "vars/main.yml", "vars/oidc.yml"))
+    files = (ROLES / "auth" / name for name in ("defaults/main.yml", "vars/main.yml"))
     run(folder, play_of(tasks, *files), extra=given)
     return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in cases}
 
@@ -336,9 +336,9 @@ def test_an_image_without_the_plugin_says_so(boot: Boot, tmp_path: Path) -> None
 
 
 def test_other_plugin_is_refused_before_anything_is_made_unless_its_packages_are_pinned(tmp_path: Path) -> None:
-    check = {"include_role": {"name": "mlops.mlflow_aws.auth", "tasks_from": "oidc_check.yml"}}
+    check = {"include_role": {"name": "mlops.mlflow_aws.auth", "tasks_from": "look.yml"}}
     given = {"auth_mlflow_version": "3.17.2", "auth_oidc_plugin_version": "12.0.0", "auth_mode": "oidc"}
     said = run(tmp_path, play_of([check]), extra=given, code=2)
-    assert "mlflow_oidc_plugin_version is 12.0.0, for which this collection knows no hashes" in " ".join(said.split())
+    assert "auth_oidc_plugin_version is 12.0.0, for which this collection knows no hashes" in " ".join(said.split())
     run(tmp_path, play_of([check]), extra={**given, "auth_oidc_plugin_requirements": [PINNED]})
     run(tmp_path, play_of([check]), extra={**given, "auth_image": "registry.example.com/ours:1.0"})

@@ -82,7 +82,7 @@ def given(partition: str) -> dict[str, dict[str, Any]]:
 
 SHOWN = {
     "iam": "{'roles': __iam_roles, 'linked': __iam_service_linked_roles}",
-    "rds": "{'bundle': __rds_bundle_url}",
+    "rds": "{'bundle': __rds_findings.bundle_url}",
     "ecs_express": "[__ecs_express_command, __ecs_express_environment, __ecs_express_secrets, __ecs_express_image]",
 }
 
@@ -199,7 +199,7 @@ REASONS = {
     # Beside the partition's own, since AWS documents no other.
     "roles/iam/vars/main.yml": r"\['amazonaws\.com', __iam_context\.dns_suffix \| default\('amazonaws\.com', true\)\]",
     # AWS's own addresses, one for each partition.
-    "roles/rds/vars/main.yml": r"rds-truststore\.s3|truststore\.pki|rds\[\.\]amazonaws|<region>\.rds\.amazonaws",
+    "plugins/plugin_utils/_roles/database.py": r"rds-truststore\.s3|truststore\.pki|\[\.\]rds\[\.\]|\.rds\.amaz",
     # Examples in sentences and comments that say what an ARN looks like.
     "plugins/module_utils/_aws/names.py": r"arn:aws:(iam|kms|secretsmanager|ssm|\{service\})",
 }

@@ -26,7 +26,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import pl
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import roles
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import server
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import together
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.server_environment import server_environment
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/x-a1B2c3"
@@ -158,7 +158,7 @@ def test_the_tags_that_the_roles_add_are_known() -> None:
     added = set()
     for path in ROLES.glob("*/**/*.yml"):
         for line in path.read_text(encoding="utf-8").splitlines():
-            if "_tags |" in line:
+            if "_tags |" in line or "_tag: " in line:
                 added |= set(re.findall(r"'(\w+)': ", line))
     assert added - {"Name"} == {key for key, who in tags.DEPLOYMENT.own if who == "this collection"}
 
@@ -289,22 +289,20 @@ def names_in(value: Any) -> set[str]:
 
 
 def test_all_names_that_the_roles_set_are_known() -> None:
-    express, basic, oidc = (
-        yaml_of("ecs_express", "vars", "main.yml"),
-        yaml_of("auth", "vars", "main.yml"),
-        yaml_of("auth", "vars", "oidc.yml"),
-    )
-    environment = names_in(express["__ecs_express_environment"]) | names_in(
-        express["__ecs_express_security_environment"]
-    )
+    express, login = yaml_of("ecs_express", "vars", "main.yml"), yaml_of("auth", "vars", "main.yml")
+    settings = dict.fromkeys(express["__ecs_express_settings"], "x")
+    lists = ("allowed_hosts", "cors_allowed_origins", "known_origins", "allowed_artifact_locations")
+    given = {name: [] for name in lists} | {"allowed_model_sources": [], "login_environment": {}, "extra_env": {}}
+    nothing = {"disable_security_middleware": False}
+    environment = server_environment({**settings, **given, **nothing, "allowed_artifact_locations": ["s3://x/"]}).keys()
     assert len(environment) > 8 and environment <= server.ENVIRONMENT.keys()
-    secrets = names_in(express["__ecs_express_secrets"]) | names_in(basic["__auth_encryption_secrets"])
+    secrets = names_in(express["__ecs_express_secrets"]) | names_in(login["__auth_encryption_secrets"])
     assert secrets == server.SECRETS.keys()
-    of_basic = names_in(basic["__auth_basic_secrets"]) | names_in(basic["__auth_bootstrap_secrets"])
+    of_basic = names_in(login["__auth_basic_secrets"]) | names_in(login["__auth_bootstrap_secrets"])
     assert of_basic == server.LOGIN_SECRETS["basic"].keys()
-    assert names_in(oidc["__auth_oidc_secrets"]) == server.LOGIN_SECRETS["oidc"].keys()
-    of_oidc = names_in(oidc["__auth_oidc_environment"]) | names_in(oidc["__auth_oidc_more_environment"])
-    assert of_oidc == server.LOGIN_ENVIRONMENT["oidc"].keys()
+    assert names_in(login["__auth_oidc_secrets"]) == server.LOGIN_SECRETS["oidc"].keys()
+    more = (login[f"__auth_oidc_{name}"] for name in ("environment", "redirect", "trusted"))
+    assert {name for one in more for name in names_in(one)} == server.LOGIN_ENVIRONMENT["oidc"].keys()
 
 
 # ---- arguments of the server
@@ -437,22 +435,6 @@ def test_every_variable_that_is_checked_is_one_of_a_role() -> None:
         known |= yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"].keys()
     assert set(roles.CHECKS_OF_ROLES) <= known
     assert {one for one in known if one.endswith("_tags")} - {"mlflow_tags"} <= set(roles.CHECKS_OF_ROLES)
-
-
-def test_variables_that_mean_the_same_have_the_same_check() -> None:
-    """Each that takes its default from a variable of the front door's with a check."""
-    lacking = []
-    same = {name: other for other, names in roles.SAME_AS.items() for name in names}
-    for path in ROLES.glob("*/defaults/main.yml"):
-        for name, default in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-            found = re.match(r"\{\{ (mlflow_\w+) \|", str(default))
-            by_type = (values.some_text,)
-            if path.parents[1].name != "mlflow" and found and variables.CHECKS.get(found[1]) not in (None, *by_type):
-                own = name in roles.CHECKS_OF_ROLES and name not in same
-                lacking += [name] if not own and same.get(name) != found[1] else []
-    # An existing database's owner may be called anything, the version be looked for, the token be a name.
-    lacking = [name for name in lacking if not name.startswith("validation_")]
-    assert lacking == ["ecs_express_database_username"]
 
 
 @pytest.mark.parametrize(
