@@ -24,7 +24,7 @@ def script(path: Path, indented: bool = False) -> str:
 
 def requirements(path: Path) -> list[str]:
     """Return the packages that a file of requirements lists, each with its hashes."""
-    return re.findall(r"(?m)^[^#\\s].*$", path.read_text(encoding="utf-8"))
+    return re.findall(r"(?m)^[^#\s].*$", path.read_text(encoding="utf-8"))
 
 
 def certificates(text: str) -> list[str]:
