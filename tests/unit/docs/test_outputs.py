@@ -53,7 +53,7 @@ def fixed(line: str) -> Iterator[str]:
             "docs/guides/rehearse.md",
             "runs on this machine",
             "roles/local_aws/tasks/summary.yml",
-            "summary | How to use the rehearsal",
+            "summary | Show how to use the rehearsal",
         ),
     ],
 )
