@@ -60,7 +60,7 @@ def member_problem(where: str, value: typing.Any, right: str = "a text") -> Viol
     """Return the violation if a member stands for no text.
 
     Args:
-        where: the variable and the member, such as ``mlflow_tags['Owner']``.
+        where: the variable and the member, such as ``tags['Owner']``.
         value: the member.
         right: what it must be.
     """

@@ -20,7 +20,7 @@ class Violation:
         variable: name of the variable or option.
         reason: what is wrong, the rest of a sentence that begins with the subject, without its full stop.
         remedy: what to do instead.
-        subject: what the sentence begins with where that is not the variable, such as ``mlflow_tags['Owner']``.
+        subject: what the sentence begins with where that is not the variable, such as ``tags['Owner']``.
     """
 
     variable: str

@@ -52,6 +52,15 @@ def test_child_role_names_no_variable_of_another_role(role: str) -> None:
     assert found == set()
 
 
+def test_what_modules_and_roles_decide_alike_names_no_variable_of_a_deployment() -> None:
+    found = {
+        f"{path.name}: {name}"
+        for path in (ROLES.parent / "plugins/module_utils/_inputs").glob("*.py")
+        for name in set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) & OPTIONS["mlflow"].keys()
+    }
+    assert found == set()
+
+
 @pytest.mark.parametrize("role", CHILDREN)
 def test_defaults_are_literal_but_for_names_made_of_the_roles_own(role: str) -> None:
     for name, default in load(ROLES / role / "defaults/main.yml").items():
