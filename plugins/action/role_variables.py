@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import rule_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import unbroken
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import Place
@@ -66,23 +67,32 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, variables)
         _validation, options = self.validate_argument_spec(argument_spec=_OPTIONS)
         result["changed"] = False
+        doubtful: list[Violation] = []
         if options["violations"] is not None:
             names = _names_of_the_caller(variables)
             found, doubtful = (
                 [Violation(**one).named(names) for one in options[name] or ()] for name in ("violations", "warnings")
             )
-            if doubtful and not found:
-                # Shown as by ansible.builtin.debug, with the host: each is a deployment of its own.
-                result |= {"msg": f"WARNING: {sentences(doubtful)}", "_ansible_verbose_always": True}
         elif _parents(variables):
             # The front door has looked at everything before anything was made.
             return result
         else:
             found = list(self._violations(variables, options["context"] or {}))
+            # Once, and where something is about to be deployed.
+            if not found and options["context"] and Path(variables["role_path"]).name == FRONT_DOOR:
+                doubtful = self._warnings(variables)
         if found:
             # Without the source, which Ansible would show: in a misspelt variable there may be a secret.
             raise AnsibleActionFail(sentences(found))
+        if doubtful:
+            # Shown as by ansible.builtin.debug, with the host: each is a deployment of its own.
+            result |= {"msg": f"WARNING: {sentences(doubtful)}", "_ansible_verbose_always": True}
         return result
+
+    def _warnings(self, variables: dict[str, Any]) -> list[Violation]:
+        options = specification.options_of(Path(variables["role_path"]))
+        values, _unknown = self._values({name: variables[name] for name in options if name in variables})
+        return input_warnings(values)
 
     def _violations(self, variables: dict[str, Any], where: Mapping[str, Any]) -> Iterator[Violation]:
         """Yield what is wrong with the variables of the role, and of those that it composes."""

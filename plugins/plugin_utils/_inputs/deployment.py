@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import connection_fit
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import connection_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import pool_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment_name import name_problems
@@ -78,6 +79,12 @@ def input_violations(
     # A rule says more than that a type is wrong.
     rest = {name: value for name, value in inputs.items() if not empty(value)}
     return found + unbroken(type_problems(rest, _options()), found)
+
+
+def input_warnings(inputs: Mapping[str, typing.Any]) -> list[Violation]:
+    """Return what is odd about a deployment's variables, and may still work."""
+    warning = connection_fit(inputs)["warning"]
+    return [warning] if warning else []
 
 
 def unbroken(types: list[Violation], rules: list[Violation]) -> list[Violation]:

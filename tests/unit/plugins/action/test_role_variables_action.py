@@ -149,6 +149,16 @@ def test_what_depends_on_the_place_is_checked_once_that_is_known() -> None:
     assert "the bucket would be called" in problem("mlflow", _given={"context": where}, mlflow_name="a" * 30)
 
 
+def test_what_is_odd_and_may_work_is_warned_of() -> None:
+    where = {"partition": "aws", "region": "eu-central-1", "account_id": "123456789012"}
+    said = check("mlflow", _given={"context": where}, mlflow_workers=5)["msg"]
+    assert said.startswith("WARNING: mlflow_workers, mlflow_db_pool_size and mlflow_db_pool_max_overflow allow more")
+    assert "msg" not in check("mlflow", _given={"context": where})
+    assert "msg" not in check("mlflow", mlflow_workers=5)
+    given = {"violations": [], "warnings": [violation("is odd")]}
+    assert check("rds", _given=given)["msg"] == "WARNING: rds_port is odd."
+
+
 def test_values_are_templates() -> None:
     check("rds", rds_multi_az=trust_as_template("{{ other }}"), other="no")
     assert "rds_multi_az is 'perhaps'" in problem("rds", rds_multi_az=trust_as_template("{{ other }}"), other="perhaps")
