@@ -21,7 +21,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
-# What a model version's source may begin with anyway: roles/ecs_express/vars/main.yml.
+# What a model version's source may begin with anyway: _roles/server_environment.py.
 OWN_SOURCES = ("mlflow-artifacts:/", "runs:/", "models:/")
 _DEFAULT_ROOT = "--default-artifact-root"
 
