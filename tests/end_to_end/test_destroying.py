@@ -34,7 +34,7 @@ def destroy(aws: LocalAws, name: str, **options: Any) -> Played:
 
 def said(played: Played) -> str:
     """The lines of the end, without Ansible's breaks."""
-    return re.sub(r"\s+", " ", played.output.partition("Say what is left and why")[2])
+    return re.sub(r"\s+", " ", played.output.partition("Show what is left and why")[2])
 
 
 def there(aws: LocalAws, name: str) -> list[str]:
