@@ -142,7 +142,8 @@ def test_check_mode_names_what_a_run_would_leave(calm: LocalAws) -> None:
     assert "begun-task-role" in calm.play("deploy", calm.small(mlflow_name="begun")).problem()
     calm.page("faults", "DELETE")
     eventually(lambda: there(calm, "begun") == ["available"], "the database")
-    calm.client("logs").create_log_group(logGroupName="/ecs/default/begun")
+    tags = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "begun"}
+    calm.client("logs").create_log_group(logGroupName="/ecs/default/begun", tags=tags)
     bucket = f"Bucket begun-artifacts-123456789012-{REGION}"
 
     told = said(destroy(calm, "begun", check=True))

@@ -130,6 +130,18 @@ def test_what_the_server_cannot_be_without_is_said_before_anything_is_made(tmp_p
     assert "Express Mode service]" not in said
 
 
+def test_roles_of_another_account_are_refused(tmp_path: Path) -> None:
+    """A role can be handed to ECS within its own account alone."""
+    given = {
+        "ecs_express_context": {"account_id": "123456789012", "partition": "aws", "region": "eu-central-1"},
+        "ecs_express_task_role_arn": "arn:aws:iam::210987654321:role/theirs",
+    }
+    play = play_of([{"ansible.builtin.import_role": {"name": "mlops.mlflow_aws.ecs_express"}}], **given)
+    said = " ".join(run(tmp_path, play, code=2).split())
+    assert "ecs_express_task_role_arn is of the account 210987654321" in said
+    assert "but must be of 123456789012" in said
+
+
 @pytest.mark.parametrize(
     ("version", "transfers", "plugin", "announced"),
     [
