@@ -212,8 +212,8 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
-    if problems := dictionary_problems("owner_tags", params["owner_tags"]):
-        raise common.Problem(sentences(problems))
+    if violations := dictionary_problems("owner_tags", params["owner_tags"]):
+        raise common.Problem(sentences(violations))
     tags = texts(params["owner_tags"])
     if not tags:
         raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")

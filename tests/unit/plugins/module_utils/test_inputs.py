@@ -292,7 +292,11 @@ def test_all_names_that_the_roles_set_are_known() -> None:
     express, login = yaml_of("ecs_express", "vars", "main.yml"), yaml_of("auth", "vars", "main.yml")
     settings = dict.fromkeys(express["__ecs_express_settings"], "x")
     lists = ("allowed_hosts", "cors_allowed_origins", "known_origins", "allowed_artifact_locations")
-    given = {name: [] for name in lists} | {"allowed_model_sources": [], "login_environment": {}, "extra_env": {}}
+    given: dict[str, Any] = {name: [] for name in lists} | {
+        "allowed_model_sources": [],
+        "login_environment": {},
+        "extra_env": {},
+    }
     nothing = {"disable_security_middleware": False}
     environment = server_environment({**settings, **given, **nothing, "allowed_artifact_locations": ["s3://x/"]}).keys()
     assert len(environment) > 8 and environment <= server.ENVIRONMENT.keys()

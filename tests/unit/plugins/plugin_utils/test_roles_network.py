@@ -17,7 +17,7 @@ def subnet(name: str, zone: str = "a", vpc: str = "vpc-1", free: int = 99) -> di
 
 def table(gateway: str, *subnets: str) -> dict[str, Any]:
     """A route table; without subnets it is the VPC's main one."""
-    associations = [{"subnet_id": one} for one in subnets] or [{"main": True}]
+    associations: list[dict[str, Any]] = [{"subnet_id": one} for one in subnets] or [{"main": True}]
     return {"routes": [{"gateway_id": "local"}, {"gateway_id": gateway}], "associations": associations}
 
 
