@@ -90,8 +90,8 @@ except ImportError:
     pass  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 
 # Error codes of STS (and of every signed call) that are about the credentials themselves.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html

@@ -218,8 +218,8 @@ security_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import security_group
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ec2 import security_group
 
 RULE = {
     "ip_protocol": {"type": "str", "default": "tcp"},

@@ -1000,13 +1000,13 @@ explanation:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},

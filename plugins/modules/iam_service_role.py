@@ -271,10 +271,10 @@ iam_role:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
 def _wanted(params: dict[str, Any]) -> roles.Wanted:

@@ -206,6 +206,8 @@ import time
 import typing
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
@@ -213,8 +215,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
 # Nothing of it is AWS's work. An estimate for two processors: a client is installed the first time, which is as fast as
 # the network, and the data is made.

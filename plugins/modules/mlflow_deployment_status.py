@@ -329,7 +329,7 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection

@@ -265,8 +265,10 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_s
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
@@ -280,8 +282,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import check_refusals
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import find_foreign
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import sentence
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

@@ -119,22 +119,22 @@ db_subnet_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import database_groups
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import groups
 
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     rds = common.make_client(module, "rds")
     if params["state"] == "absent":
-        return database_groups.remove_subnet_group(rds, params["db_subnet_group_name"], module.check_mode)
-    wanted = database_groups.WantedSubnetGroup(
+        return groups.remove_subnet_group(rds, params["db_subnet_group_name"], module.check_mode)
+    wanted = groups.WantedSubnetGroup(
         name=params["db_subnet_group_name"],
         description=params["db_subnet_group_description"],
         subnet_ids=params["subnet_ids"],
-        tags=database_groups.Tags(params["tags"], params["purge_tags"]),
+        tags=groups.Tags(params["tags"], params["purge_tags"]),
     )
-    return database_groups.ensure_subnet_group(rds, wanted, module.check_mode)
+    return groups.ensure_subnet_group(rds, wanted, module.check_mode)
 
 
 def main() -> None:

@@ -683,11 +683,11 @@ instance:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import instance
 
 # RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
 # show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
@@ -700,23 +700,23 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     name = params["db_instance_identifier"]
     usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE
     progress = Progress(f"RDS instance {name}", usual, hidden=module.no_log_values)
-    patience = postgresql.Patience(
+    patience = instance.Patience(
         wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
     )
     rds = common.make_client(module, "rds")
     if params["state"] == "available":
-        return postgresql.ensure_available(rds, name, patience, module.check_mode)
+        return instance.ensure_available(rds, name, patience, module.check_mode)
     if params["state"] == "absent":
-        farewell = postgresql.Farewell(
+        farewell = instance.Farewell(
             skip_final_snapshot=params["skip_final_snapshot"],
             final_snapshot=params["final_db_snapshot_identifier"],
             disable_deletion_protection=params["disable_deletion_protection"],
             delete_automated_backups=params["delete_automated_backups"],
         )
-        return postgresql.ensure_absent(rds, name, farewell, patience, module.check_mode)
-    wanted = postgresql.Wanted(
+        return instance.ensure_absent(rds, name, farewell, patience, module.check_mode)
+    wanted = instance.Wanted(
         name=name,
-        settings={option: params[option] for option in postgresql.SETTINGS if params[option] is not None},
+        settings={option: params[option] for option in instance.SETTINGS if params[option] is not None},
         secret_arn=params["master_user_secret_arn"],
         secret_key=params["master_user_secret_key"],
         tags=params["tags"],
@@ -724,13 +724,13 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         apply_immediately=params["apply_immediately"],
         allow_major_version_upgrade=params["allow_major_version_upgrade"],
     )
-    clients = postgresql.Clients(
+    clients = instance.Clients(
         rds=rds,
         secretsmanager=common.make_client(module, "secretsmanager"),
         sts=common.make_client(module, "sts"),
         remember=module.no_log_values.add,
     )
-    return postgresql.ensure_present(clients, wanted, patience, module.check_mode)
+    return instance.ensure_present(clients, wanted, patience, module.check_mode)
 
 
 def main() -> None:

@@ -189,11 +189,11 @@ elsewhere:
 import functools
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import owned_resources
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import lookup
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import ownership
 
 _NOTHING_WAS_DONE = {"change": ["Nothing was changed."], "delete": ["Nothing was deleted."]}
 
@@ -221,17 +221,17 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])
     clients = functools.cache(functools.partial(common.make_client, module))
     wanted = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
-    found = owned_resources.read_all(clients, wanted)
-    tagged = owned_resources.search(clients, params["look_elsewhere"], identity)
+    found = lookup.read_all(clients, wanted)
+    tagged = lookup.search(clients, params["look_elsewhere"], identity)
     taken = params["take_over"] if params["refuse_untagged"] else [one.key for one in found]
     services = [one for one in (*found, *tagged) if one.kind == "ecs_service"]
     if "ecs_service" in params["look_elsewhere"] and not services:
-        tagged += owned_resources.search_clusters(clients, identity)
+        tagged += lookup.search_clusters(clients, identity)
     if params["purpose"] == "change" and any(
         ownership.owner(one.tags, identity) == ownership.OURS for one in (*found, *tagged)
     ):
         # An earlier run was interrupted right after it had created the bucket.
-        found = [one for one in found if not owned_resources.is_unused_bucket(clients("s3"), one)]
+        found = [one for one in found if not lookup.is_unused_bucket(clients("s3"), one)]
     problems = ownership.foreign(found, identity, taken, words)
     problems += ownership.misplaced(found, tagged, wanted, identity, words)
     if problems:
@@ -258,7 +258,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "str",
                 "default": [],
-                "choices": sorted(owned_resources.SEARCHED),
+                "choices": sorted(lookup.SEARCHED),
             },
             "take_over": {"type": "list", "elements": "str", "default": []},
             "refuse_untagged": {"type": "bool", "default": True},

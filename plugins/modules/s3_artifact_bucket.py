@@ -248,9 +248,9 @@ bucket:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
 
 
 def _work(module: AnsibleAWSModule) -> common.Outcome:

@@ -21,8 +21,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import FILE_VARIABLE
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import FILE_VARIABLE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import duration
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action import DirectAction
 
 # Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.

@@ -20,16 +20,16 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils import _progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import duration
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _progress_action
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import Follower
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 # Where this collection was found is where ansible-playbook shall find it.
-COLLECTIONS = Path(_progress.__file__).parents[5]
+COLLECTIONS = Path(progress.__file__).parents[6]
 LINE = re.compile(r"^  MLflow server: .*refuses.* \(\d+:\d\d, at AWS usually up to 25 minutes\)$", re.M)
 
 
@@ -288,7 +288,7 @@ def test_nobody_watches(tmp_path: Path) -> None:
     ],
 )
 def test_how_long_it_usually_takes(monkeypatch: pytest.MonkeyPatch, speed: str, usual: Usual, text: str) -> None:
-    monkeypatch.setenv(_progress.SPEED_VARIABLE, speed)
+    monkeypatch.setenv(progress.SPEED_VARIABLE, speed)
     assert str(usual) == text
 
 

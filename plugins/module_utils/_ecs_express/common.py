@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common as _aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common as core
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
@@ -129,7 +129,7 @@ def is_passing(error: BaseException | None) -> bool:
     """Whether the error says nothing about the service: the way to AWS, or AWS itself, was disturbed for a moment."""
     if isinstance(error, AnsibleAWSError):
         error = error.exception
-    return _aws.is_passing(error) or error_code(error) in THROTTLING_CODES
+    return core.is_passing(error) or error_code(error) in THROTTLING_CODES
 
 
 def expired_message(description: str) -> str:

@@ -12,8 +12,8 @@ from dataclasses import field
 from dataclasses import replace as replaced
 from typing import Any
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 
 from . import admission
 from . import allow_list

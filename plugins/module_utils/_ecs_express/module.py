@@ -18,8 +18,8 @@ from ansible.module_utils.common.warnings import warn
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 
 from . import shapes
 from .common import THROTTLING_CODES

@@ -10,8 +10,8 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import arn_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import arn_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import bucket_name_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
 

@@ -12,7 +12,6 @@ import re
 import typing
 from collections.abc import Mapping
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import Place
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
@@ -50,6 +49,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOUNS
 
 # CloudWatch Logs API Reference, PutRetentionPolicy.
 LOG_RETENTION = (

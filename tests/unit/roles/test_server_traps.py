@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import variables
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 

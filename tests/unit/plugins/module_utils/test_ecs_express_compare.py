@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError

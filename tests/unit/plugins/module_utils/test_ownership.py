@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.owned_resources import SERVICES
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import ANOTHERS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOBODYS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import OURS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Resource
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Wording
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import ownership
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.lookup import SERVICES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import ANOTHERS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOBODYS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import OURS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Resource
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Wording
 
 TAGS = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "vision"}
 US = Identity(TAGS, "eu-central-1")

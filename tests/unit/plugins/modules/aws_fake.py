@@ -23,7 +23,7 @@ from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import ClientError
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"

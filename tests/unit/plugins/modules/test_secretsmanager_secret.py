@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 

@@ -13,15 +13,15 @@ import ipaddress
 import typing
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
 
 # Where the other side of a rule is told: list of IpPermission, and the member of its elements.
 PEERS = {

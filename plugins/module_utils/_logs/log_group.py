@@ -12,14 +12,14 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 # CloudWatch Logs API Reference, PutRetentionPolicy; 0 stands for "never expires", which is DeleteRetentionPolicy.
 RETENTION_DAYS = (

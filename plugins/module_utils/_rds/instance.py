@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import boto3_resource_to_ansible_dict
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import BotoCoreError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import is_passing
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import BotoCoreError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_passing
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 
 READY = ("available", "storage-optimization")
 STOPPED = ("stopped", "stopping")

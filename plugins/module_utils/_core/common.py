@@ -28,8 +28,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import ANY_SERVICE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import TagLimits
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems

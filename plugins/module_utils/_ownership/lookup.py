@@ -15,14 +15,14 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import OURS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Resource
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import owner
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import OURS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Resource
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import owner
 
 Clients = Callable[[str], Client]
 Answer = dict[str, typing.Any]

@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import same_kms_key
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.names import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
 
 TLS_SID = "DenyInsecureTransport"
 ABORT_RULE = "abort-incomplete-multipart-uploads"

@@ -18,17 +18,17 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import who_am_i
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 CONSISTENT_READS = 3
 """So many identical reads in a row count as propagated within IAM."""
