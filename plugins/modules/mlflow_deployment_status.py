@@ -354,7 +354,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         try:
             return parse_connection({**params, "tracking_uri": url})
         except MlflowError as e:
-            raise common.Problem(e.message) from e
+            raise common.UserError(e.message) from e
 
     observed = reader.read(lambda service: common.make_client(module, service), names, connect)
     found = summary.facts(observed, names, datetime.now(UTC))

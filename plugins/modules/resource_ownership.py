@@ -212,10 +212,10 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     if problems := dictionary_problems("owner_tags", params["owner_tags"]):
-        raise common.Problem(" ".join(problems))
+        raise common.UserError(" ".join(problems))
     tags = texts(params["owner_tags"])
     if not tags:
-        raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")
+        raise common.UserError("owner_tags is empty: without tags nobody can tell whose a resource is.")
     region = str(module.region or "") if params["check_region"] else ""
     identity = ownership.Identity(tags, region)
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])
@@ -235,7 +235,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     problems = ownership.foreign(found, identity, taken, words)
     problems += ownership.misplaced(found, tagged, wanted, identity, words)
     if problems:
-        raise common.Problem(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
+        raise common.UserError(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
     shown = {
         "resources": [_shown(one, identity) for one in found],
         "elsewhere": [_shown(one, identity) for one in tagged],

@@ -105,7 +105,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     clients = functools.cache(lambda service, region: common.make_client(module, service, region))
     problems, unknown = references.problems(clients, str(module.region or ""), wanted, usable)
     if problems:
-        raise common.Problem(" ".join(problems))
+        raise common.UserError(" ".join(problems))
     return common.Outcome(False, {}, {}, {"unknown": unknown}, [], has_diff=False)
 
 

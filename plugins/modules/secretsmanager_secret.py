@@ -260,7 +260,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager i
 def _work(module: AnsibleAWSModule) -> common.Outcome:
     params = module.params
     if params["pending"] and (params["rotate"] or params["state"] == "absent"):
-        raise common.Problem("pending is for a secret with state present, and excludes rotate.")
+        raise common.UserError("pending is for a secret with state present, and excludes rotate.")
     client = common.make_client(module, "secretsmanager")
     if params["state"] == "absent":
         return secret.ensure_absent(

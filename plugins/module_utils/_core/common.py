@@ -81,7 +81,7 @@ _NEXT_STEPS = {
 }
 
 
-class Problem(AnsibleAWSError):
+class UserError(AnsibleAWSError):
     """A sentence for the user: what is wrong and what would be right."""
 
     def __init__(self, message: str) -> None:
@@ -270,15 +270,15 @@ def json_document(value: typing.Any, where: str) -> dict[str, typing.Any]:
         where: the option, for the sentence.
 
     Raises:
-        Problem: it is neither.
+        UserError: it is neither.
     """
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError as e:
-            raise Problem(f"{where} is not valid JSON: {e}.") from e
+            raise UserError(f"{where} is not valid JSON: {e}.") from e
     if not isinstance(value, dict):
-        raise Problem(f"{where} must be a JSON object, not a {type(value).__name__}.")
+        raise UserError(f"{where} must be a JSON object, not a {type(value).__name__}.")
     return value
 
 

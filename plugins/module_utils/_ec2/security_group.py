@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
@@ -56,7 +56,7 @@ def flat_rules(rules: list[Rule] | None, where: str) -> list[Rule] | None:
     """Return the rules of the module's options as it compares them.
 
     Raises:
-        Problem: a rule names no other side or more than one, or no ports where it needs them.
+        UserError: a rule names no other side or more than one, or no ports where it needs them.
     """
     return None if rules is None else sorted((_flat(rule, where) for rule in rules), key=_key)
 
@@ -64,13 +64,15 @@ def flat_rules(rules: list[Rule] | None, where: str) -> list[Rule] | None:
 def _flat(rule: Rule, where: str) -> Rule:
     given = [peer for peer in PEERS if rule.get(peer)]
     if len(given) != 1:
-        raise Problem(f"Each rule in {where} needs one of {', '.join(PEERS)}; one has {' and '.join(given) or 'none'}.")
+        raise UserError(
+            f"Each rule in {where} needs one of {', '.join(PEERS)}; one has {' and '.join(given) or 'none'}."
+        )
     protocol = str(rule.get("ip_protocol") or "tcp").lower()
     protocol = _EVERYTHING if protocol == "all" else protocol
     flat: Rule = {"ip_protocol": protocol}
     if protocol != _EVERYTHING:
         if rule.get("from_port") is None:
-            raise Problem(f"A rule in {where} with ip_protocol {protocol} needs from_port.")
+            raise UserError(f"A rule in {where} with ip_protocol {protocol} needs from_port.")
         to_port = rule.get("to_port")
         flat.update(from_port=rule["from_port"], to_port=rule["from_port"] if to_port is None else to_port)
     flat[given[0]] = _canonical(rule[given[0]], where) if given[0].startswith("cidr_") else rule[given[0]]
@@ -84,7 +86,7 @@ def _canonical(cidr: str, where: str) -> str:
     try:
         return str(ipaddress.ip_network(cidr, strict=False))
     except ValueError as e:
-        raise Problem(f"{cidr!r} in {where} is not a network in CIDR notation: {e}.") from e
+        raise UserError(f"{cidr!r} in {where} is not a network in CIDR notation: {e}.") from e
 
 
 def _key(rule: Rule) -> tuple[str, ...]:
@@ -177,11 +179,11 @@ def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> Outcome:
     """Make the group, or change what differs.
 
     Raises:
-        Problem: the description differs, which AWS cannot change.
+        UserError: the description differs, which AWS cannot change.
     """
     current = find(ec2, group_name=wanted.name, vpc_id=wanted.vpc_id)
     if current and current["description"] != wanted.description:
-        raise Problem(
+        raise UserError(
             f"The security group {wanted.name} has the description {current['description']!r}, and"
             f" {wanted.description!r} is asked for: AWS cannot change it. Ask for the present one, or choose another"
             " group_name."

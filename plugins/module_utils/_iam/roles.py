@@ -22,7 +22,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
@@ -132,11 +132,11 @@ def predict(current: dict[str, typing.Any] | None, wanted: Wanted, who: Identity
     """Return the role as it will be.
 
     Raises:
-        Problem: the path of an existing role cannot be changed; or there is no trust policy for a new one.
+        UserError: the path of an existing role cannot be changed; or there is no trust policy for a new one.
     """
     if current is None:
         if wanted.trust is None:
-            raise Problem(
+            raise UserError(
                 f"IAM role {wanted.name} does not exist yet and needs a trust policy: set service, such as"
                 " ecs-tasks.amazonaws.com, or assume_role_policy_document."
             )
@@ -155,7 +155,7 @@ def predict(current: dict[str, typing.Any] | None, wanted: Wanted, who: Identity
             "tags": {},
         }
     elif wanted.path is not None and wanted.path != current["path"]:
-        raise Problem(
+        raise UserError(
             f"IAM role {wanted.name} exists with the path {current['path']}, and path asks for {wanted.path}: AWS"
             " cannot move a role. Delete the role first, ask for its present path, or choose another name."
         )
@@ -261,7 +261,7 @@ def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience,
     """Make the role and its policies as asked for, and wait until IAM shows them.
 
     Raises:
-        Problem: what is asked for is impossible, or the changes are not visible in time.
+        UserError: what is asked for is impossible, or the changes are not visible in time.
     """
     current = read(iam, wanted.name)
     who = _identity(sts, current)
@@ -327,7 +327,7 @@ def _await_reads(iam: Client, wanted: Wanted, who: Identity, patience: Patience)
             return role
         if last:
             break
-    raise Problem(
+    raise UserError(
         f"IAM role {wanted.name} was changed, but IAM does not show the change consistently after"
         f" {patience.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
         " role at the same time."
@@ -347,7 +347,7 @@ def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
         patience.tell(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
         if last:
             break
-    raise Problem(
+    raise UserError(
         f"IAM role {arn} is still not allowed {', '.join(denied)} after {patience.timeout:g} seconds"
         " (wait_timeout), says IAM's policy simulator: correct simulate_actions, simulate_resources, or the role's"
         " policies and permissions boundary."
@@ -358,7 +358,7 @@ def ensure_absent(iam: Client, name: str, check_mode: bool) -> Outcome:
     """Detach and delete all policies of the role, take it out of instance profiles, delete it."""
     current = read(iam, name)
     if current is not None and current["path"].startswith("/aws-service-role/"):
-        raise Problem(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
+        raise UserError(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
     outcome = Outcome(current is not None, compared(current), {}, {}, [])
     if current is None or check_mode:
         return outcome

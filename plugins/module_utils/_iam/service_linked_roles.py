@@ -14,7 +14,7 @@ import typing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
@@ -71,7 +71,7 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
     """Make the role of a service unless it exists, and wait until IAM shows it.
 
     Raises:
-        Problem: the role is not visible in time.
+        UserError: the role is not visible in time.
     """
     current = find(iam, service)
     if current:
@@ -93,7 +93,7 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
         if role or last:
             break
     if role is None:
-        raise Problem(
+        raise UserError(
             f"The service-linked role of {service} was asked for, but IAM does not list it after {timeout:g} seconds"
             " (wait_timeout). Run this again."
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
@@ -75,10 +75,10 @@ def ensure_present(logs: Client, sts: Client, wanted: Wanted, check_mode: bool) 
     """Make the log group, or change what differs.
 
     Raises:
-        Problem: CloudWatch Logs has no such retention.
+        UserError: CloudWatch Logs has no such retention.
     """
     if wanted.retention_in_days not in (None, *RETENTION_DAYS):
-        raise Problem(
+        raise UserError(
             f"retention_in_days is {wanted.retention_in_days}, but CloudWatch Logs takes one of"
             f" {', '.join(str(days) for days in RETENTION_DAYS)}, where 0 keeps everything."
         )

@@ -16,7 +16,7 @@ from dataclasses import field
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
@@ -189,7 +189,7 @@ def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode
     """Make the parameter group, or change what differs.
 
     Raises:
-        Problem: what AWS cannot change differs, or the engine has no such parameter.
+        UserError: what AWS cannot change differs, or the engine has no such parameter.
     """
     current = find_parameter_group(rds, wanted.name, wanted.parameters)
     if current:
@@ -217,13 +217,13 @@ def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode
 def _check_fixed(current: Group, wanted: WantedParameterGroup) -> None:
     for member, asked in (("db_parameter_group_family", wanted.family), ("description", wanted.description)):
         if current[member] != asked:
-            raise Problem(
+            raise UserError(
                 f"The parameter group {wanted.name} has {member} {current[member]!r}, and {asked!r} is asked for: RDS"
                 " cannot change it. Ask for the present one, or choose another db_parameter_group_name."
             )
     missing = [name for name in wanted.parameters if name not in current["parameters"]]
     if missing:
-        raise Problem(f"The family {wanted.family} has no parameter {', '.join(missing)}: correct parameters.")
+        raise UserError(f"The family {wanted.family} has no parameter {', '.join(missing)}: correct parameters.")
 
 
 def _create_parameter_group(rds: Client, wanted: WantedParameterGroup, tags: dict[str, str]) -> Group:
@@ -241,7 +241,7 @@ def _create_parameter_group(rds: Client, wanted: WantedParameterGroup, tags: dic
     # Perhaps not seen everywhere yet.
     made = find_parameter_group(rds.patient(*_NO_PARAMETER_GROUP), wanted.name, wanted.parameters)
     if made is None:
-        raise Problem(
+        raise UserError(
             f"RDS says of the parameter group {wanted.name} that it exists, and that it does not: run this again."
         )
     _check_fixed(made, wanted)

@@ -20,7 +20,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_passing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -164,7 +164,7 @@ def find(rds: Client, name: str) -> dict[str, typing.Any] | None:
     """Return the instance as RDS describes it, or None.
 
     Raises:
-        Problem: it is no PostgreSQL instance.
+        UserError: it is no PostgreSQL instance.
     """
     try:
         instances = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
@@ -175,7 +175,7 @@ def find(rds: Client, name: str) -> dict[str, typing.Any] | None:
     if not instances:
         return None
     if instances[0]["Engine"] != "postgres":
-        raise Problem(
+        raise UserError(
             f"The RDS instance {name} runs {instances[0]['Engine']}, not postgres: choose another"
             " db_instance_identifier."
         )
@@ -224,7 +224,7 @@ def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[
     """Return the settings to change, with their new values, and warnings.
 
     Raises:
-        Problem: a setting that cannot be changed differs.
+        UserError: a setting that cannot be changed differs.
     """
     changes: dict[str, typing.Any] = {}
     warnings: list[str] = []
@@ -232,7 +232,7 @@ def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[
         present = current[option]
         if SETTINGS[option].modify is None:
             if not _same(option, present, value):
-                raise Problem(
+                raise UserError(
                     f"The RDS instance {name} has {option} {present!r}, and {value!r} is asked for: RDS cannot change"
                     f" it. Ask for {present!r}, or restore a snapshot to a new instance with another"
                     " db_instance_identifier."
@@ -281,12 +281,12 @@ def _newer_version(name: str, present: str, value: str, major_allowed: bool, war
         # A bare major version means any minor one of it.
         return False
     if want[0] < have[0]:
-        raise Problem(
+        raise UserError(
             f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: RDS cannot go"
             " back. Ask for the present version, or restore an older snapshot to a new instance."
         )
     if want[0] > have[0] and not major_allowed:
-        raise Problem(
+        raise UserError(
             f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: an upgrade to"
             " another major version interrupts the database and cannot be undone. Take a snapshot, then set"
             " allow_major_version_upgrade to true."
@@ -307,7 +307,7 @@ def _more_storage(name: str, current: dict[str, typing.Any], wanted: Wanted) -> 
     if current["max_allocated_storage"] or wanted.settings.get("max_allocated_storage"):
         # It grew by itself.
         return False
-    raise Problem(
+    raise UserError(
         f"The RDS instance {name} has {present} GiB, and allocated_storage asks for {value}: RDS cannot shrink storage."
         f" Ask for {present} or more."
     )
@@ -333,15 +333,15 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
     """Wait until the instance is available and nothing of *not_pending* is pending any more.
 
     Raises:
-        Problem: it is gone, being deleted, stopped, broken, or it takes too long.
+        UserError: it is gone, being deleted, stopped, broken, or it takes too long.
     """
     status, waiting_for = "unknown", []
     for instance, last in _looks(rds, name, patience):
         if instance is None:
-            raise Problem(f"The RDS instance {name} does not exist (any more): create it with state present.")
+            raise UserError(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
         if (status in BROKEN and not _grows(instance)) or status in STOPPED or status == "deleting":
-            raise Problem(_hopeless(rds, name, status, instance))
+            raise UserError(_hopeless(rds, name, status, instance))
         waiting_for = [key for key in not_pending if key in instance.get("PendingModifiedValues", {})]
         # An endpoint is there when the instance is available, on AWS; whoever waits needs it.
         if status in READY and not waiting_for and instance.get("Endpoint", {}).get("Address"):
@@ -350,7 +350,7 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
         patience.tell(f"{status}{pending.rstrip(',')}")
         if last:
             break
-    raise Problem(
+    raise UserError(
         f"The RDS instance {name} is still {status}{pending} after {patience.timeout:g} seconds (wait_timeout). AWS"
         " goes on with it: run this again, with a longer wait_timeout if need be."
     )
@@ -395,7 +395,7 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
     """Wait until there is no such instance.
 
     Raises:
-        Problem: it takes too long.
+        UserError: it takes too long.
     """
     for instance, last in _looks(rds, name, patience):
         if instance is None:
@@ -403,7 +403,7 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
         patience.tell(str(instance["DBInstanceStatus"]))
         if last:
             break
-    raise Problem(
+    raise UserError(
         f"The RDS instance {name} is still being deleted after {patience.timeout:g} seconds (wait_timeout). AWS goes on"
         " with it: run this again."
     )
@@ -413,13 +413,13 @@ def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_m
     """Create the instance, or change what differs.
 
     Raises:
-        Problem: what is asked for is impossible, or it takes too long.
+        UserError: what is asked for is impossible, or it takes too long.
     """
     rds = clients.rds
     instance = find(rds, wanted.name)
     if instance and instance["DBInstanceStatus"] == "deleting":
         if not patience.wait:
-            raise Problem(_hopeless(rds, wanted.name, "deleting"))
+            raise UserError(_hopeless(rds, wanted.name, "deleting"))
         if not check_mode:
             wait_gone(rds, wanted.name, patience)
         instance = None
@@ -430,7 +430,7 @@ def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_m
         # Perhaps not seen everywhere yet.
         instance = find(rds.patient("DBInstanceNotFound", "DBInstanceNotFoundFault"), wanted.name)
         if instance is None:
-            raise Problem(
+            raise UserError(
                 f"RDS says of the instance {wanted.name} that it exists, and that it does not: it is being made or"
                 " deleted by somebody else; run this again in a minute."
             )
@@ -442,7 +442,7 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
     if not wanted.secret_arn:
         missing.append("master_user_secret_arn")
     if missing:
-        raise Problem(f"The RDS instance {wanted.name} does not exist yet. To create it, set {', '.join(missing)}.")
+        raise UserError(f"The RDS instance {wanted.name} does not exist yet. To create it, set {', '.join(missing)}.")
     after = {**dict.fromkeys(SETTINGS), **wanted.settings}
     after["tags"] = dict(wanted.tags or {})
     if check_mode:
@@ -506,23 +506,23 @@ def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
     members = secret.read_members(clients.secretsmanager, arn)
     password = (members or {}).get(wanted.secret_key)
     if not isinstance(password, str) or not password:
-        raise Problem(f"The secret {arn} (master_user_secret_arn) has no text member {wanted.secret_key}.")
+        raise UserError(f"The secret {arn} (master_user_secret_arn) has no text member {wanted.secret_key}.")
     clients.remember(password)
     forbidden = sorted(set(FORBIDDEN_IN_PASSWORD) & set(password))
     if not 8 <= len(password) <= 128 or not (password.isascii() and password.isprintable()) or forbidden:
-        raise Problem(
+        raise UserError(
             f"The member {wanted.secret_key} of the secret {arn} cannot be a master password of RDS: that has 8 to 128"
             " printable ASCII characters, and no slash, quotation mark, at sign or space."
         )
     user = wanted.settings.get("master_username")
     named = (members or {}).get("username")
     if user and named and user != named:
-        raise Problem(
+        raise UserError(
             f"master_username is {user}, but the secret {arn} (master_user_secret_arn) is that of {named}: make them"
             " agree."
         )
     if not user and not named:
-        raise Problem(f"Set master_username, as the secret {arn} (master_user_secret_arn) has no member username.")
+        raise UserError(f"Set master_username, as the secret {arn} (master_user_secret_arn) has no member username.")
     return user or str(named), password
 
 
@@ -532,7 +532,7 @@ def _converge(
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN and status != FULL:
-        raise Problem(_hopeless(rds, wanted.name, status))
+        raise UserError(_hopeless(rds, wanted.name, status))
     busy = status not in (*READY, *STOPPED, FULL) or _grows(instance)
     if busy and patience.wait and not check_mode:
         instance = wait_ready(rds, wanted.name, patience)
@@ -575,15 +575,15 @@ def _unfit(
     """Return a warning about an instance that is stopped.
 
     Raises:
-        Problem: it cannot take the changes, or does not become usable by them.
+        UserError: it cannot take the changes, or does not become usable by them.
     """
     status = instance["DBInstanceStatus"]
     if status == FULL and "allocated_storage" not in changes and not _grows(instance):
-        raise Problem(_hopeless(rds, name, status, instance))
+        raise UserError(_hopeless(rds, name, status, instance))
     if status not in STOPPED:
         return []
     if changes and not check_mode:
-        raise Problem(f"{_hopeless(rds, name, status)} Nothing was changed.")
+        raise UserError(f"{_hopeless(rds, name, status)} Nothing was changed.")
     return [f"{_hopeless(rds, name, status)} It was not started."]
 
 
@@ -632,7 +632,7 @@ def ensure_available(rds: Client, name: str, patience: Patience, check_mode: boo
     """Wait for an existing instance; in check mode only look.
 
     Raises:
-        Problem: there is none, it is stopped or broken, or it takes too long.
+        UserError: there is none, it is stopped or broken, or it takes too long.
     """
     if check_mode:
         # In check mode the task that would have created it changed nothing.
@@ -655,7 +655,7 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
     """Delete the instance, after a final snapshot unless told otherwise.
 
     Raises:
-        Problem: it is protected, nothing was said about the snapshot, or it takes too long.
+        UserError: it is protected, nothing was said about the snapshot, or it takes too long.
     """
     instance = find(rds, name)
     if instance is None:
@@ -666,13 +666,13 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
             wait_gone(rds, name, patience)
         return Outcome(False, {}, {}, {}, [])
     if not farewell.skip_final_snapshot and not farewell.final_snapshot:
-        raise Problem(
+        raise UserError(
             f"The RDS instance {name} was left alone: set final_db_snapshot_identifier to keep a snapshot of its data,"
             " or skip_final_snapshot to true to lose it for good."
         )
     protected = bool(instance.get("DeletionProtection"))
     if protected and not farewell.disable_deletion_protection:
-        raise Problem(
+        raise UserError(
             f"The RDS instance {name} has deletion protection and was left alone: set disable_deletion_protection to"
             " true to switch it off first."
         )
@@ -705,7 +705,7 @@ def _delete(rds: Client, name: str, farewell: Farewell, *, was_protected: bool) 
         patient.delete_db_instance(DBInstanceIdentifier=name, **params)
     except ClientError as e:
         if error_code(e) == "DBSnapshotAlreadyExists":
-            raise Problem(
+            raise UserError(
                 f"There is a snapshot {farewell.final_snapshot} already, so the RDS instance {name} was not deleted:"
                 " choose another final_db_snapshot_identifier."
             ) from e

@@ -24,7 +24,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
@@ -88,7 +88,7 @@ def locate(place: Place) -> bool:
     """Whether the bucket exists, is ours and is in our region.
 
     Raises:
-        Problem: it is somebody else's, we may not look at it, or it is in another region.
+        UserError: it is somebody else's, we may not look at it, or it is in another region.
     """
     try:
         answer = place.call("head_bucket")
@@ -97,12 +97,12 @@ def locate(place: Place) -> bool:
         if code in ("404", "NoSuchBucket"):
             return False
         if code in ("403", "AccessDenied"):
-            raise Problem(_forbidden(place)) from e
+            raise UserError(_forbidden(place)) from e
         if code in ("301", "PermanentRedirect"):
             there = e.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
-            raise Problem(_elsewhere(place, there or "another region")) from e
+            raise UserError(_elsewhere(place, there or "another region")) from e
         if code in ("400", "BadRequest"):
-            raise Problem(
+            raise UserError(
                 f"S3 refused to look at the bucket {place.name} (400 Bad Request): it is in another region than"
                 f" {place.region}, or the credentials have expired."
             ) from e
@@ -110,7 +110,7 @@ def locate(place: Place) -> bool:
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     there = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or place.region
     if there != place.region:
-        raise Problem(_elsewhere(place, there))
+        raise UserError(_elsewhere(place, there))
     return True
 
 
@@ -373,7 +373,7 @@ def _log_access(place: Place, log: dict[str, typing.Any]) -> None:
     except ClientError as e:
         if error_code(e) != "InvalidTargetBucketForLogging":
             raise
-        raise Problem(
+        raise UserError(
             f"S3 does not deliver the access logs of {place.name} to the bucket {log['TargetBucket']}"
             f" ({e.response['Error'].get('Message', '')}): name one of this account in {place.region} whose policy"
             " lets S3's logging service put objects."
@@ -387,16 +387,18 @@ def _check_access_log_bucket(place: Place, target: str) -> None:
     bucket that logs to itself logs its logs.
 
     Raises:
-        Problem: there is none, it is elsewhere, or it is the same bucket.
+        UserError: there is none, it is elsewhere, or it is the same bucket.
     """
     if target == place.name:
-        raise Problem(f"access_log_bucket is {target}, the bucket itself, which would log its own logs: name another.")
+        raise UserError(
+            f"access_log_bucket is {target}, the bucket itself, which would log its own logs: name another."
+        )
     try:
         answer = place.s3.head_bucket(Bucket=target, ExpectedBucketOwner=place.who.account_id)
     except ClientError as e:
         code = error_code(e)
         if code in ("404", "NoSuchBucket"):
-            raise Problem(
+            raise UserError(
                 f"access_log_bucket is {target}, which does not exist: create it in {place.region}, or correct the"
                 " name."
             ) from e
@@ -405,7 +407,7 @@ def _check_access_log_bucket(place: Place, target: str) -> None:
     else:
         there = answer.get("BucketRegion")
     if there and there != place.region:
-        raise Problem(
+        raise UserError(
             f"access_log_bucket is {target}, which is in {there}: S3 delivers access logs within {place.region} only,"
             " so name a bucket there."
         )
@@ -425,7 +427,7 @@ def create(place: Place) -> None:
     """Create the bucket.
 
     Raises:
-        Problem: the name is taken, or the region does not fit.
+        UserError: the name is taken, or the region does not fit.
     """
     params: dict[str, typing.Any] = {"Bucket": place.name, "ObjectOwnership": "BucketOwnerEnforced"}
     # us-east-1 is the one region that must not be named.
@@ -440,7 +442,7 @@ def create(place: Place) -> None:
             locate(place)
             return
         if code == "BucketAlreadyExists":
-            raise Problem(_taken(place.name)) from e
+            raise UserError(_taken(place.name)) from e
         raise
 
 
@@ -448,17 +450,17 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
     """Make the bucket as asked for, or with *adopt* only look at it.
 
     Raises:
-        Problem: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
+        UserError: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
     """
     problem = bucket_name_problem(place.name)
     if problem and not (wanted.adopt and re.fullmatch(_OLD_NAME, place.name)):
-        raise Problem(f"The bucket name {place.name} {problem}.")
+        raise UserError(f"The bucket name {place.name} {problem}.")
     exists = locate(place)
     if wanted.access_log_bucket and not wanted.adopt:
         _check_access_log_bucket(place, wanted.access_log_bucket)
     if wanted.adopt:
         if not exists:
-            raise Problem(
+            raise UserError(
                 f"The bucket {place.name} is to be used as it is, but does not exist: create it, correct the name, or"
                 " set adopt to false."
             )
@@ -500,7 +502,7 @@ def ensure_absent(
     """Delete the bucket, if it is empty or may be emptied. ``tell`` gets how many objects are gone.
 
     Raises:
-        Problem: it is not empty, or could not be emptied.
+        UserError: it is not empty, or could not be emptied.
     """
     if adopt or not locate(place):
         return Outcome(False, {}, {}, {}, [])
@@ -508,7 +510,7 @@ def ensure_absent(
     if not force_empty:
         full = _contents(place)
         if full:
-            raise Problem(
+            raise UserError(
                 f"The bucket {place.name} is not empty, it holds {full}. It was left alone: empty it, or set"
                 " force_empty to true to delete everything in it for good."
             )
@@ -521,7 +523,7 @@ def ensure_absent(
         place.call("delete_bucket")
     except ClientError as e:
         if error_code(e) == "BucketNotEmpty" and force_empty:
-            raise Problem(
+            raise UserError(
                 f"The bucket {place.name} was emptied, but something was written to it meanwhile: stop what writes to"
                 " it and run this again."
             ) from e
@@ -554,7 +556,7 @@ def _empty(place: Place, tell: Callable[[str], None]) -> None:
         if doomed:
             answer = place.call("delete_objects", Delete={"Objects": doomed, "Quiet": True})
             for error in answer.get("Errors", []):
-                raise Problem(
+                raise UserError(
                     f"S3 did not delete {error.get('Key')} of the bucket {place.name}: {error.get('Code')}"
                     f" {error.get('Message')}"
                 )

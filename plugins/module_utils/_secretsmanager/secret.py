@@ -19,7 +19,7 @@ from dataclasses import field
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
@@ -62,17 +62,17 @@ def password(length: int, exclude: str) -> str:
     """Return a random password with at least one capital, small letter, digit and sign, as far as these are allowed.
 
     Raises:
-        Problem: what is left of the alphabet is too small to be a secret.
+        UserError: what is left of the alphabet is too small to be a secret.
     """
     classes = ["".join(c for c in letters if c not in exclude) for letters in CLASSES]
     classes = [letters for letters in classes if letters]
     alphabet = "".join(classes)
     if len(alphabet) < 16:
-        raise Problem(
+        raise UserError(
             f"generate.exclude_characters leaves {len(alphabet)} characters to choose from: leave at least 16."
         )
     if length < 12:
-        raise Problem(f"generate.length is {length}: a password needs at least 12 characters.")
+        raise UserError(f"generate.length is {length}: a password needs at least 12 characters.")
     while True:
         candidate = "".join(secrets.choice(alphabet) for _unused in range(length))
         if all(any(c in letters for c in candidate) for letters in classes):
@@ -91,13 +91,13 @@ def generate(recipe: Recipe, base: dict[str, typing.Any] | None = None) -> str:
     """Return the JSON text of a new value; members of *base* are kept.
 
     Raises:
-        Problem: there is nothing random in it.
+        UserError: there is nothing random in it.
     """
     fresh = {name: random_key() for name in recipe.keys}
     if recipe.key:
         fresh[recipe.key] = password(recipe.length, recipe.exclude_characters)
     if not fresh:
-        raise Problem("generate.key and generate.keys are both empty: name at least one random member.")
+        raise UserError("generate.key and generate.keys are both empty: name at least one random member.")
     return json.dumps({**recipe.template, **(base or {}), **fresh})
 
 
@@ -116,7 +116,7 @@ def read_value(client: Client, name: str) -> str | None:
     """Return the current value, or None if the secret has none yet.
 
     Raises:
-        Problem: the value is binary.
+        UserError: the value is binary.
     """
     try:
         answer = client.get_secret_value(SecretId=name)
@@ -125,7 +125,7 @@ def read_value(client: Client, name: str) -> str | None:
             return None
         raise
     if "SecretString" not in answer:
-        raise Problem(f"The secret {name} holds binary data; a JSON text was expected.")
+        raise UserError(f"The secret {name} holds binary data; a JSON text was expected.")
     return str(answer["SecretString"])
 
 
@@ -133,7 +133,7 @@ def read_members(client: Client, name: str) -> dict[str, typing.Any] | None:
     """Return the members of a secret that holds a JSON object, or None if it has no value yet.
 
     Raises:
-        Problem: the value is something else. The sentence does not show it.
+        UserError: the value is something else. The sentence does not show it.
     """
     text = read_value(client, name)
     if text is None:
@@ -143,7 +143,7 @@ def read_members(client: Client, name: str) -> dict[str, typing.Any] | None:
     except ValueError:
         members = None
     if not isinstance(members, dict):
-        raise Problem(f'The secret {name} does not hold a JSON object such as {{"username": …, "password": …}}.')
+        raise UserError(f'The secret {name} does not hold a JSON object such as {{"username": …, "password": …}}.')
     return members
 
 
@@ -192,7 +192,7 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
     """Make the secret, once; restore it if it is scheduled for deletion; never touch a value without being asked.
 
     Raises:
-        Problem: the existing value lacks the wanted member, or is no JSON object.
+        UserError: the existing value lacks the wanted member, or is no JSON object.
     """
     secret = describe(client, wanted.name)
     if wanted.pending:
@@ -204,7 +204,7 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
         # Made meanwhile, by somebody else or by an attempt whose answer was lost; perhaps not seen everywhere yet.
         secret = describe(client.patient("ResourceNotFoundException"), wanted.name)
         if secret is None:
-            raise Problem(
+            raise UserError(
                 f"Secrets Manager says of the secret {wanted.name} that it exists, and that it does not: it is being"
                 " made or deleted by somebody else; run this again in a minute."
             )
@@ -214,7 +214,7 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
 def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome | None:
     value = wanted.value if wanted.recipe is None else generate(wanted.recipe)
     if value is None:
-        raise Problem(f"The secret {wanted.name} does not exist yet and needs a value: set generate or value.")
+        raise UserError(f"The secret {wanted.name} does not exist yet and needs a value: set generate or value.")
     shape: dict[str, typing.Any] = {
         "name": wanted.name,
         "description": wanted.description or "",
@@ -310,7 +310,7 @@ def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | 
     filled = [key for key, item in wanted.recipe.template.items() if item or key not in members]
     missing = [key for key in (*filled, wanted.recipe.key, *wanted.recipe.keys) if key and not members.get(key)]
     if missing:
-        raise Problem(
+        raise UserError(
             f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"
             " what uses the secret would break: add what is missing to the secret, choose another name, or set rotate"
             " to true for a new value."
@@ -351,11 +351,13 @@ def _handle_pending(client: Client, wanted: Wanted, secret: dict[str, typing.Any
     off.
 
     Raises:
-        Problem: there is no secret, or none with a value.
+        UserError: there is no secret, or none with a value.
     """
     before = _shape(secret)
     if not before or "deleted_date" in before or not before["version_id"]:
-        raise Problem(f"The secret {wanted.name} does not exist, or has no value yet: make it first, without pending.")
+        raise UserError(
+            f"The secret {wanted.name} does not exist, or has no value yet: make it first, without pending."
+        )
     labels = {version: set(stages) for version, stages in (secret or {}).get("VersionIdsToStages", {}).items()}
     current = before["version_id"]
     # The label may still be on the current version, where a run ended between its two steps: then nothing is pending.
@@ -365,7 +367,7 @@ def _handle_pending(client: Client, wanted: Wanted, secret: dict[str, typing.Any
     generated = False
     if wanted.pending == "create" and not found:
         if wanted.value is None and wanted.recipe is None:
-            raise Problem(f"The pending value of {wanted.name} has to come from somewhere: set generate or value.")
+            raise UserError(f"The pending value of {wanted.name} has to come from somewhere: set generate or value.")
         after["pending_version_id"] = NEW_VERSION
         generated = wanted.recipe is not None
         if not check_mode:
@@ -409,7 +411,7 @@ def look(client: Client, name: str, show_value: bool) -> dict[str, typing.Any]:
         show_value: whether C(value) and C(members) are there too.
 
     Raises:
-        Problem: the value is binary.
+        UserError: the value is binary.
     """
     found: dict[str, typing.Any] = _shape(describe(client, name))
     if not found or "deleted_date" in found:
@@ -428,7 +430,7 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     """Schedule the secret for deletion, or delete it at once.
 
     Raises:
-        Problem: a secret that was to be gone at once is still there minutes later.
+        UserError: a secret that was to be gone at once is still there minutes later.
     """
     secret = describe(client, name)
     before = _shape(secret)
@@ -449,7 +451,7 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
             if describe(client, name) is None:
                 break
             if last:
-                raise Problem(
+                raise UserError(
                     f"The secret {name} is still there {_GONE_SECONDS:g} s after its deletion: run this again."
                 )
     return outcome

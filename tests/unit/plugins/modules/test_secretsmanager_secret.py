@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
@@ -235,7 +235,7 @@ def test_passwords():
 
 @pytest.mark.parametrize(("length", "exclude"), [(8, ""), (32, string.ascii_letters + string.punctuation)])
 def test_weak_passwords_are_refused(length, exclude):
-    with pytest.raises(Problem):
+    with pytest.raises(UserError):
         secret.password(length, exclude)
 
 
