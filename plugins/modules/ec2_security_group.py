@@ -233,7 +233,7 @@ RULE = {
 }
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     ec2 = common.make_client(module, "ec2")
     if params["state"] == "absent":

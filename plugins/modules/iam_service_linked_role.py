@@ -111,10 +111,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import comm
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import service_linked_roles
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     iam = common.make_client(module, "iam")
     sts = common.make_client(module, "sts")
-    total = common.Outcome(False, {}, {}, {"iam_roles": []}, [])
+    total = common.ModuleResult(False, {}, {}, {"iam_roles": []}, [])
     for service in dict.fromkeys(module.params["aws_service_name"]):
         one = service_linked_roles.ensure_present(
             iam, sts, service, timeout=module.params["wait_timeout"], check_mode=module.check_mode

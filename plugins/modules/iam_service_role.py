@@ -302,7 +302,7 @@ def _wanted(params: dict[str, Any]) -> roles.Wanted:
     )
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     iam = common.make_client(module, "iam")
     if params["state"] == "absent":

@@ -337,7 +337,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     who = common.who_am_i(common.make_client(module, "sts"))
     names = reader.Names(
@@ -358,7 +358,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
 
     observed = reader.read(lambda service: common.make_client(module, service), names, connect)
     found = summary.facts(observed, names, datetime.now(UTC))
-    return common.Outcome(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
+    return common.ModuleResult(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
 
 
 def main() -> None:

@@ -123,7 +123,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import comm
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import groups
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     rds = common.make_client(module, "rds")
     if params["state"] == "absent":

@@ -695,7 +695,7 @@ USUAL_CREATE = Usual(5, 20, own=20)
 USUAL_DELETE = Usual(4, 15, own=20)
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     name = params["db_instance_identifier"]
     usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE

@@ -209,7 +209,7 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
     }
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     if problems := dictionary_problems("owner_tags", params["owner_tags"]):
         raise common.UserError(" ".join(problems))
@@ -240,7 +240,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         "resources": [_shown(one, identity) for one in found],
         "elsewhere": [_shown(one, identity) for one in tagged],
     }
-    return common.Outcome(False, {}, {}, shown, [], has_diff=False)
+    return common.ModuleResult(False, {}, {}, shown, [], has_diff=False)
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import comm
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._preflight import references
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     wanted = [
         *references.references("kms_key", params["kms_keys"]),
@@ -106,7 +106,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
     problems, unknown = references.problems(clients, str(module.region or ""), wanted, usable)
     if problems:
         raise common.UserError(" ".join(problems))
-    return common.Outcome(False, {}, {}, {"unknown": unknown}, [], has_diff=False)
+    return common.ModuleResult(False, {}, {}, {"unknown": unknown}, [], has_diff=False)
 
 
 def main() -> None:

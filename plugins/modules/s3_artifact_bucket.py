@@ -253,7 +253,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     s3 = common.make_client(module, "s3")
     who = common.who_am_i(common.make_client(module, "sts"))

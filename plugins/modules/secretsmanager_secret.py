@@ -257,7 +257,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import comm
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     if params["pending"] and (params["rotate"] or params["state"] == "absent"):
         raise common.UserError("pending is for a secret with state present, and excludes rotate.")

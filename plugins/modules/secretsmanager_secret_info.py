@@ -121,10 +121,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import comm
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     client = common.make_client(module, "secretsmanager")
     found = secret.look(client, module.params["name"], module.params["show_value"])
-    return common.Outcome(False, {}, {}, found, [], has_diff=False)
+    return common.ModuleResult(False, {}, {}, found, [], has_diff=False)
 
 
 def main() -> None:

@@ -169,7 +169,7 @@ def who_am_i(sts: Client) -> Identity:
 
 
 @dataclass
-class Outcome:
+class ModuleResult:
     """What a module found or did.
 
     Attributes:
@@ -195,7 +195,7 @@ class Outcome:
 
 
 def run(
-    module: AnsibleAWSModule, subject: str, work: Callable[[], Outcome], tag_limits: TagLimits = ANY_SERVICE
+    module: AnsibleAWSModule, subject: str, work: Callable[[], ModuleResult], tag_limits: TagLimits = ANY_SERVICE
 ) -> None:
     """Do the work and leave the module, with a result or with a sentence.
 

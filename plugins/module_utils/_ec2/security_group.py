@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -175,7 +175,7 @@ def _merged(current: list[Rule], wanted: list[Rule] | None, purge: bool) -> list
     return sorted({**kept, **asked}.values(), key=_key)
 
 
-def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> Outcome:
+def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
     """Make the group, or change what differs.
 
     Raises:
@@ -191,7 +191,7 @@ def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> Outcome:
     base = current or _new(wanted)
     after = _predict(base, wanted)
     changed = current is None or _compared(current) != _compared(after)
-    outcome = Outcome(changed, _compared(current), _compared(after), {"security_group": after}, [])
+    outcome = ModuleResult(changed, _compared(current), _compared(after), {"security_group": after}, [])
     if check_mode or not changed:
         return outcome
     if current is None:
@@ -260,14 +260,16 @@ def _update_tags(ec2: Client, before: dict[str, typing.Any], after: dict[str, ty
         ec2.create_tags(Resources=[after["group_id"]], Tags=tags_to_aws(fresh))
 
 
-def ensure_absent(ec2: Client, filters: dict[str, str], *, timeout: float, delay: float, check_mode: bool) -> Outcome:
+def ensure_absent(
+    ec2: Client, filters: dict[str, str], *, timeout: float, delay: float, check_mode: bool
+) -> ModuleResult:
     """Delete the group; while a network interface or another group's rule still holds it, AWS refuses, and it waits.
 
     Raises:
         ClientError: it is still held in the end.
     """
     current = find(ec2, **filters)
-    outcome = Outcome(current is not None, _compared(current), {}, {}, [])
+    outcome = ModuleResult(current is not None, _compared(current), {}, {}, [])
     if current is None or check_mode:
         return outcome
     for last in polls(timeout, delay):

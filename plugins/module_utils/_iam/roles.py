@@ -21,7 +21,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_p
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -257,7 +257,7 @@ def _identity(sts: Client, current: dict[str, typing.Any] | None) -> Identity:
     return Identity(account_id=parts[4], partition=parts[1])
 
 
-def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome:
+def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult:
     """Make the role and its policies as asked for, and wait until IAM shows them.
 
     Raises:
@@ -268,11 +268,11 @@ def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience,
     after = predict(current, wanted, who)
     changed = compared(current) != compared(after)
     if check_mode:
-        return Outcome(changed, compared(current), compared(after), {"iam_role": after}, [])
+        return ModuleResult(changed, compared(current), compared(after), {"iam_role": after}, [])
     if changed:
         after = _apply(iam, wanted, who, current, after)
     role = _await(iam, wanted, who, after, patience=patience, changed=changed) if patience.wait else after
-    return Outcome(changed, compared(current), compared(role), {"iam_role": role}, [])
+    return ModuleResult(changed, compared(current), compared(role), {"iam_role": role}, [])
 
 
 def _apply(
@@ -354,12 +354,12 @@ def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
     )
 
 
-def ensure_absent(iam: Client, name: str, check_mode: bool) -> Outcome:
+def ensure_absent(iam: Client, name: str, check_mode: bool) -> ModuleResult:
     """Detach and delete all policies of the role, take it out of instance profiles, delete it."""
     current = read(iam, name)
     if current is not None and current["path"].startswith("/aws-service-role/"):
         raise UserError(f"IAM role {name} is a service-linked role: only its service can delete it. It was left alone.")
-    outcome = Outcome(current is not None, compared(current), {}, {}, [])
+    outcome = ModuleResult(current is not None, compared(current), {}, {}, [])
     if current is None or check_mode:
         return outcome
     for arn in current["managed_policies"]:

@@ -13,7 +13,7 @@ import typing
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
@@ -67,7 +67,7 @@ def _get(iam: Client, name: str) -> list[dict[str, typing.Any]] | None:
         raise
 
 
-def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, check_mode: bool) -> Outcome:
+def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, check_mode: bool) -> ModuleResult:
     """Make the role of a service unless it exists, and wait until IAM shows it.
 
     Raises:
@@ -75,10 +75,10 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
     """
     current = find(iam, service)
     if current:
-        return Outcome(False, _brief(current), _brief(current), {"iam_role": current}, [])
+        return ModuleResult(False, _brief(current), _brief(current), {"iam_role": current}, [])
     if check_mode:
         predicted = _predict(sts, service)
-        return Outcome(True, {}, _brief(predicted), {"iam_role": predicted}, [])
+        return ModuleResult(True, {}, _brief(predicted), {"iam_role": predicted}, [])
     changed = True
     try:
         iam.create_service_linked_role(AWSServiceName=service)
@@ -97,7 +97,7 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
             f"The service-linked role of {service} was asked for, but IAM does not list it after {timeout:g} seconds"
             " (wait_timeout). Run this again."
         )
-    return Outcome(changed, {}, _brief(role), {"iam_role": role}, [])
+    return ModuleResult(changed, {}, _brief(role), {"iam_role": role}, [])
 
 
 def _brief(role: dict[str, typing.Any]) -> dict[str, typing.Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -71,7 +71,7 @@ def _predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing
     return after
 
 
-def ensure_present(logs: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome:
+def ensure_present(logs: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
     """Make the log group, or change what differs.
 
     Raises:
@@ -86,7 +86,7 @@ def ensure_present(logs: Client, sts: Client, wanted: Wanted, check_mode: bool) 
     base = current or _nothing(logs, sts, wanted.name)
     after = _predict(base, wanted)
     changed = _compared(current) != _compared(after)
-    outcome = Outcome(changed, _compared(current), _compared(after), {"log_group": after}, [])
+    outcome = ModuleResult(changed, _compared(current), _compared(after), {"log_group": after}, [])
     if check_mode or not changed:
         return outcome
     if current is None and not _create(logs, after):
@@ -140,7 +140,7 @@ def _update(logs: Client, current: dict[str, typing.Any], after: dict[str, typin
         logs.tag_resource(resourceArn=after["arn"], tags=fresh)
 
 
-def ensure_absent(logs: Client, name: str, check_mode: bool) -> Outcome:
+def ensure_absent(logs: Client, name: str, check_mode: bool) -> ModuleResult:
     """Delete the log group with all that is in it."""
     current = find(logs, name)
     if current and not check_mode:
@@ -149,4 +149,4 @@ def ensure_absent(logs: Client, name: str, check_mode: bool) -> Outcome:
         except ClientError as e:
             if error_code(e) != "ResourceNotFoundException":
                 raise
-    return Outcome(current is not None, _compared(current), {}, {}, [])
+    return ModuleResult(current is not None, _compared(current), {}, {}, [])

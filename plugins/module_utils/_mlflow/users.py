@@ -131,7 +131,7 @@ class WantedUser:
 
 
 @dataclass
-class UserOutcome:
+class UserResult:
     """What was found or done."""
 
     before: dict[str, typing.Any] = field(default_factory=dict)
@@ -164,7 +164,7 @@ def check_wanted(wanted: WantedUser, connection: Connection) -> None:
         raise MlflowError("own_login", f"User {wanted.name} cannot be removed with its own login: use another's.")
 
 
-def ensure_user(connection: Connection, wanted: WantedUser, check_mode: bool) -> UserOutcome:
+def ensure_user(connection: Connection, wanted: WantedUser, check_mode: bool) -> UserResult:
     """Make the user be, or not be, as wanted.
 
     A user may change his own password. Then the login holds the old password or already the new one: whichever the
@@ -198,17 +198,17 @@ def _shape(user: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {"id": user.get("id"), "username": user.get("username"), "is_admin": bool(user.get("is_admin"))}
 
 
-def _remove(client: Client, wanted: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserOutcome:
+def _remove(client: Client, wanted: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserResult:
     if found is None:
-        return UserOutcome()
+        return UserResult()
     if not check_mode:
         answer = ask(client, "DELETE", f"{USERS}/delete", body={"username": wanted.name})
         if not is_missing(answer):
             content(answer, f"remove user {wanted.name}")
-    return UserOutcome(before={"username": wanted.name, "is_admin": bool(found.get("is_admin"))})
+    return UserResult(before={"username": wanted.name, "is_admin": bool(found.get("is_admin"))})
 
 
-def _create(client: Client, wanted: WantedUser, check_mode: bool) -> UserOutcome:
+def _create(client: Client, wanted: WantedUser, check_mode: bool) -> UserResult:
     if wanted.password is None and not wanted.password_unknown:
         raise MlflowError(
             "bad_password",
@@ -227,10 +227,10 @@ def _create(client: Client, wanted: WantedUser, check_mode: bool) -> UserOutcome
         user = {**_shape(content(answer, f"create user {wanted.name}").get("user") or {}), "is_admin": is_admin}
         if is_admin:
             _set_admin(client, wanted.name, True)
-    return UserOutcome(after=after, user=user, password_changed=True)
+    return UserResult(after=after, user=user, password_changed=True)
 
 
-def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserOutcome:
+def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserResult:
     user = _shape(found)
     before = {"username": wanted.name, "is_admin": user["is_admin"]}
     after = dict(before)
@@ -252,7 +252,7 @@ def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], ch
             _set_admin(client, wanted.name, after["is_admin"])
         if new_password:
             _set_password(client, wanted)
-    return UserOutcome(before=before, after=after, user=user, password_changed=new_password)
+    return UserResult(before=before, after=after, user=user, password_changed=new_password)
 
 
 def _set_admin(client: Client, name: str, is_admin: bool) -> None:

@@ -15,7 +15,7 @@ from dataclasses import field
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -91,7 +91,7 @@ def find_subnet_group(rds: Client, name: str) -> Group | None:
     }
 
 
-def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool) -> Outcome:
+def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool) -> ModuleResult:
     """Make the subnet group, or change what differs."""
     current = find_subnet_group(rds, wanted.name)
     asked = {
@@ -101,7 +101,7 @@ def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool
     base = current or {"db_subnet_group_name": wanted.name.lower(), "tags": {}}
     after = {**base, **asked, "tags": wanted.tags.merged(base["tags"])}
     before, shown = _shown(current, _SUBNET_MEMBERS), _shown(after, _SUBNET_MEMBERS)
-    outcome = Outcome(before != shown, before, shown, {"db_subnet_group": after}, [])
+    outcome = ModuleResult(before != shown, before, shown, {"db_subnet_group": after}, [])
     if check_mode or not outcome.changed:
         return outcome
     settings = {
@@ -124,12 +124,12 @@ def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool
     return outcome
 
 
-def remove_subnet_group(rds: Client, name: str, check_mode: bool) -> Outcome:
+def remove_subnet_group(rds: Client, name: str, check_mode: bool) -> ModuleResult:
     """Delete the subnet group."""
     current = find_subnet_group(rds, name)
     if current and not check_mode:
         _gone(rds.delete_db_subnet_group, _NO_SUBNET_GROUP, DBSubnetGroupName=name)
-    return Outcome(current is not None, _shown(current, _SUBNET_MEMBERS), {}, {}, [])
+    return ModuleResult(current is not None, _shown(current, _SUBNET_MEMBERS), {}, {}, [])
 
 
 def _gone(call: typing.Callable[..., typing.Any], codes: tuple[str, ...], **params: str) -> None:
@@ -185,7 +185,7 @@ def find_parameter_group(rds: Client, name: str, parameters: typing.Iterable[str
     }
 
 
-def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode: bool) -> Outcome:
+def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode: bool) -> ModuleResult:
     """Make the parameter group, or change what differs.
 
     Raises:
@@ -203,7 +203,7 @@ def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode
         "tags": wanted.tags.merged(base["tags"]),
     }
     before, shown = _shown(current, _PARAMETER_MEMBERS), _shown(after, _PARAMETER_MEMBERS)
-    outcome = Outcome(before != shown, before, shown, {"db_parameter_group": after}, [])
+    outcome = ModuleResult(before != shown, before, shown, {"db_parameter_group": after}, [])
     if check_mode or not outcome.changed:
         return outcome
     if current is None:
@@ -258,9 +258,9 @@ def _set_parameters(rds: Client, wanted: WantedParameterGroup, present: dict[str
         rds.modify_db_parameter_group(DBParameterGroupName=wanted.name, Parameters=changes[first : first + _AT_ONCE])
 
 
-def remove_parameter_group(rds: Client, name: str, check_mode: bool) -> Outcome:
+def remove_parameter_group(rds: Client, name: str, check_mode: bool) -> ModuleResult:
     """Delete the parameter group."""
     current = find_parameter_group(rds, name, ())
     if current and not check_mode:
         _gone(rds.delete_db_parameter_group, _NO_PARAMETER_GROUP, DBParameterGroupName=name)
-    return Outcome(current is not None, _shown(current, _PARAMETER_MEMBERS), {}, {}, [])
+    return ModuleResult(current is not None, _shown(current, _PARAMETER_MEMBERS), {}, {}, [])

@@ -19,7 +19,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.transformation import b
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_passing
@@ -409,7 +409,7 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
     )
 
 
-def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome:
+def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult:
     """Create the instance, or change what differs.
 
     Raises:
@@ -437,7 +437,7 @@ def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_m
     return _converge(clients, wanted, patience, instance, check_mode)
 
 
-def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> Outcome | None:
+def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult | None:
     missing = [key for key in ("db_instance_class", "allocated_storage") if key not in wanted.settings]
     if not wanted.secret_arn:
         missing.append("master_user_secret_arn")
@@ -446,7 +446,7 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
     after = {**dict.fromkeys(SETTINGS), **wanted.settings}
     after["tags"] = dict(wanted.tags or {})
     if check_mode:
-        return Outcome(True, {}, _given(after), {"instance": _predict(clients, wanted)}, [])
+        return ModuleResult(True, {}, _given(after), {"instance": _predict(clients, wanted)}, [])
     user, password = _credentials(clients, wanted)
     params: dict[str, typing.Any] = {
         SETTINGS[option].create: value for option, value in wanted.settings.items() if value is not None
@@ -468,7 +468,7 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
         raise
     if patience.wait:
         instance = wait_ready(clients.rds, wanted.name, patience)
-    return Outcome(True, {}, _given(after), {"instance": shape(instance)}, [])
+    return ModuleResult(True, {}, _given(after), {"instance": shape(instance)}, [])
 
 
 def _given(settings: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -528,7 +528,7 @@ def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
 
 def _converge(
     clients: Clients, wanted: Wanted, patience: Patience, instance: dict[str, typing.Any], check_mode: bool
-) -> Outcome:
+) -> ModuleResult:
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN and status != FULL:
@@ -551,7 +551,7 @@ def _converge(
     changed = bool(changes or to_set or to_unset)
     after = {**current, **changes, "tags": tags}
     warnings += _unfit(rds, wanted.name, instance, changes, check_mode)
-    outcome = Outcome(changed, _given(current), _given(after), {"instance": shape(instance)}, warnings)
+    outcome = ModuleResult(changed, _given(current), _given(after), {"instance": shape(instance)}, warnings)
     if check_mode or not changed:
         return outcome
     if to_unset:
@@ -628,7 +628,7 @@ def _performance(current: dict[str, typing.Any], changes: dict[str, typing.Any])
     return {name: value for name, value in found.items() if value}
 
 
-def ensure_available(rds: Client, name: str, patience: Patience, check_mode: bool) -> Outcome:
+def ensure_available(rds: Client, name: str, patience: Patience, check_mode: bool) -> ModuleResult:
     """Wait for an existing instance; in check mode only look.
 
     Raises:
@@ -637,8 +637,8 @@ def ensure_available(rds: Client, name: str, patience: Patience, check_mode: boo
     if check_mode:
         # In check mode the task that would have created it changed nothing.
         instance = find(rds, name)
-        return Outcome(False, {}, {}, {"instance": shape(instance) if instance else {}}, [])
-    return Outcome(False, {}, {}, {"instance": shape(wait_ready(rds, name, patience))}, [])
+        return ModuleResult(False, {}, {}, {"instance": shape(instance) if instance else {}}, [])
+    return ModuleResult(False, {}, {}, {"instance": shape(wait_ready(rds, name, patience))}, [])
 
 
 @dataclass(frozen=True)
@@ -651,7 +651,7 @@ class Farewell:
     delete_automated_backups: bool = True
 
 
-def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience, check_mode: bool) -> Outcome:
+def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience, check_mode: bool) -> ModuleResult:
     """Delete the instance, after a final snapshot unless told otherwise.
 
     Raises:
@@ -659,12 +659,12 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
     """
     instance = find(rds, name)
     if instance is None:
-        return Outcome(False, {}, {}, {}, [])
+        return ModuleResult(False, {}, {}, {}, [])
     before = _given({**effective(instance), "tags": tags_from_aws(instance.get("TagList"))})
     if instance["DBInstanceStatus"] == "deleting":
         if patience.wait and not check_mode:
             wait_gone(rds, name, patience)
-        return Outcome(False, {}, {}, {}, [])
+        return ModuleResult(False, {}, {}, {}, [])
     if not farewell.skip_final_snapshot and not farewell.final_snapshot:
         raise UserError(
             f"The RDS instance {name} was left alone: set final_db_snapshot_identifier to keep a snapshot of its data,"
@@ -676,7 +676,7 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
             f"The RDS instance {name} has deletion protection and was left alone: set disable_deletion_protection to"
             " true to switch it off first."
         )
-    outcome = Outcome(True, before, {}, {}, [])
+    outcome = ModuleResult(True, before, {}, {}, [])
     if check_mode:
         return outcome
     if instance["DBInstanceStatus"] not in (*READY, *STOPPED, *BROKEN) and (

@@ -23,7 +23,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -446,7 +446,7 @@ def create(place: Place) -> None:
         raise
 
 
-def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
+def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> ModuleResult:
     """Make the bucket as asked for, or with *adopt* only look at it.
 
     Raises:
@@ -465,7 +465,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
                 " set adopt to false."
             )
         found = _readable(place)
-        return Outcome(False, found, found, {"bucket": found}, [])
+        return ModuleResult(False, found, found, {"bucket": found}, [])
     current = read(place) if exists else nothing(place)
     after = predict(current, wanted)
     changed = not exists or after != current
@@ -478,7 +478,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> Outcome:
             current = read(place)
             after = predict(current, wanted)
         apply(place, current, after)
-    return Outcome(changed, before, public(after), {"bucket": public(after)}, [])
+    return ModuleResult(changed, before, public(after), {"bucket": public(after)}, [])
 
 
 def _readable(place: Place) -> dict[str, typing.Any]:
@@ -498,14 +498,14 @@ def ensure_absent(
     force_empty: bool,
     check_mode: bool,
     tell: Callable[[str], None] = lambda _line: None,
-) -> Outcome:
+) -> ModuleResult:
     """Delete the bucket, if it is empty or may be emptied. ``tell`` gets how many objects are gone.
 
     Raises:
         UserError: it is not empty, or could not be emptied.
     """
     if adopt or not locate(place):
-        return Outcome(False, {}, {}, {}, [])
+        return ModuleResult(False, {}, {}, {}, [])
     before = {"name": place.name, "arn": place.arn, "region": place.region}
     if not force_empty:
         full = _contents(place)
@@ -514,7 +514,7 @@ def ensure_absent(
                 f"The bucket {place.name} is not empty, it holds {full}. It was left alone: empty it, or set"
                 " force_empty to true to delete everything in it for good."
             )
-    outcome = Outcome(True, before, {}, {}, [])
+    outcome = ModuleResult(True, before, {}, {}, [])
     if check_mode:
         return outcome
     if force_empty:

@@ -18,7 +18,7 @@ from dataclasses import field
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Outcome
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -188,7 +188,7 @@ NEW_VERSION = "(a new version)"
 _GONE_SECONDS = 300.0
 
 
-def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome:
+def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
     """Make the secret, once; restore it if it is scheduled for deletion; never touch a value without being asked.
 
     Raises:
@@ -211,7 +211,7 @@ def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool
     return _converge(client, wanted, secret, check_mode)
 
 
-def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Outcome | None:
+def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult | None:
     value = wanted.value if wanted.recipe is None else generate(wanted.recipe)
     if value is None:
         raise UserError(f"The secret {wanted.name} does not exist yet and needs a value: set generate or value.")
@@ -227,7 +227,7 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Ou
         region = client.meta.region_name
         # Secrets Manager ends the ARN with six random characters; this is how IAM policies write them.
         shape["arn"] = f"arn:{who.partition}:secretsmanager:{region}:{who.account_id}:secret:{wanted.name}-??????"
-        return _outcome(True, {}, shape, generated=wanted.recipe is not None)
+        return _module_result(True, {}, shape, generated=wanted.recipe is not None)
     params: dict[str, typing.Any] = {"Name": wanted.name, "SecretString": value, "Tags": tags_to_aws(shape["tags"])}
     if shape["description"]:
         params["Description"] = shape["description"]
@@ -242,18 +242,20 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Ou
         raise
     shape["arn"] = answer["ARN"]
     shape["version_id"] = answer.get("VersionId", "")
-    return _outcome(True, {}, shape, generated=wanted.recipe is not None)
+    return _module_result(True, {}, shape, generated=wanted.recipe is not None)
 
 
-def _outcome(changed: bool, before: dict[str, typing.Any], after: dict[str, typing.Any], **flags: bool) -> Outcome:
+def _module_result(
+    changed: bool, before: dict[str, typing.Any], after: dict[str, typing.Any], **flags: bool
+) -> ModuleResult:
     values = {"secret": after, "generated": False, "restored": False, "rotated": False, **flags}
     scheduled = "deleted_date" in before
     shown = {key: value for key, value in after.items() if key != "deleted_date"}
     values["secret"] = shown
-    return Outcome(changed, _compared(before, scheduled), _compared(shown, False), values, [])
+    return ModuleResult(changed, _compared(before, scheduled), _compared(shown, False), values, [])
 
 
-def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], check_mode: bool) -> Outcome:
+def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], check_mode: bool) -> ModuleResult:
     before = _shape(secret)
     after = _predict(before, wanted)
     restored = "deleted_date" in before
@@ -271,7 +273,7 @@ def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], che
         if value is not None:
             after["version_id"] = client.put_secret_value(SecretId=wanted.name, SecretString=value).get("VersionId", "")
     generated = value is not None and wanted.recipe is not None
-    outcome = _outcome(changed, before, after, restored=restored, rotated=rotated, generated=generated)
+    outcome = _module_result(changed, before, after, restored=restored, rotated=rotated, generated=generated)
     outcome.warnings.extend(warnings)
     return outcome
 
@@ -343,7 +345,9 @@ def _apply(client: Client, wanted: Wanted, before: dict[str, typing.Any], after:
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 
 
-def _handle_pending(client: Client, wanted: Wanted, secret: dict[str, typing.Any] | None, check_mode: bool) -> Outcome:
+def _handle_pending(
+    client: Client, wanted: Wanted, secret: dict[str, typing.Any] | None, check_mode: bool
+) -> ModuleResult:
     """Keep a second value beside the current one, make it the current one, or forget it.
 
     These are the staging labels of AWS's own rotation (AWS Secrets Manager User Guide, "Rotation by Lambda function"):
@@ -384,7 +388,7 @@ def _handle_pending(client: Client, wanted: Wanted, secret: dict[str, typing.Any
         if not check_mode:
             _move(client, wanted.name, PENDING, found[0], None)
     rotated = after["version_id"] != before["version_id"]
-    outcome = _outcome(after != before, before, after, generated=generated, rotated=rotated)
+    outcome = _module_result(after != before, before, after, generated=generated, rotated=rotated)
     outcome.before["pending_version_id"] = before["pending_version_id"]
     outcome.after["pending_version_id"] = after["pending_version_id"]
     return outcome
@@ -426,7 +430,7 @@ def look(client: Client, name: str, show_value: bool) -> dict[str, typing.Any]:
     return {"secrets": [found]}
 
 
-def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool, check_mode: bool) -> Outcome:
+def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool, check_mode: bool) -> ModuleResult:
     """Schedule the secret for deletion, or delete it at once.
 
     Raises:
@@ -436,7 +440,7 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     before = _shape(secret)
     scheduled = "deleted_date" in before
     changed = bool(before) and (force or not scheduled)
-    outcome = Outcome(changed, _compared(before, scheduled), {}, {}, [])
+    outcome = ModuleResult(changed, _compared(before, scheduled), {}, {}, [])
     if before and not force:
         outcome.after = _compared(before, True)
     if not changed or check_mode:
