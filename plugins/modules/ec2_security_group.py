@@ -245,7 +245,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
             delay=params["wait_delay"],
             check_mode=module.check_mode,
         )
-    wanted = security_group.Wanted(
+    desired = security_group.DesiredState(
         name=params["group_name"],
         vpc_id=params["vpc_id"],
         description=params["description"],
@@ -256,7 +256,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return security_group.ensure_present(ec2, wanted, module.check_mode)
+    return security_group.ensure_present(ec2, desired, module.check_mode)
 
 
 def main() -> None:

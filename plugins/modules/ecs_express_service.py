@@ -1104,7 +1104,7 @@ def main() -> None:
         request = Request(
             name=params["service_name"],
             cluster=params["cluster"] or "default",
-            wanted=shapes.wanted(params),
+            desired=shapes.desired(params),
             infrastructure_role_arn=params["infrastructure_role_arn"],
             tags=shapes.given_tags(params["tags"]),
             purge_tags=params["purge_tags"],
@@ -1116,7 +1116,7 @@ def main() -> None:
             recreate_stuck=params["recreate_stuck"],
             stall_timeout=params["stall_timeout"],
             rolled_back=params["rolled_back"],
-            deployment_configuration=settings.wanted(params["deployment_configuration"]),
+            deployment_configuration=settings.desired(params["deployment_configuration"]),
             check_mode=module.check_mode,
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
         )

@@ -277,7 +277,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
 
 
-def _wanted(params: dict[str, Any]) -> roles.Wanted:
+def _desired(params: dict) -> roles.DesiredState:
     trust = None
     if params["service"]:
         trust = roles.trust_policy(params["service"], params["condition"])
@@ -286,7 +286,7 @@ def _wanted(params: dict[str, Any]) -> roles.Wanted:
     inline = params["inline_policies"]
     if inline is not None:
         inline = {name: common.json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
-    return roles.Wanted(
+    return roles.DesiredState(
         name=params["name"],
         path=params["path"],
         description=params["description"],
@@ -316,7 +316,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         simulate_resources=params["simulate_resources"],
     )
     sts = common.make_client(module, "sts")
-    return roles.ensure_present(iam, sts, _wanted(params), patience, module.check_mode)
+    return roles.ensure_present(iam, sts, _desired(params), patience, module.check_mode)
 
 
 def main() -> None:

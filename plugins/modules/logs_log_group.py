@@ -122,14 +122,14 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     logs = common.make_client(module, "logs")
     if params["state"] == "absent":
         return log_group.ensure_absent(logs, params["log_group_name"], module.check_mode)
-    wanted = log_group.Wanted(
+    desired = log_group.DesiredState(
         name=params["log_group_name"],
         retention_in_days=params["retention_in_days"],
         kms_key_id=params["kms_key_id"],
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return log_group.ensure_present(logs, common.make_client(module, "sts"), wanted, module.check_mode)
+    return log_group.ensure_present(logs, common.make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:

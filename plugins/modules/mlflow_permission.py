@@ -202,7 +202,7 @@ def main() -> None:
     if one_scorer and not params["experiment"] and not params["experiment_id"]:
         module.fail_json(msg="A scorer belongs to an experiment: give experiment or experiment_id too.")
     try:
-        wanted = WantedPermission(
+        desired = WantedPermission(
             user=params["user"],
             kind=params["resource_type"],
             name=params["resource"],
@@ -211,7 +211,7 @@ def main() -> None:
             experiment_id=params["experiment_id"],
             permission=params["permission"] if params["state"] == "present" else None,
         )
-        outcome = ensure_permission(Client(connect(module)), wanted, module.check_mode)
+        outcome = ensure_permission(Client(connect(module)), desired, module.check_mode)
     except MlflowError as error:
         module.fail_json(msg=error.message, reason=error.reason)
     for warning in outcome.warnings:
@@ -225,8 +225,8 @@ def main() -> None:
         diff={
             "before": {"permission": outcome.before},
             "after": {"permission": outcome.after},
-            "before_header": f"{wanted.user} on {wanted.described}",
-            "after_header": f"{wanted.user} on {wanted.described}",
+            "before_header": f"{desired.user} on {desired.described}",
+            "after_header": f"{desired.user} on {desired.described}",
         },
     )
 

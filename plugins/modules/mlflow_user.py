@@ -234,7 +234,7 @@ def main() -> None:
     try:
         connection = connect(module)
         password, unknown = wanted_password(module)
-        wanted = WantedUser(
+        desired = WantedUser(
             name=params["name"],
             present=params["state"] == "present",
             password=password,
@@ -242,7 +242,7 @@ def main() -> None:
             update_password=params["update_password"] == "always",
             is_admin=params["is_admin"],
         )
-        outcome = ensure_user(connection, wanted, module.check_mode)
+        outcome = ensure_user(connection, desired, module.check_mode)
     except MlflowError as error:
         module.fail_json(msg=error.message, reason=error.reason)
     result: dict[str, typing.Any] = {"user": outcome.user} if outcome.user else {}

@@ -140,7 +140,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     rds = common.make_client(module, "rds")
     if params["state"] == "absent":
         return groups.remove_parameter_group(rds, params["db_parameter_group_name"], module.check_mode)
-    wanted = groups.WantedParameterGroup(
+    desired = groups.DesiredParameterGroup(
         name=params["db_parameter_group_name"],
         family=params["db_parameter_group_family"],
         description=params["description"],
@@ -148,7 +148,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         apply_method=params["apply_method"],
         tags=groups.Tags(params["tags"], params["purge_tags"]),
     )
-    return groups.ensure_parameter_group(rds, wanted, module.check_mode)
+    return groups.ensure_parameter_group(rds, desired, module.check_mode)
 
 
 def main() -> None:

@@ -128,13 +128,13 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     rds = common.make_client(module, "rds")
     if params["state"] == "absent":
         return groups.remove_subnet_group(rds, params["db_subnet_group_name"], module.check_mode)
-    wanted = groups.WantedSubnetGroup(
+    desired = groups.DesiredSubnetGroup(
         name=params["db_subnet_group_name"],
         description=params["db_subnet_group_description"],
         subnet_ids=params["subnet_ids"],
         tags=groups.Tags(params["tags"], params["purge_tags"]),
     )
-    return groups.ensure_subnet_group(rds, wanted, module.check_mode)
+    return groups.ensure_subnet_group(rds, desired, module.check_mode)
 
 
 def main() -> None:

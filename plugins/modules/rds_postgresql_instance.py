@@ -714,7 +714,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
             delete_automated_backups=params["delete_automated_backups"],
         )
         return instance.ensure_absent(rds, name, farewell, patience, module.check_mode)
-    wanted = instance.Wanted(
+    desired = instance.DesiredState(
         name=name,
         settings={option: params[option] for option in instance.SETTINGS if params[option] is not None},
         secret_arn=params["master_user_secret_arn"],
@@ -730,7 +730,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         sts=common.make_client(module, "sts"),
         remember=module.no_log_values.add,
     )
-    return instance.ensure_present(clients, wanted, patience, module.check_mode)
+    return instance.ensure_present(clients, desired, patience, module.check_mode)
 
 
 def main() -> None:

@@ -220,8 +220,8 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     identity = ownership.Identity(tags, region)
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])
     clients = functools.cache(functools.partial(common.make_client, module))
-    wanted = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
-    found = lookup.read_all(clients, wanted)
+    desired = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
+    found = lookup.read_all(clients, desired)
     tagged = lookup.search(clients, params["look_elsewhere"], identity)
     taken = params["take_over"] if params["refuse_untagged"] else [one.key for one in found]
     services = [one for one in (*found, *tagged) if one.kind == "ecs_service"]
@@ -233,7 +233,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         # An earlier run was interrupted right after it had created the bucket.
         found = [one for one in found if not lookup.is_unused_bucket(clients("s3"), one)]
     problems = ownership.foreign(found, identity, taken, words)
-    problems += ownership.misplaced(found, tagged, wanted, identity, words)
+    problems += ownership.misplaced(found, tagged, desired, identity, words)
     if problems:
         raise common.UserError(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
     shown = {

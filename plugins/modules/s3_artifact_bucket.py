@@ -266,7 +266,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
             check_mode=module.check_mode,
             tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).say,
         )
-    wanted = bucket.Wanted(
+    desired = bucket.DesiredState(
         name=params["name"],
         adopt=params["adopt"],
         encryption=params["encryption"],
@@ -279,7 +279,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return bucket.ensure_present(place, wanted, module.check_mode)
+    return bucket.ensure_present(place, desired, module.check_mode)
 
 
 def main() -> None:

@@ -271,7 +271,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
             check_mode=module.check_mode,
         )
     recipe = secret.Recipe(**params["generate"]) if params["generate"] else None
-    wanted = secret.Wanted(
+    desired = secret.DesiredState(
         name=params["name"],
         description=params["description"],
         kms_key_id=params["kms_key_id"],
@@ -282,7 +282,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         rotate=params["rotate"],
         pending=params["pending"],
     )
-    return secret.ensure_present(client, common.make_client(module, "sts"), wanted, module.check_mode)
+    return secret.ensure_present(client, common.make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:

@@ -49,23 +49,23 @@ def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:
         service: the service that it must be of, such as C(iam).
         resource: the type of resource, such as C(role); one of several with a bar, such as C(secret|parameter).
     """
-    wanted = f"but must be an ARN such as {_EXAMPLES.get((service, resource), f'arn:aws:{service}:…:{resource}…')}"
+    desired = f"but must be an ARN such as {_EXAMPLES.get((service, resource), f'arn:aws:{service}:…:{resource}…')}"
     parts = value.split(":", 5) if isinstance(value, str) else []
     if len(parts) < 6 or parts[0] != "arn" or not parts[1].startswith("aws"):
-        return f"is {shown(value)}, {wanted}"
+        return f"is {shown(value)}, {desired}"
     kind = re.split(r"[:/]", parts[5], maxsplit=1)[0]
     # Policies that AWS itself manages have "aws" in place of an account.
     has_account = re.fullmatch(r"[0-9]{12}", parts[4]) or (service == "iam" and parts[4] == "aws")
     problem = None
     if parts[2] != service or kind not in resource.split("|"):
         article = "an" if kind[:1] in "aeio" else "a"
-        problem = f"is the ARN of {article} {kind} of {parts[2]} ({value}), {wanted}"
+        problem = f"is the ARN of {article} {kind} of {parts[2]} ({value}), {desired}"
     elif service in _REGIONAL and not parts[3]:
-        problem = f"has no region ({value}), {wanted}"
+        problem = f"has no region ({value}), {desired}"
     elif not has_account:
-        problem = f"has no account of 12 digits ({value}), {wanted}"
+        problem = f"has no account of 12 digits ({value}), {desired}"
     elif not re.fullmatch(rf"{kind}[:/].+", parts[5]):
-        problem = f"names no {kind} ({value}), {wanted}"
+        problem = f"names no {kind} ({value}), {desired}"
     return problem
 
 

@@ -242,21 +242,21 @@ def tags_to_aws(tags: dict[str, str] | None) -> list[dict[str, str]]:
 
 
 def merge_tags(
-    current: dict[str, str], wanted: dict[str, str] | None, purge: bool
+    current: dict[str, str], desired: dict[str, str] | None, purge: bool
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
     """Compare tags.
 
     Args:
         current: as they are.
-        wanted: as asked for; None leaves them alone.
+        desired: as asked for; None leaves them alone.
         purge: whether those not wanted go.
 
     Returns:
         the tags as they will be, those to set, and the keys to unset.
     """
-    if wanted is None:
+    if desired is None:
         return dict(current), {}, []
-    to_set, to_unset = compare_aws_tags(current, wanted, purge)
+    to_set, to_unset = compare_aws_tags(current, desired, purge)
     merged = {key: value for key, value in current.items() if key not in to_unset}
     merged.update(to_set)
     return merged, to_set, to_unset

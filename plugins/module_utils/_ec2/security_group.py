@@ -38,7 +38,7 @@ Rule = dict[str, typing.Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for; None leaves a setting alone. Rules are flat: one for each other side."""
 
     name: str
@@ -145,57 +145,57 @@ def _compared(group: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     return {key: group[key] for key in _COMPARED} if group else {}
 
 
-def _new(wanted: Wanted) -> dict[str, typing.Any]:
+def _new(desired: DesiredState) -> dict[str, typing.Any]:
     """A group as AWS makes it, which is not there yet."""
     return {
-        "group_name": wanted.name,
-        "description": wanted.description,
-        "vpc_id": wanted.vpc_id,
+        "group_name": desired.name,
+        "description": desired.description,
+        "vpc_id": desired.vpc_id,
         _INGRESS: [],
         _EGRESS: [{"ip_protocol": _EVERYTHING, "cidr_ip": "0.0.0.0/0"}],
         "tags": {},
     }
 
 
-def _predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
+def _predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
     after = dict(current)
-    after[_INGRESS] = _merged(current[_INGRESS], wanted.ingress, wanted.purge_ingress)
-    after[_EGRESS] = _merged(current[_EGRESS], wanted.egress, wanted.purge_egress)
-    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+    after[_INGRESS] = _merged(current[_INGRESS], desired.ingress, desired.purge_ingress)
+    after[_EGRESS] = _merged(current[_EGRESS], desired.egress, desired.purge_egress)
+    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
     return after
 
 
-def _merged(current: list[Rule], wanted: list[Rule] | None, purge: bool) -> list[Rule]:
-    if wanted is None:
+def _merged(current: list[Rule], desired: list[Rule] | None, purge: bool) -> list[Rule]:
+    if desired is None:
         return current
     known = {_key(rule): rule for rule in current}
     # A rule without a description keeps the one that it has.
-    asked = {_key(rule): {**known.get(_key(rule), {}), **rule} for rule in wanted}
+    asked = {_key(rule): {**known.get(_key(rule), {}), **rule} for rule in desired}
     kept = {} if purge else known
     return sorted({**kept, **asked}.values(), key=_key)
 
 
-def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
+def ensure_present(ec2: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
     """Make the group, or change what differs.
 
     Raises:
         UserError: the description differs, which AWS cannot change.
     """
-    current = find(ec2, group_name=wanted.name, vpc_id=wanted.vpc_id)
-    if current and current["description"] != wanted.description:
+    current = find(ec2, group_name=desired.name, vpc_id=desired.vpc_id)
+    if current and current["description"] != desired.description:
         raise UserError(
-            f"The security group {wanted.name} has the description {current['description']!r}, and"
-            f" {wanted.description!r} is asked for: AWS cannot change it. Ask for the present one, or choose another"
+            f"The security group {desired.name} has the description {current['description']!r}, and"
+            f" {desired.description!r} is asked for: AWS cannot change it. Ask for the present one, or choose another"
             " group_name."
         )
-    base = current or _new(wanted)
-    after = _predict(base, wanted)
+    base = current or _new(desired)
+    after = _predict(base, desired)
     changed = current is None or _compared(current) != _compared(after)
     outcome = ModuleResult(changed, _compared(current), _compared(after), {"security_group": after}, [])
     if check_mode or not changed:
         return outcome
     if current is None:
-        base = _create(ec2, wanted, after)
+        base = _create(ec2, desired, after)
         after["group_id"] = base["group_id"]
     # What was just made may not be seen everywhere yet.
     patient = ec2.patient("InvalidGroup.NotFound") if current is None else ec2
@@ -205,11 +205,11 @@ def ensure_present(ec2: Client, wanted: Wanted, check_mode: bool) -> ModuleResul
     return outcome
 
 
-def _create(ec2: Client, wanted: Wanted, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
+def _create(ec2: Client, desired: DesiredState, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
     params: dict[str, typing.Any] = {
-        "GroupName": wanted.name,
-        "Description": wanted.description,
-        "VpcId": wanted.vpc_id,
+        "GroupName": desired.name,
+        "Description": desired.description,
+        "VpcId": desired.vpc_id,
     }
     if after["tags"]:
         params["TagSpecifications"] = [{"ResourceType": "security-group", "Tags": tags_to_aws(after["tags"])}]
@@ -219,11 +219,11 @@ def _create(ec2: Client, wanted: Wanted, after: dict[str, typing.Any]) -> dict[s
         # Made meanwhile by somebody else, or by an attempt whose answer was lost: go on from what is there.
         found = None
         if error_code(e) == "InvalidGroup.Duplicate":
-            found = find(ec2, group_name=wanted.name, vpc_id=wanted.vpc_id)
+            found = find(ec2, group_name=desired.name, vpc_id=desired.vpc_id)
         if found is None:
             raise
         return found
-    return {**_new(wanted), "group_id": made["GroupId"], "tags": after["tags"]}
+    return {**_new(desired), "group_id": made["GroupId"], "tags": after["tags"]}
 
 
 def _update_rules(ec2: Client, direction: str, group_id: str, before: list[Rule], after: list[Rule]) -> None:

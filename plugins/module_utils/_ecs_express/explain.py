@@ -312,9 +312,9 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
     definition of the user's own need not show its container; the task definition always does.
     """
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
-    wanted = {revision.get("serviceRevisionArn") for revision in revisions}
+    desired = {revision.get("serviceRevisionArn") for revision in revisions}
     configs = [config for config in service.get("activeConfigurations") or [] if config]
-    places = [_logs(shapes.configuration(item)) for item in configs if item.get("serviceRevisionArn") in wanted]
+    places = [_logs(shapes.configuration(item)) for item in configs if item.get("serviceRevisionArn") in desired]
     if not any(places):
         places += [_logs(_of_revision(ecs, revision)) for revision in revisions]
     places += [_logs(shapes.configuration(config)) for config in configs]
@@ -328,14 +328,14 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
 def _settings(ecs: Any, subject: Subject, revisions: list[Resource]) -> remedies.ServiceSettings:
     """How the service is configured: in the revision that failed, or else as ECS shows it."""
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
-    wanted = {revision.get("serviceRevisionArn") for revision in revisions}
+    desired = {revision.get("serviceRevisionArn") for revision in revisions}
     configs = [config for config in service.get("activeConfigurations") or [] if config]
     config: shapes.Canonical = {}
     for revision in revisions:
         config.update(_of_revision(ecs, revision))
     for item in configs:
         # One that was rolled back is no longer among them.
-        if item.get("serviceRevisionArn") in wanted or not config:
+        if item.get("serviceRevisionArn") in desired or not config:
             config.update(shapes.configuration(item))
     return remedies.settings_of(service, config, shapes.endpoint(service))
 

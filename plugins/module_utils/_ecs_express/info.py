@@ -28,8 +28,8 @@ def describe(
     ``warnings``.
     """
     ecs = clients("ecs")
-    wanted = [name] if name else api.list_express_arns(ecs, cluster=cluster)
-    found = api.describe_services(ecs, cluster=cluster, services=wanted)
+    desired = [name] if name else api.list_express_arns(ecs, cluster=cluster)
+    found = api.describe_services(ecs, cluster=cluster, services=desired)
     services: list[Canonical] = []
     for item in found:
         if item.get("resourceManagementType") != "ECS" or item.get("status") == "INACTIVE":

@@ -51,11 +51,11 @@ UPDATE_BESIDE_BAKING = (3, 9)
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. Times in seconds; ``wanted`` is canonical (see shapes)."""
+    """What the user asked for. Times in seconds; ``desired`` is canonical (see shapes)."""
 
     name: str
     cluster: str = "default"
-    wanted: Canonical = field(default_factory=dict)
+    desired: Canonical = field(default_factory=dict)
     infrastructure_role_arn: str | None = None
     tags: dict[str, str] | None = None
     purge_tags: bool = True
@@ -167,7 +167,7 @@ class Lifecycle:
             return self._create(found)
         if status == "DRAINING":
             if not request.check_mode:
-                self._check_complete(compare.overlay({}, request.wanted))
+                self._check_complete(compare.overlay({}, request.desired))
                 self._wait_inactive(str(found["serviceArn"]))
             return self._create(found)
         state = self._read(str(found["serviceArn"]))
@@ -178,7 +178,7 @@ class Lifecycle:
 
     def _check_botocore(self) -> None:
         for option, member in (("cpu_architecture", "cpuArchitecture"), ("task_definition_arn", "taskDefinitionArn")):
-            if option in self.request.wanted and not api.supports(self.ecs, "CreateExpressGatewayService", member):
+            if option in self.request.desired and not api.supports(self.ecs, "CreateExpressGatewayService", member):
                 raise EcsExpressError(
                     message=f"{option} is set, but the installed botocore does not know {member}: "
                     f"update boto3 and botocore, or leave {option} out"
@@ -229,7 +229,7 @@ class Lifecycle:
 
     def _create(self, found: Resource | None, before: Canonical | None = None) -> Result:
         request, result = self.request, self.result
-        config = compare.overlay({}, request.wanted)
+        config = compare.overlay({}, request.desired)
         self._check_complete(config)
         predicted = shapes.predicted_service(
             name=request.name,
@@ -266,9 +266,9 @@ class Lifecycle:
         """Give a service without tasks its tasks, once its listener rule admits those only who are to be admitted."""
         self._admit()
         state = self._read(arn)
-        if compare.needs_managed_groups(self.request.wanted, state.canonical):
+        if compare.needs_managed_groups(self.request.desired, state.canonical):
             state.managed_groups = self._managed_groups(state)
-        changes = compare.compare(self.request.wanted, state.canonical, state.managed_groups)
+        changes = compare.compare(self.request.desired, state.canonical, state.managed_groups)
         if not changes:
             return self._unchanged(state)
         done = self._finish(arn, self._update_call(state, changes), state)
@@ -278,7 +278,7 @@ class Lifecycle:
 
     def _await_tasks(self, arn: str) -> None:
         """Wait for the tasks of an update that needed no deployment."""
-        least = int(self.request.wanted["scaling_target"]["min_task_count"])
+        least = int(self.request.desired["scaling_target"]["min_task_count"])
         for _look in self.waiter.looks():
             service = api.find_service(self.ecs, cluster=self.request.cluster, name=self.request.name) or {}
             running = int(service.get("runningCount") or 0)
@@ -368,9 +368,9 @@ class Lifecycle:
 
     def _update(self, state: _State) -> Result:
         request, result = self.request, self.result
-        if compare.needs_managed_groups(request.wanted, state.canonical) or request.replace:
+        if compare.needs_managed_groups(request.desired, state.canonical) or request.replace:
             state.managed_groups = self._managed_groups(state)
-        changes = compare.compare(request.wanted, state.canonical, state.managed_groups)
+        changes = compare.compare(request.desired, state.canonical, state.managed_groups)
         self._tell_of_rollback(state, changes)
         to_set, to_remove = compare.compare_tags(request.tags, shapes.tags(state.service), request.purge_tags)
         if self._role_differs(state):
@@ -415,7 +415,7 @@ class Lifecycle:
         return done
 
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
-        fields = compare.update(self.request.wanted, state.canonical, changes, state.managed_groups)
+        fields = compare.update(self.request.desired, state.canonical, changes, state.managed_groups)
         params = {**shapes.to_boto(fields), "serviceArn": state.arn}
         self.shown.usual = self._usual_update()
         service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
@@ -448,14 +448,14 @@ class Lifecycle:
         return self._report(state.arn, latest)
 
     def _role_differs(self, state: _State) -> bool:
-        wanted, have = self.request.infrastructure_role_arn, state.service.get("infrastructureRoleArn")
-        if not wanted or wanted == have:
+        desired, have = self.request.infrastructure_role_arn, state.service.get("infrastructureRoleArn")
+        if not desired or desired == have:
             return False
         if self.request.replace:
             return True
         raise EcsExpressError(
             message=f"infrastructure_role_arn of service {self.request.name!r} is {have} and cannot be changed to "
-            f"{wanted}: give the present one, or set replace to true to delete and re-create the service, "
+            f"{desired}: give the present one, or set replace to true to delete and re-create the service, "
             "which interrupts it and gives it another URL"
         )
 
@@ -482,7 +482,7 @@ class Lifecycle:
         how = {**settings.special(state.ordinary), **self.request.deployment_configuration}
         self.request = replaced(self.request, deployment_configuration=how)
         if not self.request.check_mode:
-            self._check_complete(compare.overlay({}, self.request.wanted))
+            self._check_complete(compare.overlay({}, self.request.desired))
             self._refuse_useless_role()
             self._delete(state.arn)
             self.waiter = self._new_waiter()
@@ -491,7 +491,7 @@ class Lifecycle:
     def _refuse_unknown_groups(self, state: _State) -> None:
         """The group that ECS made goes with the service, the others must be taken over."""
         attached = (state.canonical.get("network_configuration") or {}).get("security_groups")
-        given = self.request.wanted.get("network_configuration") or {}
+        given = self.request.desired.get("network_configuration") or {}
         if state.managed_groups is None and attached and "security_groups" not in given:
             raise EcsExpressError(
                 message=f"Service {self.request.name!r} is left as it is, because which of its security groups "
@@ -513,7 +513,7 @@ class Lifecycle:
         """Complete the request with what the service has and the user did not give."""
         request = self.request
         old = compare.without_managed_groups(state.canonical, state.managed_groups)
-        if "task_definition_arn" in request.wanted:
+        if "task_definition_arn" in request.desired:
             old = {
                 k: v for k, v in old.items() if k in ("health_check_path", "network_configuration", "scaling_target")
             }
@@ -525,8 +525,8 @@ class Lifecycle:
             tags = {} if request.purge_tags else tags
             tags.update(request.tags)
         role = request.infrastructure_role_arn or state.service.get("infrastructureRoleArn")
-        wanted = compare.overlay(old, request.wanted)
-        self.request = replaced(request, wanted=wanted, tags=tags, infrastructure_role_arn=role)
+        desired = compare.overlay(old, request.desired)
+        self.request = replaced(request, desired=desired, tags=tags, infrastructure_role_arn=role)
 
     # ---- a roll-back that nobody waited for
 
@@ -539,7 +539,7 @@ class Lifecycle:
         if not target or target == state.config.get("serviceRevisionArn"):
             return
         tried = self._tried(str(target))
-        if tried is not None and compare.compare(_known_of_revision(self.request.wanted, tried), tried):
+        if tried is not None and compare.compare(_known_of_revision(self.request.desired, tried), tried):
             return
         full = {**latest, **(api.describe_deployment(self.ecs, latest["serviceDeploymentArn"]) or {})}
         same = "of what this task describes" if tried is not None else "(perhaps of what this task describes)"
@@ -575,7 +575,7 @@ class Lifecycle:
     def _predicted_update(self, state: _State, changes: compare.Changes) -> Canonical:
         service = shapes.service(state.service, state.config.get("serviceRevisionArn"))
         if changes:
-            service.update(shapes.masked(compare.overlay(state.canonical, self.request.wanted)))
+            service.update(shapes.masked(compare.overlay(state.canonical, self.request.desired)))
         to_set, to_remove = compare.compare_tags(self.request.tags, service["tags"], self.request.purge_tags)
         service["tags"] = {k: v for k, v in {**service["tags"], **to_set}.items() if k not in to_remove}
         return service
@@ -740,7 +740,7 @@ class Lifecycle:
                 return False
             service = api.describe_express(self.ecs, arn) or {}
             config = _config_of(service)
-            return bool(config) and not compare.compare(self.request.wanted, config, state.managed_groups)
+            return bool(config) and not compare.compare(self.request.desired, config, state.managed_groups)
 
         return check
 
@@ -795,9 +795,9 @@ def _without_managed_log_group(config: Canonical, cluster: str, name: str) -> Ca
     return {**config, "primary_container": container}
 
 
-def _known_of_revision(wanted: Canonical, tried: Canonical) -> Canonical:
-    """The part of ``wanted`` that a revision tells: not all fields can be read back from one."""
-    return {key: value for key, value in wanted.items() if key in tried}
+def _known_of_revision(desired: Canonical, tried: Canonical) -> Canonical:
+    """The part of ``desired`` that a revision tells: not all fields can be read back from one."""
+    return {key: value for key, value in desired.items() if key in tried}
 
 
 def _is_first(deployment: Resource | None) -> bool:

@@ -123,10 +123,10 @@ def more_memory(failure: Failure) -> str:
 
 def other_architecture(failure: Failure) -> str:
     have, image = failure.settings.cpu_architecture, failure.settings.image
-    wanted = {"X86_64": "ARM64", "ARM64": "X86_64"}.get(have)
-    if not wanted:
+    desired = {"X86_64": "ARM64", "ARM64": "X86_64"}.get(have)
+    if not desired:
         return "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image"
-    return f"set cpu_architecture, which is {have}, to {wanted}, or use a multi-platform image{_in_place_of(image)}"
+    return f"set cpu_architecture, which is {have}, to {desired}, or use a multi-platform image{_in_place_of(image)}"
 
 
 def _in_place_of(image: str) -> str:

@@ -36,7 +36,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 }
 
 
-def wanted(given: Mapping[str, Any] | None) -> Canonical:
+def desired(given: Mapping[str, Any] | None) -> Canonical:
     """The settings that the user gave; raises EcsExpressError for values that ECS can't take."""
     result = {key: value for key, value in (given or {}).items() if value is not None}
     for key, (least, most, what) in _RANGES.items():

@@ -104,7 +104,7 @@ def _raise(problems: list[str]) -> None:
         raise EcsExpressError(message=" ".join(problems).removesuffix("."))
 
 
-def wanted(params: Mapping[str, Any]) -> Canonical:
+def desired(params: Mapping[str, Any]) -> Canonical:
     """The configuration that the user described, in canonical form: only what was given.
 
     ``params`` are the module's parameters. Raises EcsExpressError for values that ECS can't take.

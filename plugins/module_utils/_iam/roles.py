@@ -35,7 +35,7 @@ CONSISTENT_READS = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for; None leaves a setting alone."""
 
     name: str
@@ -128,23 +128,23 @@ def compared(role: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     return {key: role[key] for key in _COMPARED} if role else {}
 
 
-def predict(current: dict[str, typing.Any] | None, wanted: Wanted, who: Identity) -> dict[str, typing.Any]:
+def predict(current: dict[str, typing.Any] | None, desired: DesiredState, who: Identity) -> dict[str, typing.Any]:
     """Return the role as it will be.
 
     Raises:
         UserError: the path of an existing role cannot be changed; or there is no trust policy for a new one.
     """
     if current is None:
-        if wanted.trust is None:
+        if desired.trust is None:
             raise UserError(
-                f"IAM role {wanted.name} does not exist yet and needs a trust policy: set service, such as"
+                f"IAM role {desired.name} does not exist yet and needs a trust policy: set service, such as"
                 " ecs-tasks.amazonaws.com, or assume_role_policy_document."
             )
-        path = wanted.path or "/"
+        path = desired.path or "/"
         current = {
-            "arn": f"arn:{who.partition}:iam::{who.account_id}:role{path}{wanted.name}",
-            "name": wanted.name,
-            "role_name": wanted.name,
+            "arn": f"arn:{who.partition}:iam::{who.account_id}:role{path}{desired.name}",
+            "name": desired.name,
+            "role_name": desired.name,
             "path": path,
             "description": "",
             "max_session_duration": 3600,
@@ -154,29 +154,31 @@ def predict(current: dict[str, typing.Any] | None, wanted: Wanted, who: Identity
             "inline_policies": {},
             "tags": {},
         }
-    elif wanted.path is not None and wanted.path != current["path"]:
+    elif desired.path is not None and desired.path != current["path"]:
         raise UserError(
-            f"IAM role {wanted.name} exists with the path {current['path']}, and path asks for {wanted.path}: AWS"
+            f"IAM role {desired.name} exists with the path {current['path']}, and path asks for {desired.path}: AWS"
             " cannot move a role. Delete the role first, ask for its present path, or choose another name."
         )
     after = dict(current)
     for setting in ("description", "max_session_duration", "permissions_boundary"):
-        if getattr(wanted, setting) is not None:
-            after[setting] = getattr(wanted, setting)
-    if wanted.trust is not None and compare_policies(current["assume_role_policy_document"], wanted.trust):
-        after["assume_role_policy_document"] = wanted.trust
-    if wanted.managed_policies is not None:
-        kept = set() if wanted.purge_managed_policies else set(current["managed_policies"])
-        after["managed_policies"] = sorted(kept | set(wanted.managed_policies))
-    if wanted.inline_policies is not None:
-        after["inline_policies"] = _predict_inline(current["inline_policies"], wanted)
-    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+        if getattr(desired, setting) is not None:
+            after[setting] = getattr(desired, setting)
+    if desired.trust is not None and compare_policies(current["assume_role_policy_document"], desired.trust):
+        after["assume_role_policy_document"] = desired.trust
+    if desired.managed_policies is not None:
+        kept = set() if desired.purge_managed_policies else set(current["managed_policies"])
+        after["managed_policies"] = sorted(kept | set(desired.managed_policies))
+    if desired.inline_policies is not None:
+        after["inline_policies"] = _predict_inline(current["inline_policies"], desired)
+    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
     return after
 
 
-def _predict_inline(current: dict[str, dict[str, typing.Any]], wanted: Wanted) -> dict[str, dict[str, typing.Any]]:
-    after = {} if wanted.purge_inline_policies else dict(current)
-    for name, document in (wanted.inline_policies or {}).items():
+def _predict_inline(
+    current: dict[str, dict[str, typing.Any]], desired: DesiredState
+) -> dict[str, dict[str, typing.Any]]:
+    after = {} if desired.purge_inline_policies else dict(current)
+    for name, document in (desired.inline_policies or {}).items():
         same = name in current and not compare_policies(current[name], document)
         after[name] = current[name] if same else document
     return {name: after[name] for name in sorted(after)}
@@ -257,26 +259,32 @@ def _identity(sts: Client, current: dict[str, typing.Any] | None) -> Identity:
     return Identity(account_id=parts[4], partition=parts[1])
 
 
-def ensure_present(iam: Client, sts: Client, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult:
+def ensure_present(
+    iam: Client, sts: Client, desired: DesiredState, patience: Patience, check_mode: bool
+) -> ModuleResult:
     """Make the role and its policies as asked for, and wait until IAM shows them.
 
     Raises:
         UserError: what is asked for is impossible, or the changes are not visible in time.
     """
-    current = read(iam, wanted.name)
+    current = read(iam, desired.name)
     who = _identity(sts, current)
-    after = predict(current, wanted, who)
+    after = predict(current, desired, who)
     changed = compared(current) != compared(after)
     if check_mode:
         return ModuleResult(changed, compared(current), compared(after), {"iam_role": after}, [])
     if changed:
-        after = _apply(iam, wanted, who, current, after)
-    role = _await(iam, wanted, who, after, patience=patience, changed=changed) if patience.wait else after
+        after = _apply(iam, desired, who, current, after)
+    role = _await(iam, desired, who, after, patience=patience, changed=changed) if patience.wait else after
     return ModuleResult(changed, compared(current), compared(role), {"iam_role": role}, [])
 
 
 def _apply(
-    iam: Client, wanted: Wanted, who: Identity, current: dict[str, typing.Any] | None, after: dict[str, typing.Any]
+    iam: Client,
+    desired: DesiredState,
+    who: Identity,
+    current: dict[str, typing.Any] | None,
+    after: dict[str, typing.Any],
 ) -> dict[str, typing.Any]:
     base = current
     if base is None:
@@ -284,10 +292,10 @@ def _apply(
             created = _create(iam, after)
         except ClientError as e:
             # Made meanwhile by somebody else, or by an attempt whose answer was lost: go on from what is there.
-            base = read(iam, wanted.name) if error_code(e) == "EntityAlreadyExists" else None
+            base = read(iam, desired.name) if error_code(e) == "EntityAlreadyExists" else None
             if base is None:
                 raise
-            after = predict(base, wanted, who)
+            after = predict(base, desired, who)
         else:
             after = {**after, "arn": created["Arn"], "role_id": created["RoleId"], "create_date": created["CreateDate"]}
             base = {**after, "managed_policies": [], "inline_policies": {}}
@@ -299,7 +307,13 @@ def _apply(
 
 
 def _await(
-    iam: Client, wanted: Wanted, who: Identity, after: dict[str, typing.Any], *, patience: Patience, changed: bool
+    iam: Client,
+    desired: DesiredState,
+    who: Identity,
+    after: dict[str, typing.Any],
+    *,
+    patience: Patience,
+    changed: bool,
 ) -> dict[str, typing.Any]:
     age = (datetime.now(UTC) - after["create_date"]).total_seconds()
     pause = patience.settle if changed else min(patience.settle, patience.settle - age)
@@ -307,7 +321,7 @@ def _await(
         return after
     started = time.monotonic()
     patience.tell("waiting until IAM shows the change everywhere")
-    role = _await_reads(iam, wanted, who, patience)
+    role = _await_reads(iam, desired, who, patience)
     if patience.simulate_actions:
         _await_simulation(iam, role["arn"], patience)
     left = pause - (time.monotonic() - started)
@@ -316,19 +330,19 @@ def _await(
     return role
 
 
-def _await_reads(iam: Client, wanted: Wanted, who: Identity, patience: Patience) -> dict[str, typing.Any]:
+def _await_reads(iam: Client, desired: DesiredState, who: Identity, patience: Patience) -> dict[str, typing.Any]:
     in_a_row = 0
     role = None
     for last in polls(patience.timeout, patience.delay):
-        role = read(iam, wanted.name)
-        as_wanted = role is not None and compared(predict(role, wanted, who)) == compared(role)
+        role = read(iam, desired.name)
+        as_wanted = role is not None and compared(predict(role, desired, who)) == compared(role)
         in_a_row = in_a_row + 1 if as_wanted else 0
         if role is not None and in_a_row >= CONSISTENT_READS:
             return role
         if last:
             break
     raise UserError(
-        f"IAM role {wanted.name} was changed, but IAM does not show the change consistently after"
+        f"IAM role {desired.name} was changed, but IAM does not show the change consistently after"
         f" {patience.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
         " role at the same time."
     )

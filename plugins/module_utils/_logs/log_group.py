@@ -30,7 +30,7 @@ _COMPARED = ("retention_in_days", "kms_key_id", "tags")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for; None leaves a setting alone."""
 
     name: str
@@ -62,36 +62,36 @@ def _compared(group: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     return {key: group[key] for key in _COMPARED} if group else {}
 
 
-def _predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
+def _predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
     after = dict(current)
     for setting in ("retention_in_days", "kms_key_id"):
-        if getattr(wanted, setting) is not None:
-            after[setting] = getattr(wanted, setting)
-    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+        if getattr(desired, setting) is not None:
+            after[setting] = getattr(desired, setting)
+    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
     return after
 
 
-def ensure_present(logs: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
+def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
     """Make the log group, or change what differs.
 
     Raises:
         UserError: CloudWatch Logs has no such retention.
     """
-    if wanted.retention_in_days not in (None, *RETENTION_DAYS):
+    if desired.retention_in_days not in (None, *RETENTION_DAYS):
         raise UserError(
-            f"retention_in_days is {wanted.retention_in_days}, but CloudWatch Logs takes one of"
+            f"retention_in_days is {desired.retention_in_days}, but CloudWatch Logs takes one of"
             f" {', '.join(str(days) for days in RETENTION_DAYS)}, where 0 keeps everything."
         )
-    current = find(logs, wanted.name)
-    base = current or _nothing(logs, sts, wanted.name)
-    after = _predict(base, wanted)
+    current = find(logs, desired.name)
+    base = current or _nothing(logs, sts, desired.name)
+    after = _predict(base, desired)
     changed = _compared(current) != _compared(after)
     outcome = ModuleResult(changed, _compared(current), _compared(after), {"log_group": after}, [])
     if check_mode or not changed:
         return outcome
     if current is None and not _create(logs, after):
         # Made meanwhile, by somebody else, by ECS or by an attempt whose answer was lost.
-        base = find(logs, wanted.name) or base
+        base = find(logs, desired.name) or base
     elif current is None:
         base = {**base, "kms_key_id": after["kms_key_id"], "tags": after["tags"]}
     _update(logs, base, after)

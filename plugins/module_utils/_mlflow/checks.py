@@ -110,14 +110,14 @@ def _explain_unavailable(answer: Answer, connection: Connection) -> MlflowError:
 
 def _explain_login(answer: Answer, connection: Connection) -> MlflowError:
     scheme = answer.headers.get("www-authenticate", "").split(" ")[0]
-    wanted = f" ({scheme})" if scheme else ""
+    desired = f" ({scheme})" if scheme else ""
     if not connection.has_login:
         return MlflowError(
             "login_required",
-            f"{connection.tracking_uri} asks for a login{wanted}; give username and password, or token.",
+            f"{connection.tracking_uri} asks for a login{desired}; give username and password, or token.",
         )
     given = f"user {connection.username}" if connection.username else "the token"
-    return MlflowError("login_rejected", f"{connection.tracking_uri} rejects the login of {given}{wanted}.")
+    return MlflowError("login_rejected", f"{connection.tracking_uri} rejects the login of {given}{desired}.")
 
 
 def _explain_forbidden(answer: Answer, connection: Connection) -> MlflowError:

@@ -17,16 +17,16 @@ def requirements(version: str) -> str:
     lines: list[str] = []
     if version not in VERSIONS:
         return ""
-    wanted = True
+    desired = True
     for line in PINS.splitlines():
         word = line.strip()
         if line == word:
-            wanted = True
+            desired = True
             lines.append(word)
         elif word.startswith("for "):
-            wanted = version in word.split()
-            if not wanted:
+            desired = version in word.split()
+            if not desired:
                 lines.pop()
-        elif wanted:
+        elif desired:
             lines[-1] += f" --hash=sha256:{word}"
     return "".join(f"{line}\n" for line in lines)

@@ -115,8 +115,8 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
     after = read_state(client)
     _report_state(report, connection, after)
     check_artifact_location(after)
-    wanted = list(dict.fromkeys([*features, *generated_features(result.stdout)]))
-    problems = after.problems(wanted)
+    desired = list(dict.fromkeys([*features, *generated_features(result.stdout)]))
+    problems = after.problems(desired)
     if problems:
         raise MlflowError("incomplete", f"`mlflow demo` ended well, but on the server {'; '.join(problems)}.")
     log.write(f"proved: {after.traces} traces, {after.runs} runs, {after.prompts} prompts are there")

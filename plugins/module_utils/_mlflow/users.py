@@ -148,48 +148,48 @@ class UserResult:
 _OTHER, _GIVEN = "(another one)", "(the given one)"
 
 
-def check_wanted(wanted: WantedUser, connection: Connection) -> None:
+def check_wanted(desired: WantedUser, connection: Connection) -> None:
     """Refuse what no server could do, before anything is done."""
-    if not wanted.name or ":" in wanted.name:
+    if not desired.name or ":" in desired.name:
         raise MlflowError(
-            "bad_user", f"name {wanted.name!r} cannot log in: it must not be empty and must not hold a colon."
+            "bad_user", f"name {desired.name!r} cannot log in: it must not be empty and must not hold a colon."
         )
-    if wanted.present and wanted.password is not None and len(wanted.password) < SHORTEST_PASSWORD:
+    if desired.present and desired.password is not None and len(desired.password) < SHORTEST_PASSWORD:
         raise MlflowError(
             "bad_password",
-            f"The password for {wanted.name} has {len(wanted.password)} characters: MLflow wants at least"
+            f"The password for {desired.name} has {len(desired.password)} characters: MLflow wants at least"
             f" {SHORTEST_PASSWORD}.",
         )
-    if wanted.name == connection.username and not wanted.present:
-        raise MlflowError("own_login", f"User {wanted.name} cannot be removed with its own login: use another's.")
+    if desired.name == connection.username and not desired.present:
+        raise MlflowError("own_login", f"User {desired.name} cannot be removed with its own login: use another's.")
 
 
-def ensure_user(connection: Connection, wanted: WantedUser, check_mode: bool) -> UserResult:
+def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -> UserResult:
     """Make the user be, or not be, as wanted.
 
     A user may change his own password. Then the login holds the old password or already the new one: whichever the
     server takes is used, so a run that was cut off after the change can be repeated.
     """
-    check_wanted(wanted, connection)
-    connection = _working_login(connection, wanted)
+    check_wanted(desired, connection)
+    connection = _working_login(connection, desired)
     client = Client(connection)
-    found = get_user(client, wanted.name)
-    if not wanted.present:
-        return _remove(client, wanted, found, check_mode)
+    found = get_user(client, desired.name)
+    if not desired.present:
+        return _remove(client, desired, found, check_mode)
     if found is None:
-        return _create(client, wanted, check_mode)
-    return _change(client, wanted, found, check_mode)
+        return _create(client, desired, check_mode)
+    return _change(client, desired, found, check_mode)
 
 
-def _working_login(connection: Connection, wanted: WantedUser) -> Connection:
+def _working_login(connection: Connection, desired: WantedUser) -> Connection:
     """The login with the password that holds by now, where the user who logs in is the one to change."""
-    if wanted.name != connection.username or not wanted.password or not wanted.update_password:
+    if desired.name != connection.username or not desired.password or not desired.update_password:
         return connection
     try:
-        get_user(Client(connection), wanted.name)
+        get_user(Client(connection), desired.name)
     except MlflowError as error:
-        if error.reason == "login_rejected" and can_log_in(connection, wanted.name, wanted.password):
-            return dataclasses.replace(connection, password=wanted.password)
+        if error.reason == "login_rejected" and can_log_in(connection, desired.name, desired.password):
+            return dataclasses.replace(connection, password=desired.password)
         raise
     return connection
 
@@ -198,60 +198,60 @@ def _shape(user: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {"id": user.get("id"), "username": user.get("username"), "is_admin": bool(user.get("is_admin"))}
 
 
-def _remove(client: Client, wanted: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserResult:
+def _remove(client: Client, desired: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserResult:
     if found is None:
         return UserResult()
     if not check_mode:
-        answer = ask(client, "DELETE", f"{USERS}/delete", body={"username": wanted.name})
+        answer = ask(client, "DELETE", f"{USERS}/delete", body={"username": desired.name})
         if not is_missing(answer):
-            content(answer, f"remove user {wanted.name}")
-    return UserResult(before={"username": wanted.name, "is_admin": bool(found.get("is_admin"))})
+            content(answer, f"remove user {desired.name}")
+    return UserResult(before={"username": desired.name, "is_admin": bool(found.get("is_admin"))})
 
 
-def _create(client: Client, wanted: WantedUser, check_mode: bool) -> UserResult:
-    if wanted.password is None and not wanted.password_unknown:
+def _create(client: Client, desired: WantedUser, check_mode: bool) -> UserResult:
+    if desired.password is None and not desired.password_unknown:
         raise MlflowError(
             "bad_password",
-            f"User {wanted.name} does not exist yet and needs a password: give user_password or"
+            f"User {desired.name} does not exist yet and needs a password: give user_password or"
             " user_password_secret_arn.",
         )
-    is_admin = bool(wanted.is_admin)
-    after = {"username": wanted.name, "is_admin": is_admin, "password": _GIVEN}
-    user = {"id": None, "username": wanted.name, "is_admin": is_admin}
+    is_admin = bool(desired.is_admin)
+    after = {"username": desired.name, "is_admin": is_admin, "password": _GIVEN}
+    user = {"id": None, "username": desired.name, "is_admin": is_admin}
     if not check_mode:
-        body = {"username": wanted.name, "password": wanted.password}
+        body = {"username": desired.name, "password": desired.password}
         answer = ask(client, "POST", f"{USERS}/create", body=body)
         if answer.error_code == "RESOURCE_ALREADY_EXISTS":
             # Made meanwhile, by somebody else or by a request whose answer was lost.
-            return _change(client, wanted, get_user(client, wanted.name) or {}, check_mode)
-        user = {**_shape(content(answer, f"create user {wanted.name}").get("user") or {}), "is_admin": is_admin}
+            return _change(client, desired, get_user(client, desired.name) or {}, check_mode)
+        user = {**_shape(content(answer, f"create user {desired.name}").get("user") or {}), "is_admin": is_admin}
         if is_admin:
-            _set_admin(client, wanted.name, True)
+            _set_admin(client, desired.name, True)
     return UserResult(after=after, user=user, password_changed=True)
 
 
-def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserResult:
+def _change(client: Client, desired: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserResult:
     user = _shape(found)
-    before = {"username": wanted.name, "is_admin": user["is_admin"]}
+    before = {"username": desired.name, "is_admin": user["is_admin"]}
     after = dict(before)
-    if wanted.is_admin is not None and wanted.is_admin != user["is_admin"]:
-        if wanted.name == client.connection.username and not wanted.is_admin:
+    if desired.is_admin is not None and desired.is_admin != user["is_admin"]:
+        if desired.name == client.connection.username and not desired.is_admin:
             raise MlflowError(
                 "own_login",
-                f"User {wanted.name} cannot give up its rights with its own login: use another administrator's.",
+                f"User {desired.name} cannot give up its rights with its own login: use another administrator's.",
             )
-        after["is_admin"] = user["is_admin"] = wanted.is_admin
+        after["is_admin"] = user["is_admin"] = desired.is_admin
     new_password = False
-    if wanted.password and wanted.update_password:
-        new_password = not can_log_in(client.connection, wanted.name, wanted.password)
+    if desired.password and desired.update_password:
+        new_password = not can_log_in(client.connection, desired.name, desired.password)
     if new_password:
         before["password"], after["password"] = _OTHER, _GIVEN
     if not check_mode:
         # The rights go first: with the password, the login that does this may change.
         if after["is_admin"] != before["is_admin"]:
-            _set_admin(client, wanted.name, after["is_admin"])
+            _set_admin(client, desired.name, after["is_admin"])
         if new_password:
-            _set_password(client, wanted)
+            _set_password(client, desired)
     return UserResult(before=before, after=after, user=user, password_changed=new_password)
 
 
@@ -260,14 +260,14 @@ def _set_admin(client: Client, name: str, is_admin: bool) -> None:
     content(answer, f"change the rights of user {name}")
 
 
-def _set_password(client: Client, wanted: WantedUser) -> None:
-    body = {"username": wanted.name, "password": wanted.password}
-    if wanted.name == client.connection.username:
+def _set_password(client: Client, desired: WantedUser) -> None:
+    body = {"username": desired.name, "password": desired.password}
+    if desired.name == client.connection.username:
         # mlflow/server/auth/__init__.py: update_user_password wants it of who changes his own, from 3.13 on.
         body["current_password"] = client.connection.password
     answer = ask(client, "PATCH", f"{USERS}/update-password", body=body)
-    content(answer, f"change the password of user {wanted.name}")
-    if not can_log_in(client.connection, wanted.name, wanted.password or ""):
+    content(answer, f"change the password of user {desired.name}")
+    if not can_log_in(client.connection, desired.name, desired.password or ""):
         raise MlflowError(
-            "password_unchanged", f"MLflow took the new password of user {wanted.name}, but does not let it log in."
+            "password_unchanged", f"MLflow took the new password of user {desired.name}, but does not let it log in."
         )

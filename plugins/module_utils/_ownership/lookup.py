@@ -155,23 +155,23 @@ _READERS: dict[str, Callable[[Client, str, str], Resource | None]] = {
 }
 
 
-def read(clients: Clients, wanted: Resource) -> Resource | None:
+def read(clients: Clients, desired: Resource) -> Resource | None:
     """Return what is there under a type and a name, or None."""
     try:
-        return _READERS[wanted.kind](clients(SERVICES[wanted.kind]), wanted.name, wanted.vpc_id)
+        return _READERS[desired.kind](clients(SERVICES[desired.kind]), desired.name, desired.vpc_id)
     except ClientError as e:
         if error_code(e) in _GONE:
             return None
         raise
 
 
-def read_all(clients: Clients, wanted: Iterable[Resource]) -> list[Resource]:
+def read_all(clients: Clients, desired: Iterable[Resource]) -> list[Resource]:
     """Return what is there of these, in the same order; AWS is asked side by side."""
-    wanted = list(wanted)
-    for one in wanted:
+    desired = list(desired)
+    for one in desired:
         clients(SERVICES[one.kind])
-    with ThreadPoolExecutor(max_workers=min(max(1, len(wanted)), _AT_ONCE)) as pool:
-        return [found for found in pool.map(lambda one: read(clients, one), wanted) if found is not None]
+    with ThreadPoolExecutor(max_workers=min(max(1, len(desired)), _AT_ONCE)) as pool:
+        return [found for found in pool.map(lambda one: read(clients, one), desired) if found is not None]
 
 
 def search(clients: Clients, kinds: Iterable[str], identity: Identity) -> list[Resource]:
@@ -201,8 +201,8 @@ def search_clusters(clients: Clients, identity: Identity) -> list[Resource]:
     if not identity.name:
         return []
     arns = clients("ecs").pages("list_clusters", "clusterArns")
-    wanted = [Resource("ecs_service", f"{arn.rpartition('/')[2]}/{identity.name}") for arn in arns]
-    return [one for one in read_all(clients, wanted) if owner(one.tags, identity) == OURS]
+    desired = [Resource("ecs_service", f"{arn.rpartition('/')[2]}/{identity.name}") for arn in arns]
+    return [one for one in read_all(clients, desired) if owner(one.tags, identity) == OURS]
 
 
 def _from_arn(arn: str, tags: dict[str, str]) -> Resource | None:

@@ -196,7 +196,7 @@ def _of_another_region(one: Resource, identity: Identity, words: Wording) -> str
 def misplaced(
     found: Iterable[Resource],
     tagged: Iterable[Resource],
-    wanted: Sequence[Resource],
+    desired: Sequence[Resource],
     identity: Identity,
     words: Wording,
 ) -> list[str]:
@@ -205,14 +205,14 @@ def misplaced(
     Args:
         found: what is there of what was asked for by name.
         tagged: what carries our tags, whatever its name.
-        wanted: what was asked for by name.
+        desired: what was asked for by name.
         identity: who asks.
         words: how to say it.
     """
     ours = {one.kind for one in found if owner(one.tags, identity) == OURS}
     problems = []
     for kind in ("ecs_service", "s3_bucket", "security_group"):
-        asked = [one for one in wanted if one.kind == kind]
+        asked = [one for one in desired if one.kind == kind]
         others = [one for one in tagged if one.kind == kind and not any(_same_place(one, other) for other in asked)]
         if (
             kind in words.variables

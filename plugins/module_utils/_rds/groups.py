@@ -64,7 +64,7 @@ _SUBNET_MEMBERS = ("db_subnet_group_description", "subnet_ids", "tags")
 
 
 @dataclass(frozen=True)
-class WantedSubnetGroup:
+class DesiredSubnetGroup:
     """What the user asked for."""
 
     name: str
@@ -91,22 +91,22 @@ def find_subnet_group(rds: Client, name: str) -> Group | None:
     }
 
 
-def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool) -> ModuleResult:
+def ensure_subnet_group(rds: Client, desired: DesiredSubnetGroup, check_mode: bool) -> ModuleResult:
     """Make the subnet group, or change what differs."""
-    current = find_subnet_group(rds, wanted.name)
+    current = find_subnet_group(rds, desired.name)
     asked = {
-        "db_subnet_group_description": wanted.description,
-        "subnet_ids": sorted(set(wanted.subnet_ids)),
+        "db_subnet_group_description": desired.description,
+        "subnet_ids": sorted(set(desired.subnet_ids)),
     }
-    base = current or {"db_subnet_group_name": wanted.name.lower(), "tags": {}}
-    after = {**base, **asked, "tags": wanted.tags.merged(base["tags"])}
+    base = current or {"db_subnet_group_name": desired.name.lower(), "tags": {}}
+    after = {**base, **asked, "tags": desired.tags.merged(base["tags"])}
     before, shown = _shown(current, _SUBNET_MEMBERS), _shown(after, _SUBNET_MEMBERS)
     outcome = ModuleResult(before != shown, before, shown, {"db_subnet_group": after}, [])
     if check_mode or not outcome.changed:
         return outcome
     settings = {
-        "DBSubnetGroupName": wanted.name,
-        "DBSubnetGroupDescription": wanted.description,
+        "DBSubnetGroupName": desired.name,
+        "DBSubnetGroupDescription": desired.description,
         "SubnetIds": asked["subnet_ids"],
     }
     if current is None:
@@ -116,7 +116,10 @@ def ensure_subnet_group(rds: Client, wanted: WantedSubnetGroup, check_mode: bool
             # An attempt whose answer was lost, or somebody else at the same time.
             if error_code(e) != "DBSubnetGroupAlreadyExists":
                 raise
-        current = find_subnet_group(rds.patient(*_NO_SUBNET_GROUP), wanted.name) or {**after, "db_subnet_group_arn": ""}
+        current = find_subnet_group(rds.patient(*_NO_SUBNET_GROUP), desired.name) or {
+            **after,
+            "db_subnet_group_arn": "",
+        }
     if any(current[member] != value for member, value in asked.items()):
         rds.modify_db_subnet_group(**settings)
     _update_tags(rds, current["db_subnet_group_arn"], current["tags"], after["tags"])
@@ -147,7 +150,7 @@ _PARAMETER_MEMBERS = ("description", "db_parameter_group_family", "parameters", 
 
 
 @dataclass(frozen=True)
-class WantedParameterGroup:
+class DesiredParameterGroup:
     """What the user asked for; of the parameters, those that are named."""
 
     name: str
@@ -172,9 +175,9 @@ def find_parameter_group(rds: Client, name: str, parameters: typing.Iterable[str
         if error_code(e) in _NO_PARAMETER_GROUP:
             return None
         raise
-    wanted = set(parameters)
-    listed = rds.pages("describe_db_parameters", "Parameters", DBParameterGroupName=name) if wanted else []
-    found = {item["ParameterName"]: item for item in listed if item["ParameterName"] in wanted}
+    desired = set(parameters)
+    listed = rds.pages("describe_db_parameters", "Parameters", DBParameterGroupName=name) if desired else []
+    found = {item["ParameterName"]: item for item in listed if item["ParameterName"] in desired}
     return {
         "db_parameter_group_arn": group["DBParameterGroupArn"],
         "db_parameter_group_name": group["DBParameterGroupName"],
@@ -185,53 +188,53 @@ def find_parameter_group(rds: Client, name: str, parameters: typing.Iterable[str
     }
 
 
-def ensure_parameter_group(rds: Client, wanted: WantedParameterGroup, check_mode: bool) -> ModuleResult:
+def ensure_parameter_group(rds: Client, desired: DesiredParameterGroup, check_mode: bool) -> ModuleResult:
     """Make the parameter group, or change what differs.
 
     Raises:
         UserError: what AWS cannot change differs, or the engine has no such parameter.
     """
-    current = find_parameter_group(rds, wanted.name, wanted.parameters)
+    current = find_parameter_group(rds, desired.name, desired.parameters)
     if current:
-        _check_fixed(current, wanted)
-    base: Group = current or {"db_parameter_group_name": wanted.name.lower(), "parameters": {}, "tags": {}}
+        _check_fixed(current, desired)
+    base: Group = current or {"db_parameter_group_name": desired.name.lower(), "parameters": {}, "tags": {}}
     after = {
         **base,
-        "db_parameter_group_family": wanted.family,
-        "description": wanted.description,
-        "parameters": dict(sorted({**base["parameters"], **wanted.parameters}.items())),
-        "tags": wanted.tags.merged(base["tags"]),
+        "db_parameter_group_family": desired.family,
+        "description": desired.description,
+        "parameters": dict(sorted({**base["parameters"], **desired.parameters}.items())),
+        "tags": desired.tags.merged(base["tags"]),
     }
     before, shown = _shown(current, _PARAMETER_MEMBERS), _shown(after, _PARAMETER_MEMBERS)
     outcome = ModuleResult(before != shown, before, shown, {"db_parameter_group": after}, [])
     if check_mode or not outcome.changed:
         return outcome
     if current is None:
-        current = _create_parameter_group(rds, wanted, after["tags"])
-    _set_parameters(rds, wanted, current["parameters"])
+        current = _create_parameter_group(rds, desired, after["tags"])
+    _set_parameters(rds, desired, current["parameters"])
     _update_tags(rds, current["db_parameter_group_arn"], current["tags"], after["tags"])
     outcome.values["db_parameter_group"] = {**current, **_shown(after, _PARAMETER_MEMBERS)}
     return outcome
 
 
-def _check_fixed(current: Group, wanted: WantedParameterGroup) -> None:
-    for member, asked in (("db_parameter_group_family", wanted.family), ("description", wanted.description)):
+def _check_fixed(current: Group, desired: DesiredParameterGroup) -> None:
+    for member, asked in (("db_parameter_group_family", desired.family), ("description", desired.description)):
         if current[member] != asked:
             raise UserError(
-                f"The parameter group {wanted.name} has {member} {current[member]!r}, and {asked!r} is asked for: RDS"
+                f"The parameter group {desired.name} has {member} {current[member]!r}, and {asked!r} is asked for: RDS"
                 " cannot change it. Ask for the present one, or choose another db_parameter_group_name."
             )
-    missing = [name for name in wanted.parameters if name not in current["parameters"]]
+    missing = [name for name in desired.parameters if name not in current["parameters"]]
     if missing:
-        raise UserError(f"The family {wanted.family} has no parameter {', '.join(missing)}: correct parameters.")
+        raise UserError(f"The family {desired.family} has no parameter {', '.join(missing)}: correct parameters.")
 
 
-def _create_parameter_group(rds: Client, wanted: WantedParameterGroup, tags: dict[str, str]) -> Group:
+def _create_parameter_group(rds: Client, desired: DesiredParameterGroup, tags: dict[str, str]) -> Group:
     try:
         rds.create_db_parameter_group(
-            DBParameterGroupName=wanted.name,
-            DBParameterGroupFamily=wanted.family,
-            Description=wanted.description,
+            DBParameterGroupName=desired.name,
+            DBParameterGroupFamily=desired.family,
+            Description=desired.description,
             Tags=tags_to_aws(tags),
         )
     except ClientError as e:
@@ -239,23 +242,23 @@ def _create_parameter_group(rds: Client, wanted: WantedParameterGroup, tags: dic
         if error_code(e) != "DBParameterGroupAlreadyExists":
             raise
     # Perhaps not seen everywhere yet.
-    made = find_parameter_group(rds.patient(*_NO_PARAMETER_GROUP), wanted.name, wanted.parameters)
+    made = find_parameter_group(rds.patient(*_NO_PARAMETER_GROUP), desired.name, desired.parameters)
     if made is None:
         raise UserError(
-            f"RDS says of the parameter group {wanted.name} that it exists, and that it does not: run this again."
+            f"RDS says of the parameter group {desired.name} that it exists, and that it does not: run this again."
         )
-    _check_fixed(made, wanted)
+    _check_fixed(made, desired)
     return made
 
 
-def _set_parameters(rds: Client, wanted: WantedParameterGroup, present: dict[str, str]) -> None:
+def _set_parameters(rds: Client, desired: DesiredParameterGroup, present: dict[str, str]) -> None:
     changes = [
-        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": wanted.apply_method}
-        for name, value in wanted.parameters.items()
+        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": desired.apply_method}
+        for name, value in desired.parameters.items()
         if present.get(name) != value
     ]
     for first in range(0, len(changes), _AT_ONCE):
-        rds.modify_db_parameter_group(DBParameterGroupName=wanted.name, Parameters=changes[first : first + _AT_ONCE])
+        rds.modify_db_parameter_group(DBParameterGroupName=desired.name, Parameters=changes[first : first + _AT_ONCE])
 
 
 def remove_parameter_group(rds: Client, name: str, check_mode: bool) -> ModuleResult:

@@ -120,7 +120,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for.
 
     Attributes:
@@ -220,7 +220,9 @@ def shape(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return dict(boto3_resource_to_ansible_dict(clean) or {})
 
 
-def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[dict[str, typing.Any], list[str]]:
+def compare(
+    name: str, current: dict[str, typing.Any], desired: DesiredState
+) -> tuple[dict[str, typing.Any], list[str]]:
     """Return the settings to change, with their new values, and warnings.
 
     Raises:
@@ -228,7 +230,7 @@ def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[
     """
     changes: dict[str, typing.Any] = {}
     warnings: list[str] = []
-    for option, value in wanted.settings.items():
+    for option, value in desired.settings.items():
         present = current[option]
         if SETTINGS[option].modify is None:
             if not _same(option, present, value):
@@ -238,14 +240,14 @@ def compare(name: str, current: dict[str, typing.Any], wanted: Wanted) -> tuple[
                     " db_instance_identifier."
                 )
         elif option == "engine_version":
-            if _newer_version(name, present, str(value), wanted.allow_major_version_upgrade, warnings):
+            if _newer_version(name, present, str(value), desired.allow_major_version_upgrade, warnings):
                 changes[option] = str(value)
         elif option == "allocated_storage":
-            if _more_storage(name, current, wanted):
+            if _more_storage(name, current, desired):
                 changes[option] = value
         elif option == "max_allocated_storage":
             # Storage that may grow to what it has is storage that may not grow: RDS then shows none.
-            off = value <= wanted.settings.get("allocated_storage", current["allocated_storage"])
+            off = value <= desired.settings.get("allocated_storage", current["allocated_storage"])
             if present != (None if off else value) and not (off and present == current["allocated_storage"]):
                 changes[option] = value
         elif not _same(option, present, value):
@@ -300,11 +302,11 @@ def _newer_version(name: str, present: str, value: str, major_allowed: bool, war
     return True
 
 
-def _more_storage(name: str, current: dict[str, typing.Any], wanted: Wanted) -> bool:
-    present, value = current["allocated_storage"], wanted.settings["allocated_storage"]
+def _more_storage(name: str, current: dict[str, typing.Any], desired: DesiredState) -> bool:
+    present, value = current["allocated_storage"], desired.settings["allocated_storage"]
     if value >= present:
         return bool(value > present)
-    if current["max_allocated_storage"] or wanted.settings.get("max_allocated_storage"):
+    if current["max_allocated_storage"] or desired.settings.get("max_allocated_storage"):
         # It grew by itself.
         return False
     raise UserError(
@@ -409,54 +411,56 @@ def wait_gone(rds: Client, name: str, patience: Patience) -> None:
     )
 
 
-def ensure_present(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult:
+def ensure_present(clients: Clients, desired: DesiredState, patience: Patience, check_mode: bool) -> ModuleResult:
     """Create the instance, or change what differs.
 
     Raises:
         UserError: what is asked for is impossible, or it takes too long.
     """
     rds = clients.rds
-    instance = find(rds, wanted.name)
+    instance = find(rds, desired.name)
     if instance and instance["DBInstanceStatus"] == "deleting":
         if not patience.wait:
-            raise UserError(_hopeless(rds, wanted.name, "deleting"))
+            raise UserError(_hopeless(rds, desired.name, "deleting"))
         if not check_mode:
-            wait_gone(rds, wanted.name, patience)
+            wait_gone(rds, desired.name, patience)
         instance = None
     if instance is None:
-        created = _create(clients, wanted, patience, check_mode)
+        created = _create(clients, desired, patience, check_mode)
         if created:
             return created
         # Perhaps not seen everywhere yet.
-        instance = find(rds.patient("DBInstanceNotFound", "DBInstanceNotFoundFault"), wanted.name)
+        instance = find(rds.patient("DBInstanceNotFound", "DBInstanceNotFoundFault"), desired.name)
         if instance is None:
             raise UserError(
-                f"RDS says of the instance {wanted.name} that it exists, and that it does not: it is being made or"
+                f"RDS says of the instance {desired.name} that it exists, and that it does not: it is being made or"
                 " deleted by somebody else; run this again in a minute."
             )
-    return _converge(clients, wanted, patience, instance, check_mode)
+    return _converge(clients, desired, patience, instance, check_mode)
 
 
-def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bool) -> ModuleResult | None:
-    missing = [key for key in ("db_instance_class", "allocated_storage") if key not in wanted.settings]
-    if not wanted.secret_arn:
+def _create(clients: Clients, desired: DesiredState, patience: Patience, check_mode: bool) -> ModuleResult | None:
+    missing = [key for key in ("db_instance_class", "allocated_storage") if key not in desired.settings]
+    if not desired.secret_arn:
         missing.append("master_user_secret_arn")
     if missing:
-        raise UserError(f"The RDS instance {wanted.name} does not exist yet. To create it, set {', '.join(missing)}.")
-    after = {**dict.fromkeys(SETTINGS), **wanted.settings}
-    after["tags"] = dict(wanted.tags or {})
+        raise UserError(f"The RDS instance {desired.name} does not exist yet. To create it, set {', '.join(missing)}.")
+    after = {**dict.fromkeys(SETTINGS), **desired.settings}
+    after["tags"] = dict(desired.tags or {})
     if check_mode:
-        return ModuleResult(True, {}, _given(after), {"instance": _predict(clients, wanted)}, [])
-    user, password = _credentials(clients, wanted)
+        return ModuleResult(True, {}, _given(after), {"instance": _predict(clients, desired)}, [])
+    user, password = _credentials(clients, desired)
     params: dict[str, typing.Any] = {
-        SETTINGS[option].create: value for option, value in wanted.settings.items() if value is not None
+        SETTINGS[option].create: value for option, value in desired.settings.items() if value is not None
     }
-    maximum = wanted.settings.get("max_allocated_storage")
-    if maximum is not None and maximum <= wanted.settings["allocated_storage"]:
+    maximum = desired.settings.get("max_allocated_storage")
+    if maximum is not None and maximum <= desired.settings["allocated_storage"]:
         del params["MaxAllocatedStorage"]
     if not params.get("EnableCloudwatchLogsExports", True):
         del params["EnableCloudwatchLogsExports"]
-    params.update(DBInstanceIdentifier=wanted.name, Engine="postgres", MasterUsername=user, MasterUserPassword=password)
+    params.update(
+        DBInstanceIdentifier=desired.name, Engine="postgres", MasterUsername=user, MasterUserPassword=password
+    )
     if after["tags"]:
         params["Tags"] = tags_to_aws(after["tags"])
     try:
@@ -467,7 +471,7 @@ def _create(clients: Clients, wanted: Wanted, patience: Patience, check_mode: bo
             return None
         raise
     if patience.wait:
-        instance = wait_ready(clients.rds, wanted.name, patience)
+        instance = wait_ready(clients.rds, desired.name, patience)
     return ModuleResult(True, {}, _given(after), {"instance": shape(instance)}, [])
 
 
@@ -475,7 +479,7 @@ def _given(settings: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {key: value for key, value in settings.items() if value is not None}
 
 
-def _predict(clients: Clients, wanted: Wanted) -> dict[str, typing.Any]:
+def _predict(clients: Clients, desired: DesiredState) -> dict[str, typing.Any]:
     who = who_am_i(clients.sts)
     region = clients.rds.meta.region_name
     nested: dict[str, typing.Callable[[typing.Any], typing.Any]] = {
@@ -485,36 +489,36 @@ def _predict(clients: Clients, wanted: Wanted) -> dict[str, typing.Any]:
     }
     settings = {
         SETTINGS[option].shown: value
-        for option, value in wanted.settings.items()
+        for option, value in desired.settings.items()
         if value is not None and option != "port"
     }
     return shape(
         {
             **{key: nested[key](value) if key in nested else value for key, value in settings.items()},
-            "DBInstanceIdentifier": wanted.name,
-            "DBInstanceArn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{wanted.name}",
+            "DBInstanceIdentifier": desired.name,
+            "DBInstanceArn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{desired.name}",
             "DBInstanceStatus": "creating",
             "Engine": "postgres",
-            "TagList": tags_to_aws(wanted.tags),
+            "TagList": tags_to_aws(desired.tags),
         }
     )
 
 
-def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
+def _credentials(clients: Clients, desired: DesiredState) -> tuple[str, str]:
     """Read the master user's password from its secret; the user too, unless it was given."""
-    arn = wanted.secret_arn or ""
+    arn = desired.secret_arn or ""
     members = secret.read_members(clients.secretsmanager, arn)
-    password = (members or {}).get(wanted.secret_key)
+    password = (members or {}).get(desired.secret_key)
     if not isinstance(password, str) or not password:
-        raise UserError(f"The secret {arn} (master_user_secret_arn) has no text member {wanted.secret_key}.")
+        raise UserError(f"The secret {arn} (master_user_secret_arn) has no text member {desired.secret_key}.")
     clients.remember(password)
     forbidden = sorted(set(FORBIDDEN_IN_PASSWORD) & set(password))
     if not 8 <= len(password) <= 128 or not (password.isascii() and password.isprintable()) or forbidden:
         raise UserError(
-            f"The member {wanted.secret_key} of the secret {arn} cannot be a master password of RDS: that has 8 to 128"
+            f"The member {desired.secret_key} of the secret {arn} cannot be a master password of RDS: that has 8 to 128"
             " printable ASCII characters, and no slash, quotation mark, at sign or space."
         )
-    user = wanted.settings.get("master_username")
+    user = desired.settings.get("master_username")
     named = (members or {}).get("username")
     if user and named and user != named:
         raise UserError(
@@ -527,30 +531,30 @@ def _credentials(clients: Clients, wanted: Wanted) -> tuple[str, str]:
 
 
 def _converge(
-    clients: Clients, wanted: Wanted, patience: Patience, instance: dict[str, typing.Any], check_mode: bool
+    clients: Clients, desired: DesiredState, patience: Patience, instance: dict[str, typing.Any], check_mode: bool
 ) -> ModuleResult:
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN and status != FULL:
-        raise UserError(_hopeless(rds, wanted.name, status))
+        raise UserError(_hopeless(rds, desired.name, status))
     busy = status not in (*READY, *STOPPED, FULL) or _grows(instance)
     if busy and patience.wait and not check_mode:
-        instance = wait_ready(rds, wanted.name, patience)
+        instance = wait_ready(rds, desired.name, patience)
         busy = False
     current = {**effective(instance), "tags": tags_from_aws(instance.get("TagList"))}
-    changes, warnings = compare(wanted.name, current, wanted)
-    tags, to_set, to_unset = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)
+    changes, warnings = compare(desired.name, current, desired)
+    tags, to_set, to_unset = merge_tags(current["tags"], desired.tags, desired.purge_tags)
     if busy:
         # RDS shows final values only when the instance is available, and refuses changes before.
         if changes:
             warnings.append(
-                f"The RDS instance {wanted.name} is {status}; {', '.join(changes)} will be compared again when this"
+                f"The RDS instance {desired.name} is {status}; {', '.join(changes)} will be compared again when this"
                 " runs next."
             )
         changes = {}
     changed = bool(changes or to_set or to_unset)
     after = {**current, **changes, "tags": tags}
-    warnings += _unfit(rds, wanted.name, instance, changes, check_mode)
+    warnings += _unfit(rds, desired.name, instance, changes, check_mode)
     outcome = ModuleResult(changed, _given(current), _given(after), {"instance": shape(instance)}, warnings)
     if check_mode or not changed:
         return outcome
@@ -559,12 +563,12 @@ def _converge(
     if to_set:
         rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=tags_to_aws(to_set))
     if changes:
-        _modify(rds, wanted, current, changes)
+        _modify(rds, desired, current, changes)
     if changes and patience.wait:
         awaited = [SETTINGS[option].create for option in changes if SETTINGS[option].pending]
-        instance = wait_ready(rds, wanted.name, patience, tuple(awaited) if wanted.apply_immediately else ())
+        instance = wait_ready(rds, desired.name, patience, tuple(awaited) if desired.apply_immediately else ())
     else:
-        instance = find(rds, wanted.name) or instance
+        instance = find(rds, desired.name) or instance
     outcome.values["instance"] = shape(instance)
     return outcome
 
@@ -587,18 +591,18 @@ def _unfit(
     return [f"{_hopeless(rds, name, status)} It was not started."]
 
 
-def _modify(rds: Client, wanted: Wanted, current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> None:
+def _modify(rds: Client, desired: DesiredState, current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> None:
     params = {str(SETTINGS[option].modify): value for option, value in changes.items()}
-    if "max_allocated_storage" in changes and "allocated_storage" in wanted.settings:
+    if "max_allocated_storage" in changes and "allocated_storage" in desired.settings:
         # Growth is switched off by a maximum that equals the size.
-        params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], wanted.settings["allocated_storage"])
+        params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], desired.settings["allocated_storage"])
     if "engine_version" in changes:
-        params["AllowMajorVersionUpgrade"] = wanted.allow_major_version_upgrade
+        params["AllowMajorVersionUpgrade"] = desired.allow_major_version_upgrade
     if "enable_cloudwatch_logs_exports" in changes:
         params["CloudwatchLogsExportConfiguration"] = _log_changes(current, changes)
     if {"allocated_storage", "iops", "storage_throughput", "storage_type"} & changes.keys():
         params = {**_performance(current, changes), **params}
-    rds.modify_db_instance(DBInstanceIdentifier=wanted.name, ApplyImmediately=wanted.apply_immediately, **params)
+    rds.modify_db_instance(DBInstanceIdentifier=desired.name, ApplyImmediately=desired.apply_immediately, **params)
 
 
 def _log_changes(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, list[str]]:

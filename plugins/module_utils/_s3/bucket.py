@@ -43,7 +43,7 @@ _OLD_NAME = r"[A-Za-z0-9._-]{3,255}"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for."""
 
     name: str
@@ -301,35 +301,35 @@ def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[s
     return {"TargetBucket": target, "TargetPrefix": prefix}
 
 
-def predict(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
+def predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
     """Return the bucket as it will be."""
     after = dict(current)
     after["public_access_block"] = dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
-    after["encryption"] = _predict_encryption(current["encryption"], wanted)
-    if wanted.versioning:
+    after["encryption"] = _predict_encryption(current["encryption"], desired)
+    if desired.versioning:
         after["versioning"] = "Enabled"
     elif current["versioning"] == "Enabled":
         after["versioning"] = "Suspended"
     after["policy"] = with_tls_only(current["policy"], current["arn"])
     after["object_ownership"] = "BucketOwnerEnforced"
-    rules = with_abort_rule(current["lifecycle_rules"], wanted.abort_days)
-    after["lifecycle_rules"] = with_noncurrent_rule(rules, wanted.noncurrent_days)
-    after["logging_enabled"] = access_log(current["logging_enabled"], current["name"], wanted.access_log_bucket)
-    after["tags"] = merge_tags(current["tags"], wanted.tags, wanted.purge_tags)[0]
+    rules = with_abort_rule(current["lifecycle_rules"], desired.abort_days)
+    after["lifecycle_rules"] = with_noncurrent_rule(rules, desired.noncurrent_days)
+    after["logging_enabled"] = access_log(current["logging_enabled"], current["name"], desired.access_log_bucket)
+    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
     return after
 
 
-def _predict_encryption(current: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
-    if wanted.encryption == "AES256":
+def _predict_encryption(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
+    if desired.encryption == "AES256":
         # Bucket keys mean something with KMS only.
         return current if current["algorithm"] == "AES256" else {**_NO_KEY, "algorithm": "AES256"}
-    same_key = wanted.kms_key_id is None or same_kms_key(wanted.kms_key_id, current["kms_key_id"])
-    if current["algorithm"] == wanted.encryption and same_key:
-        return {**current, "bucket_key_enabled": wanted.bucket_key_enabled}
+    same_key = desired.kms_key_id is None or same_kms_key(desired.kms_key_id, current["kms_key_id"])
+    if current["algorithm"] == desired.encryption and same_key:
+        return {**current, "bucket_key_enabled": desired.bucket_key_enabled}
     return {
-        "algorithm": wanted.encryption,
-        "kms_key_id": wanted.kms_key_id or "",
-        "bucket_key_enabled": wanted.bucket_key_enabled,
+        "algorithm": desired.encryption,
+        "kms_key_id": desired.kms_key_id or "",
+        "bucket_key_enabled": desired.bucket_key_enabled,
     }
 
 
@@ -446,19 +446,19 @@ def create(place: Place) -> None:
         raise
 
 
-def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> ModuleResult:
+def ensure_present(place: Place, desired: DesiredState, check_mode: bool) -> ModuleResult:
     """Make the bucket as asked for, or with *adopt* only look at it.
 
     Raises:
         UserError: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
     """
     problem = bucket_name_problem(place.name)
-    if problem and not (wanted.adopt and re.fullmatch(_OLD_NAME, place.name)):
+    if problem and not (desired.adopt and re.fullmatch(_OLD_NAME, place.name)):
         raise UserError(f"The bucket name {place.name} {problem}.")
     exists = locate(place)
-    if wanted.access_log_bucket and not wanted.adopt:
-        _check_access_log_bucket(place, wanted.access_log_bucket)
-    if wanted.adopt:
+    if desired.access_log_bucket and not desired.adopt:
+        _check_access_log_bucket(place, desired.access_log_bucket)
+    if desired.adopt:
         if not exists:
             raise UserError(
                 f"The bucket {place.name} is to be used as it is, but does not exist: create it, correct the name, or"
@@ -467,7 +467,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> ModuleResu
         found = _readable(place)
         return ModuleResult(False, found, found, {"bucket": found}, [])
     current = read(place) if exists else nothing(place)
-    after = predict(current, wanted)
+    after = predict(current, desired)
     changed = not exists or after != current
     before = public(current) if exists else {}
     if changed and not check_mode:
@@ -476,7 +476,7 @@ def ensure_present(place: Place, wanted: Wanted, check_mode: bool) -> ModuleResu
             place = place.patient()
             # What S3 sets by itself on a new bucket is not set again.
             current = read(place)
-            after = predict(current, wanted)
+            after = predict(current, desired)
         apply(place, current, after)
     return ModuleResult(changed, before, public(after), {"bucket": public(after)}, [])
 

@@ -44,7 +44,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """What the user asked for; None leaves a setting alone."""
 
     name: str
@@ -173,13 +173,13 @@ def _compared(shape: dict[str, typing.Any], scheduled: bool) -> dict[str, typing
     return {**kept, "version_id": shape["version_id"], "scheduled_for_deletion": scheduled}
 
 
-def _predict(shape: dict[str, typing.Any], wanted: Wanted) -> dict[str, typing.Any]:
+def _predict(shape: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
     after = dict(shape)
-    if wanted.description is not None:
-        after["description"] = wanted.description
-    if wanted.kms_key_id is not None and not same_kms_key(wanted.kms_key_id, after["kms_key_id"]):
-        after["kms_key_id"] = wanted.kms_key_id
-    after["tags"] = merge_tags(after["tags"], wanted.tags, wanted.purge_tags)[0]
+    if desired.description is not None:
+        after["description"] = desired.description
+    if desired.kms_key_id is not None and not same_kms_key(desired.kms_key_id, after["kms_key_id"]):
+        after["kms_key_id"] = desired.kms_key_id
+    after["tags"] = merge_tags(after["tags"], desired.tags, desired.purge_tags)[0]
     return after
 
 
@@ -188,47 +188,47 @@ NEW_VERSION = "(a new version)"
 _GONE_SECONDS = 300.0
 
 
-def ensure_present(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult:
+def ensure_present(client: Client, sts: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
     """Make the secret, once; restore it if it is scheduled for deletion; never touch a value without being asked.
 
     Raises:
         UserError: the existing value lacks the wanted member, or is no JSON object.
     """
-    secret = describe(client, wanted.name)
-    if wanted.pending:
-        return _handle_pending(client, wanted, secret, check_mode)
+    secret = describe(client, desired.name)
+    if desired.pending:
+        return _handle_pending(client, desired, secret, check_mode)
     if secret is None:
-        made = _create(client, sts, wanted, check_mode)
+        made = _create(client, sts, desired, check_mode)
         if made:
             return made
         # Made meanwhile, by somebody else or by an attempt whose answer was lost; perhaps not seen everywhere yet.
-        secret = describe(client.patient("ResourceNotFoundException"), wanted.name)
+        secret = describe(client.patient("ResourceNotFoundException"), desired.name)
         if secret is None:
             raise UserError(
-                f"Secrets Manager says of the secret {wanted.name} that it exists, and that it does not: it is being"
+                f"Secrets Manager says of the secret {desired.name} that it exists, and that it does not: it is being"
                 " made or deleted by somebody else; run this again in a minute."
             )
-    return _converge(client, wanted, secret, check_mode)
+    return _converge(client, desired, secret, check_mode)
 
 
-def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> ModuleResult | None:
-    value = wanted.value if wanted.recipe is None else generate(wanted.recipe)
+def _create(client: Client, sts: Client, desired: DesiredState, check_mode: bool) -> ModuleResult | None:
+    value = desired.value if desired.recipe is None else generate(desired.recipe)
     if value is None:
-        raise UserError(f"The secret {wanted.name} does not exist yet and needs a value: set generate or value.")
+        raise UserError(f"The secret {desired.name} does not exist yet and needs a value: set generate or value.")
     shape: dict[str, typing.Any] = {
-        "name": wanted.name,
-        "description": wanted.description or "",
-        "kms_key_id": wanted.kms_key_id or "",
+        "name": desired.name,
+        "description": desired.description or "",
+        "kms_key_id": desired.kms_key_id or "",
         "version_id": NEW_VERSION,
-        "tags": dict(wanted.tags or {}),
+        "tags": dict(desired.tags or {}),
     }
     if check_mode:
         who = who_am_i(sts)
         region = client.meta.region_name
         # Secrets Manager ends the ARN with six random characters; this is how IAM policies write them.
-        shape["arn"] = f"arn:{who.partition}:secretsmanager:{region}:{who.account_id}:secret:{wanted.name}-??????"
-        return _module_result(True, {}, shape, generated=wanted.recipe is not None)
-    params: dict[str, typing.Any] = {"Name": wanted.name, "SecretString": value, "Tags": tags_to_aws(shape["tags"])}
+        shape["arn"] = f"arn:{who.partition}:secretsmanager:{region}:{who.account_id}:secret:{desired.name}-??????"
+        return _module_result(True, {}, shape, generated=desired.recipe is not None)
+    params: dict[str, typing.Any] = {"Name": desired.name, "SecretString": value, "Tags": tags_to_aws(shape["tags"])}
     if shape["description"]:
         params["Description"] = shape["description"]
     if shape["kms_key_id"]:
@@ -242,7 +242,7 @@ def _create(client: Client, sts: Client, wanted: Wanted, check_mode: bool) -> Mo
         raise
     shape["arn"] = answer["ARN"]
     shape["version_id"] = answer.get("VersionId", "")
-    return _module_result(True, {}, shape, generated=wanted.recipe is not None)
+    return _module_result(True, {}, shape, generated=desired.recipe is not None)
 
 
 def _module_result(
@@ -255,98 +255,102 @@ def _module_result(
     return ModuleResult(changed, _compared(before, scheduled), _compared(shown, False), values, [])
 
 
-def _converge(client: Client, wanted: Wanted, secret: dict[str, typing.Any], check_mode: bool) -> ModuleResult:
+def _converge(client: Client, desired: DesiredState, secret: dict[str, typing.Any], check_mode: bool) -> ModuleResult:
     before = _shape(secret)
-    after = _predict(before, wanted)
+    after = _predict(before, desired)
     restored = "deleted_date" in before
     if restored and not check_mode:
-        client.restore_secret(SecretId=wanted.name)
+        client.restore_secret(SecretId=desired.name)
     if check_mode:
-        value, rotated, warnings = _predict_value(client, wanted, before)
+        value, rotated, warnings = _predict_value(client, desired, before)
     else:
-        value, rotated, warnings = _next_value(client, wanted, bool(before["version_id"]))
+        value, rotated, warnings = _next_value(client, desired, bool(before["version_id"]))
     if value is not None or rotated:
         after["version_id"] = NEW_VERSION
     changed = restored or after != before
     if changed and not check_mode:
-        _apply(client, wanted, before, after)
+        _apply(client, desired, before, after)
         if value is not None:
-            after["version_id"] = client.put_secret_value(SecretId=wanted.name, SecretString=value).get("VersionId", "")
-    generated = value is not None and wanted.recipe is not None
+            after["version_id"] = client.put_secret_value(SecretId=desired.name, SecretString=value).get(
+                "VersionId", ""
+            )
+    generated = value is not None and desired.recipe is not None
     outcome = _module_result(changed, before, after, restored=restored, rotated=rotated, generated=generated)
     outcome.warnings.extend(warnings)
     return outcome
 
 
-def _predict_value(client: Client, wanted: Wanted, before: dict[str, typing.Any]) -> tuple[str | None, bool, list[str]]:
+def _predict_value(
+    client: Client, desired: DesiredState, before: dict[str, typing.Any]
+) -> tuple[str | None, bool, list[str]]:
     """Return what _next_value() would, without reading the value of a secret that is to be generated.
 
     Who only looks, such as a scheduled check run, needs no right to a secret's value then: AWS's ReadOnlyAccess grants
     C(secretsmanager:DescribeSecret) and not C(secretsmanager:GetSecretValue). Only a given value must be compared.
     While a secret is scheduled for deletion, nobody can read it.
     """
-    if wanted.recipe is None and "deleted_date" not in before:
-        return _next_value(client, wanted, bool(before["version_id"]))
-    if wanted.recipe is None:
-        return None, wanted.rotate, []
+    if desired.recipe is None and "deleted_date" not in before:
+        return _next_value(client, desired, bool(before["version_id"]))
+    if desired.recipe is None:
+        return None, desired.rotate, []
     has_value = bool(before["version_id"])
-    return (None, False, []) if has_value and not wanted.rotate else (generate(wanted.recipe), has_value, [])
+    return (None, False, []) if has_value and not desired.rotate else (generate(desired.recipe), has_value, [])
 
 
-def _next_value(client: Client, wanted: Wanted, has_value: bool) -> tuple[str | None, bool, list[str]]:
+def _next_value(client: Client, desired: DesiredState, has_value: bool) -> tuple[str | None, bool, list[str]]:
     """Return the value to write or None, whether that replaces another one, and warnings."""
-    if wanted.recipe is None:
-        if wanted.value is None:
+    if desired.recipe is None:
+        if desired.value is None:
             return None, False, []
         if not has_value:
-            return wanted.value, False, []
+            return desired.value, False, []
         # Without rotate the value is not even read, so no permission to read is needed.
-        differs = wanted.rotate and read_value(client, wanted.name) != wanted.value
-        return (wanted.value, True, []) if differs else (None, False, [])
-    members = read_members(client, wanted.name)
+        differs = desired.rotate and read_value(client, desired.name) != desired.value
+        return (desired.value, True, []) if differs else (None, False, [])
+    members = read_members(client, desired.name)
     if members is None:
-        return generate(wanted.recipe), False, []
-    if wanted.rotate:
-        return generate(wanted.recipe, members), True, []
+        return generate(desired.recipe), False, []
+    if desired.rotate:
+        return generate(desired.recipe, members), True, []
     # A member may be empty where the template says so.
-    filled = [key for key, item in wanted.recipe.template.items() if item or key not in members]
-    missing = [key for key in (*filled, wanted.recipe.key, *wanted.recipe.keys) if key and not members.get(key)]
+    filled = [key for key, item in desired.recipe.template.items() if item or key not in members]
+    missing = [key for key in (*filled, desired.recipe.key, *desired.recipe.keys) if key and not members.get(key)]
     if missing:
         raise UserError(
-            f"The secret {wanted.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"
+            f"The secret {desired.name} exists, but its JSON lacks {', '.join(missing)}. Its value was left alone, as"
             " what uses the secret would break: add what is missing to the secret, choose another name, or set rotate"
             " to true for a new value."
         )
-    other = [key for key, item in wanted.recipe.template.items() if members[key] != item]
+    other = [key for key, item in desired.recipe.template.items() if members[key] != item]
     warnings = []
     if other:
         warnings.append(
-            f"The secret {wanted.name} exists with another {', '.join(other)} than asked for; its value was left alone."
+            f"The secret {desired.name} exists with another {', '.join(other)} than asked for; its value was left alone."
         )
     return None, False, warnings
 
 
-def _apply(client: Client, wanted: Wanted, before: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
+def _apply(client: Client, desired: DesiredState, before: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     changes: dict[str, str] = {}
     if after["description"] != before["description"]:
         changes["Description"] = after["description"]
     if after["kms_key_id"] != before["kms_key_id"]:
         changes["KmsKeyId"] = after["kms_key_id"]
     if changes:
-        client.update_secret(SecretId=wanted.name, **changes)
+        client.update_secret(SecretId=desired.name, **changes)
     gone = [key for key in before["tags"] if key not in after["tags"]]
     fresh = {key: value for key, value in after["tags"].items() if before["tags"].get(key) != value}
     if gone:
-        client.untag_resource(SecretId=wanted.name, TagKeys=gone)
+        client.untag_resource(SecretId=desired.name, TagKeys=gone)
     if fresh:
-        client.tag_resource(SecretId=wanted.name, Tags=tags_to_aws(fresh))
+        client.tag_resource(SecretId=desired.name, Tags=tags_to_aws(fresh))
 
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 
 
 def _handle_pending(
-    client: Client, wanted: Wanted, secret: dict[str, typing.Any] | None, check_mode: bool
+    client: Client, desired: DesiredState, secret: dict[str, typing.Any] | None, check_mode: bool
 ) -> ModuleResult:
     """Keep a second value beside the current one, make it the current one, or forget it.
 
@@ -360,7 +364,7 @@ def _handle_pending(
     before = _shape(secret)
     if not before or "deleted_date" in before or not before["version_id"]:
         raise UserError(
-            f"The secret {wanted.name} does not exist, or has no value yet: make it first, without pending."
+            f"The secret {desired.name} does not exist, or has no value yet: make it first, without pending."
         )
     labels = {version: set(stages) for version, stages in (secret or {}).get("VersionIdsToStages", {}).items()}
     current = before["version_id"]
@@ -369,24 +373,24 @@ def _handle_pending(
     before["pending_version_id"] = found[0] if found else ""
     after = dict(before)
     generated = False
-    if wanted.pending == "create" and not found:
-        if wanted.value is None and wanted.recipe is None:
-            raise UserError(f"The pending value of {wanted.name} has to come from somewhere: set generate or value.")
+    if desired.pending == "create" and not found:
+        if desired.value is None and desired.recipe is None:
+            raise UserError(f"The pending value of {desired.name} has to come from somewhere: set generate or value.")
         after["pending_version_id"] = NEW_VERSION
-        generated = wanted.recipe is not None
+        generated = desired.recipe is not None
         if not check_mode:
             if PENDING in labels.get(current, ()):
-                _move(client, wanted.name, PENDING, current, None)
-            after["pending_version_id"] = _stage(client, wanted)
-    elif wanted.pending == "promote" and found:
+                _move(client, desired.name, PENDING, current, None)
+            after["pending_version_id"] = _stage(client, desired)
+    elif desired.pending == "promote" and found:
         after.update(version_id=found[0], pending_version_id="")
         if not check_mode:
-            _move(client, wanted.name, CURRENT, current, found[0])
-            _move(client, wanted.name, PENDING, found[0], None)
-    elif wanted.pending == "discard" and found:
+            _move(client, desired.name, CURRENT, current, found[0])
+            _move(client, desired.name, PENDING, found[0], None)
+    elif desired.pending == "discard" and found:
         after["pending_version_id"] = ""
         if not check_mode:
-            _move(client, wanted.name, PENDING, found[0], None)
+            _move(client, desired.name, PENDING, found[0], None)
     rotated = after["version_id"] != before["version_id"]
     outcome = _module_result(after != before, before, after, generated=generated, rotated=rotated)
     outcome.before["pending_version_id"] = before["pending_version_id"]
@@ -394,9 +398,9 @@ def _handle_pending(
     return outcome
 
 
-def _stage(client: Client, wanted: Wanted) -> str:
-    value = wanted.value if wanted.recipe is None else generate(wanted.recipe, read_members(client, wanted.name))
-    answer = client.put_secret_value(SecretId=wanted.name, SecretString=value, VersionStages=[PENDING])
+def _stage(client: Client, desired: DesiredState) -> str:
+    value = desired.value if desired.recipe is None else generate(desired.recipe, read_members(client, desired.name))
+    answer = client.put_secret_value(SecretId=desired.name, SecretString=value, VersionStages=[PENDING])
     return str(answer.get("VersionId", ""))
 
 
