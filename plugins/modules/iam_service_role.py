@@ -307,7 +307,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     iam = common.make_client(module, "iam")
     if params["state"] == "absent":
         return roles.ensure_absent(iam, params["name"], module.check_mode)
-    patience = roles.Patience(
+    wait_options = roles.WaitOptions(
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
@@ -316,7 +316,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         simulate_resources=params["simulate_resources"],
     )
     sts = common.make_client(module, "sts")
-    return roles.ensure_present(iam, sts, _desired(params), patience, module.check_mode)
+    return roles.ensure_present(iam, sts, _desired(params), wait_options, module.check_mode)
 
 
 def main() -> None:

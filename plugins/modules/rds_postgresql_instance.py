@@ -700,20 +700,20 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     name = params["db_instance_identifier"]
     usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE
     progress = Progress(f"RDS instance {name}", usual, hidden=module.no_log_values)
-    patience = instance.Patience(
+    wait_options = instance.WaitOptions(
         wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
     )
     rds = common.make_client(module, "rds")
     if params["state"] == "available":
-        return instance.ensure_available(rds, name, patience, module.check_mode)
+        return instance.ensure_available(rds, name, wait_options, module.check_mode)
     if params["state"] == "absent":
-        farewell = instance.Farewell(
+        delete_options = instance.DeleteOptions(
             skip_final_snapshot=params["skip_final_snapshot"],
             final_snapshot=params["final_db_snapshot_identifier"],
             disable_deletion_protection=params["disable_deletion_protection"],
             delete_automated_backups=params["delete_automated_backups"],
         )
-        return instance.ensure_absent(rds, name, farewell, patience, module.check_mode)
+        return instance.ensure_absent(rds, name, delete_options, wait_options, module.check_mode)
     desired = instance.DesiredState(
         name=name,
         settings={option: params[option] for option in instance.SETTINGS if params[option] is not None},
@@ -730,7 +730,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         sts=common.make_client(module, "sts"),
         remember=module.no_log_values.add,
     )
-    return instance.ensure_present(clients, desired, patience, module.check_mode)
+    return instance.ensure_present(clients, desired, wait_options, module.check_mode)
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ class Client:
             return attribute
         return self._retry(attribute)
 
-    def patient(self, *extra_codes: str) -> Client:
+    def retrying(self, *extra_codes: str) -> Client:
         """Return the same client, which also repeats calls that fail with these codes: 5 times in up to 15 seconds.
 
         For what was just made and is not visible everywhere yet. The number is small because the same codes may

@@ -198,9 +198,9 @@ def ensure_present(ec2: Client, desired: DesiredState, check_mode: bool) -> Modu
         base = _create(ec2, desired, after)
         after["group_id"] = base["group_id"]
     # What was just made may not be seen everywhere yet.
-    patient = ec2.patient("InvalidGroup.NotFound") if current is None else ec2
-    _update_rules(patient, "ingress", after["group_id"], base[_INGRESS], after[_INGRESS])
-    _update_rules(patient, "egress", after["group_id"], base[_EGRESS], after[_EGRESS])
+    retrying = ec2.retrying("InvalidGroup.NotFound") if current is None else ec2
+    _update_rules(retrying, "ingress", after["group_id"], base[_INGRESS], after[_INGRESS])
+    _update_rules(retrying, "egress", after["group_id"], base[_EGRESS], after[_EGRESS])
     _update_tags(ec2, base, after)
     return outcome
 

@@ -53,7 +53,7 @@ class DesiredState:
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitOptions:
     """How propagation is awaited; all in seconds."""
 
     wait: bool = True
@@ -260,7 +260,7 @@ def _identity(sts: Client, current: dict[str, typing.Any] | None) -> Identity:
 
 
 def ensure_present(
-    iam: Client, sts: Client, desired: DesiredState, patience: Patience, check_mode: bool
+    iam: Client, sts: Client, desired: DesiredState, wait_options: WaitOptions, check_mode: bool
 ) -> ModuleResult:
     """Make the role and its policies as asked for, and wait until IAM shows them.
 
@@ -275,7 +275,7 @@ def ensure_present(
         return ModuleResult(changed, compared(current), compared(after), {"iam_role": after}, [])
     if changed:
         after = _apply(iam, desired, who, current, after)
-    role = _await(iam, desired, who, after, patience=patience, changed=changed) if patience.wait else after
+    role = _await(iam, desired, who, after, wait_options=wait_options, changed=changed) if wait_options.wait else after
     return ModuleResult(changed, compared(current), compared(role), {"iam_role": role}, [])
 
 
@@ -302,7 +302,7 @@ def _apply(
     _update(iam, base, after)
     # A role that was just made may not be visible to the next call for a moment, nor its tags to a condition on them in
     # the caller's own policies.
-    _update_policies(iam.patient("NoSuchEntity", "AccessDenied") if current is None else iam, base, after)
+    _update_policies(iam.retrying("NoSuchEntity", "AccessDenied") if current is None else iam, base, after)
     return after
 
 
@@ -312,28 +312,28 @@ def _await(
     who: Identity,
     after: dict[str, typing.Any],
     *,
-    patience: Patience,
+    wait_options: WaitOptions,
     changed: bool,
 ) -> dict[str, typing.Any]:
     age = (datetime.now(UTC) - after["create_date"]).total_seconds()
-    pause = patience.settle if changed else min(patience.settle, patience.settle - age)
+    pause = wait_options.settle if changed else min(wait_options.settle, wait_options.settle - age)
     if pause <= 0 and not changed:
         return after
     started = time.monotonic()
-    patience.tell("waiting until IAM shows the change everywhere")
-    role = _await_reads(iam, desired, who, patience)
-    if patience.simulate_actions:
-        _await_simulation(iam, role["arn"], patience)
+    wait_options.tell("waiting until IAM shows the change everywhere")
+    role = _await_reads(iam, desired, who, wait_options)
+    if wait_options.simulate_actions:
+        _await_simulation(iam, role["arn"], wait_options)
     left = pause - (time.monotonic() - started)
     if left > 0:
         time.sleep(left)
     return role
 
 
-def _await_reads(iam: Client, desired: DesiredState, who: Identity, patience: Patience) -> dict[str, typing.Any]:
+def _await_reads(iam: Client, desired: DesiredState, who: Identity, wait_options: WaitOptions) -> dict[str, typing.Any]:
     in_a_row = 0
     role = None
-    for last in polls(patience.timeout, patience.delay):
+    for last in polls(wait_options.timeout, wait_options.delay):
         role = read(iam, desired.name)
         as_wanted = role is not None and compared(predict(role, desired, who)) == compared(role)
         in_a_row = in_a_row + 1 if as_wanted else 0
@@ -343,26 +343,26 @@ def _await_reads(iam: Client, desired: DesiredState, who: Identity, patience: Pa
             break
     raise UserError(
         f"IAM role {desired.name} was changed, but IAM does not show the change consistently after"
-        f" {patience.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
+        f" {wait_options.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
         " role at the same time."
     )
 
 
-def _await_simulation(iam: Client, arn: str, patience: Patience) -> None:
-    params: dict[str, typing.Any] = {"PolicySourceArn": arn, "ActionNames": patience.simulate_actions}
-    if patience.simulate_resources:
-        params["ResourceArns"] = patience.simulate_resources
+def _await_simulation(iam: Client, arn: str, wait_options: WaitOptions) -> None:
+    params: dict[str, typing.Any] = {"PolicySourceArn": arn, "ActionNames": wait_options.simulate_actions}
+    if wait_options.simulate_resources:
+        params["ResourceArns"] = wait_options.simulate_resources
     denied: list[str] = []
-    for last in polls(patience.timeout, patience.delay):
+    for last in polls(wait_options.timeout, wait_options.delay):
         results = iam.simulate_principal_policy(**params)["EvaluationResults"]
         denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
         if not denied:
             return
-        patience.tell(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
+        wait_options.tell(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
         if last:
             break
     raise UserError(
-        f"IAM role {arn} is still not allowed {', '.join(denied)} after {patience.timeout:g} seconds"
+        f"IAM role {arn} is still not allowed {', '.join(denied)} after {wait_options.timeout:g} seconds"
         " (wait_timeout), says IAM's policy simulator: correct simulate_actions, simulate_resources, or the role's"
         " policies and permissions boundary."
     )

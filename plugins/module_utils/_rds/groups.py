@@ -116,7 +116,7 @@ def ensure_subnet_group(rds: Client, desired: DesiredSubnetGroup, check_mode: bo
             # An attempt whose answer was lost, or somebody else at the same time.
             if error_code(e) != "DBSubnetGroupAlreadyExists":
                 raise
-        current = find_subnet_group(rds.patient(*_NO_SUBNET_GROUP), desired.name) or {
+        current = find_subnet_group(rds.retrying(*_NO_SUBNET_GROUP), desired.name) or {
             **after,
             "db_subnet_group_arn": "",
         }
@@ -242,7 +242,7 @@ def _create_parameter_group(rds: Client, desired: DesiredParameterGroup, tags: d
         if error_code(e) != "DBParameterGroupAlreadyExists":
             raise
     # Perhaps not seen everywhere yet.
-    made = find_parameter_group(rds.patient(*_NO_PARAMETER_GROUP), desired.name, desired.parameters)
+    made = find_parameter_group(rds.retrying(*_NO_PARAMETER_GROUP), desired.name, desired.parameters)
     if made is None:
         raise UserError(
             f"RDS says of the parameter group {desired.name} that it exists, and that it does not: run this again."

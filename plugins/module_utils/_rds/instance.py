@@ -141,7 +141,7 @@ class DesiredState:
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitOptions:
     """How long to wait, in seconds; ``tell`` gets what is seen meanwhile."""
 
     wait: bool = True
@@ -315,30 +315,34 @@ def _more_storage(name: str, current: dict[str, typing.Any], desired: DesiredSta
     )
 
 
-def _looks(rds: Client, name: str, patience: Patience) -> typing.Iterator[tuple[dict[str, typing.Any] | None, bool]]:
+def _looks(
+    rds: Client, name: str, wait_options: WaitOptions
+) -> typing.Iterator[tuple[dict[str, typing.Any] | None, bool]]:
     """Yield the instance look by look, and whether it is the last one. AWS may be out of reach for a while."""
     disturbed: float | None = None
-    for last in polls(patience.timeout, patience.delay):
+    for last in polls(wait_options.timeout, wait_options.delay):
         try:
             instance = find(rds, name)
         except (BotoCoreError, ClientError) as e:
             disturbed = time.monotonic() if disturbed is None else disturbed
             if last or not is_passing(e) or time.monotonic() - disturbed >= _DISTURBED_SECONDS:
                 raise
-            patience.tell(f"AWS cannot be asked at present, the wait goes on ({e})")
+            wait_options.tell(f"AWS cannot be asked at present, the wait goes on ({e})")
             continue
         disturbed = None
         yield instance, last
 
 
-def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[str, ...] = ()) -> dict[str, typing.Any]:
+def wait_ready(
+    rds: Client, name: str, wait_options: WaitOptions, not_pending: tuple[str, ...] = ()
+) -> dict[str, typing.Any]:
     """Wait until the instance is available and nothing of *not_pending* is pending any more.
 
     Raises:
         UserError: it is gone, being deleted, stopped, broken, or it takes too long.
     """
     status, waiting_for = "unknown", []
-    for instance, last in _looks(rds, name, patience):
+    for instance, last in _looks(rds, name, wait_options):
         if instance is None:
             raise UserError(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
@@ -349,11 +353,11 @@ def wait_ready(rds: Client, name: str, patience: Patience, not_pending: tuple[st
         if status in READY and not waiting_for and instance.get("Endpoint", {}).get("Address"):
             return instance
         pending = f", with {', '.join(waiting_for)} pending," if waiting_for else ""
-        patience.tell(f"{status}{pending.rstrip(',')}")
+        wait_options.tell(f"{status}{pending.rstrip(',')}")
         if last:
             break
     raise UserError(
-        f"The RDS instance {name} is still {status}{pending} after {patience.timeout:g} seconds (wait_timeout). AWS"
+        f"The RDS instance {name} is still {status}{pending} after {wait_options.timeout:g} seconds (wait_timeout). AWS"
         " goes on with it: run this again, with a longer wait_timeout if need be."
     )
 
@@ -393,25 +397,27 @@ def _last_event(rds: Client, name: str) -> str:
     return f" RDS says: {messages[-1]}" if messages else " Its events in the RDS console say why."
 
 
-def wait_gone(rds: Client, name: str, patience: Patience) -> None:
+def wait_gone(rds: Client, name: str, wait_options: WaitOptions) -> None:
     """Wait until there is no such instance.
 
     Raises:
         UserError: it takes too long.
     """
-    for instance, last in _looks(rds, name, patience):
+    for instance, last in _looks(rds, name, wait_options):
         if instance is None:
             return
-        patience.tell(str(instance["DBInstanceStatus"]))
+        wait_options.tell(str(instance["DBInstanceStatus"]))
         if last:
             break
     raise UserError(
-        f"The RDS instance {name} is still being deleted after {patience.timeout:g} seconds (wait_timeout). AWS goes on"
+        f"The RDS instance {name} is still being deleted after {wait_options.timeout:g} seconds (wait_timeout). AWS goes on"
         " with it: run this again."
     )
 
 
-def ensure_present(clients: Clients, desired: DesiredState, patience: Patience, check_mode: bool) -> ModuleResult:
+def ensure_present(
+    clients: Clients, desired: DesiredState, wait_options: WaitOptions, check_mode: bool
+) -> ModuleResult:
     """Create the instance, or change what differs.
 
     Raises:
@@ -420,26 +426,28 @@ def ensure_present(clients: Clients, desired: DesiredState, patience: Patience, 
     rds = clients.rds
     instance = find(rds, desired.name)
     if instance and instance["DBInstanceStatus"] == "deleting":
-        if not patience.wait:
+        if not wait_options.wait:
             raise UserError(_hopeless(rds, desired.name, "deleting"))
         if not check_mode:
-            wait_gone(rds, desired.name, patience)
+            wait_gone(rds, desired.name, wait_options)
         instance = None
     if instance is None:
-        created = _create(clients, desired, patience, check_mode)
+        created = _create(clients, desired, wait_options, check_mode)
         if created:
             return created
         # Perhaps not seen everywhere yet.
-        instance = find(rds.patient("DBInstanceNotFound", "DBInstanceNotFoundFault"), desired.name)
+        instance = find(rds.retrying("DBInstanceNotFound", "DBInstanceNotFoundFault"), desired.name)
         if instance is None:
             raise UserError(
                 f"RDS says of the instance {desired.name} that it exists, and that it does not: it is being made or"
                 " deleted by somebody else; run this again in a minute."
             )
-    return _converge(clients, desired, patience, instance, check_mode)
+    return _converge(clients, desired, wait_options, instance, check_mode)
 
 
-def _create(clients: Clients, desired: DesiredState, patience: Patience, check_mode: bool) -> ModuleResult | None:
+def _create(
+    clients: Clients, desired: DesiredState, wait_options: WaitOptions, check_mode: bool
+) -> ModuleResult | None:
     missing = [key for key in ("db_instance_class", "allocated_storage") if key not in desired.settings]
     if not desired.secret_arn:
         missing.append("master_user_secret_arn")
@@ -470,8 +478,8 @@ def _create(clients: Clients, desired: DesiredState, patience: Patience, check_m
             # An attempt whose answer was lost, or somebody else at the same time.
             return None
         raise
-    if patience.wait:
-        instance = wait_ready(clients.rds, desired.name, patience)
+    if wait_options.wait:
+        instance = wait_ready(clients.rds, desired.name, wait_options)
     return ModuleResult(True, {}, _given(after), {"instance": shape(instance)}, [])
 
 
@@ -531,15 +539,19 @@ def _credentials(clients: Clients, desired: DesiredState) -> tuple[str, str]:
 
 
 def _converge(
-    clients: Clients, desired: DesiredState, patience: Patience, instance: dict[str, typing.Any], check_mode: bool
+    clients: Clients,
+    desired: DesiredState,
+    wait_options: WaitOptions,
+    instance: dict[str, typing.Any],
+    check_mode: bool,
 ) -> ModuleResult:
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN and status != FULL:
         raise UserError(_hopeless(rds, desired.name, status))
     busy = status not in (*READY, *STOPPED, FULL) or _grows(instance)
-    if busy and patience.wait and not check_mode:
-        instance = wait_ready(rds, desired.name, patience)
+    if busy and wait_options.wait and not check_mode:
+        instance = wait_ready(rds, desired.name, wait_options)
         busy = False
     current = {**effective(instance), "tags": tags_from_aws(instance.get("TagList"))}
     changes, warnings = compare(desired.name, current, desired)
@@ -564,9 +576,9 @@ def _converge(
         rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=tags_to_aws(to_set))
     if changes:
         _modify(rds, desired, current, changes)
-    if changes and patience.wait:
+    if changes and wait_options.wait:
         awaited = [SETTINGS[option].create for option in changes if SETTINGS[option].pending]
-        instance = wait_ready(rds, desired.name, patience, tuple(awaited) if desired.apply_immediately else ())
+        instance = wait_ready(rds, desired.name, wait_options, tuple(awaited) if desired.apply_immediately else ())
     else:
         instance = find(rds, desired.name) or instance
     outcome.values["instance"] = shape(instance)
@@ -632,7 +644,7 @@ def _performance(current: dict[str, typing.Any], changes: dict[str, typing.Any])
     return {name: value for name, value in found.items() if value}
 
 
-def ensure_available(rds: Client, name: str, patience: Patience, check_mode: bool) -> ModuleResult:
+def ensure_available(rds: Client, name: str, wait_options: WaitOptions, check_mode: bool) -> ModuleResult:
     """Wait for an existing instance; in check mode only look.
 
     Raises:
@@ -642,11 +654,11 @@ def ensure_available(rds: Client, name: str, patience: Patience, check_mode: boo
         # In check mode the task that would have created it changed nothing.
         instance = find(rds, name)
         return ModuleResult(False, {}, {}, {"instance": shape(instance) if instance else {}}, [])
-    return ModuleResult(False, {}, {}, {"instance": shape(wait_ready(rds, name, patience))}, [])
+    return ModuleResult(False, {}, {}, {"instance": shape(wait_ready(rds, name, wait_options))}, [])
 
 
 @dataclass(frozen=True)
-class Farewell:
+class DeleteOptions:
     """How an instance is deleted."""
 
     skip_final_snapshot: bool = False
@@ -655,7 +667,9 @@ class Farewell:
     delete_automated_backups: bool = True
 
 
-def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience, check_mode: bool) -> ModuleResult:
+def ensure_absent(
+    rds: Client, name: str, delete_options: DeleteOptions, wait_options: WaitOptions, check_mode: bool
+) -> ModuleResult:
     """Delete the instance, after a final snapshot unless told otherwise.
 
     Raises:
@@ -666,16 +680,16 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
         return ModuleResult(False, {}, {}, {}, [])
     before = _given({**effective(instance), "tags": tags_from_aws(instance.get("TagList"))})
     if instance["DBInstanceStatus"] == "deleting":
-        if patience.wait and not check_mode:
-            wait_gone(rds, name, patience)
+        if wait_options.wait and not check_mode:
+            wait_gone(rds, name, wait_options)
         return ModuleResult(False, {}, {}, {}, [])
-    if not farewell.skip_final_snapshot and not farewell.final_snapshot:
+    if not delete_options.skip_final_snapshot and not delete_options.final_snapshot:
         raise UserError(
             f"The RDS instance {name} was left alone: set final_db_snapshot_identifier to keep a snapshot of its data,"
             " or skip_final_snapshot to true to lose it for good."
         )
     protected = bool(instance.get("DeletionProtection"))
-    if protected and not farewell.disable_deletion_protection:
+    if protected and not delete_options.disable_deletion_protection:
         raise UserError(
             f"The RDS instance {name} has deletion protection and was left alone: set disable_deletion_protection to"
             " true to switch it off first."
@@ -684,33 +698,33 @@ def ensure_absent(rds: Client, name: str, farewell: Farewell, patience: Patience
     if check_mode:
         return outcome
     if instance["DBInstanceStatus"] not in (*READY, *STOPPED, *BROKEN) and (
-        protected or not farewell.skip_final_snapshot
+        protected or not delete_options.skip_final_snapshot
     ):
         # RDS neither changes an instance nor takes a snapshot while it is busy.
-        wait_ready(rds, name, patience)
+        wait_ready(rds, name, wait_options)
     if protected:
         rds.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
-    _delete(rds, name, farewell, was_protected=protected)
-    if patience.wait:
-        wait_gone(rds, name, patience)
+    _delete(rds, name, delete_options, was_protected=protected)
+    if wait_options.wait:
+        wait_gone(rds, name, wait_options)
     return outcome
 
 
-def _delete(rds: Client, name: str, farewell: Farewell, *, was_protected: bool) -> None:
+def _delete(rds: Client, name: str, delete_options: DeleteOptions, *, was_protected: bool) -> None:
     params: dict[str, typing.Any] = {
-        "SkipFinalSnapshot": farewell.skip_final_snapshot,
-        "DeleteAutomatedBackups": farewell.delete_automated_backups,
+        "SkipFinalSnapshot": delete_options.skip_final_snapshot,
+        "DeleteAutomatedBackups": delete_options.delete_automated_backups,
     }
-    if not farewell.skip_final_snapshot:
-        params["FinalDBSnapshotIdentifier"] = farewell.final_snapshot
+    if not delete_options.skip_final_snapshot:
+        params["FinalDBSnapshotIdentifier"] = delete_options.final_snapshot
     try:
         # For a moment after the protection went, RDS may still see it or be busy.
-        patient = rds.patient("InvalidDBInstanceState", "InvalidParameterCombination") if was_protected else rds
-        patient.delete_db_instance(DBInstanceIdentifier=name, **params)
+        retrying = rds.retrying("InvalidDBInstanceState", "InvalidParameterCombination") if was_protected else rds
+        retrying.delete_db_instance(DBInstanceIdentifier=name, **params)
     except ClientError as e:
         if error_code(e) == "DBSnapshotAlreadyExists":
             raise UserError(
-                f"There is a snapshot {farewell.final_snapshot} already, so the RDS instance {name} was not deleted:"
+                f"There is a snapshot {delete_options.final_snapshot} already, so the RDS instance {name} was not deleted:"
                 " choose another final_db_snapshot_identifier."
             ) from e
         if error_code(e) not in ("DBInstanceNotFound", "DBInstanceNotFoundFault"):

@@ -79,9 +79,9 @@ class Place:
         )
         return answer
 
-    def patient(self) -> Place:
+    def retrying(self) -> Place:
         """Return the same place for a bucket that was just made and may not be visible everywhere yet."""
-        return Place(self.s3.patient("NoSuchBucket", "404"), self.name, self.who, self.region)
+        return Place(self.s3.retrying("NoSuchBucket", "404"), self.name, self.who, self.region)
 
 
 def locate(place: Place) -> bool:
@@ -473,7 +473,7 @@ def ensure_present(place: Place, desired: DesiredState, check_mode: bool) -> Mod
     if changed and not check_mode:
         if not exists:
             create(place)
-            place = place.patient()
+            place = place.retrying()
             # What S3 sets by itself on a new bucket is not set again.
             current = read(place)
             after = predict(current, desired)

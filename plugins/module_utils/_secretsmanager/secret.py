@@ -202,7 +202,7 @@ def ensure_present(client: Client, sts: Client, desired: DesiredState, check_mod
         if made:
             return made
         # Made meanwhile, by somebody else or by an attempt whose answer was lost; perhaps not seen everywhere yet.
-        secret = describe(client.patient("ResourceNotFoundException"), desired.name)
+        secret = describe(client.retrying("ResourceNotFoundException"), desired.name)
         if secret is None:
             raise UserError(
                 f"Secrets Manager says of the secret {desired.name} that it exists, and that it does not: it is being"
@@ -235,7 +235,7 @@ def _create(client: Client, sts: Client, desired: DesiredState, check_mode: bool
         params["KmsKeyId"] = shape["kms_key_id"]
     try:
         # For a moment after a forced deletion the name is still taken (terraform-provider-aws, secret's creation).
-        answer = client.patient("InvalidRequestException").create_secret(**params)
+        answer = client.retrying("InvalidRequestException").create_secret(**params)
     except ClientError as e:
         if error_code(e) == "ResourceExistsException":
             return None
