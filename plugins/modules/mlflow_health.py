@@ -266,8 +266,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
@@ -287,7 +287,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
 
 # The name and the certificate of a VPC's first Express service (user reports); the rest is MLflow's own start.
-USUAL = Usual(0, 25, own=60)
+EXPECTED_DURATION = ExpectedDuration(0, 25, own=60)
 
 
 def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> None:
@@ -380,7 +380,7 @@ def main() -> None:
     if params["artifact_bucket"] and not params["check_artifacts"]:
         module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
 
-    progress = Progress("MLflow server", USUAL, hidden=module.no_log_values)
+    progress = Progress("MLflow server", EXPECTED_DURATION, hidden=module.no_log_values)
     waiting = Waiting(tell=progress.say)
     uri = params["tracking_uri"]
     try:

@@ -684,22 +684,22 @@ instance:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import instance
 
 # RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
 # show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
-USUAL_CREATE = Usual(5, 20, own=20)
-USUAL_DELETE = Usual(4, 15, own=20)
+EXPECTED_CREATION = ExpectedDuration(5, 20, own=20)
+EXPECTED_DELETION = ExpectedDuration(4, 15, own=20)
 
 
 def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     name = params["db_instance_identifier"]
-    usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE
-    progress = Progress(f"RDS instance {name}", usual, hidden=module.no_log_values)
+    expected_duration = EXPECTED_DELETION if params["state"] == "absent" else EXPECTED_CREATION
+    progress = Progress(f"RDS instance {name}", expected_duration, hidden=module.no_log_values)
     wait_options = instance.WaitOptions(
         wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
     )

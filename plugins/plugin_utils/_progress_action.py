@@ -38,7 +38,7 @@ class ProgressAction(DirectAction):
     # What is run, as arguments of _execute_module(), if not the module of the same name; and what is said of it.
     what: dict[str, Any] = {}
     subject = ""
-    usual = ""
+    expected_duration = ""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         task_vars = task_vars or {}
@@ -67,28 +67,28 @@ class ProgressAction(DirectAction):
         before = environment if isinstance(environment, list) else [environment] if environment else []
         self._task.environment = [*before, {FILE_VARIABLE: path}]
         # Standard error: what reads the results from standard output (callback json) is not disturbed.
-        follower = Follower(
+        tailer = ProgressTailer(
             path,
             lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True),
             subject=_printable(self.subject or self._task.get_name(include_role_fqcn=False)),
-            usual=_printable(self.usual),
+            expected_duration=_printable(self.expected_duration),
         )
-        follower.start()
+        tailer.start()
         try:
             return dict(self._execute_module(task_vars=task_vars, **self.what))
         finally:
             self._task.environment = environment
-            follower.stop()
+            tailer.stop()
             os.unlink(path)
 
 
-class Follower(threading.Thread):
+class ProgressTailer(threading.Thread):
     """Shows each line that is appended to a file, and that the wait goes on, until it is stopped.
 
     Args:
         path: the file.
         show: takes a line.
-        subject, usual: what is waited for, and how long it usually takes, as long as the module has not said it.
+        subject, expected_duration: what is waited for, and how long it usually takes, as long as the module has not said it.
         silence: seconds without a line after which ``show`` gets a sign of life.
     """
 
@@ -97,7 +97,7 @@ class Follower(threading.Thread):
         path: str,
         show: Callable[[str], Any],
         subject: str = "",
-        usual: str = "",
+        expected_duration: str = "",
         silence: float = SILENCE_SECONDS,
     ) -> None:
         super().__init__(name="progress", daemon=True)
@@ -106,7 +106,7 @@ class Follower(threading.Thread):
         self._silence = silence
         self._position = 0
         self._begin = self._changed = self._spoke = time.monotonic()
-        self._last = {"subject": subject, "line": "", "usual": usual}
+        self._last = {"subject": subject, "line": "", "usual": expected_duration}
         self._end = threading.Event()
 
     def run(self) -> None:

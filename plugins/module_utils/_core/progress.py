@@ -31,7 +31,7 @@ _LONGEST = 400
 
 
 @dataclass(frozen=True)
-class Usual:
+class ExpectedDuration:
     """How long something usually takes.
 
     Args:
@@ -74,7 +74,7 @@ class Progress:
 
     Args:
         subject: what is waited for, such as "RDS instance mlflow"; begins each line.
-        usual: how long it usually takes; can be set later.
+        expected_duration: how long it usually takes; can be set later.
         hidden: values that must not be shown; looked at anew for each line.
         path: the file; by default that of the environment variable.
         clock: in seconds.
@@ -83,13 +83,13 @@ class Progress:
     def __init__(
         self,
         subject: str,
-        usual: Usual | None = None,
+        expected_duration: ExpectedDuration | None = None,
         hidden: AbstractSet[str] = frozenset(),
         path: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.subject = subject
-        self.usual = usual or Usual()
+        self.expected_duration = expected_duration or ExpectedDuration()
         self._hidden = hidden
         self._path = os.environ.get(FILE_VARIABLE, "") if path is None else path
         self._clock = clock
@@ -101,7 +101,11 @@ class Progress:
         if not self._path or line == self._said:
             return
         self._said = line
-        parts = {"subject": self.subject, "line": " ".join(line.split())[:_LONGEST], "usual": str(self.usual)}
+        parts = {
+            "subject": self.subject,
+            "line": " ".join(line.split())[:_LONGEST],
+            "usual": str(self.expected_duration),
+        }
         shown: dict[str, Any] = remove_values(parts, self._hidden)
         shown["elapsed"] = round(self._clock() - self._begin, 1)
         try:

@@ -12,8 +12,8 @@ from dataclasses import field
 from dataclasses import replace as replaced
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Usual
 
 from . import admission
 from . import allow_list
@@ -42,8 +42,8 @@ _CONFIGURATION_SECONDS = 300
 _LOOKS_WITHOUT_DEPLOYMENT = 12
 # How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one), and the
 # start of the server, which is not AWS's.
-USUAL_FIRST = Usual(6, 25, own=60)
-USUAL_DELETE = Usual(5, 15, own=30)
+EXPECTED_FIRST_DEPLOYMENT = ExpectedDuration(6, 25, own=60)
+EXPECTED_DELETION = ExpectedDuration(5, 15, own=30)
 # Beside the canary's and the other minutes of baking: a new task needs 5 health checks of 30 s after its start, and the
 # old one is drained at the end.
 UPDATE_BESIDE_BAKING = (3, 9)
@@ -254,7 +254,7 @@ class Lifecycle:
         if found is not None:
             old = api.list_deployments(self.ecs, cluster=request.cluster, service=str(found["serviceArn"]))
             known = frozenset(str(item.get("serviceDeploymentArn")) for item in old)
-        self.shown.usual = USUAL_FIRST
+        self.shown.expected_duration = EXPECTED_FIRST_DEPLOYMENT
         self.result.warnings += preflight.probe(self.clients("iam"), str(request.infrastructure_role_arn), self.waiter)
         service = self._create_call(config)
         self._sent = self._made_here = True
@@ -417,7 +417,7 @@ class Lifecycle:
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
         fields = compare.update(self.request.desired, state.canonical, changes, state.managed_groups)
         params = {**shapes.to_boto(fields), "serviceArn": state.arn}
-        self.shown.usual = self._usual_update()
+        self.shown.expected_duration = self._expected_update()
         service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
         self._sent = True
         target = (service.get("targetConfiguration") or {}).get("serviceRevisionArn")
@@ -425,15 +425,15 @@ class Lifecycle:
             target = None
         return Expected(target, state.known, service.get("updatedAt"))
 
-    def _usual_update(self) -> Usual:
+    def _expected_update(self) -> ExpectedDuration:
         """An update takes as long as it bakes, and some minutes."""
         how = {**settings.DEFAULTS, **self.request.deployment_configuration}
         baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
         least, most = UPDATE_BESIDE_BAKING
-        return Usual(least + baking, most + baking, own=60)
+        return ExpectedDuration(least + baking, most + baking, own=60)
 
     def _redeploy_call(self, state: _State) -> Expected:
-        self.shown.usual = self._usual_update()
+        self.shown.expected_duration = self._expected_update()
         service = api.force_deployment(self.ecs, cluster=self.request.cluster, name=self.request.name)
         self._sent = True
         current = service.get("currentServiceDeployment")
@@ -442,7 +442,9 @@ class Lifecycle:
     def _unchanged(self, state: _State) -> Result:
         """Nothing to do; but a deployment that somebody began is waited for, and so are unfinished resources."""
         latest = state.flying or (state.deployments[0] if state.deployments else None)
-        self.shown.usual = self._usual_update() if len(state.deployments) > 1 else USUAL_FIRST
+        self.shown.expected_duration = (
+            self._expected_update() if len(state.deployments) > 1 else EXPECTED_FIRST_DEPLOYMENT
+        )
         if self.request.wait and latest and latest.get("status") not in waiters.FAILED:
             return self._finish(state.arn, Expected(deployment=latest.get("serviceDeploymentArn")))
         return self._report(state.arn, latest)
@@ -586,7 +588,7 @@ class Lifecycle:
         return self._telling(self._absent)
 
     def _absent(self) -> Result:
-        self.shown.usual = USUAL_DELETE
+        self.shown.expected_duration = EXPECTED_DELETION
         request, result = self.request, self.result
         found = api.find_service(self.ecs, cluster=request.cluster, name=request.name)
         self._refuse_classic(found)

@@ -119,10 +119,10 @@ def _discreet(params: dict[str, Any]) -> dict[str, Any]:
 def make_module(**kwargs: Any) -> AnsibleAWSModule:
     """AnsibleAWSModule on top of the discreet module."""
     settings = AnsibleAWSModule.default_settings
-    usual = settings["module_class"]
+    expected_duration = settings["module_class"]
     # It knows a setting module_class, but takes the default one only.
     settings["module_class"] = _DiscreetModule
     try:
         return AnsibleAWSModule(**kwargs)
     finally:
-        settings["module_class"] = usual
+        settings["module_class"] = expected_duration
