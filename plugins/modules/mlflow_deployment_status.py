@@ -339,15 +339,15 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client im
 
 def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
-    who = common.who_am_i(common.make_client(module, "sts"))
+    caller = common.caller_identity(common.make_client(module, "sts"))
     names = reader.Names(
         service=params["name"],
         cluster=params["cluster"],
         bucket=params["bucket"],
         database=params["database"],
-        account_id=who.account_id,
+        account_id=caller.account_id,
         region=str(module.region or ""),
-        partition=who.partition,
+        partition=caller.partition,
     )
 
     def connect(url: str) -> Connection:

@@ -256,8 +256,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
 def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     params = module.params
     s3 = common.make_client(module, "s3")
-    who = common.who_am_i(common.make_client(module, "sts"))
-    place = bucket.Place(s3=s3, name=params["name"], who=who, region=module.region or s3.meta.region_name)
+    caller = common.caller_identity(common.make_client(module, "sts"))
+    place = bucket.Place(s3=s3, name=params["name"], caller=caller, region=module.region or s3.meta.region_name)
     if params["state"] == "absent":
         return bucket.ensure_absent(
             place,

@@ -155,17 +155,17 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Identity:
+class CallerIdentity:
     """Whose credentials these are."""
 
     account_id: str
     partition: str
 
 
-def who_am_i(sts: Client) -> Identity:
+def caller_identity(sts: Client) -> CallerIdentity:
     """Ask STS for account and partition; needs no permission at all."""
     arn_parts = (answer := sts.get_caller_identity())["Arn"].split(":")
-    return Identity(account_id=answer["Account"], partition=arn_parts[1])
+    return CallerIdentity(account_id=answer["Account"], partition=arn_parts[1])
 
 
 @dataclass

@@ -18,17 +18,17 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import CallerIdentity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 CONSISTENT_READS = 3
 """So many identical reads in a row count as propagated within IAM."""
@@ -128,7 +128,9 @@ def compared(role: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
     return {key: role[key] for key in _COMPARED} if role else {}
 
 
-def predict(current: dict[str, typing.Any] | None, desired: DesiredState, who: Identity) -> dict[str, typing.Any]:
+def predict(
+    current: dict[str, typing.Any] | None, desired: DesiredState, caller: CallerIdentity
+) -> dict[str, typing.Any]:
     """Return the role as it will be.
 
     Raises:
@@ -142,7 +144,7 @@ def predict(current: dict[str, typing.Any] | None, desired: DesiredState, who: I
             )
         path = desired.path or "/"
         current = {
-            "arn": f"arn:{who.partition}:iam::{who.account_id}:role{path}{desired.name}",
+            "arn": f"arn:{caller.partition}:iam::{caller.account_id}:role{path}{desired.name}",
             "name": desired.name,
             "role_name": desired.name,
             "path": path,
@@ -252,11 +254,11 @@ def _gone(call: typing.Callable[..., typing.Any], **params: str) -> None:
             raise
 
 
-def _identity(sts: Client, current: dict[str, typing.Any] | None) -> Identity:
+def _identity(sts: Client, current: dict[str, typing.Any] | None) -> CallerIdentity:
     if current is None:
-        return who_am_i(sts)
+        return caller_identity(sts)
     parts = current["arn"].split(":")
-    return Identity(account_id=parts[4], partition=parts[1])
+    return CallerIdentity(account_id=parts[4], partition=parts[1])
 
 
 def ensure_present(
@@ -268,21 +270,23 @@ def ensure_present(
         UserError: what is asked for is impossible, or the changes are not visible in time.
     """
     current = read(iam, desired.name)
-    who = _identity(sts, current)
-    after = predict(current, desired, who)
+    caller = _identity(sts, current)
+    after = predict(current, desired, caller)
     changed = compared(current) != compared(after)
     if check_mode:
         return ModuleResult(changed, compared(current), compared(after), {"iam_role": after}, [])
     if changed:
-        after = _apply(iam, desired, who, current, after)
-    role = _await(iam, desired, who, after, wait_options=wait_options, changed=changed) if wait_options.wait else after
+        after = _apply(iam, desired, caller, current, after)
+    role = (
+        _await(iam, desired, caller, after, wait_options=wait_options, changed=changed) if wait_options.wait else after
+    )
     return ModuleResult(changed, compared(current), compared(role), {"iam_role": role}, [])
 
 
 def _apply(
     iam: Client,
     desired: DesiredState,
-    who: Identity,
+    caller: CallerIdentity,
     current: dict[str, typing.Any] | None,
     after: dict[str, typing.Any],
 ) -> dict[str, typing.Any]:
@@ -295,7 +299,7 @@ def _apply(
             base = read(iam, desired.name) if error_code(e) == "EntityAlreadyExists" else None
             if base is None:
                 raise
-            after = predict(base, desired, who)
+            after = predict(base, desired, caller)
         else:
             after = {**after, "arn": created["Arn"], "role_id": created["RoleId"], "create_date": created["CreateDate"]}
             base = {**after, "managed_policies": [], "inline_policies": {}}
@@ -309,7 +313,7 @@ def _apply(
 def _await(
     iam: Client,
     desired: DesiredState,
-    who: Identity,
+    caller: CallerIdentity,
     after: dict[str, typing.Any],
     *,
     wait_options: WaitOptions,
@@ -321,7 +325,7 @@ def _await(
         return after
     started = time.monotonic()
     wait_options.tell("waiting until IAM shows the change everywhere")
-    role = _await_reads(iam, desired, who, wait_options)
+    role = _await_reads(iam, desired, caller, wait_options)
     if wait_options.simulate_actions:
         _await_simulation(iam, role["arn"], wait_options)
     left = pause - (time.monotonic() - started)
@@ -330,12 +334,14 @@ def _await(
     return role
 
 
-def _await_reads(iam: Client, desired: DesiredState, who: Identity, wait_options: WaitOptions) -> dict[str, typing.Any]:
+def _await_reads(
+    iam: Client, desired: DesiredState, caller: CallerIdentity, wait_options: WaitOptions
+) -> dict[str, typing.Any]:
     in_a_row = 0
     role = None
     for last in polls(wait_options.timeout, wait_options.delay):
         role = read(iam, desired.name)
-        as_wanted = role is not None and compared(predict(role, desired, who)) == compared(role)
+        as_wanted = role is not None and compared(predict(role, desired, caller)) == compared(role)
         in_a_row = in_a_row + 1 if as_wanted else 0
         if role is not None and in_a_row >= CONSISTENT_READS:
             return role

@@ -15,9 +15,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 # Names do not follow from the service's name. For others the existing role is found by its path, and only the name
 # that check mode predicts is unknown.
@@ -107,8 +107,8 @@ def _brief(role: dict[str, typing.Any]) -> dict[str, typing.Any]:
 def _predict(sts: Client, service: str) -> dict[str, typing.Any]:
     predicted = {"path": f"/aws-service-role/{service}/", "aws_service_name": service}
     if service in KNOWN_NAMES:
-        who = who_am_i(sts)
+        caller = caller_identity(sts)
         name = KNOWN_NAMES[service]
         predicted["name"] = name
-        predicted["arn"] = f"arn:{who.partition}:iam::{who.account_id}:role{predicted['path']}{name}"
+        predicted["arn"] = f"arn:{caller.partition}:iam::{caller.account_id}:role{predicted['path']}{name}"
     return predicted

@@ -16,10 +16,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 # CloudWatch Logs API Reference, PutRetentionPolicy; 0 stands for "never expires", which is DeleteRetentionPolicy.
 RETENTION_DAYS = (
@@ -100,8 +100,8 @@ def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode:
 
 def _nothing(logs: Client, sts: Client, name: str) -> dict[str, typing.Any]:
     """A log group as AWS makes it, which is not there yet."""
-    who = who_am_i(sts)
-    arn = f"arn:{who.partition}:logs:{logs.meta.region_name}:{who.account_id}:log-group:{name}"
+    caller = caller_identity(sts)
+    arn = f"arn:{caller.partition}:logs:{logs.meta.region_name}:{caller.account_id}:log-group:{name}"
     return {"arn": arn, "log_group_name": name, "retention_in_days": 0, "kms_key_id": "", "tags": {}}
 
 

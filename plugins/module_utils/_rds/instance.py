@@ -21,6 +21,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_passing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
@@ -28,7 +29,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 
 READY = ("available", "storage-optimization")
@@ -488,7 +488,7 @@ def _given(settings: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 
 def _predict(clients: Clients, desired: DesiredState) -> dict[str, typing.Any]:
-    who = who_am_i(clients.sts)
+    caller = caller_identity(clients.sts)
     region = clients.rds.meta.region_name
     nested: dict[str, typing.Callable[[typing.Any], typing.Any]] = {
         "DBSubnetGroup": lambda name: {"DBSubnetGroupName": name},
@@ -504,7 +504,7 @@ def _predict(clients: Clients, desired: DesiredState) -> dict[str, typing.Any]:
         {
             **{key: nested[key](value) if key in nested else value for key, value in settings.items()},
             "DBInstanceIdentifier": desired.name,
-            "DBInstanceArn": f"arn:{who.partition}:rds:{region}:{who.account_id}:db:{desired.name}",
+            "DBInstanceArn": f"arn:{caller.partition}:rds:{region}:{caller.account_id}:db:{desired.name}",
             "DBInstanceStatus": "creating",
             "Engine": "postgres",
             "TagList": tags_to_aws(desired.tags),

@@ -20,9 +20,9 @@ from ansible.module_utils.common.dict_transformations import camel_dict_to_snake
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import CallerIdentity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
@@ -65,23 +65,23 @@ class Place:
 
     s3: Client
     name: str
-    who: Identity
+    caller: CallerIdentity
     region: str
 
     @property
     def arn(self) -> str:
-        return f"arn:{self.who.partition}:s3:::{self.name}"
+        return f"arn:{self.caller.partition}:s3:::{self.name}"
 
     def call(self, operation: str, **params: typing.Any) -> dict[str, typing.Any]:
         """Call an operation on the bucket as its owner."""
         answer: dict[str, typing.Any] = getattr(self.s3, operation)(
-            Bucket=self.name, ExpectedBucketOwner=self.who.account_id, **params
+            Bucket=self.name, ExpectedBucketOwner=self.caller.account_id, **params
         )
         return answer
 
     def retrying(self) -> Place:
         """Return the same place for a bucket that was just made and may not be visible everywhere yet."""
-        return Place(self.s3.retrying("NoSuchBucket", "404"), self.name, self.who, self.region)
+        return Place(self.s3.retrying("NoSuchBucket", "404"), self.name, self.caller, self.region)
 
 
 def locate(place: Place) -> bool:
@@ -394,7 +394,7 @@ def _check_access_log_bucket(place: Place, target: str) -> None:
             f"access_log_bucket is {target}, the bucket itself, which would log its own logs: name another."
         )
     try:
-        answer = place.s3.head_bucket(Bucket=target, ExpectedBucketOwner=place.who.account_id)
+        answer = place.s3.head_bucket(Bucket=target, ExpectedBucketOwner=place.caller.account_id)
     except ClientError as e:
         code = error_code(e)
         if code in ("404", "NoSuchBucket"):
@@ -544,7 +544,7 @@ def _contents(place: Place) -> str:
 
 
 def _empty(place: Place, tell: Callable[[str], None]) -> None:
-    owner = place.who.account_id
+    owner = place.caller.account_id
     marks: dict[str, str] = {}
     gone = 0
     while True:

@@ -20,13 +20,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import who_am_i
 
 CLASSES = (string.ascii_uppercase, string.ascii_lowercase, string.digits, string.punctuation)
 """Printable ASCII without the space."""
@@ -223,10 +223,12 @@ def _create(client: Client, sts: Client, desired: DesiredState, check_mode: bool
         "tags": dict(desired.tags or {}),
     }
     if check_mode:
-        who = who_am_i(sts)
+        caller = caller_identity(sts)
         region = client.meta.region_name
         # Secrets Manager ends the ARN with six random characters; this is how IAM policies write them.
-        shape["arn"] = f"arn:{who.partition}:secretsmanager:{region}:{who.account_id}:secret:{desired.name}-??????"
+        shape["arn"] = (
+            f"arn:{caller.partition}:secretsmanager:{region}:{caller.account_id}:secret:{desired.name}-??????"
+        )
         return _module_result(True, {}, shape, generated=desired.recipe is not None)
     params: dict[str, typing.Any] = {"Name": desired.name, "SecretString": value, "Tags": tags_to_aws(shape["tags"])}
     if shape["description"]:
