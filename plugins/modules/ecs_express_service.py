@@ -1002,9 +1002,9 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployment_configuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import settings
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
 
@@ -1100,13 +1100,13 @@ def main() -> None:
         if params[name] < least:
             module.fail_json(msg=f"{name} is {params[name]}, but must be {least} second at least")
     try:
-        shapes.check_service_name(params["service_name"])
+        transformations.check_service_name(params["service_name"])
         request = Request(
             name=params["service_name"],
             cluster=params["cluster"] or "default",
-            desired=shapes.desired(params),
+            desired=transformations.desired(params),
             infrastructure_role_arn=params["infrastructure_role_arn"],
-            tags=shapes.given_tags(params["tags"]),
+            tags=transformations.given_tags(params["tags"]),
             purge_tags=params["purge_tags"],
             wait=params["wait"],
             wait_timeout=params["wait_timeout"],
@@ -1116,7 +1116,7 @@ def main() -> None:
             recreate_stuck=params["recreate_stuck"],
             stall_timeout=params["stall_timeout"],
             rolled_back=params["rolled_back"],
-            deployment_configuration=settings.desired(params["deployment_configuration"]),
+            deployment_configuration=deployment_configuration.desired(params["deployment_configuration"]),
             check_mode=module.check_mode,
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
         )

@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from . import shapes
-from .shapes import Canonical
+from . import transformations
+from .transformations import Canonical
 
 Path = tuple[str, ...]
 
@@ -253,9 +253,9 @@ def _drop_empty(config: Canonical, base: Path = ()) -> Canonical:
 def _shown(item: Change, value: Any, mark: str) -> Any:
     name = item.path[-1]
     if item.path[:-1] == ("primary_container", "environment") and (
-        shapes.looks_secret(name, item.before) or shapes.looks_secret(name, item.after)
+        transformations.looks_secret(name, item.before) or transformations.looks_secret(name, item.after)
     ):
-        return None if value is None else shapes.HIDDEN.replace(")", f"{mark})")
+        return None if value is None else transformations.HIDDEN.replace(")", f"{mark})")
     return value
 
 

@@ -19,7 +19,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.exceptions import Ansib
 
 from . import api
 from . import remedies
-from . import shapes
+from . import transformations
 from . import waiters
 
 Resource = dict[str, Any]
@@ -314,10 +314,12 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
     desired = {revision.get("serviceRevisionArn") for revision in revisions}
     configs = [config for config in service.get("activeConfigurations") or [] if config]
-    places = [_logs(shapes.configuration(item)) for item in configs if item.get("serviceRevisionArn") in desired]
+    places = [
+        _logs(transformations.configuration(item)) for item in configs if item.get("serviceRevisionArn") in desired
+    ]
     if not any(places):
         places += [_logs(_of_revision(ecs, revision)) for revision in revisions]
-    places += [_logs(shapes.configuration(config)) for config in configs]
+    places += [_logs(transformations.configuration(config)) for config in configs]
     for revision in revisions:
         for item in (revision.get("ecsManagedResources") or {}).get("logGroups") or []:
             if item.get("logGroupName"):
@@ -330,27 +332,29 @@ def _settings(ecs: Any, subject: Subject, revisions: list[Resource]) -> remedies
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
     desired = {revision.get("serviceRevisionArn") for revision in revisions}
     configs = [config for config in service.get("activeConfigurations") or [] if config]
-    config: shapes.Canonical = {}
+    config: transformations.Canonical = {}
     for revision in revisions:
         config.update(_of_revision(ecs, revision))
     for item in configs:
         # One that was rolled back is no longer among them.
         if item.get("serviceRevisionArn") in desired or not config:
-            config.update(shapes.configuration(item))
-    return remedies.settings_of(service, config, shapes.endpoint(service))
+            config.update(transformations.configuration(item))
+    return remedies.settings_of(service, config, transformations.endpoint(service))
 
 
-def _logs(config: shapes.Canonical) -> tuple[str, str] | None:
+def _logs(config: transformations.Canonical) -> tuple[str, str] | None:
     logs = config.get("primary_container", {}).get("aws_logs_configuration", {})
     return (str(logs["log_group"]), str(logs.get("log_stream_prefix") or "ecs")) if logs.get("log_group") else None
 
 
-def _of_revision(ecs: Any, revision: Resource) -> shapes.Canonical:
+def _of_revision(ecs: Any, revision: Resource) -> transformations.Canonical:
     """What a revision's task definition says; {} if it cannot be read."""
     if not revision.get("taskDefinition"):
         return {}
     try:
-        return shapes.revision_configuration(revision, api.describe_task_definition(ecs, revision["taskDefinition"]))
+        return transformations.revision_configuration(
+            revision, api.describe_task_definition(ecs, revision["taskDefinition"])
+        )
     except AnsibleAWSError:
         return {}
 

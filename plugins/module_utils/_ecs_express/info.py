@@ -10,11 +10,11 @@ from typing import Any
 
 from . import api
 from . import explain
-from . import shapes
+from . import transformations
 from . import waiters
 from .common import EcsExpressError
 from .common import is_expired
-from .shapes import Canonical
+from .transformations import Canonical
 
 Clients = Callable[[str], Any]
 
@@ -49,7 +49,7 @@ def describe(
 def _outline(item: Canonical) -> Canonical:
     """What DescribeServices alone tells."""
     known = {**item, "status": {"statusCode": item.get("status")}, "cluster": item.get("clusterArn"), "tags": []}
-    return {**shapes.service(known), "deployment": {}}
+    return {**transformations.service(known), "deployment": {}}
 
 
 def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) -> Canonical | None:
@@ -60,10 +60,10 @@ def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) 
     latest = next(iter(api.list_deployments(ecs, cluster=cluster, service=arn)), None)
     if latest:
         latest = {**latest, **(api.describe_deployment(ecs, latest["serviceDeploymentArn"]) or {})}
-    service = shapes.service(boto, waiters.target_revision(latest))
-    service["deployment"] = shapes.deployment(latest) or {}
+    service = transformations.service(boto, waiters.target_revision(latest))
+    service["deployment"] = transformations.deployment(latest) or {}
     if explanations:
-        subject = explain.Subject(shapes.cluster_name(cluster), str(service["service_name"]), arn)
+        subject = explain.Subject(transformations.cluster_name(cluster), str(service["service_name"]), arn)
         evidence = explain.collect(clients, subject, latest)
         service["explanation"] = {**evidence.as_dict(), "text": explain.render(evidence)}
         service["managed_resources"] = _resources(ecs, service)

@@ -19,16 +19,16 @@ from . import admission
 from . import allow_list
 from . import api
 from . import compare
+from . import deployment_configuration
 from . import explain
 from . import preflight
-from . import settings
-from . import shapes
+from . import transformations
 from . import waiters
 from .common import EcsExpressError
 from .common import EcsExpressWaitError
 from .common import error_code
 from .common import is_draining
-from .shapes import Canonical
+from .transformations import Canonical
 from .waiters import Expected
 from .waiters import Waiter
 from .waiters import Watch
@@ -204,9 +204,9 @@ class Lifecycle:
             if flying:
                 flying = {**flying, **(api.describe_deployment(self.ecs, flying["serviceDeploymentArn"]) or {})}
             revision = waiters.target_revision(flying)
-            config = shapes.newest_configuration(service, revision)
+            config = transformations.newest_configuration(service, revision)
             if config and (not revision or config.get("serviceRevisionArn") in (revision, None)):
-                return _State(service, deployments, flying, dict(config), shapes.configuration(config))
+                return _State(service, deployments, flying, dict(config), transformations.configuration(config))
             waiter.report("waiting until ECS shows the configuration of the service")
         error = EcsExpressError(
             message=f"The service exists, but ECS shows no configuration of it to compare with, even after "
@@ -231,7 +231,7 @@ class Lifecycle:
         request, result = self.request, self.result
         config = compare.overlay({}, request.desired)
         self._check_complete(config)
-        predicted = shapes.predicted_service(
+        predicted = transformations.predicted_service(
             name=request.name,
             cluster=request.cluster,
             config=config,
@@ -248,7 +248,7 @@ class Lifecycle:
             config = admission.without_tasks(config)
         if request.check_mode:
             result.service = predicted
-            result.deployment_configuration = {**settings.DEFAULTS, **request.deployment_configuration}
+            result.deployment_configuration = {**deployment_configuration.DEFAULTS, **request.deployment_configuration}
             return result
         known: frozenset[str] = frozenset()
         if found is not None:
@@ -258,7 +258,7 @@ class Lifecycle:
         self.result.warnings += preflight.probe(self.clients("iam"), str(request.infrastructure_role_arn), self.waiter)
         service = self._create_call(config)
         self._sent = self._made_here = True
-        first = shapes.newest_configuration(service) or {}
+        first = transformations.newest_configuration(service) or {}
         expected = Expected(first.get("serviceRevisionArn"), known, service.get("createdAt"))
         return self._finish(str(service["serviceArn"]), expected, then=self._open if request.allowed_cidrs else None)
 
@@ -326,9 +326,9 @@ class Lifecycle:
     def _create_call(self, config: Canonical) -> Resource:
         request = self.request
         params: Resource = {
-            **shapes.to_boto(config),
+            **transformations.to_boto(config),
             "serviceName": request.name,
-            "cluster": shapes.cluster_name(request.cluster),
+            "cluster": transformations.cluster_name(request.cluster),
             "infrastructureRoleArn": request.infrastructure_role_arn,
         }
         tags, _unused = compare.compare_tags(request.tags, {}, purge=False)
@@ -372,11 +372,11 @@ class Lifecycle:
             state.managed_groups = self._managed_groups(state)
         changes = compare.compare(request.desired, state.canonical, state.managed_groups)
         self._tell_of_rollback(state, changes)
-        to_set, to_remove = compare.compare_tags(request.tags, shapes.tags(state.service), request.purge_tags)
+        to_set, to_remove = compare.compare_tags(request.tags, transformations.tags(state.service), request.purge_tags)
         if self._role_differs(state):
             return self._replace(state)
         redeploy = not changes and (request.force or _is_broken(state))
-        how = settings.changes(request.deployment_configuration, state.ordinary)
+        how = deployment_configuration.changes(request.deployment_configuration, state.ordinary)
         result.changed = bool(changes or to_set or to_remove or redeploy or how)
         result.before, result.after = {**changes.before, **how.before}, {**changes.after, **how.after}
         self._diff_of_tags(state, to_set, to_remove)
@@ -388,8 +388,11 @@ class Lifecycle:
             result.after["deployment"] = "a new one"
         if request.check_mode:
             result.service = self._predicted_update(state, changes)
-            result.deployment_configuration = {**settings.current(state.ordinary), **request.deployment_configuration}
-            result.deployment = shapes.deployment(state.flying)
+            result.deployment_configuration = {
+                **deployment_configuration.current(state.ordinary),
+                **request.deployment_configuration,
+            }
+            result.deployment = transformations.deployment(state.flying)
             return result
         if to_set:
             api.tag(self.ecs, state.arn, to_set)
@@ -416,7 +419,7 @@ class Lifecycle:
 
     def _update_call(self, state: _State, changes: compare.Changes) -> Expected:
         fields = compare.update(self.request.desired, state.canonical, changes, state.managed_groups)
-        params = {**shapes.to_boto(fields), "serviceArn": state.arn}
+        params = {**transformations.to_boto(fields), "serviceArn": state.arn}
         self.shown.expected_duration = self._expected_update()
         service = waiters.retry_fresh_role(lambda: api.update_express(self.ecs, **params), self.waiter)
         self._sent = True
@@ -427,7 +430,7 @@ class Lifecycle:
 
     def _expected_update(self) -> ExpectedDuration:
         """An update takes as long as it bakes, and some minutes."""
-        how = {**settings.DEFAULTS, **self.request.deployment_configuration}
+        how = {**deployment_configuration.DEFAULTS, **self.request.deployment_configuration}
         baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
         least, most = UPDATE_BESIDE_BAKING
         return ExpectedDuration(least + baking, most + baking, own=60)
@@ -481,7 +484,7 @@ class Lifecycle:
         before = self._shown_config(state)
         self._refuse_unknown_groups(state)
         self._take_over(state)
-        how = {**settings.special(state.ordinary), **self.request.deployment_configuration}
+        how = {**deployment_configuration.special(state.ordinary), **self.request.deployment_configuration}
         self.request = replaced(self.request, deployment_configuration=how)
         if not self.request.check_mode:
             self._check_complete(compare.overlay({}, self.request.desired))
@@ -521,8 +524,8 @@ class Lifecycle:
             }
         else:
             old.pop("task_definition_arn", None)
-            old = _without_managed_log_group(old, shapes.cluster_name(request.cluster), request.name)
-        tags = shapes.tags(state.service)
+            old = _without_managed_log_group(old, transformations.cluster_name(request.cluster), request.name)
+        tags = transformations.tags(state.service)
         if request.tags is not None:
             tags = {} if request.purge_tags else tags
             tags.update(request.tags)
@@ -553,7 +556,7 @@ class Lifecycle:
             error = EcsExpressError(message=f"{said[0].upper()}{said[1:]}; to try it again, set rolled_back to retry")
             raise self._explained(error, state.arn, full)
         reason = full.get("statusReason") or (full.get("rollback") or {}).get("reason") or "no reason given"
-        self.result.rolled_back = shapes.deployment(full)
+        self.result.rolled_back = transformations.deployment(full)
         self.result.warnings.append(f"Service {self.request.name!r}: {said} ({reason}). This run tries it again")
 
     def _tried(self, revision_arn: str) -> Canonical | None:
@@ -561,23 +564,23 @@ class Lifecycle:
         try:
             for revision in api.describe_revisions(self.ecs, [revision_arn]):
                 definition = api.describe_task_definition(self.ecs, str(revision.get("taskDefinition")))
-                return shapes.revision_configuration(revision, definition)
+                return transformations.revision_configuration(revision, definition)
         except EcsExpressError:
             # Not being allowed to read it must not keep anybody from deploying.
             return None
         return None
 
     def _diff_of_tags(self, state: _State, to_set: dict[str, str], to_remove: list[str]) -> None:
-        have = shapes.tags(state.service)
+        have = transformations.tags(state.service)
         touched = {*to_set, *to_remove}
         if touched:
             self.result.before["tags"] = {k: have[k] for k in sorted(touched) if k in have}
             self.result.after["tags"] = {k: to_set[k] for k in sorted(touched) if k in to_set}
 
     def _predicted_update(self, state: _State, changes: compare.Changes) -> Canonical:
-        service = shapes.service(state.service, state.config.get("serviceRevisionArn"))
+        service = transformations.service(state.service, state.config.get("serviceRevisionArn"))
         if changes:
-            service.update(shapes.masked(compare.overlay(state.canonical, self.request.desired)))
+            service.update(transformations.masked(compare.overlay(state.canonical, self.request.desired)))
         to_set, to_remove = compare.compare_tags(self.request.tags, service["tags"], self.request.purge_tags)
         service["tags"] = {k: v for k, v in {**service["tags"], **to_set}.items() if k not in to_remove}
         return service
@@ -603,7 +606,7 @@ class Lifecycle:
         if service is None:
             return result
         result.changed = True
-        result.before = {"service_name": request.name, **shapes.masked(_config_of(service))}
+        result.before = {"service_name": request.name, **transformations.masked(_config_of(service))}
         if not request.check_mode:
             self._delete(arn, wait=request.wait)
         return result
@@ -670,16 +673,16 @@ class Lifecycle:
         want = request.deployment_configuration
         if not want:
             return
-        if settings.changes(want, ordinary):
-            own = f"{shapes.cluster_name(request.cluster)}/{request.name}/RollbackAlarm"
+        if deployment_configuration.changes(want, ordinary):
+            own = f"{transformations.cluster_name(request.cluster)}/{request.name}/RollbackAlarm"
             ordinary = api.configure_deployments(
                 self.ecs,
                 cluster=request.cluster,
                 name=request.name,
-                configuration=settings.to_send(want, ordinary, own),
+                configuration=deployment_configuration.to_send(want, ordinary, own),
             )
             self._sent = True
-        self.result.deployment_configuration = settings.current(ordinary)
+        self.result.deployment_configuration = deployment_configuration.current(ordinary)
 
     def _configure_after(self) -> None:
         """A new service has its settings from ECS, and a deployment may have lost what was set."""
@@ -687,7 +690,7 @@ class Lifecycle:
         if not request.deployment_configuration:
             return
         ordinary = api.find_service(self.ecs, cluster=request.cluster, name=request.name) or {}
-        lost = settings.changes(request.deployment_configuration, ordinary)
+        lost = deployment_configuration.changes(request.deployment_configuration, ordinary)
         if lost and not result.changed:
             result.before, result.after = {**result.before, **lost.before}, {**result.after, **lost.after}
             result.changed = True
@@ -747,13 +750,13 @@ class Lifecycle:
         return check
 
     def _subject(self, arn: str) -> explain.Subject:
-        return explain.Subject(shapes.cluster_name(self.request.cluster), self.request.name, arn)
+        return explain.Subject(transformations.cluster_name(self.request.cluster), self.request.name, arn)
 
     def _report(self, arn: str, deployment: Resource | None, revision: str | None = None) -> Result:
         service = api.describe_express(self.ecs, arn)
         if service is not None:
-            self.result.service = shapes.service(service, revision or waiters.target_revision(deployment))
-        self.result.deployment = shapes.deployment(deployment)
+            self.result.service = transformations.service(service, revision or waiters.target_revision(deployment))
+        self.result.deployment = transformations.deployment(deployment)
         if self.result.deployment is None and revision:
             # ECS has not listed the deployment yet; its target is enough to find it later.
             self.result.deployment = {"target_service_revision_arn": revision, "status": "PENDING"}
@@ -763,7 +766,7 @@ class Lifecycle:
         return {
             "service_name": self.request.name,
             "infrastructure_role_arn": state.service.get("infrastructureRoleArn"),
-            **shapes.masked(state.canonical),
+            **transformations.masked(state.canonical),
         }
 
     def _explained(
@@ -777,14 +780,14 @@ class Lifecycle:
             message=f"Service {self.request.name!r}{again}: {error.message}" + (f"\n{text}" if text else ""),
             changed=self._sent,
             service_arn=arn,
-            deployment=shapes.deployment(deployment),
+            deployment=transformations.deployment(deployment),
             explanation=evidence.as_dict(),
             progress=list(self.result.progress),
         )
 
 
 def _config_of(service: Resource) -> Canonical:
-    return shapes.configuration(shapes.newest_configuration(service) or {})
+    return transformations.configuration(transformations.newest_configuration(service) or {})
 
 
 def _without_managed_log_group(config: Canonical, cluster: str, name: str) -> Canonical:

@@ -21,7 +21,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 
-from . import shapes
+from . import transformations
 from .common import THROTTLING_CODES
 
 # Shorter values would be blotted out of innocent places of the output.
@@ -76,7 +76,7 @@ class _DiscreetModule(AnsibleModule):
         super()._load_params()
         # Before the arguments are checked: the error of an argument that is wrong echoes all of them.
         for name, value in _environment(self.params).items():
-            if len(str(value or "")) >= _SHORTEST_HIDDEN and shapes.looks_secret(str(name), value):
+            if len(str(value or "")) >= _SHORTEST_HIDDEN and transformations.looks_secret(str(name), value):
                 self.no_log_values.add(str(value))
 
     def _log_invocation(self) -> None:
@@ -110,10 +110,10 @@ def _parsed(value: Any) -> dict[str, Any] | None:
 def _discreet(params: dict[str, Any]) -> dict[str, Any]:
     """A copy of the arguments, secrets of the environment hidden."""
     environment = _environment(params)
-    if not any(shapes.looks_secret(str(name), value) for name, value in environment.items()):
+    if not any(transformations.looks_secret(str(name), value) for name, value in environment.items()):
         return params
     container = {**(_parsed(params["primary_container"]) or {}), "environment": environment}
-    return {**params, **shapes.masked({"primary_container": container})}
+    return {**params, **transformations.masked({"primary_container": container})}
 
 
 def make_module(**kwargs: Any) -> AnsibleAWSModule:

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
@@ -396,7 +396,11 @@ def broken(whole: Any, data: st.DataObject) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(params=descriptions, data=st.data())
 def test_no_description_is_too_poor_to_be_read(params: Params, data: st.DataObject) -> None:
-    config = {**shapes.to_boto(shapes.wanted(params)), "serviceRevisionArn": "arn:r", "createdAt": None}
+    config = {
+        **transformations.to_boto(transformations.wanted(params)),
+        "serviceRevisionArn": "arn:r",
+        "createdAt": None,
+    }
     config["ingressPaths"] = [{"accessType": "PUBLIC", "endpoint": "x.on.aws"}]
     boto = {
         "serviceName": "x",
@@ -413,6 +417,6 @@ def test_no_description_is_too_poor_to_be_read(params: Params, data: st.DataObje
             if item.get("primaryContainer") and item["primaryContainer"].get(key):
                 entries = item["primaryContainer"][key]
                 item["primaryContainer"][key] = [entry for entry in entries if entry.get("name")]
-    shown = shapes.service(poor)
+    shown = transformations.service(poor)
     assert json.dumps(shown)
     assert shown["url"] in ("", "https://x.on.aws")

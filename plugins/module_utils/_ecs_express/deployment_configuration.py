@@ -16,7 +16,7 @@ from typing import Any
 
 from . import compare
 from .common import EcsExpressError
-from .shapes import Canonical
+from .transformations import Canonical
 
 Resource = dict[str, Any]
 
