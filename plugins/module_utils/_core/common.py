@@ -50,7 +50,7 @@ __all__ = ["BotoCoreError", "ClientError"]
 RETRIED_CODES = ("ThrottlingException", "OperationAborted", "ConcurrentModification")
 
 # Of the side of AWS, and over soon (ECS and RDS API references, common errors; ECS's ServerException).
-_PASSING_CODES = frozenset(
+_TRANSIENT_CODES = frozenset(
     {
         "ServerException",
         "InternalFailure",
@@ -145,13 +145,13 @@ def error_code(error: BaseException) -> str:
     return type(error).__name__
 
 
-def is_passing(error: BaseException | None) -> bool:
+def is_transient(error: BaseException | None) -> bool:
     """Whether an error says nothing about what was asked: the way to AWS, or AWS itself, was disturbed for a moment."""
     if error is None or isinstance(error, botocore.exceptions.SSLError):
         return False
     if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
         return True
-    return error_code(error) in _PASSING_CODES
+    return error_code(error) in _TRANSIENT_CODES
 
 
 @dataclass(frozen=True)

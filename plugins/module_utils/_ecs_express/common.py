@@ -125,11 +125,11 @@ def is_expired(error: BaseException | None) -> bool:
     return isinstance(error, expired)
 
 
-def is_passing(error: BaseException | None) -> bool:
+def is_transient(error: BaseException | None) -> bool:
     """Whether the error says nothing about the service: the way to AWS, or AWS itself, was disturbed for a moment."""
     if isinstance(error, AnsibleAWSError):
         error = error.exception
-    return core.is_passing(error) or error_code(error) in THROTTLING_CODES
+    return core.is_transient(error) or error_code(error) in THROTTLING_CODES
 
 
 def expired_message(description: str) -> str:

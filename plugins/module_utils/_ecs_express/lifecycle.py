@@ -30,8 +30,8 @@ from .common import error_code
 from .common import is_draining
 from .transformations import Canonical
 from .waiters import Expected
+from .waiters import StallDetector
 from .waiters import Waiter
-from .waiters import Watch
 
 Resource = dict[str, Any]
 Clients = Callable[[str], Any]
@@ -39,7 +39,7 @@ Clients = Callable[[str], Any]
 # ECS shows a new or changed configuration a moment after the call that made it: seconds to wait for it to appear.
 _CONFIGURATION_SECONDS = 300
 # Looks after which an update is taken for one that needs no deployment (if ECS shows the wanted configuration).
-_LOOKS_WITHOUT_DEPLOYMENT = 12
+_POLLS_WITHOUT_DEPLOYMENT = 12
 # How long it takes at AWS, for the one who watches (user reports; the first service of a VPC is the slow one), and the
 # start of the server, which is not AWS's.
 EXPECTED_FIRST_DEPLOYMENT = ExpectedDuration(6, 25, own=60)
@@ -94,11 +94,11 @@ class _State:
 
     service: Resource
     deployments: list[Resource]
-    flying: Resource | None
+    in_flight: Resource | None
     config: Resource
     canonical: Canonical
     managed_groups: set[str] | None = None
-    ordinary: Resource = field(default_factory=dict)
+    ecs_service: Resource = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -171,9 +171,9 @@ class Lifecycle:
                 self._wait_inactive(str(found["serviceArn"]))
             return self._create(found)
         state = self._read(str(found["serviceArn"]))
-        if request.wait and not request.check_mode and state.flying and state.flying["status"] in waiters.FAILING:
+        if request.wait and not request.check_mode and state.in_flight and state.in_flight["status"] in waiters.FAILING:
             state = self._settle(state)
-        state.ordinary = found
+        state.ecs_service = found
         return self._update(state)
 
     def _check_botocore(self) -> None:
@@ -194,36 +194,39 @@ class Lifecycle:
     def _read(self, arn: str) -> _State:
         """Read the service; shortly after a change, wait until ECS shows its configuration."""
         waiter = self.make_waiter(timeout=_CONFIGURATION_SECONDS, delay=min(self.request.wait_delay, 5))
-        flying: Resource | None = None
-        for _look in waiter.looks():
+        in_flight: Resource | None = None
+        for _poll in waiter.polls():
             service = api.describe_express(self.ecs, arn)
             if service is None:
                 continue
             deployments = api.list_deployments(self.ecs, cluster=self.request.cluster, service=arn)
-            flying = waiters.in_flight(deployments)
-            if flying:
-                flying = {**flying, **(api.describe_deployment(self.ecs, flying["serviceDeploymentArn"]) or {})}
-            revision = waiters.target_revision(flying)
+            in_flight = waiters.in_flight(deployments)
+            if in_flight:
+                in_flight = {
+                    **in_flight,
+                    **(api.describe_deployment(self.ecs, in_flight["serviceDeploymentArn"]) or {}),
+                }
+            revision = waiters.target_revision(in_flight)
             config = transformations.newest_configuration(service, revision)
             if config and (not revision or config.get("serviceRevisionArn") in (revision, None)):
-                return _State(service, deployments, flying, dict(config), transformations.configuration(config))
+                return _State(service, deployments, in_flight, dict(config), transformations.configuration(config))
             waiter.report("waiting until ECS shows the configuration of the service")
         error = EcsExpressError(
             message=f"The service exists, but ECS shows no configuration of it to compare with, even after "
             f"{_CONFIGURATION_SECONDS} s; run again later, or delete the service and create it again"
         )
-        raise self._explained(error, arn, flying)
+        raise self._explained(error, arn, in_flight)
 
     def _settle(self, state: _State) -> _State:
         """Wait until a roll-back that is under way has come to its end: ECS takes no update meanwhile."""
-        for _look in self.waiter.looks():
+        for _poll in self.waiter.polls():
             deployments = api.list_deployments(self.ecs, cluster=self.request.cluster, service=state.arn)
-            flying = waiters.in_flight(deployments)
-            if flying is None or flying["status"] not in waiters.FAILING:
+            in_flight = waiters.in_flight(deployments)
+            if in_flight is None or in_flight["status"] not in waiters.FAILING:
                 return self._read(state.arn)
-            self.waiter.report(f"waiting for an earlier deployment: {flying['status']}")
+            self.waiter.report(f"waiting for an earlier deployment: {in_flight['status']}")
         error = waiters.WaitTimeout(message="An earlier deployment of the service is still being rolled back")
-        raise self._explained(error, state.arn, state.flying)
+        raise self._explained(error, state.arn, state.in_flight)
 
     # ---- create
 
@@ -279,7 +282,7 @@ class Lifecycle:
     def _await_tasks(self, arn: str) -> None:
         """Wait for the tasks of an update that needed no deployment."""
         least = int(self.request.desired["scaling_target"]["min_task_count"])
-        for _look in self.waiter.looks():
+        for _poll in self.waiter.polls():
             service = api.find_service(self.ecs, cluster=self.request.cluster, name=self.request.name) or {}
             running = int(service.get("runningCount") or 0)
             if running >= least:
@@ -291,7 +294,7 @@ class Lifecycle:
     def _admit(self) -> None:
         """Let those in whom the request names, and nobody else, as soon as there is a listener rule."""
         request = self.request
-        for _look in self.waiter.looks():
+        for _poll in self.waiter.polls():
             rule = self._rule()
             if rule:
                 _before, changed = allow_list.ensure(
@@ -376,7 +379,7 @@ class Lifecycle:
         if self._role_differs(state):
             return self._replace(state)
         redeploy = not changes and (request.force or _is_broken(state))
-        how = deployment_configuration.changes(request.deployment_configuration, state.ordinary)
+        how = deployment_configuration.changes(request.deployment_configuration, state.ecs_service)
         result.changed = bool(changes or to_set or to_remove or redeploy or how)
         result.before, result.after = {**changes.before, **how.before}, {**changes.after, **how.after}
         self._diff_of_tags(state, to_set, to_remove)
@@ -389,10 +392,10 @@ class Lifecycle:
         if request.check_mode:
             result.service = self._predicted_update(state, changes)
             result.deployment_configuration = {
-                **deployment_configuration.current(state.ordinary),
+                **deployment_configuration.current(state.ecs_service),
                 **request.deployment_configuration,
             }
-            result.deployment = transformations.deployment(state.flying)
+            result.deployment = transformations.deployment(state.in_flight)
             return result
         if to_set:
             api.tag(self.ecs, state.arn, to_set)
@@ -402,9 +405,9 @@ class Lifecycle:
         if admits:
             # Before the update, which may be the one that gives a new service its first task.
             self._admit()
-        if not _is_first(state.flying):
+        if not _is_first(state.in_flight):
             # Before the update, so that they hold for its deployment already; a first one is left in peace.
-            self._configure(state.ordinary)
+            self._configure(state.ecs_service)
         if changes:
             expected = self._update_call(state, changes)
         elif redeploy:
@@ -444,7 +447,7 @@ class Lifecycle:
 
     def _unchanged(self, state: _State) -> Result:
         """Nothing to do; but a deployment that somebody began is waited for, and so are unfinished resources."""
-        latest = state.flying or (state.deployments[0] if state.deployments else None)
+        latest = state.in_flight or (state.deployments[0] if state.deployments else None)
         self.shown.expected_duration = (
             self._expected_update() if len(state.deployments) > 1 else EXPECTED_FIRST_DEPLOYMENT
         )
@@ -484,7 +487,7 @@ class Lifecycle:
         before = self._shown_config(state)
         self._refuse_unknown_groups(state)
         self._take_over(state)
-        how = {**deployment_configuration.special(state.ordinary), **self.request.deployment_configuration}
+        how = {**deployment_configuration.special(state.ecs_service), **self.request.deployment_configuration}
         self.request = replaced(self.request, deployment_configuration=how)
         if not self.request.check_mode:
             self._check_complete(compare.overlay({}, self.request.desired))
@@ -539,7 +542,7 @@ class Lifecycle:
         """Say that the last deployment was rolled back before this run, where this run would send the same again."""
         latest = state.deployments[0] if state.deployments else {}
         target = latest.get("targetServiceRevisionArn")
-        if state.flying or not changes or latest.get("status") not in waiters.FAILED:
+        if state.in_flight or not changes or latest.get("status") not in waiters.FAILED:
             return
         if not target or target == state.config.get("serviceRevisionArn"):
             return
@@ -654,9 +657,9 @@ class Lifecycle:
                 on_failing=lambda failing: early.append(explain.collect(self.clients, subject, failing)),
                 needless=self._needless(arn, expected, state),
                 enough=admission.is_ready if then else None,
-                watch=Watch(self.request.stall_timeout, never_ran=lambda: self._never_ran(arn)),
+                stall_detector=StallDetector(self.request.stall_timeout, never_ran=lambda: self._never_ran(arn)),
             )
-        except waiters.Stuck as e:
+        except waiters.StuckDeployment as e:
             if self.request.recreate_stuck and not self.result.recreated and self._never_ran(arn):
                 return self._recreate(arn, e)
             raise self._explained(e, arn, e.kwargs.get("deployment")) from e
@@ -667,34 +670,34 @@ class Lifecycle:
         self._configure_after()
         return self._report(arn, deployment)
 
-    def _configure(self, ordinary: Resource) -> None:
+    def _configure(self, ecs_service: Resource) -> None:
         """Let the service's updates be carried out as wanted; nothing is sent if they already are."""
         request = self.request
         want = request.deployment_configuration
         if not want:
             return
-        if deployment_configuration.changes(want, ordinary):
+        if deployment_configuration.changes(want, ecs_service):
             own = f"{transformations.cluster_name(request.cluster)}/{request.name}/RollbackAlarm"
-            ordinary = api.configure_deployments(
+            ecs_service = api.configure_deployments(
                 self.ecs,
                 cluster=request.cluster,
                 name=request.name,
-                configuration=deployment_configuration.to_send(want, ordinary, own),
+                configuration=deployment_configuration.to_send(want, ecs_service, own),
             )
             self._sent = True
-        self.result.deployment_configuration = deployment_configuration.current(ordinary)
+        self.result.deployment_configuration = deployment_configuration.current(ecs_service)
 
     def _configure_after(self) -> None:
         """A new service has its settings from ECS, and a deployment may have lost what was set."""
         request, result = self.request, self.result
         if not request.deployment_configuration:
             return
-        ordinary = api.find_service(self.ecs, cluster=request.cluster, name=request.name) or {}
-        lost = deployment_configuration.changes(request.deployment_configuration, ordinary)
+        ecs_service = api.find_service(self.ecs, cluster=request.cluster, name=request.name) or {}
+        lost = deployment_configuration.changes(request.deployment_configuration, ecs_service)
         if lost and not result.changed:
             result.before, result.after = {**result.before, **lost.before}, {**result.after, **lost.after}
             result.changed = True
-        self._configure(ordinary)
+        self._configure(ecs_service)
 
     def _never_ran(self, arn: str) -> bool:
         """Whether it is certain that no task of the service was ever started: then nothing is lost by its deletion."""
@@ -717,7 +720,7 @@ class Lifecycle:
         # ECS still shows the tasks of a service of this name that was deleted within the last hour.
         return not explain.since(described, express) and len(described) == len(tasks)
 
-    def _recreate(self, arn: str, stuck: waiters.Stuck) -> Result:
+    def _recreate(self, arn: str, stuck: waiters.StuckDeployment) -> Result:
         """Delete a service in which nothing has ever run, and create it once more, with the time counted anew."""
         result = self.result
         result.recreated = True
@@ -741,7 +744,7 @@ class Lifecycle:
             return None
 
         def check(look: int) -> bool:
-            if look < _LOOKS_WITHOUT_DEPLOYMENT:
+            if look < _POLLS_WITHOUT_DEPLOYMENT:
                 return False
             service = api.describe_express(self.ecs, arn) or {}
             config = _config_of(service)
@@ -773,7 +776,7 @@ class Lifecycle:
         self, error: EcsExpressError, arn: str, deployment: Resource | None, early: explain.Evidence | None = None
     ) -> EcsExpressWaitError:
         evidence = explain.collect(self.clients, self._subject(arn), deployment, early)
-        evidence.stuck = isinstance(error, waiters.Stuck)
+        evidence.stuck = isinstance(error, waiters.StuckDeployment)
         text = explain.render(evidence)
         again = ", also after it was deleted and created again" if self.result.recreated else ""
         return EcsExpressWaitError(
@@ -812,7 +815,7 @@ def _is_first(deployment: Resource | None) -> bool:
 
 def _is_broken(state: _State) -> bool:
     """Whether what the service has is what failed last, with nothing older to go back to: deploy it once more."""
-    if state.flying or not state.deployments:
+    if state.in_flight or not state.deployments:
         return False
     latest = state.deployments[0]
     revision = state.config.get("serviceRevisionArn")

@@ -62,7 +62,7 @@ def fail(module: Any, error: AnsibleAWSError) -> NoReturn:
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-class _DiscreetModule(AnsibleModule):
+class _RedactingModule(AnsibleModule):
     """Keeps environment values that look like secrets out of all output, from the first moment on.
 
     They cannot be no_log options, as a dictionary's values have none, and each occurrence of a short value would be
@@ -81,14 +81,14 @@ class _DiscreetModule(AnsibleModule):
 
     def _log_invocation(self) -> None:
         whole = self.params
-        self.params = _discreet(whole)
+        self.params = _redacted(whole)
         try:
             super()._log_invocation()
         finally:
             self.params = whole
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
-        kwargs.setdefault("invocation", {"module_args": _discreet(self.params)})
+        kwargs.setdefault("invocation", {"module_args": _redacted(self.params)})
         super()._return_formatted(kwargs)
 
 
@@ -107,7 +107,7 @@ def _parsed(value: Any) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _discreet(params: dict[str, Any]) -> dict[str, Any]:
+def _redacted(params: dict[str, Any]) -> dict[str, Any]:
     """A copy of the arguments, secrets of the environment hidden."""
     environment = _environment(params)
     if not any(transformations.looks_secret(str(name), value) for name, value in environment.items()):
@@ -121,7 +121,7 @@ def make_module(**kwargs: Any) -> AnsibleAWSModule:
     settings = AnsibleAWSModule.default_settings
     expected_duration = settings["module_class"]
     # It knows a setting module_class, but takes the default one only.
-    settings["module_class"] = _DiscreetModule
+    settings["module_class"] = _RedactingModule
     try:
         return AnsibleAWSModule(**kwargs)
     finally:

@@ -28,7 +28,7 @@ from . import api
 from .common import EcsExpressError
 from .common import is_draining
 from .common import is_fresh_role
-from .common import is_passing
+from .common import is_transient
 
 T = TypeVar("T")
 Resource = dict[str, Any]
@@ -45,9 +45,9 @@ _TIE = timedelta(seconds=2)  # Between the clocks of ECS's own parts.
 # AWS refuses requests that are signed with a time more than five minutes off, so clocks differ by no more.
 _CLOCK_SKEW = 300.0
 # How long AWS may be out of reach in the middle of a wait: the deployment goes on meanwhile.
-_DISTURBED_SECONDS = 300.0
+OUTAGE_SECONDS = 300.0
 # A resource that is FAILED at so many looks in a row stays so.
-_LOOKS_AT_FAILED = 3
+_POLLS_AT_FAILED = 3
 _DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot|unable to|not able to) assume", re.I)
 
 
@@ -65,7 +65,7 @@ class FailedDeployment(EcsExpressError):
     """The deployment ended as, or a managed resource is, failed. The lifecycle adds the explanation."""
 
 
-class Stuck(FailedDeployment):
+class StuckDeployment(FailedDeployment):
     """ECS has given up without saying so: nothing has ever run, and nothing will."""
 
 
@@ -89,7 +89,7 @@ class Waiter:
     note: Callable[[str], None] | None = None
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     _start: float | None = None
-    _disturbed: float | None = None
+    _unreachable_since: float | None = None
 
     def start(self) -> None:
         """The bound counts from the first call of this (by default from the first look)."""
@@ -100,7 +100,7 @@ class Waiter:
     def elapsed(self) -> float:
         return 0.0 if self._start is None else self.clock() - self._start
 
-    def looks(self) -> Iterator[int]:
+    def polls(self) -> Iterator[int]:
         """One number for each look, at least one, with a pause between them, until the time is up."""
         self.start()
         number = 0
@@ -112,17 +112,17 @@ class Waiter:
                 return
             self.sleep(min(self.delay, left))
 
-    def bear(self, look: Callable[[], T], otherwise: T) -> T:
+    def tolerate_outage(self, look: Callable[[], T], otherwise: T) -> T:
         """What a look sees; ``otherwise`` if AWS can't be asked right now, which is borne for some minutes in a row."""
         try:
             seen = look()
         except EcsExpressError as e:
-            self._disturbed = self.clock() if self._disturbed is None else self._disturbed
-            if not is_passing(e) or self.clock() - self._disturbed >= _DISTURBED_SECONDS:
+            self._unreachable_since = self.clock() if self._unreachable_since is None else self._unreachable_since
+            if not is_transient(e) or self.clock() - self._unreachable_since >= OUTAGE_SECONDS:
                 raise
             self.report(f"AWS cannot be asked at present, the wait goes on ({e})")
             return otherwise
-        self._disturbed = None
+        self._unreachable_since = None
         return seen
 
     def report(self, line: str, meaning: str = "") -> None:
@@ -206,7 +206,7 @@ def managed_group_ids(revision: Resource) -> set[str] | None:
 
 
 @dataclass
-class Watch:
+class StallDetector:
     """Tells a first deployment that ECS has given up from one that is merely slow, in one wait.
 
     ECS is denied a call right after the roles were made, and does not repeat it: the deployment stays IN_PROGRESS for
@@ -230,17 +230,17 @@ class Watch:
         self._failed = self._failed + 1 if failed else 0
         denied = [item for item in failed if _DENIED.search(str(item.get("statusReason")))]
         if denied and self._failed >= 2 and self._first(deployment):
-            raise Stuck(
+            raise StuckDeployment(
                 message=f"ECS was denied what it needs and does not try again: {_why(denied)}", deployment=deployment
             )
-        if self._failed >= _LOOKS_AT_FAILED:
+        if self._failed >= _POLLS_AT_FAILED:
             raise FailedDeployment(message=f"A resource that ECS manages failed: {_why(failed)}", deployment=deployment)
         silence = self._silence(deployment, resources, waiter)
         if silence < self.timeout or not self._first(deployment):
             return
         if self.never_ran():
             waits = kinds_in(resources, "PROVISIONING")
-            raise Stuck(
+            raise StuckDeployment(
                 message=f"Nothing has moved for {silence:.0f} s and no task was ever started"
                 + (f", while ECS still has to make: {_some(waits)}" if waits else ""),
                 deployment=deployment or None,
@@ -304,7 +304,7 @@ def wait_for_deployment(
     on_failing: Callable[[Resource], None] | None = None,
     needless: Callable[[int], bool] | None = None,
     enough: Callable[[list[Resource] | None], bool] | None = None,
-    watch: Watch | None = None,
+    stall_detector: StallDetector | None = None,
 ) -> Resource | None:
     """Wait until the deployment is SUCCESSFUL and what ECS manages for it is ACTIVE; return the deployment.
 
@@ -312,7 +312,7 @@ def wait_for_deployment(
 
     ``on_failing`` is called once, as soon as the deployment is seen to fail: tasks and targets that tell why are gone
     by the time the rollback is complete. ``needless`` is asked while there is no deployment, with the number of the
-    look; True ends the wait with None. Raises FailedDeployment, Stuck (if ``watch`` is given) or WaitTimeout; all carry
+    look; True ends the wait with None. Raises FailedDeployment, Stuck (if ``stall_detector`` is given) or WaitTimeout; all carry
     ``deployment`` in kwargs.
     """
     seen: Resource | None = None
@@ -327,8 +327,8 @@ def wait_for_deployment(
         found = {**picked, **(api.describe_deployment(client, picked["serviceDeploymentArn"]) or {})}
         return found, _resources(client, found)
 
-    for look in waiter.looks():
-        answer = waiter.bear(ask, None)
+    for look in waiter.polls():
+        answer = waiter.tolerate_outage(ask, None)
         if answer is None:
             continue
         found, resources = answer
@@ -336,8 +336,8 @@ def wait_for_deployment(
             if needless and needless(look):
                 return None
             waiter.report("no deployment yet")
-            if watch:
-                watch.look(None, (), waiter)
+            if stall_detector:
+                stall_detector.look(None, (), waiter)
             continue
         seen = found
         status = str(seen.get("status"))
@@ -354,8 +354,8 @@ def wait_for_deployment(
             return seen
         if enough and enough(resources):
             return seen
-        if watch:
-            watch.look(seen, resources or (), waiter)
+        if stall_detector:
+            stall_detector.look(seen, resources or (), waiter)
     raise WaitTimeout(message=_timeout_text(seen, waiter), deployment=seen)
 
 
@@ -400,8 +400,8 @@ def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -
     """Wait until the service is INACTIVE or unknown, which frees its name. Raises WaitTimeout."""
     status = ""
     unseen: Resource | None = {"status": "not known"}
-    for _look in waiter.looks():
-        service = waiter.bear(lambda: api.find_service(client, cluster=cluster, name=name), unseen)
+    for _poll in waiter.polls():
+        service = waiter.tolerate_outage(lambda: api.find_service(client, cluster=cluster, name=name), unseen)
         status = str((service or {}).get("status") or "INACTIVE")
         waiter.report(f"service {status}")
         if status == "INACTIVE":
@@ -428,7 +428,7 @@ def retry_fresh_role(call: Callable[[], T], waiter: Waiter, *, bound: float = FR
 
 def retry_draining(call: Callable[[], T], waiter: Waiter) -> T:
     """Repeat ``call`` while an older service of the name is being deleted, within the waiter's bound."""
-    for _look in waiter.looks():
+    for _poll in waiter.polls():
         try:
             return call()
         except EcsExpressError as e:

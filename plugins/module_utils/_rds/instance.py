@@ -23,7 +23,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_passing
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import is_transient
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
@@ -52,7 +52,7 @@ BROKEN = (
 )
 
 # How long AWS may be out of reach in the middle of a wait: RDS goes on meanwhile.
-_DISTURBED_SECONDS = 300.0
+OUTAGE_SECONDS = 300.0
 
 # RDS API Reference, CreateDBInstance, MasterUserPassword; its console refuses the single quote too, the API does not.
 FORBIDDEN_IN_PASSWORD = '/"@ '
@@ -315,21 +315,21 @@ def _more_storage(name: str, current: dict[str, typing.Any], desired: DesiredSta
     )
 
 
-def _looks(
+def _polls(
     rds: Client, name: str, wait_options: WaitOptions
 ) -> typing.Iterator[tuple[dict[str, typing.Any] | None, bool]]:
     """Yield the instance look by look, and whether it is the last one. AWS may be out of reach for a while."""
-    disturbed: float | None = None
+    unreachable_since: float | None = None
     for last in polls(wait_options.timeout, wait_options.delay):
         try:
             instance = find(rds, name)
         except (BotoCoreError, ClientError) as e:
-            disturbed = time.monotonic() if disturbed is None else disturbed
-            if last or not is_passing(e) or time.monotonic() - disturbed >= _DISTURBED_SECONDS:
+            unreachable_since = time.monotonic() if unreachable_since is None else unreachable_since
+            if last or not is_transient(e) or time.monotonic() - unreachable_since >= OUTAGE_SECONDS:
                 raise
             wait_options.tell(f"AWS cannot be asked at present, the wait goes on ({e})")
             continue
-        disturbed = None
+        unreachable_since = None
         yield instance, last
 
 
@@ -342,7 +342,7 @@ def wait_ready(
         UserError: it is gone, being deleted, stopped, broken, or it takes too long.
     """
     status, waiting_for = "unknown", []
-    for instance, last in _looks(rds, name, wait_options):
+    for instance, last in _polls(rds, name, wait_options):
         if instance is None:
             raise UserError(f"The RDS instance {name} does not exist (any more): create it with state present.")
         status = instance["DBInstanceStatus"]
@@ -403,7 +403,7 @@ def wait_gone(rds: Client, name: str, wait_options: WaitOptions) -> None:
     Raises:
         UserError: it takes too long.
     """
-    for instance, last in _looks(rds, name, wait_options):
+    for instance, last in _polls(rds, name, wait_options):
         if instance is None:
             return
         wait_options.tell(str(instance["DBInstanceStatus"]))

@@ -398,7 +398,7 @@ def test_managed_resources_are_found_at_every_depth() -> None:
 def test_waiter_looks_once_more_at_the_end_of_its_time() -> None:
     now = [0.0]
     waiter = waiters.Waiter(timeout=25, delay=10, sleep=lambda s: now.__setitem__(0, now[0] + s), clock=lambda: now[0])
-    assert list(waiter.looks()) == [0, 1, 2, 3]
+    assert list(waiter.polls()) == [0, 1, 2, 3]
     assert now[0] == 25
 
 
