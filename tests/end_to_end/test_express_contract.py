@@ -30,8 +30,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express impo
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules import test_ecs_express_properties as properties
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 
 NAME = "contract"
 DRAWN = 8
@@ -209,7 +209,7 @@ def test_trap_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: Expre
         lambda arn: eventually(lambda: settled(arn), f"{arn} to settle"),
         cloud.held,
     )
-    fake = FakeEcs(Manners(nothing=ABSENT))
+    fake = FakeEcs(Behaviour(nothing=ABSENT))
     imitated = Conversation(
         fake.wrapped_client("ecs"),
         cloud,

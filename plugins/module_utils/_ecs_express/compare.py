@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what an update would change. Pure: canonical forms in (see shapes), changes out.
+"""Private: what an update would change. Pure: canonical forms in (see transformations), changes out.
 
 A needless update costs a canary deployment of about ten minutes, so only what the user gave is compared, and
 ECS's rewriting of it is no change. The numbers in the comments are issues of hashicorp/terraform-provider-aws.

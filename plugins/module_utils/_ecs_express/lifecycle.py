@@ -51,7 +51,7 @@ UPDATE_BESIDE_BAKING = (3, 9)
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. Times in seconds; ``desired`` is canonical (see shapes)."""
+    """What the user asked for. Times in seconds; ``desired`` is canonical (see transformations)."""
 
     name: str
     cluster: str = "default"

@@ -171,7 +171,7 @@ NO_CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None]] = {
 
 @pytest.mark.parametrize(("params", "boto", "managed"), NO_CHANGE.values(), ids=NO_CHANGE)
 def test_no_change(params: dict[str, Any], boto: Boto, managed: set[str] | None) -> None:
-    changes = compare.compare(transformations.wanted(params), transformations.configuration(boto), managed)
+    changes = compare.compare(transformations.desired(params), transformations.configuration(boto), managed)
     assert changes.paths == []
     assert not changes
     assert (changes.before, changes.after) == ({}, {})
@@ -291,7 +291,7 @@ CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None, list[str], Any, A
 @pytest.mark.parametrize("case", CHANGE.values(), ids=CHANGE)
 def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], Any, Any]) -> None:
     params, boto, managed, paths, before, after = case
-    changes = compare.compare(transformations.wanted(params), transformations.configuration(boto), managed)
+    changes = compare.compare(transformations.desired(params), transformations.configuration(boto), managed)
     assert changes.paths == paths
     assert changes.before == before
     assert changes.after == after
@@ -345,7 +345,7 @@ def test_name_that_ecs_refuses(name: str) -> None:
 
 def test_name_in_environment_and_secrets() -> None:
     with pytest.raises(EcsExpressError, match=r"A is in primary_container\.environment and in"):
-        transformations.wanted({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
+        transformations.desired({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
@@ -353,7 +353,7 @@ def test_environment_takes_no_structures(value: Any) -> None:
     with pytest.raises(
         EcsExpressError, match=r"primary_container\.environment\['A'\] is a (list|dictionary), but must be a text"
     ):
-        transformations.wanted({"primary_container": {"environment": {"A": value}}})
+        transformations.desired({"primary_container": {"environment": {"A": value}}})
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def as_ecs_describes(boto: Boto, nothing: Any, reverse: bool) -> Boto:
 def test_what_was_described_reads_back_as_equal(
     params: dict[str, Any], nothing: Any, reverse: bool, known: bool
 ) -> None:
-    wanted = transformations.wanted(params)
+    wanted = transformations.desired(params)
     current = transformations.configuration(as_ecs_describes(transformations.to_boto(wanted), nothing, reverse))
     assert compare.compare(wanted, current, MANAGED if known else None).paths == []
 
@@ -510,7 +510,7 @@ def leaves(config: dict[str, Any], base: tuple[str, ...] = ()) -> list[tuple[str
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(params=services, data=st.data(), reverse=st.booleans())
 def test_a_single_edit_is_seen_as_exactly_that(params: dict[str, Any], data: st.DataObject, reverse: bool) -> None:
-    wanted = transformations.wanted(params)
+    wanted = transformations.desired(params)
     places = leaves(wanted)
     if not places:
         return
@@ -535,9 +535,9 @@ def test_a_single_edit_is_seen_as_exactly_that(params: dict[str, Any], data: st.
 def test_an_update_converges(params: dict[str, Any], other_params: dict[str, Any]) -> None:
     """From any description to any other in one update; fields that were not asked for stay."""
     current = transformations.configuration(
-        as_ecs_describes(transformations.to_boto(transformations.wanted(params)), None, False)
+        as_ecs_describes(transformations.to_boto(transformations.desired(params)), None, False)
     )
-    wanted = transformations.wanted(other_params)
+    wanted = transformations.desired(other_params)
     changes = compare.compare(wanted, current, MANAGED)
     sent = compare.update(wanted, current, changes, MANAGED)
     boto = {**transformations.to_boto(current), **transformations.to_boto(sent)}

@@ -33,8 +33,8 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import EXECUTION_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
 
 Params = dict[str, Any]
@@ -188,8 +188,8 @@ descriptions = st.builds(
         }
     ),
 ).map(lambda given: {"service_name": "tracking", "infrastructure_role_arn": INFRASTRUCTURE_ROLE, **given})
-manners = st.builds(
-    Manners,
+behaviour = st.builds(
+    Behaviour,
     nothing=st.sampled_from([None, [], ABSENT]),
     fills=st.booleans(),
     merges=st.booleans(),
@@ -210,8 +210,8 @@ def changing(ecs: FakeEcs) -> int:
 
 
 @DRAWN
-@given(params=descriptions, how=manners)
-def test_trap_05_created_and_described_it_never_differs(go: Run, params: Params, how: Manners) -> None:
+@given(params=descriptions, how=behaviour)
+def test_trap_05_created_and_described_it_never_differs(go: Run, params: Params, how: Behaviour) -> None:
     ecs = FakeEcs(how)
     checked = go(ecs, params, check=True)
     assert changing(ecs) == 0
@@ -240,9 +240,9 @@ def turned_round(params: Params) -> Params:
 
 
 @DRAWN
-@given(params=descriptions, how=manners, data=st.data())
+@given(params=descriptions, how=behaviour, data=st.data())
 def test_trap_05_an_edit_is_seen_as_exactly_that_edit(
-    go: Run, params: Params, how: Manners, data: st.DataObject
+    go: Run, params: Params, how: Behaviour, data: st.DataObject
 ) -> None:
     ecs = FakeEcs(how)
     first = go(ecs, params)
@@ -344,9 +344,9 @@ def moved(before: Params, after: Params) -> set[str]:
 
 
 @DRAWN
-@given(params=descriptions, wanted=descriptions, how=manners)
+@given(params=descriptions, wanted=descriptions, how=behaviour)
 def test_trap_05_any_description_becomes_any_other_in_one_update(
-    go: Run, params: Params, wanted: Params, how: Manners
+    go: Run, params: Params, wanted: Params, how: Behaviour
 ) -> None:
     ecs = FakeEcs(how)
     go(ecs, params)
@@ -397,7 +397,7 @@ def broken(whole: Any, data: st.DataObject) -> Any:
 @given(params=descriptions, data=st.data())
 def test_no_description_is_too_poor_to_be_read(params: Params, data: st.DataObject) -> None:
     config = {
-        **transformations.to_boto(transformations.wanted(params)),
+        **transformations.to_boto(transformations.desired(params)),
         "serviceRevisionArn": "arn:r",
         "createdAt": None,
     }

@@ -33,8 +33,8 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import SETTINGS
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Answer
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
 
@@ -834,7 +834,7 @@ def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
     run: Run, ecs: FakeEcs, how: dict[str, bool]
 ) -> None:
     """#47908: ECS's own is no change; a group of the user's that is no longer wanted is one."""
-    ecs.manners = Manners(**how)
+    ecs.behaviour = Behaviour(**how)
     groups = {"security_groups": ["sg-mine", "sg-more"]}
     run(full_params(network_configuration=groups))
     assert run(full_params(network_configuration=groups))["changed"] is False
@@ -846,7 +846,7 @@ def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
 
 
 def test_replace_asks_for_the_groups_where_ecs_own_is_not_known(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    ecs.behaviour = Behaviour(tells_groups=False, marks_groups=False)
     ecs.roles["new"] = dict(ecs.roles["infrastructure"])
     run(full_params())
     params = {"service_name": "tracking", "infrastructure_role_arn": NEW_ROLE, "replace": True}
@@ -860,7 +860,7 @@ def test_replace_asks_for_the_groups_where_ecs_own_is_not_known(run: Run, ecs: F
 
 @pytest.mark.parametrize("denied", [False, True])
 def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEcs, denied: bool) -> None:
-    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    ecs.behaviour = Behaviour(tells_groups=False, marks_groups=False)
     run(full_params())
     if denied:
         ecs.errors["DescribeSecurityGroups"] = [Answer("UnauthorizedOperation", "You are not authorized")] * 9
@@ -869,11 +869,11 @@ def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEc
 
 
 def test_trap_05_tags_that_ecs_adds_stay(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = Manners(own_tags=("aws:ecs:serviceName", "aws:ecs:clusterName", "AmazonECSManaged"))
+    ecs.behaviour = Behaviour(own_tags=("aws:ecs:serviceName", "aws:ecs:clusterName", "AmazonECSManaged"))
     run(full_params())
     assert run(full_params())["changed"] is False
     assert run(full_params(tags={}))["changed"] is True
-    assert {item["key"] for item in ecs.services[ARN]["tags"]} == set(ecs.manners.own_tags)
+    assert {item["key"] for item in ecs.services[ARN]["tags"]} == set(ecs.behaviour.own_tags)
     assert "AWS's own" in run(full_params(tags={"aws:ecs:serviceName": "x"}))["msg"]
 
 
@@ -1213,7 +1213,7 @@ def test_settings_hold_for_the_update_that_they_come_with(run: Run, ecs: FakeEcs
 
 
 def test_settings_that_a_deployment_lost_are_restored(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = dataclasses.replace(ecs.manners, forgets_settings=True)
+    ecs.behaviour = dataclasses.replace(ecs.behaviour, forgets_settings=True)
     run(full_params(deployment_configuration={"rollback_on_alarm": False}))
     assert how_of(ecs)["alarms"]["enable"] is False
     four_steps(run, ecs, full_params(cpu="2048", memory="4096", deployment_configuration={"rollback_on_alarm": False}))
