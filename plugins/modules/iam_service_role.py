@@ -271,8 +271,11 @@ iam_role:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.documents import json_document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
 
@@ -282,10 +285,10 @@ def _desired(params: dict) -> roles.DesiredState:
     if params["service"]:
         trust = roles.trust_policy(params["service"], params["condition"])
     elif params["assume_role_policy_document"]:
-        trust = common.json_document(params["assume_role_policy_document"], "assume_role_policy_document")
+        trust = json_document(params["assume_role_policy_document"], "assume_role_policy_document")
     inline = params["inline_policies"]
     if inline is not None:
-        inline = {name: common.json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
+        inline = {name: json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
     return roles.DesiredState(
         name=params["name"],
         path=params["path"],
@@ -302,20 +305,20 @@ def _desired(params: dict) -> roles.DesiredState:
     )
 
 
-def _work(module: AnsibleAWSModule) -> common.ModuleResult:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    iam = common.make_client(module, "iam")
+    iam = make_client(module, "iam")
     if params["state"] == "absent":
         return roles.ensure_absent(iam, params["name"], module.check_mode)
-    wait_options = roles.WaitOptions(
+    wait_options = roles.PropagationOptions(
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
-        tell=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).say,
+        report=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).say,
         simulate_actions=params["simulate_actions"],
         simulate_resources=params["simulate_resources"],
     )
-    sts = common.make_client(module, "sts")
+    sts = make_client(module, "sts")
     return roles.ensure_present(iam, sts, _desired(params), wait_options, module.check_mode)
 
 
@@ -347,7 +350,7 @@ def main() -> None:
         required_by={"condition": "service"},
         supports_check_mode=True,
     )
-    common.run(module, f"IAM role {module.params['name']}", lambda: _work(module), IAM)
+    run(module, f"IAM role {module.params['name']}", lambda: _work(module), IAM)
 
 
 if __name__ == "__main__":

@@ -683,11 +683,20 @@ instance:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import instance
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.create import Clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import DeleteOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance import ensure_available
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import SETTINGS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import DesiredState
 
 # RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
 # show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
@@ -695,28 +704,28 @@ EXPECTED_CREATION = ExpectedDuration(5, 20, own=20)
 EXPECTED_DELETION = ExpectedDuration(4, 15, own=20)
 
 
-def _work(module: AnsibleAWSModule) -> common.ModuleResult:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     name = params["db_instance_identifier"]
     expected_duration = EXPECTED_DELETION if params["state"] == "absent" else EXPECTED_CREATION
     progress = Progress(f"RDS instance {name}", expected_duration, hidden=module.no_log_values)
-    wait_options = instance.WaitOptions(
-        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
+    wait_options = WaitOptions(
+        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], report=progress.say
     )
-    rds = common.make_client(module, "rds")
+    rds = make_client(module, "rds")
     if params["state"] == "available":
-        return instance.ensure_available(rds, name, wait_options, module.check_mode)
+        return ensure_available(rds, name, wait_options, module.check_mode)
     if params["state"] == "absent":
-        delete_options = instance.DeleteOptions(
+        delete_options = DeleteOptions(
             skip_final_snapshot=params["skip_final_snapshot"],
             final_snapshot=params["final_db_snapshot_identifier"],
             disable_deletion_protection=params["disable_deletion_protection"],
             delete_automated_backups=params["delete_automated_backups"],
         )
-        return instance.ensure_absent(rds, name, delete_options, wait_options, module.check_mode)
-    desired = instance.DesiredState(
+        return ensure_absent(rds, name, delete_options, wait_options, module.check_mode)
+    desired = DesiredState(
         name=name,
-        settings={option: params[option] for option in instance.SETTINGS if params[option] is not None},
+        settings={option: params[option] for option in SETTINGS if params[option] is not None},
         secret_arn=params["master_user_secret_arn"],
         secret_key=params["master_user_secret_key"],
         tags=params["tags"],
@@ -724,13 +733,13 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         apply_immediately=params["apply_immediately"],
         allow_major_version_upgrade=params["allow_major_version_upgrade"],
     )
-    clients = instance.Clients(
+    clients = Clients(
         rds=rds,
-        secretsmanager=common.make_client(module, "secretsmanager"),
-        sts=common.make_client(module, "sts"),
+        secretsmanager=make_client(module, "secretsmanager"),
+        sts=make_client(module, "sts"),
         remember=module.no_log_values.add,
     )
-    return instance.ensure_present(clients, desired, wait_options, module.check_mode)
+    return ensure_present(clients, desired, wait_options, module.check_mode)
 
 
 def main() -> None:
@@ -789,7 +798,7 @@ def main() -> None:
     )
     if module.params["skip_final_snapshot"] and module.params["final_db_snapshot_identifier"]:
         module.fail_json(msg="Set one of final_db_snapshot_identifier and skip_final_snapshot, not both.")
-    common.run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module), RDS)
+    run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module), RDS)
 
 
 if __name__ == "__main__":

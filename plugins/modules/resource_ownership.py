@@ -189,7 +189,10 @@ elsewhere:
 import functools
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import lookup
@@ -209,17 +212,17 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
     }
 
 
-def _work(module: AnsibleAWSModule) -> common.ModuleResult:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     if problems := dictionary_problems("owner_tags", params["owner_tags"]):
-        raise common.UserError(" ".join(problems))
+        raise UserError(" ".join(problems))
     tags = texts(params["owner_tags"])
     if not tags:
-        raise common.UserError("owner_tags is empty: without tags nobody can tell whose a resource is.")
+        raise UserError("owner_tags is empty: without tags nobody can tell whose a resource is.")
     region = str(module.region or "") if params["check_region"] else ""
     identity = ownership.Identity(tags, region)
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])
-    clients = functools.cache(functools.partial(common.make_client, module))
+    clients = functools.cache(functools.partial(make_client, module))
     desired = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
     found = lookup.read_all(clients, desired)
     tagged = lookup.search(clients, params["look_elsewhere"], identity)
@@ -235,12 +238,12 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
     problems = ownership.foreign(found, identity, taken, words)
     problems += ownership.misplaced(found, tagged, desired, identity, words)
     if problems:
-        raise common.UserError(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
+        raise UserError(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
     shown = {
         "resources": [_shown(one, identity) for one in found],
         "elsewhere": [_shown(one, identity) for one in tagged],
     }
-    return common.ModuleResult(False, {}, {}, shown, [], has_diff=False)
+    return ModuleResult(False, {}, {}, shown, [], has_diff=False)
 
 
 def main() -> None:
@@ -268,7 +271,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, "Tags of the deployment's resources", lambda: _work(module))
+    run(module, "Tags of the deployment's resources", lambda: _work(module))
 
 
 if __name__ == "__main__":

@@ -248,15 +248,18 @@ bucket:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
 
 
-def _work(module: AnsibleAWSModule) -> common.ModuleResult:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    s3 = common.make_client(module, "s3")
-    caller = common.caller_identity(common.make_client(module, "sts"))
+    s3 = make_client(module, "s3")
+    caller = caller_identity(make_client(module, "sts"))
     place = bucket.Place(s3=s3, name=params["name"], caller=caller, region=module.region or s3.meta.region_name)
     if params["state"] == "absent":
         return bucket.ensure_absent(
@@ -304,7 +307,7 @@ def main() -> None:
     )
     if module.params["kms_key_id"] and module.params["encryption"] != "aws:kms":
         module.fail_json(msg="kms_key_id needs encryption to be aws:kms.")
-    common.run(module, f"Bucket {module.params['name']}", lambda: _work(module))
+    run(module, f"Bucket {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

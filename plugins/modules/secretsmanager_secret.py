@@ -253,15 +253,18 @@ rotated:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 
 
-def _work(module: AnsibleAWSModule) -> common.ModuleResult:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     if params["pending"] and (params["rotate"] or params["state"] == "absent"):
-        raise common.UserError("pending is for a secret with state present, and excludes rotate.")
-    client = common.make_client(module, "secretsmanager")
+        raise UserError("pending is for a secret with state present, and excludes rotate.")
+    client = make_client(module, "secretsmanager")
     if params["state"] == "absent":
         return secret.ensure_absent(
             client,
@@ -282,7 +285,7 @@ def _work(module: AnsibleAWSModule) -> common.ModuleResult:
         rotate=params["rotate"],
         pending=params["pending"],
     )
-    return secret.ensure_present(client, common.make_client(module, "sts"), desired, module.check_mode)
+    return secret.ensure_present(client, make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:
@@ -315,7 +318,7 @@ def main() -> None:
         mutually_exclusive=[("generate", "value")],
         supports_check_mode=True,
     )
-    common.run(module, f"Secret {module.params['name']}", lambda: _work(module))
+    run(module, f"Secret {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

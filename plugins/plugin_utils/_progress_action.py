@@ -88,7 +88,7 @@ class ProgressTailer(threading.Thread):
     Args:
         path: the file.
         show: takes a line.
-        subject, expected_duration: what is waited for, and how long it usually takes, as long as the module has not said it.
+        subject, expected_duration: what is waited for, and how long it usually takes, until the module says so itself.
         silence: seconds without a line after which ``show`` gets a sign of life.
     """
 

@@ -21,10 +21,10 @@ from datetime import datetime
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import BotoCoreError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_health
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import read_version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client as MlflowClient

@@ -13,15 +13,16 @@ import ipaddress
 import typing
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 # Where the other side of a rule is told: list of IpPermission, and the member of its elements.
 PEERS = {
@@ -161,7 +162,7 @@ def _predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str,
     after = dict(current)
     after[_INGRESS] = _merged(current[_INGRESS], desired.ingress, desired.purge_ingress)
     after[_EGRESS] = _merged(current[_EGRESS], desired.egress, desired.purge_egress)
-    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
+    after["tags"] = predict_tags(current["tags"], desired.tags, desired.purge_tags)
     return after
 
 
@@ -252,12 +253,11 @@ def _update_rules(ec2: Client, direction: str, group_id: str, before: list[Rule]
 
 
 def _update_tags(ec2: Client, before: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
-    gone = [key for key in before["tags"] if key not in after["tags"]]
-    fresh = {key: value for key, value in after["tags"].items() if before["tags"].get(key) != value}
-    if gone:
-        ec2.delete_tags(Resources=[after["group_id"]], Tags=[{"Key": key} for key in gone])
-    if fresh:
-        ec2.create_tags(Resources=[after["group_id"]], Tags=tags_to_aws(fresh))
+    to_set, to_remove = compare_tags(before["tags"], after["tags"])
+    if to_remove:
+        ec2.delete_tags(Resources=[after["group_id"]], Tags=[{"Key": key} for key in to_remove])
+    if to_set:
+        ec2.create_tags(Resources=[after["group_id"]], Tags=tags_to_aws(to_set))
 
 
 def ensure_absent(
@@ -272,13 +272,15 @@ def ensure_absent(
     outcome = ModuleResult(current is not None, _compared(current), {}, {}, [])
     if current is None or check_mode:
         return outcome
-    for last in polls(timeout, delay):
+    violation: ClientError | None = None
+    for _poll in Waiter(timeout, delay).polls():
         try:
             ec2.delete_security_group(GroupId=current["group_id"])
-            break
+            return outcome
         except ClientError as e:
             if error_code(e) == "InvalidGroup.NotFound":
-                break
-            if last or error_code(e) != "DependencyViolation":
+                return outcome
+            if error_code(e) != "DependencyViolation":
                 raise
-    return outcome
+            violation = e
+    raise violation or AssertionError("there is at least one poll")

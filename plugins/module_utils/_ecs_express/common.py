@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.errors import AWSErrorHandler
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import common as core
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import errors as core
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 

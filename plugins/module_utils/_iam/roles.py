@@ -11,24 +11,24 @@ from __future__ import annotations
 import json
 import time
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import CallerIdentity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import CallerIdentity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 
 CONSISTENT_READS = 3
 """So many identical reads in a row count as propagated within IAM."""
@@ -53,16 +53,20 @@ class DesiredState:
 
 
 @dataclass(frozen=True)
-class WaitOptions:
-    """How propagation is awaited; all in seconds."""
+class PropagationOptions(WaitOptions):
+    """How to wait until IAM has propagated a change.
 
-    wait: bool = True
+    Attributes:
+        settle: seconds after a change in which IAM may still answer differently from place to place.
+        simulate_actions: actions that IAM's policy simulator must allow the role.
+        simulate_resources: on these resources.
+    """
+
     timeout: float = 60
     delay: float = 1
     settle: float = 10
     simulate_actions: list[str] = field(default_factory=list)
     simulate_resources: list[str] = field(default_factory=list)
-    tell: Callable[[str], None] = lambda _line: None
 
 
 def trust_policy(service: str, condition: dict[str, typing.Any] | None = None) -> dict[str, typing.Any]:
@@ -172,7 +176,7 @@ def predict(
         after["managed_policies"] = sorted(kept | set(desired.managed_policies))
     if desired.inline_policies is not None:
         after["inline_policies"] = _predict_inline(current["inline_policies"], desired)
-    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
+    after["tags"] = predict_tags(current["tags"], desired.tags, desired.purge_tags)
     return after
 
 
@@ -206,9 +210,9 @@ def _create(iam: Client, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
 def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
     name = after["name"]
     # Tags first: the caller's policies may allow the rest for roles with these alone.
-    fresh = {key: value for key, value in after["tags"].items() if current["tags"].get(key) != value}
-    if fresh:
-        iam.tag_role(RoleName=name, Tags=tags_to_aws(fresh))
+    to_set, to_remove = compare_tags(current["tags"], after["tags"])
+    if to_set:
+        iam.tag_role(RoleName=name, Tags=tags_to_aws(to_set))
     plain = ("description", "max_session_duration")
     if any(after[setting] != current[setting] for setting in plain):
         # Both: a duration that UpdateRole is not given becomes an hour (IAM API Reference).
@@ -223,9 +227,8 @@ def _update(iam: Client, current: dict[str, typing.Any], after: dict[str, typing
     if after["assume_role_policy_document"] != current["assume_role_policy_document"]:
         document = json.dumps(after["assume_role_policy_document"])
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
-    gone = [key for key in current["tags"] if key not in after["tags"]]
-    if gone:
-        iam.untag_role(RoleName=name, TagKeys=gone)
+    if to_remove:
+        iam.untag_role(RoleName=name, TagKeys=to_remove)
 
 
 def _update_policies(iam: Client, current: dict[str, typing.Any], after: dict[str, typing.Any]) -> None:
@@ -262,7 +265,7 @@ def _identity(sts: Client, current: dict[str, typing.Any] | None) -> CallerIdent
 
 
 def ensure_present(
-    iam: Client, sts: Client, desired: DesiredState, wait_options: WaitOptions, check_mode: bool
+    iam: Client, sts: Client, desired: DesiredState, wait_options: PropagationOptions, check_mode: bool
 ) -> ModuleResult:
     """Make the role and its policies as asked for, and wait until IAM shows them.
 
@@ -316,7 +319,7 @@ def _await(
     caller: CallerIdentity,
     after: dict[str, typing.Any],
     *,
-    wait_options: WaitOptions,
+    wait_options: PropagationOptions,
     changed: bool,
 ) -> dict[str, typing.Any]:
     age = (datetime.now(UTC) - after["create_date"]).total_seconds()
@@ -324,7 +327,7 @@ def _await(
     if pause <= 0 and not changed:
         return after
     started = time.monotonic()
-    wait_options.tell("waiting until IAM shows the change everywhere")
+    wait_options.report("waiting until IAM shows the change everywhere")
     role = _await_reads(iam, desired, caller, wait_options)
     if wait_options.simulate_actions:
         _await_simulation(iam, role["arn"], wait_options)
@@ -335,38 +338,34 @@ def _await(
 
 
 def _await_reads(
-    iam: Client, desired: DesiredState, caller: CallerIdentity, wait_options: WaitOptions
+    iam: Client, desired: DesiredState, caller: CallerIdentity, wait_options: PropagationOptions
 ) -> dict[str, typing.Any]:
     in_a_row = 0
     role = None
-    for last in polls(wait_options.timeout, wait_options.delay):
+    for _poll in wait_options.waiter().polls():
         role = read(iam, desired.name)
         as_wanted = role is not None and compared(predict(role, desired, caller)) == compared(role)
         in_a_row = in_a_row + 1 if as_wanted else 0
         if role is not None and in_a_row >= CONSISTENT_READS:
             return role
-        if last:
-            break
     raise UserError(
         f"IAM role {desired.name} was changed, but IAM does not show the change consistently after"
-        f" {wait_options.timeout:g} seconds (wait_timeout). Run this again; if it happens again, somebody else changes the"
-        " role at the same time."
+        f" {wait_options.timeout:g} seconds (wait_timeout). Run this again; if it happens again, something else changes"
+        " the role at the same time."
     )
 
 
-def _await_simulation(iam: Client, arn: str, wait_options: WaitOptions) -> None:
+def _await_simulation(iam: Client, arn: str, wait_options: PropagationOptions) -> None:
     params: dict[str, typing.Any] = {"PolicySourceArn": arn, "ActionNames": wait_options.simulate_actions}
     if wait_options.simulate_resources:
         params["ResourceArns"] = wait_options.simulate_resources
     denied: list[str] = []
-    for last in polls(wait_options.timeout, wait_options.delay):
+    for _poll in wait_options.waiter().polls():
         results = iam.simulate_principal_policy(**params)["EvaluationResults"]
         denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
         if not denied:
             return
-        wait_options.tell(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
-        if last:
-            break
+        wait_options.report(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
     raise UserError(
         f"IAM role {arn} is still not allowed {', '.join(denied)} after {wait_options.timeout:g} seconds"
         " (wait_timeout), says IAM's policy simulator: correct simulate_actions, simulate_resources, or the role's"

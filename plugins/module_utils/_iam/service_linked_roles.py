@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import typing
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import WaitTimeoutError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 # Names do not follow from the service's name. For others the existing role is found by its path, and only the name
 # that check mode predicts is unknown.
@@ -88,12 +88,12 @@ def ensure_present(iam: Client, sts: Client, service: str, *, timeout: float, ch
             raise
         changed = False
     role = None
-    for last in polls(timeout, 1):
+    for _poll in Waiter(timeout, 1).polls():
         role = find(iam, service)
-        if role or last:
+        if role:
             break
     if role is None:
-        raise UserError(
+        raise WaitTimeoutError(
             f"The service-linked role of {service} was asked for, but IAM does not list it after {timeout:g} seconds"
             " (wait_timeout). Run this again."
         )

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import arn_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import bucket_name_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.names import bucket_name_problem
 
 
 def arn(service: str, resource: str) -> Check:

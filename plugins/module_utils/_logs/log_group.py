@@ -12,14 +12,15 @@ from __future__ import annotations
 import typing
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 
 # CloudWatch Logs API Reference, PutRetentionPolicy; 0 stands for "never expires", which is DeleteRetentionPolicy.
 RETENTION_DAYS = (
@@ -67,7 +68,7 @@ def _predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str,
     for setting in ("retention_in_days", "kms_key_id"):
         if getattr(desired, setting) is not None:
             after[setting] = getattr(desired, setting)
-    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
+    after["tags"] = predict_tags(current["tags"], desired.tags, desired.purge_tags)
     return after
 
 
@@ -132,12 +133,11 @@ def _update(logs: Client, current: dict[str, typing.Any], after: dict[str, typin
             logs.associate_kms_key(logGroupName=name, kmsKeyId=after["kms_key_id"])
         else:
             logs.disassociate_kms_key(logGroupName=name)
-    gone = [key for key in current["tags"] if key not in after["tags"]]
-    fresh = {key: value for key, value in after["tags"].items() if current["tags"].get(key) != value}
-    if gone:
-        logs.untag_resource(resourceArn=after["arn"], tagKeys=gone)
-    if fresh:
-        logs.tag_resource(resourceArn=after["arn"], tags=fresh)
+    to_set, to_remove = compare_tags(current["tags"], after["tags"])
+    if to_remove:
+        logs.untag_resource(resourceArn=after["arn"], tagKeys=to_remove)
+    if to_set:
+        logs.tag_resource(resourceArn=after["arn"], tags=to_set)
 
 
 def ensure_absent(logs: Client, name: str, check_mode: bool) -> ModuleResult:

@@ -13,14 +13,15 @@ import typing
 from dataclasses import dataclass
 from dataclasses import field
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 
 _AT_ONCE = 20
 _NO_SUBNET_GROUP = ("DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound")
@@ -38,7 +39,7 @@ class Tags:
 
     def merged(self, current: dict[str, str]) -> dict[str, str]:
         """The tags as they will be."""
-        return merge_tags(current, self.tags, self.purge)[0]
+        return predict_tags(current, self.tags, self.purge)
 
 
 def _tags_of(rds: Client, arn: str) -> dict[str, str]:
@@ -46,12 +47,11 @@ def _tags_of(rds: Client, arn: str) -> dict[str, str]:
 
 
 def _update_tags(rds: Client, arn: str, before: dict[str, str], after: dict[str, str]) -> None:
-    gone = [key for key in before if key not in after]
-    fresh = {key: value for key, value in after.items() if before.get(key) != value}
-    if gone:
-        rds.remove_tags_from_resource(ResourceName=arn, TagKeys=gone)
-    if fresh:
-        rds.add_tags_to_resource(ResourceName=arn, Tags=tags_to_aws(fresh))
+    to_set, to_remove = compare_tags(before, after)
+    if to_remove:
+        rds.remove_tags_from_resource(ResourceName=arn, TagKeys=to_remove)
+    if to_set:
+        rds.add_tags_to_resource(ResourceName=arn, Tags=tags_to_aws(to_set))
 
 
 def _shown(group: Group | None, members: tuple[str, ...]) -> Group:

@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import bucket_name_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import CallerIdentity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import CallerIdentity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.kms import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.names import bucket_name_problem
 
 TLS_SID = "DenyInsecureTransport"
 ABORT_RULE = "abort-incomplete-multipart-uploads"
@@ -315,7 +315,7 @@ def predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, 
     rules = with_abort_rule(current["lifecycle_rules"], desired.abort_days)
     after["lifecycle_rules"] = with_noncurrent_rule(rules, desired.noncurrent_days)
     after["logging_enabled"] = access_log(current["logging_enabled"], current["name"], desired.access_log_bucket)
-    after["tags"] = merge_tags(current["tags"], desired.tags, desired.purge_tags)[0]
+    after["tags"] = predict_tags(current["tags"], desired.tags, desired.purge_tags)
     return after
 
 

@@ -16,17 +16,19 @@ import typing
 from dataclasses import dataclass
 from dataclasses import field
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import ModuleResult
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import caller_identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import merge_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import polls
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import same_kms_key
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import WaitTimeoutError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.kms import same_kms_key
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 CLASSES = (string.ascii_uppercase, string.ascii_lowercase, string.digits, string.punctuation)
 """Printable ASCII without the space."""
@@ -179,7 +181,7 @@ def _predict(shape: dict[str, typing.Any], desired: DesiredState) -> dict[str, t
         after["description"] = desired.description
     if desired.kms_key_id is not None and not same_kms_key(desired.kms_key_id, after["kms_key_id"]):
         after["kms_key_id"] = desired.kms_key_id
-    after["tags"] = merge_tags(after["tags"], desired.tags, desired.purge_tags)[0]
+    after["tags"] = predict_tags(after["tags"], desired.tags, desired.purge_tags)
     return after
 
 
@@ -327,7 +329,8 @@ def _next_value(client: Client, desired: DesiredState, has_value: bool) -> tuple
     warnings = []
     if other:
         warnings.append(
-            f"The secret {desired.name} exists with another {', '.join(other)} than asked for; its value was left alone."
+            f"The secret {desired.name} exists with another {', '.join(other)} than asked for; its value was left"
+            " alone."
         )
     return None, False, warnings
 
@@ -340,12 +343,11 @@ def _apply(client: Client, desired: DesiredState, before: dict[str, typing.Any],
         changes["KmsKeyId"] = after["kms_key_id"]
     if changes:
         client.update_secret(SecretId=desired.name, **changes)
-    gone = [key for key in before["tags"] if key not in after["tags"]]
-    fresh = {key: value for key, value in after["tags"].items() if before["tags"].get(key) != value}
-    if gone:
-        client.untag_resource(SecretId=desired.name, TagKeys=gone)
-    if fresh:
-        client.tag_resource(SecretId=desired.name, Tags=tags_to_aws(fresh))
+    to_set, to_remove = compare_tags(before["tags"], after["tags"])
+    if to_remove:
+        client.untag_resource(SecretId=desired.name, TagKeys=to_remove)
+    if to_set:
+        client.tag_resource(SecretId=desired.name, Tags=tags_to_aws(to_set))
 
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
@@ -457,11 +459,11 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     client.delete_secret(SecretId=name, **how)
     if force:
         # The name is free only when the secret is really gone.
-        for last in polls(_GONE_SECONDS, 1):
+        for _poll in Waiter(_GONE_SECONDS, 1).polls():
             if describe(client, name) is None:
                 break
-            if last:
-                raise UserError(
-                    f"The secret {name} is still there {_GONE_SECONDS:g} s after its deletion: run this again."
-                )
+        else:
+            raise WaitTimeoutError(
+                f"The secret {name} is still there {_GONE_SECONDS:g} s after its deletion: run this again."
+            )
     return outcome

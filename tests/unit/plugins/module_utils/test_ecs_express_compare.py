@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError

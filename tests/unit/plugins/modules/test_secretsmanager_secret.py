@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.common import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
