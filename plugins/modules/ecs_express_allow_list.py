@@ -98,9 +98,10 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -112,7 +113,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def _work(module: AnsibleAWSModule) -> dict[str, Any]:
     name, cluster = module.params["service_name"], module.params["cluster"] or "default"
     cidrs = allow_list.networks(module.params["cidrs"])
-    clients = express_module.clients(module)
+    clients = make_clients(module)
     arn = allow_list.rule_arn(clients("ecs"), cluster=cluster, name=name)
     if arn is None and not module.check_mode:
         raise EcsExpressError(

@@ -997,16 +997,22 @@ explanation:
       sample: ''
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployment_configuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.request import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.run import Run
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -1091,7 +1097,7 @@ MUTUALLY_EXCLUSIVE = [
 ]
 
 
-def main() -> None:
+def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
     module = express_module.make_module(
         argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
     )
@@ -1121,12 +1127,12 @@ def main() -> None:
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
         )
         progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
-        lifecycle = Lifecycle(express_module.clients(module), request, progress)
-        result = lifecycle.ensure_present() if params["state"] == "present" else lifecycle.ensure_absent()
+        run = Run(make_clients(module), request, progress, make_waiter)
+        result = ensure_present(run) if params["state"] == "present" else ensure_absent(run)
     except AnsibleAWSError as e:
         express_module.fail(module, e)
     service = result.service or {}
-    express_module.tell(result.warnings)
+    show_warnings(result.warnings)
     returned: dict[str, Any] = {
         "changed": result.changed,
         "service": service,

@@ -612,6 +612,8 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import info
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 
@@ -628,7 +630,7 @@ def main() -> None:
     warnings: list[str] = []
     try:
         services = info.describe(
-            express_module.clients(module),
+            make_clients(module),
             cluster=params["cluster"] or "default",
             name=params["service_name"],
             explanations=params["explain"],
@@ -636,7 +638,7 @@ def main() -> None:
         )
     except AnsibleAWSError as e:
         express_module.fail(module, e)
-    express_module.tell(warnings)
+    show_warnings(warnings)
     module.exit_json(changed=False, services=services)
 
 

@@ -314,7 +314,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
-        report=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).say,
+        report=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).report,
         simulate_actions=params["simulate_actions"],
         simulate_resources=params["simulate_resources"],
     )

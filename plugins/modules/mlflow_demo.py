@@ -226,7 +226,7 @@ def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:
     path = None if module.check_mode else module.params["log_path"]
     try:
         progress = Progress("MLflow's demo data", EXPECTED_DURATION, hidden=module.no_log_values)
-        return Log(path, secrets, tell=progress.say)
+        return Log(path, secrets, tell=progress.report)
     except OSError as error:
         raise MlflowError("bad_log", f"log_path {path} cannot be written: {error.strerror}.") from error
 

@@ -381,7 +381,7 @@ def main() -> None:
         module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
 
     progress = Progress("MLflow server", EXPECTED_DURATION, hidden=module.no_log_values)
-    waiting = Waiting(tell=progress.say)
+    waiting = Waiting(tell=progress.report)
     uri = params["tracking_uri"]
     try:
         client = Client(connect(module))

@@ -710,7 +710,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     expected_duration = EXPECTED_DELETION if params["state"] == "absent" else EXPECTED_CREATION
     progress = Progress(f"RDS instance {name}", expected_duration, hidden=module.no_log_values)
     wait_options = WaitOptions(
-        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], report=progress.say
+        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], report=progress.report
     )
     rds = make_client(module, "rds")
     if params["state"] == "available":

@@ -267,7 +267,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
             adopt=params["adopt"],
             force_empty=params["force_empty"],
             check_mode=module.check_mode,
-            tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).say,
+            tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).report,
         )
     desired = bucket.DesiredState(
         name=params["name"],

@@ -255,10 +255,10 @@ def test_lines_are_said_once_and_secrets_never(tmp_path: Path) -> None:
     path.touch()
     now = [0.0]
     progress = Progress("Service x", ExpectedDuration(5, 10), {"a-made-up-password"}, str(path), lambda: now[0])
-    progress.say("PENDING")
-    progress.say("PENDING")
+    progress.report("PENDING")
+    progress.report("PENDING")
     now[0] = 187.4
-    progress.say("refused a-made-up-password\nand more")
+    progress.report("refused a-made-up-password\nand more")
     expected_duration = {"subject": "Service x", "usual": "at AWS usually 5 to 10 minutes"}
     assert said(path) == [
         {**expected_duration, "line": "PENDING", "elapsed": 0.0},
@@ -268,8 +268,8 @@ def test_lines_are_said_once_and_secrets_never(tmp_path: Path) -> None:
 
 def test_nobody_watches(tmp_path: Path) -> None:
     path = tmp_path / "gone"
-    Progress("tracking", path=str(path)).say("PENDING")
-    Progress("tracking", path="").say("PENDING")
+    Progress("tracking", path=str(path)).report("PENDING")
+    Progress("tracking", path="").report("PENDING")
     assert not path.exists()
 
 

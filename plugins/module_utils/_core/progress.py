@@ -96,7 +96,7 @@ class Progress:
         self._begin = clock()
         self._said = ""
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """Show a line, unless it is the one that was shown last. Never raises."""
         if not self._path or line == self._said:
             return

@@ -82,6 +82,10 @@ class Waiter:
         if self._start is None:
             self._start = self.clock()
 
+    def within(self, timeout: float, delay: float) -> Waiter:
+        """Return a new wait, no longer and no slower than this one, with the same clock."""
+        return Waiter(min(timeout, self.timeout), min(delay, self.delay), self.sleep, self.clock, wall=self.wall)
+
     @property
     def elapsed(self) -> float:
         return 0.0 if self._start is None else self.clock() - self._start

@@ -15,9 +15,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from . import api
-from .common import EcsExpressError
-from .common import EcsExpressErrorHandler
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressErrorHandler
 
 Resource = dict[str, Any]
 
@@ -38,13 +38,13 @@ _CONFIGURATIONS = (
 
 @EcsExpressErrorHandler.common_error_handler("read the service's listener rule")
 def _describe_rule(elbv2: Any, arn: str) -> Resource:
-    rule: Resource = elbv2.describe_rules(aws_retry=True, RuleArns=[arn])["Rules"][0]
+    rule: Resource = elbv2.describe_rules(RuleArns=[arn])["Rules"][0]
     return rule
 
 
 @EcsExpressErrorHandler.common_error_handler("change the service's listener rule")
 def _modify_rule(elbv2: Any, arn: str, conditions: list[Resource]) -> None:
-    elbv2.modify_rule(aws_retry=True, RuleArn=arn, Conditions=conditions)
+    elbv2.modify_rule(RuleArn=arn, Conditions=conditions)
 
 
 def networks(cidrs: list[str]) -> list[str]:

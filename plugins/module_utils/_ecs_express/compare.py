@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from . import transformations
-from .transformations import Canonical
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 Path = tuple[str, ...]
 
@@ -137,17 +137,6 @@ def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] |
 def overlay(current: Canonical, desired: Canonical) -> Canonical:
     """What the configuration is after the update: for the predicted service of check mode."""
     return _drop_empty(_merged(current, desired, keep_groups=True))
-
-
-def compare_tags(
-    desired: dict[str, str] | None, current: dict[str, str], purge: bool
-) -> tuple[dict[str, str], list[str]]:
-    """(to set, to remove). None leaves tags alone, {} with ``purge`` removes all of the user's."""
-    if desired is None:
-        return {}, []
-    to_set = {k: v for k, v in desired.items() if current.get(k) != v}
-    to_remove = sorted(k for k in current if k not in desired) if purge else []
-    return to_set, to_remove
 
 
 # ---- leaves

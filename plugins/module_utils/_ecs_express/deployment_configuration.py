@@ -14,9 +14,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from . import compare
-from .common import EcsExpressError
-from .transformations import Canonical
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 Resource = dict[str, Any]
 

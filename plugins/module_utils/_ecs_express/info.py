@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import api
-from . import explain
-from . import transformations
-from . import waiters
-from .common import EcsExpressError
-from .common import is_expired
-from .transformations import Canonical
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_expired
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import collect
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import diagnose
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.evidence import Subject
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 Clients = Callable[[str], Any]
 
@@ -60,12 +62,12 @@ def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) 
     latest = next(iter(api.list_deployments(ecs, cluster=cluster, service=arn)), None)
     if latest:
         latest = {**latest, **(api.describe_deployment(ecs, latest["serviceDeploymentArn"]) or {})}
-    service = transformations.service(boto, waiters.target_revision(latest))
+    service = transformations.service(boto, deployments.target_revision(latest))
     service["deployment"] = transformations.deployment(latest) or {}
     if explanations:
-        subject = explain.Subject(transformations.cluster_name(cluster), str(service["service_name"]), arn)
-        evidence = explain.collect(clients, subject, latest)
-        service["explanation"] = {**evidence.as_dict(), "text": explain.render(evidence)}
+        subject = Subject(transformations.cluster_name(cluster), str(service["service_name"]), arn)
+        evidence = collect.collect(clients, subject, latest)
+        service["explanation"] = {**diagnose.as_dict(evidence), "text": diagnose.render(evidence)}
         service["managed_resources"] = _resources(ecs, service)
     return service
 
@@ -80,5 +82,5 @@ def _resources(ecs: Any, service: Canonical) -> list[Canonical]:
             "status_reason": item.get("statusReason"),
         }
         for revision in api.describe_revisions(ecs, [arn] if arn else [])
-        for item in waiters.managed_resources(revision)
+        for item in deployments.managed_resources(revision)
     ]

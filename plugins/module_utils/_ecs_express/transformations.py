@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import container_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import path_problem
@@ -22,8 +23,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
-
-from .common import EcsExpressError
 
 Canonical = dict[str, Any]
 
@@ -301,7 +300,7 @@ def _active(boto: Mapping[str, Any]) -> Canonical:
     return result
 
 
-def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, wanted_tags: Any) -> Canonical:
+def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, desired_tags: Any) -> Canonical:
     """What check mode shows for a service that does not exist yet."""
     return {
         "service_name": name,
@@ -311,7 +310,7 @@ def predicted_service(*, name: str, cluster: str, config: Canonical, role: str |
         "infrastructure_role_arn": role,
         "endpoint": "",
         "url": "",
-        "tags": dict(wanted_tags or {}),
+        "tags": dict(desired_tags or {}),
         "active_configurations": [],
         **masked(config),
     }

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 
 Boto = dict[str, Any]
 
@@ -308,7 +310,7 @@ def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], An
     ],
 )
 def test_tags(wanted: Any, current: dict[str, str], purge: bool, expected: Any) -> None:
-    assert compare.compare_tags(wanted, current, purge) == expected
+    assert compare_tags(current, predict_tags(current, wanted, purge)) == expected
 
 
 def test_tags_become_text_as_those_of_the_other_modules_do() -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import diagnose
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import errors
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import remedies
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.explain import Evidence
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.evidence import Evidence
 
 CAUSES: dict[str, tuple[Evidence, str, str]] = {
     "image": (
@@ -214,10 +215,10 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
 
 @pytest.mark.parametrize(("evidence", "cause", "remedy"), CAUSES.values(), ids=CAUSES)
 def test_likely_cause(evidence: Evidence, cause: str, remedy: str) -> None:
-    found, what_to_do = explain.likely_cause(evidence)
+    found, what_to_do = diagnose.likely_cause(evidence)
     assert cause in found
     assert remedy in what_to_do
-    text = explain.render(evidence)
+    text = diagnose.render(evidence)
     assert text.endswith(f"Remedy: {what_to_do}.")
 
 
@@ -265,7 +266,7 @@ SETTINGS = remedies.ServiceSettings(
 )
 def test_remedy_has_the_numbers_of_the_service(name: str, numbers: list[str]) -> None:
     evidence = dataclasses.replace(CAUSES[name][0], settings=SETTINGS)
-    remedy = explain.likely_cause(evidence)[1]
+    remedy = diagnose.likely_cause(evidence)[1]
     assert [one for one in numbers if one not in remedy] == [], remedy
 
 
@@ -284,14 +285,14 @@ def test_remedy_has_the_numbers_of_the_service(name: str, numbers: list[str]) ->
 def test_next_size_that_fargate_sells(cpu: int, memory: int, advice: str) -> None:
     settings = remedies.ServiceSettings(cpu=cpu, memory=memory)
     evidence = dataclasses.replace(CAUSES["memory"][0], settings=settings)
-    remedy = explain.likely_cause(evidence)[1]
+    remedy = diagnose.likely_cause(evidence)[1]
     assert advice in remedy
     assert (f"all of its {memory} MiB" in remedy) is bool(memory)
 
 
 def test_only_the_unreadable_secret_is_named() -> None:
     text = f"ResourceInitializationError: unable to retrieve secret from asm: {SETTINGS.secrets[1][:-18]}"
-    remedy = explain.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
+    remedy = diagnose.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
     assert "vision/server" in remedy
     assert "vision/login" not in remedy
 
@@ -308,7 +309,7 @@ def test_only_the_unreadable_secret_is_named() -> None:
 )
 def test_a_key_that_may_not_be_used_is_what_is_named(said: str) -> None:
     text = f"ResourceInitializationError: {said.format(SETTINGS.secrets[1][:-18])}"
-    remedy = explain.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
+    remedy = diagnose.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
     assert "kms:Decrypt" in remedy
     assert "mlflow_extra_secrets_kms_key_arns" in remedy
     assert SETTINGS.execution_role_arn in remedy
@@ -318,8 +319,8 @@ def test_a_key_that_may_not_be_used_is_what_is_named(said: str) -> None:
 def test_no_cause_is_made_up() -> None:
     log = ["memory usage 10 %", "GET /x 404", "RESOURCE: none", "is FAILED"]
     evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=log)
-    assert explain.likely_cause(evidence) == ("", "")
-    assert "Likely" not in explain.render(evidence)
+    assert diagnose.likely_cause(evidence) == ("", "")
+    assert "Likely" not in diagnose.render(evidence)
 
 
 # ---- which deployment belongs to a change
@@ -340,20 +341,20 @@ def deployment(number: int, **members: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("expected", "deployments", "picked"),
     [
-        (waiters.Expected(), [], None),
-        (waiters.Expected(), [deployment(2), deployment(1)], "d2"),
-        (waiters.Expected(revision="r1"), [deployment(2), deployment(1)], "d1"),
-        (waiters.Expected(revision="r9"), [deployment(2)], "d2"),
-        (waiters.Expected(known=frozenset({"d1"})), [deployment(1)], None),
-        (waiters.Expected(known=frozenset({"d1"})), [deployment(2), deployment(1)], "d2"),
-        (waiters.Expected(since=NOON + timedelta(minutes=5)), [deployment(2)], None),
-        (waiters.Expected(since=NOON + timedelta(minutes=2, seconds=1)), [deployment(2)], "d2"),
-        (waiters.Expected(deployment="d1"), [deployment(2), deployment(1)], "d1"),
-        (waiters.Expected(deployment="d9"), [deployment(2)], None),
-        (waiters.Expected(deployment="d1", known=frozenset({"d1"})), [deployment(1)], "d1"),
+        (deployments.Expected(), [], None),
+        (deployments.Expected(), [deployment(2), deployment(1)], "d2"),
+        (deployments.Expected(revision="r1"), [deployment(2), deployment(1)], "d1"),
+        (deployments.Expected(revision="r9"), [deployment(2)], "d2"),
+        (deployments.Expected(known=frozenset({"d1"})), [deployment(1)], None),
+        (deployments.Expected(known=frozenset({"d1"})), [deployment(2), deployment(1)], "d2"),
+        (deployments.Expected(since=NOON + timedelta(minutes=5)), [deployment(2)], None),
+        (deployments.Expected(since=NOON + timedelta(minutes=2, seconds=1)), [deployment(2)], "d2"),
+        (deployments.Expected(deployment="d1"), [deployment(2), deployment(1)], "d1"),
+        (deployments.Expected(deployment="d9"), [deployment(2)], None),
+        (deployments.Expected(deployment="d1", known=frozenset({"d1"})), [deployment(1)], "d1"),
     ],
 )
-def test_pick(expected: waiters.Expected, deployments: list[dict[str, Any]], picked: str | None) -> None:
+def test_pick(expected: deployments.Expected, deployments: list[dict[str, Any]], picked: str | None) -> None:
     found = expected.pick(deployments)
     assert (found or {}).get("serviceDeploymentArn") == picked
 
@@ -377,7 +378,7 @@ def test_managed_resources_are_found_at_every_depth() -> None:
             "gatewayConnections": [{"status": "CREATE_FAILED"}],
         }
     }
-    kinds = [item["kind"] for item in waiters.managed_resources(revision)]
+    kinds = [item["kind"] for item in deployments.managed_resources(revision)]
     assert sorted(kinds) == sorted(
         [
             "loadBalancer",
@@ -389,22 +390,22 @@ def test_managed_resources_are_found_at_every_depth() -> None:
             "serviceSecurityGroups",
         ]
     )
-    assert waiters.managed_group_ids(revision) == {"sg-9"}
-    assert waiters.managed_group_ids({}) is None
+    assert deployments.managed_group_ids(revision) == {"sg-9"}
+    assert deployments.managed_group_ids({}) is None
     begun = {"ecsManagedResources": {"serviceSecurityGroups": [{"status": "PROVISIONING"}]}}
-    assert waiters.managed_group_ids(begun) == set()
+    assert deployments.managed_group_ids(begun) == set()
 
 
 def test_waiter_looks_once_more_at_the_end_of_its_time() -> None:
     now = [0.0]
-    waiter = waiters.Waiter(timeout=25, delay=10, sleep=lambda s: now.__setitem__(0, now[0] + s), clock=lambda: now[0])
+    waiter = Waiter(timeout=25, delay=10, sleep=lambda s: now.__setitem__(0, now[0] + s), clock=lambda: now[0])
     assert list(waiter.polls()) == [0, 1, 2, 3]
     assert now[0] == 25
 
 
 def test_progress_has_a_line_for_each_change() -> None:
     now = [0.0]
-    waiter = waiters.Waiter(timeout=1, delay=1, clock=lambda: now[0])
+    waiter = Waiter(timeout=1, delay=1, clock=lambda: now[0])
     waiter.start()
     for line in ("a b", "a b", "c", "a b"):
         waiter.report(line)
@@ -437,6 +438,6 @@ def test_progress_has_a_line_for_each_change() -> None:
 )
 def test_errors_are_told_apart(code: str, message: str, gone: bool, draining: bool, fresh: bool) -> None:
     error = ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
-    wrapped = common.EcsExpressError(message="x", exception=error)
+    wrapped = errors.EcsExpressError(message="x", exception=error)
     for e in (error, wrapped):
-        assert (common.is_gone(e), common.is_draining(e), common.is_fresh_role(e)) == (gone, draining, fresh)
+        assert (errors.is_gone(e), errors.is_draining(e), errors.is_fresh_role(e)) == (gone, draining, fresh)

@@ -24,10 +24,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
@@ -44,21 +42,6 @@ DRAWN = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-class Plain:
-    """A boto client that knows ``aws_retry``, without the pauses of the real wrapper."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        return functools.partial(_without_retry, found) if callable(found) else found
-
-
-def _without_retry(call: Callable[..., Any], *args: Any, aws_retry: bool = False, **kwargs: Any) -> Any:
-    return call(*args, **kwargs)
 
 
 @pytest.fixture
@@ -81,16 +64,14 @@ def go(monkeypatch: pytest.MonkeyPatch) -> Run:
             raw.meta.events.unregister("before-call")
             raw.meta.events.register("provide-client-params", keep)
             raw.meta.events.register_first("before-call", fake_call)
-            made[service] = Plain(raw)
+            made[service] = raw
         return made[service]
 
-    def waiter(**kwargs: Any) -> waiters.Waiter:
+    def waiter(**kwargs: Any) -> Waiter:
         ecs = present[-1]
-        return waiters.Waiter(**kwargs, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
+        return Waiter(**kwargs, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
 
-    monkeypatch.setattr(express_module, "clients", lambda _module: client)
-    monkeypatch.setattr(lifecycle, "Waiter", waiter)
-    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (None, waiter))
+    monkeypatch.setattr(ecs_express_service, "make_clients", lambda _module: client)
 
     def run(ecs: FakeEcs, params: Params, check: bool = False) -> dict[str, Any]:
         present.append(ecs)
@@ -98,7 +79,7 @@ def go(monkeypatch: pytest.MonkeyPatch) -> Run:
         arguments = {**basic, "_ansible_check_mode": check, "_ansible_diff": True, **params}
         out = io.StringIO()
         with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            ecs_express_service.main()
+            ecs_express_service.main(make_waiter=waiter)
         getattr(ansible_warnings, "_global_warnings", {}).clear()
         result: dict[str, Any] = json.loads(out.getvalue())
         assert not result.get("failed"), result

@@ -21,12 +21,11 @@ from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import EndpointConnectionError
 
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import THROTTLING_CODES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import THROTTLING_CODES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
@@ -53,17 +52,11 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the module with the arguments given; its JSON result. Time is the fake's."""
 
     def clients(_module: Any) -> Any:
-        @functools.cache
-        def client(service: str) -> Any:
-            retry = AWSRetry.jittered_backoff(retries=3, delay=0, catch_extra_error_codes=["ThrottlingException"])
-            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry)
+        return functools.cache(lambda service: Client(ecs.wrapped_client(service), attempts=3, delay=0))
 
-        return client
-
-    monkeypatch.setattr(express_module, "clients", clients)
-    waiter = functools.partial(waiters.Waiter, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
-    monkeypatch.setattr(lifecycle, "Waiter", waiter)
-    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (None, waiter))
+    for module in (ecs_express_service, ecs_express_service_info):
+        monkeypatch.setattr(module, "make_clients", clients)
+    make_waiter = functools.partial(Waiter, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
 
     def go(params: dict[str, Any], check: bool = False, module: Any = ecs_express_service) -> dict[str, Any]:
         arguments = {
@@ -78,7 +71,7 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
         # Where ansible-core takes this process for a controller, warnings go to the screen and not into the result.
         monkeypatch.setattr(_internal, "is_controller", False)
         with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            module.main()
+            module.main(**({"make_waiter": make_waiter} if module is ecs_express_service else {}))
         result: dict[str, Any] = json.loads(out.getvalue())
         assert "deprecations" not in result
         # Ansible collects them for the whole process.
@@ -429,13 +422,13 @@ def test_throttling_is_repeated_with_jitter(ecs: FakeEcs, monkeypatch: pytest.Mo
     class Module:
         params: dict[str, Any] = {}
 
-        def client(self, service: str, retry_decorator: Any) -> Any:
-            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry_decorator)
+        def client(self, service: str) -> Any:
+            return ecs.wrapped_client(service)
 
     for number, code in enumerate(THROTTLING_CODES):
         ecs.errors["DescribeServices"] = [Answer(code, "Rate exceeded")] * 6
-        client = express_module.clients(Module())("ecs")
-        assert lifecycle.api.find_service(client, cluster="default", name="none") is None
+        client = make_clients(Module())("ecs")
+        assert api.find_service(client, cluster="default", name="none") is None
         assert len(pauses) == 6 * (number + 1)
     rounds = [pauses[start : start + 6] for start in range(0, len(pauses), 6)]
     assert len({tuple(pauses) for pauses in rounds}) == len(rounds), "all wait the same time"
@@ -712,7 +705,7 @@ def test_task_definition_excludes_the_container(run: Run, ecs: FakeEcs) -> None:
 def test_member_unknown_to_botocore_is_said(run: Run, ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
     # With the oldest botocore it is so by itself.
     if knows("cpuArchitecture"):
-        monkeypatch.setattr(lifecycle.api, "supports", lambda *_args: False)
+        monkeypatch.setattr(api, "supports", lambda *_args: False)
     result = run(full_params(cpu_architecture="ARM64"))
     assert "cpu_architecture" in result["msg"]
     assert "update boto3" in result["msg"]
