@@ -253,23 +253,26 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import bucket
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.bucket import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.client import BucketClient
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.delete import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import DesiredState
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     s3 = make_client(module, "s3")
     caller = caller_identity(make_client(module, "sts"))
-    place = bucket.Place(s3=s3, name=params["name"], caller=caller, region=module.region or s3.meta.region_name)
+    client = BucketClient(s3=s3, name=params["name"], caller=caller, region=module.region or s3.meta.region_name)
     if params["state"] == "absent":
-        return bucket.ensure_absent(
-            place,
+        return ensure_absent(
+            client,
             adopt=params["adopt"],
             force_empty=params["force_empty"],
             check_mode=module.check_mode,
-            tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).report,
+            report=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).report,
         )
-    desired = bucket.DesiredState(
+    desired = DesiredState(
         name=params["name"],
         adopt=params["adopt"],
         encryption=params["encryption"],
@@ -282,7 +285,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return bucket.ensure_present(place, desired, module.check_mode)
+    return ensure_present(client, desired, module.check_mode)
 
 
 def main() -> None:

@@ -257,7 +257,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.generate import GenerateOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.secret import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.secret import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import DesiredState
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
@@ -266,26 +269,26 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         raise UserError("pending is for a secret with state present, and excludes rotate.")
     client = make_client(module, "secretsmanager")
     if params["state"] == "absent":
-        return secret.ensure_absent(
+        return ensure_absent(
             client,
             params["name"],
             recovery_days=params["recovery_window_in_days"],
             force=params["force"],
             check_mode=module.check_mode,
         )
-    recipe = secret.Recipe(**params["generate"]) if params["generate"] else None
-    desired = secret.DesiredState(
+    generate_options = GenerateOptions(**params["generate"]) if params["generate"] else None
+    desired = DesiredState(
         name=params["name"],
         description=params["description"],
         kms_key_id=params["kms_key_id"],
         tags=params["tags"],
         purge_tags=params["purge_tags"],
-        recipe=recipe,
+        generate_options=generate_options,
         value=params["value"],
         rotate=params["rotate"],
         pending=params["pending"],
     )
-    return secret.ensure_present(client, make_client(module, "sts"), desired, module.check_mode)
+    return ensure_present(client, make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:

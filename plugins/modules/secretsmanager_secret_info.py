@@ -120,12 +120,12 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import find_secrets
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
     client = make_client(module, "secretsmanager")
-    found = secret.look(client, module.params["name"], module.params["show_value"])
+    found = find_secrets(client, module.params["name"], module.params["show_value"])
     return ModuleResult(False, {}, {}, found, [], has_diff=False)
 
 
