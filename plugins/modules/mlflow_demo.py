@@ -208,12 +208,12 @@ import typing
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 
 # Nothing of it is AWS's work. An estimate for two processors: a client is installed the first time, which is as fast as

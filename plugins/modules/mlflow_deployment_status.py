@@ -336,9 +336,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:

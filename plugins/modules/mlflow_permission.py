@@ -160,8 +160,6 @@ reason:
 from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
@@ -170,6 +168,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissio
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import PERMISSIONS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import WantedPermission
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import ensure_permission
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 
 
 def main() -> None:

@@ -173,12 +173,12 @@ reason:
 import typing
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import MissingSecret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import read_member
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.users import WantedUser
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.users import ensure_user
 

@@ -25,12 +25,12 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_health
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import read_version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client as MlflowClient
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_health
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import read_version
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client as MlflowClient
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import explain
 
 Answer = dict[str, typing.Any]
 Clients = Callable[[str], Client]

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
-from .checks import EXPERIMENTS
-from .checks import refusal
-from .client import Answer
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .readiness import refusal
+from .rest import Answer
+from .rest import Client
+from .rest import MlflowError
 
 EXPERIMENT = "MLflow Demo"
 # mlflow/demo/base.py: BaseDemoGenerator.store_version writes it once a feature is complete.

@@ -19,11 +19,9 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checks import read_server_info
-from .checks import read_version
-from .client import Client
-from .client import Connection
-from .client import MlflowError
+from .client_venv import choose_packages
+from .client_venv import default_root
+from .client_venv import ensure_client
 from .demo import DemoState
 from .demo import check_artifact_location
 from .demo import expected_features
@@ -32,9 +30,11 @@ from .demo import generated_features
 from .demo import mark_incomplete
 from .demo import read_progress
 from .demo import read_state
-from .environments import choose_packages
-from .environments import default_root
-from .environments import ensure_client
+from .readiness import read_server_info
+from .readiness import read_version
+from .rest import Client
+from .rest import Connection
+from .rest import MlflowError
 from .runner import Log
 from .runner import Result
 from .runner import client_environment

@@ -26,9 +26,9 @@ from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 
-from .client import Connection
-from .client import MlflowError
-from .client import parse_connection
+from .rest import Connection
+from .rest import MlflowError
+from .rest import parse_connection
 
 if typing.TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule

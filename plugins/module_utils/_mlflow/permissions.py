@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from urllib.parse import quote
 
-from .checks import EXPERIMENTS
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .rest import Client
+from .rest import MlflowError
 from .users import ask
 from .users import content
 from .users import get_user

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from .client import Connection
+from .rest import Connection
 
 # All that a command gets of the caller's variables: what a program needs to run on this machine and to reach the
 # network, and nothing that a login or a key may be in, such as AWS_SECRET_ACCESS_KEY or another server's

@@ -17,10 +17,10 @@ import typing
 import uuid
 from collections.abc import Iterator
 
-from .checks import EXPERIMENTS
-from .checks import refusal
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .readiness import refusal
+from .rest import Client
+from .rest import MlflowError
 
 VERSIONS = "api/2.0/mlflow/model-versions"
 # Never read or written. It has a path, since MLflow refuses a source without one for another reason.

@@ -17,11 +17,11 @@ import typing
 from dataclasses import dataclass
 from dataclasses import field
 
-from .checks import refusal
-from .client import Answer
-from .client import Client
-from .client import Connection
-from .client import MlflowError
+from .readiness import refusal
+from .rest import Answer
+from .rest import Client
+from .rest import Connection
+from .rest import MlflowError
 
 USERS = "api/2.0/mlflow/users"
 # mlflow/utils/validation.py: _validate_password.

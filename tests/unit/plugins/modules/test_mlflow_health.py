@@ -17,7 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import reply

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 
-from .client import Answer
-from .client import Client
-from .client import Connection
-from .client import MlflowError
+from .rest import Answer
+from .rest import Client
+from .rest import Connection
+from .rest import MlflowError
 
 EXPERIMENTS = "api/2.0/mlflow/experiments"
 ARTIFACTS = "api/2.0/mlflow-artifacts/artifacts"

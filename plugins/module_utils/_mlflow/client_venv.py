@@ -22,9 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client import MlflowError
 from .client_pins import VERSIONS
 from .client_requirements import requirements
+from .rest import MlflowError
 from .runner import Log
 from .runner import Result
 from .runner import installer_environment

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import make_certificate
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PROBE_FOLDER
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_server
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import wait_until_ready
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import PROBE_FOLDER
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Questions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Waiting
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_server
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import wait_until_ready
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import ARTIFACTS
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import INVALID_HOST
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned as pinned_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow import environments
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow import client_venv
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_pins import VERSIONS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import Packages
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import choose_packages
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import default_root
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import ensure_client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import uv_settings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import Packages
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import choose_packages
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import default_root
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import ensure_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import uv_settings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 
 # The packages are not what these tests are about: one that all tools pretend to install.
@@ -68,7 +68,7 @@ class Tools:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
-    monkeypatch.setattr(environments, "find_uv", lambda: None)
+    monkeypatch.setattr(client_venv, "find_uv", lambda: None)
     folder = tmp_path / "tools"
     folder.mkdir()
     return Tools(folder)
@@ -92,14 +92,14 @@ def test_built_with_pip_once_then_taken_from_the_cache(tmp_path: Path, tools: To
 
 def test_built_with_uv_where_there_is_one(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     uv = tools.script("uv", fail=False)
-    monkeypatch.setattr(environments, "find_uv", lambda: uv)
+    monkeypatch.setattr(client_venv, "find_uv", lambda: uv)
     ensure_client(tmp_path / "cache", PINNED, tools.python, Log(None), 60)
     assert [call.split()[0] for call in tools.calls] == ["venv", "pip"]
 
 
 def test_pip_where_uv_fails(tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     uv = tools.script("uv", fail=True)
-    monkeypatch.setattr(environments, "find_uv", lambda: uv)
+    monkeypatch.setattr(client_venv, "find_uv", lambda: uv)
     ensure_client(tmp_path / "cache", PINNED, tools.python, Log(None), 60)
     assert [" ".join(call.split()[:2]) for call in tools.calls] == ["venv --quiet", "pip install", "-m venv", "-m pip"]
 
@@ -148,7 +148,7 @@ def test_environment_of_another_user_that_cannot_be_replaced(
     tmp_path: Path, tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment_without_a_way_to_its_interpreter(tmp_path)
-    monkeypatch.setattr(environments.shutil, "rmtree", lambda _path, ignore_errors: None)
+    monkeypatch.setattr(client_venv.shutil, "rmtree", lambda _path, ignore_errors: None)
     with pytest.raises(MlflowError) as caught:
         ensure_client(tmp_path, PINNED, tools.python, Log(None), 60)
     assert caught.value.reason == "install_failed"
@@ -164,7 +164,7 @@ def test_new_environment_with_an_interpreter_that_is_closed_to_this_user(
         environment_without_a_way_to_its_interpreter(venv.parent)
         (venv.parent / NAME).rename(venv)
 
-    monkeypatch.setattr(environments, "_build", build)
+    monkeypatch.setattr(client_venv, "_build", build)
     with pytest.raises(MlflowError) as caught:
         ensure_client(tmp_path, PINNED, tools.python, Log(None), 60)
     assert tools.python in caught.value.message
@@ -300,7 +300,7 @@ def test_installers_get_the_way_to_the_index_and_no_secret(
         record = f"with open({str(tmp_path / 'seen')!r}, 'a') as seen: print(json.dumps(dict(os.environ)), file=seen)"
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join([*lines[:2], f"import json\n{record}\n", *lines[2:]]))
-    monkeypatch.setattr(environments, "find_uv", lambda: tool if installer == "uv" else None)
+    monkeypatch.setattr(client_venv, "find_uv", lambda: tool if installer == "uv" else None)
     ensure_client(tmp_path / "cache", PINNED, tools.python if installer == "uv" else tool, Log(None), 60)
     seen = [json.loads(line) for line in (tmp_path / "seen").read_text().splitlines()]
     assert len(seen) == 2
