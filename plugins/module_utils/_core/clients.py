@@ -82,11 +82,11 @@ def connection_error(params: dict[str, typing.Any]) -> str:
     return version_problem() or connection_problem(params)
 
 
-def make_client(module: AnsibleAWSModule, service: str, region: str = "") -> Client:
+def make_client(module: AnsibleAWSModule, service: str, region: str = "", *, attempts: int = 10) -> Client:
     """Return the client of a service, from the module's connection options, if need be for another region."""
     if problem := connection_error(module.params):
         module.fail_json(msg=problem)
-    return Client(module.client(service, **({"region": region} if region else {})))
+    return Client(module.client(service, **({"region": region} if region else {})), attempts=attempts)
 
 
 def make_clients(module: AnsibleAWSModule) -> Clients:

@@ -13,12 +13,13 @@ exempts C(/health) and C(/version)), so it is the first question and never the l
 from __future__ import annotations
 
 import re
-import time
 import typing
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 from .rest import Answer
 from .rest import Client
@@ -327,61 +328,51 @@ class Waiting:
         elapsed: seconds.
         attempts: number of attempts.
         history: every change of reason: C(after) in seconds, C(reason), C(message).
-        tell: gets the message at each change of reason, for whoever watches.
+        report: gets the message at each change of reason, for whoever watches.
     """
 
     elapsed: float = 0.0
     attempts: int = 0
     history: list[dict[str, typing.Any]] = field(default_factory=list)
-    tell: Callable[[str], None] | None = None
+    report: Callable[[str], None] | None = None
 
     def note(self, error: MlflowError) -> None:
         if not self.history or self.history[-1]["reason"] != error.reason:
             self.history.append({"after": round(self.elapsed, 1), "reason": error.reason, "message": error.message})
-            if self.tell:
-                self.tell(error.message)
+            if self.report:
+                self.report(error.message)
 
 
 def wait_until_ready(
-    attempt: Callable[[], dict[str, typing.Any]],
-    waiting: Waiting,
-    *,
-    wait_timeout: float,
-    delay: float,
-    patience: float,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    attempt: Callable[[], dict[str, typing.Any]], waiting: Waiting, waiter: Waiter, *, patience: float
 ) -> dict[str, typing.Any]:
     """Repeat C(attempt) until it succeeds.
 
     Args:
         attempt: raises MlflowError as long as the server is not ready.
         waiting: is kept up to date, also when this raises.
-        wait_timeout: seconds after which no further attempt starts; 0 makes exactly one.
-        delay: seconds between two attempts.
+        waiter: bounds the wait; a time limit of 0 makes exactly one attempt.
         patience: seconds for which errors that waiting hardly ever heals are tolerated in a row.
-        clock, sleep: time source, in seconds.
 
     Raises:
         MlflowError: the last one.
     """
-    started = clock()
     limit: float | None = None
     limited_since = 0.0
-    while True:
+    last: MlflowError | None = None
+    for _poll in waiter.polls():
         waiting.attempts += 1
         try:
             result = attempt()
-            waiting.elapsed = clock() - started
+            waiting.elapsed = waiter.elapsed
             return result
         except MlflowError as error:
-            waiting.elapsed = clock() - started
+            last = error
+            waiting.elapsed = waiter.elapsed
             waiting.note(error)
             previous, limit = limit, error.at_most if error.waiting_helps else patience
             if limit != previous:
                 limited_since = waiting.elapsed
             if limit is not None and waiting.elapsed - limited_since >= limit:
                 raise
-            if waiting.elapsed + delay > wait_timeout:
-                raise
-        sleep(delay)
+    raise last or AssertionError("there is at least one poll")

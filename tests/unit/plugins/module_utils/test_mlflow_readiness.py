@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import PROBE_FOLDER
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Waiting
@@ -229,9 +230,7 @@ class Time:
 
 def wait(attempt: Callable[[], dict[str, Any]], waiting: Waiting, timeout: float = 60) -> dict[str, Any]:
     time = Time()
-    return wait_until_ready(
-        attempt, waiting, wait_timeout=timeout, delay=5, patience=15, clock=lambda: time.now, sleep=time.sleep
-    )
+    return wait_until_ready(attempt, waiting, Waiter(timeout, 5, sleep=time.sleep, clock=lambda: time.now), patience=15)
 
 
 def attempts(*outcomes: MlflowError | None) -> Callable[[], dict[str, Any]]:

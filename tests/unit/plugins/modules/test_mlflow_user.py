@@ -333,8 +333,7 @@ class Secrets:
     def __init__(self, **values: str) -> None:
         self.values = values
 
-    def get_secret_value(self, SecretId: str, VersionStage: str, aws_retry: bool) -> dict[str, str]:
-        assert aws_retry
+    def get_secret_value(self, SecretId: str, VersionStage: str) -> dict[str, str]:
         name = SecretId if VersionStage == "AWSCURRENT" else f"{SecretId}:{VersionStage}"
         if name not in self.values:
             message = "Secrets Manager can't find the specified secret."
