@@ -18,8 +18,8 @@ description:
   - The addresses are those that connect to the load balancer, not those in C(X-Forwarded-For).
   - A new service is open to all until its rule has been changed. To create one that never is, give
     O(mlops.mlflow_aws.ecs_express_service#module:allowed_cidrs) instead.
-  - The load balancer still answers everybody, if only with 404. Elastic Load Balancing recommends security groups for
-    blocking clients; here they would be those of all services.
+  - The load balancer still answers every client, if only with 404. Elastic Load Balancing recommends security groups
+    for blocking clients; here they would be those of all services.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:
@@ -34,7 +34,7 @@ options:
     default: default
   cidrs:
     description:
-      - The networks, in CIDR notation. An empty list lets everybody in.
+      - The networks, in CIDR notation. An empty list admits all networks.
       - Elastic Load Balancing allows five values in a rule, and the service's host name is one of them, so there may be
         four networks, one less for each further host name.
     type: list
@@ -51,7 +51,7 @@ seealso:
   - module: mlops.mlflow_aws.ecs_express_service
     description: Makes the service.
   - module: mlops.mlflow_aws.ecs_express_service_info
-    description: Tells its URL.
+    description: Returns its URL.
   - name: Listener rules of Application Load Balancers
     description: What the rule is, and how many values it may hold.
     link: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
@@ -72,7 +72,7 @@ EXAMPLES = r"""
       - 198.51.100.0/24
       - 203.0.113.7/32
 
-- name: Everybody
+- name: Admit all networks
   mlops.mlflow_aws.ecs_express_allow_list:
     service_name: tracking
     cidrs: []
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cidrs:
-  description: The networks that are let in, sorted. An empty list means everybody.
+  description: The networks that are admitted, sorted. An empty list means all networks.
   returned: success
   type: list
   elements: str

@@ -86,7 +86,7 @@ options:
         O(settle_time).
       - The reads prove that IAM's own API shows the change, the simulation proves that IAM evaluates the policies to
         "allowed". Neither proves that the services of a region, which keep copies of IAM's data, know the change.
-        Nobody can ask them, and only the trusted service can assume the role. O(settle_time) makes it likely.
+        They cannot be queried, and only the trusted service can assume the role. O(settle_time) makes it likely.
         Whoever hands the role to a service still has to retry a refusal.
     type: bool
     default: true
@@ -280,7 +280,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
 
 
-def _desired(params: dict) -> roles.DesiredState:
+def _desired(params: dict[str, Any]) -> roles.DesiredState:
     trust = None
     if params["service"]:
         trust = roles.trust_policy(params["service"], params["condition"])

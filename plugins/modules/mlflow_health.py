@@ -11,7 +11,8 @@ module: mlflow_health
 short_description: Wait until an MLflow tracking server is ready, and say why it is not
 version_added: 0.1.0
 description:
-  - Asks a tracking server until it answers or O(wait_timeout) is over, and tells the possible causes apart, RV(reason).
+  - Asks a tracking server until it answers or O(wait_timeout) is over, and distinguishes the possible causes,
+    RV(reason).
   - MLflow's C(/health) answers 200 while the database is down, while every host name is refused, and while the
     artifact store does not exist. So the module also asks the API, the database and, if wanted, the artifact store.
   - A name that does not resolve, a refused connection, a missing certificate, and a balancer without a healthy server
@@ -164,7 +165,7 @@ reason:
   type: str
   sample: ready
 version:
-  description: MLflow version of the server. Empty when the server does not tell it.
+  description: MLflow version of the server. Empty when the server does not report it.
   returned: success
   type: str
   sample: 3.17.2
@@ -241,12 +242,12 @@ foreign_uris:
       returned: always
       sample: s3://team-bucket/churn
 store_type:
-  description: Kind of the server's metadata store, V(none) when the server does not tell it.
+  description: Kind of the server's metadata store, V(none) when the server does not report it.
   returned: success
   type: str
   sample: SqlStore
 workspaces_enabled:
-  description: Whether the server runs with workspaces, V(none) when it does not tell.
+  description: Whether the server runs with workspaces, V(none) when it does not report it.
   returned: success
   type: bool
   sample: false

@@ -92,7 +92,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - A user or a resource that does not exist yet is told in a warning, as an earlier task may be going to make it.
+      - A user or a resource that does not exist yet causes a warning, as an earlier task may be going to make it.
   diff_mode:
     support: full
   idempotent:

@@ -30,7 +30,7 @@ options:
     default: present
   is_admin:
     description:
-      - Whether the user is an administrator, who may do everything. A new user is none unless this is V(true), and
+      - Whether the user is an administrator, who may do everything. A new user is not, unless this is V(true), and
         without this option an existing one is left as it is.
     type: bool
   user_password:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
     name: ana
     user_password_secret_arn: "{{ ana_secret.secret.arn }}"
 
-- name: A second administrator, who keeps the password that he chooses
+- name: A second administrator, who keeps the password that they choose
   mlops.mlflow_aws.mlflow_user:
     tracking_uri: https://mlflow.example.org
     login_secret_arn: mlflow/login

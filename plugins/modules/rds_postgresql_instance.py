@@ -15,7 +15,7 @@ description:
   - Only what is given is compared. What is pending for the instance counts as already asked for.
   - The master password is read by the module itself from a secret of AWS Secrets Manager, when the instance is
     created, and never passes through Ansible.
-  - Other than M(amazon.aws.rds_instance) it shows a diff, and its waiting has a time limit and a step of choice.
+  - Unlike M(amazon.aws.rds_instance), it supports diff mode and a configurable wait timeout and polling interval.
 options:
   db_instance_identifier:
     description:
@@ -179,8 +179,8 @@ options:
   wait:
     description:
       - Whether to wait until the instance is available, or gone. O(state=available) always waits.
-      - Without it, an instance that is busy, such as one that is being created, is left alone, and what differs is told
-        in a warning.
+      - Without it, an instance that is busy, such as one that is being created, is left alone, and a warning
+        names what differs.
     type: bool
     default: true
   wait_timeout:
@@ -190,7 +190,7 @@ options:
     default: 1800
   wait_delay:
     description:
-      - Seconds between two looks.
+      - Polling interval in seconds.
     type: int
     default: 15
   final_db_snapshot_identifier:
@@ -216,7 +216,7 @@ options:
 notes:
   - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off.
-  - While it waits, AWS may be out of reach for up to five minutes.
+  - While it waits, outages of AWS are tolerated for up to five minutes.
   - A stopped instance is not started; O(state=present) warns about it, O(state=available) fails.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
@@ -224,7 +224,7 @@ seealso:
   - module: amazon.aws.rds_instance
     description: Manages instances of all engines.
   - module: mlops.mlflow_aws.secretsmanager_secret
-    description: Makes the master password.
+    description: Creates the master password.
   - name: Amazon RDS for PostgreSQL
     description: The user guide.
     link: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html
@@ -284,7 +284,7 @@ RETURN = r"""
 instance:
   description:
     - The instance as RDS describes it, in snake case. In check mode, one that does not exist yet has no endpoint.
-    - What RDS tells beyond these keys is there too.
+    - Other keys that RDS reports are there too.
   type: dict
   returned: when state is not V(absent)
   contains:

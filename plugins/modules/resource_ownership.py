@@ -12,7 +12,7 @@ short_description: Fail if resources with a deployment's names are not the deplo
 version_added: 0.1.0
 description:
   - Reads the tags of resources, before something else changes or deletes them, and fails with a sentence if one that
-    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by everybody in the
+    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by all users of the
     account.
   - With O(look_elsewhere) it also looks for resources with these tags that have another name or place.
   - Changes nothing.
@@ -120,7 +120,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Refuse to change a role and a bucket of somebody else
+- name: Refuse to change a role and a bucket of another owner
   mlops.mlflow_aws.resource_ownership:
     owner_tags:
       ManagedBy: mlops.mlflow_aws
@@ -159,7 +159,7 @@ resources:
       returned: always
       sample: tracking-task-role
     arn:
-      description: ARN of the resource, empty if AWS does not tell it.
+      description: ARN of the resource, empty if AWS does not report it.
       type: str
       returned: always
       sample: arn:aws:iam::123456789012:role/tracking-task-role

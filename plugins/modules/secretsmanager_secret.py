@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: secretsmanager_secret
-short_description: Manage a secret of which nobody needs to see the value
+short_description: Manage a secret whose value no user needs to see
 version_added: 0.1.0
 description:
   - Creates a secret in AWS Secrets Manager, with a value that the module generates itself or that is given.
@@ -83,13 +83,13 @@ options:
       - Whether to give an existing secret a new value. With O(generate), the members O(generate.key) and
         O(generate.keys) are replaced on every run, and all other members stay. With O(value), it is written if it
         differs.
-      - What uses the old value, such as a database, has to be told by the caller.
+      - The caller has to update whatever uses the old value, such as a database.
     type: bool
     default: false
   pending:
     description:
-      - Gives an existing secret a new value in two steps, between which what the secret opens can be told. Nothing else
-        of the secret is changed then.
+      - Gives an existing secret a new value in two steps; between them, whatever uses the secret can learn of it.
+        Nothing else of the secret is changed then.
       - V(create) keeps a second value beside the current one, with the staging label V(AWSPENDING). It is made as with
         O(rotate=true), and one that is there already is kept.
       - V(promote) makes that value the current one. The one before stays readable as V(AWSPREVIOUS).

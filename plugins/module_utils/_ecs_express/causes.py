@@ -37,8 +37,8 @@ def _cause(
     return _Cause(re.compile(pattern, re.I), cause, remedy, in_log, re.compile(given, re.I) if given else None)
 
 
-# MLflow's words (mlflow/server/fastapi_security.py). Anybody on the internet can cause such lines by calling the load
-# balancer by its address, so they are to blame only where requests are refused, or where nothing else is.
+# MLflow's words (mlflow/server/fastapi_security.py). Any client on the internet can cause such lines by calling the
+# load balancer by its address, so they are to blame only where requests are refused, or where nothing else is.
 _HOST = r"Invalid Host header|host not allowed|DNS rebinding"
 
 _HOST_CAUSE = "the server refuses the host name it is called by"
@@ -78,22 +78,21 @@ CAUSES = (
         r"certificate verify failed|server certificate for .* does not match host name|"
         r"root certificate file .* does not exist",
         "the container does not trust its database's certificate",
-        "give it the certificate of the authority that signed the database's (PGSSLROOTCERT; mlflow_db_ca_path of the "
-        "role mlflow), and the host name that the certificate is for",
+        "give it the certificate of the authority that signed the database's (PGSSLROOTCERT), and the host name "
+        "that the certificate is for",
         in_log=True,
     ),
     _cause(
         r"THESE PACKAGES DO NOT MATCH THE HASHES",
         "the package index gave the task another file than the one whose hash is pinned, and pip refused it",
-        "let the index serve PyPI's own wheels unchanged (mlflow_pip_index_url of the role mlflow), or install them"
-        " into an image of your own (mlflow_image); the log names the package and both hashes",
+        "let the index serve PyPI's own wheels unchanged (PIP_INDEX_URL), or install them into an image of your own;"
+        " the log names the package and both hashes",
         in_log=True,
     ),
     _cause(
         r"No matching distribution found for",
         "the package index does not have a package that the task installs when it starts, or cannot be reached",
-        "check the way to the index (mlflow_pip_index_url of the role mlflow), or install the packages into an image of"
-        " your own (mlflow_image)",
+        "check the way to the index (PIP_INDEX_URL), or install the packages into an image of your own",
         in_log=True,
     ),
     _cause(

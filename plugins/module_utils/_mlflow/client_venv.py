@@ -109,9 +109,8 @@ def choose_packages(version: str, own: str | None = None, allow_unpinned: bool =
             "unpinned",
             f"The collection knows the packages of MLflow's client, and their hashes, for {VERSIONS[0]} to"
             f" {VERSIONS[-1]}, and not for {version}. Give a file of your own as requirements"
-            " (mlflow_client_requirements of the role mlflow; `uv pip compile --generate-hashes`),"
-            " or such a client as executable (mlflow_client_executable), or, to install whatever the package index has,"
-            " allow_unpinned (mlflow_client_unpinned).",
+            " (`uv pip compile --generate-hashes`), or such a client as executable, or, to install whatever the package"
+            " index has, set allow_unpinned.",
         )
     return Packages(version, text)
 

@@ -58,8 +58,8 @@ def check_refusals(client: Client) -> None:
         raise MlflowError(
             "uris_accepted",
             f"{client.connection.tracking_uri} accepts {' and '.join(accepted)}, so that users reach files of others"
-            " and of the server: deploy it again with this version of the collection, or set mlflow_uri_guard to false"
-            " if that is to be so.",
+            " and of the server: deploy it again with this version of the collection, or, if that is intended, leave"
+            " out check_uris.",
         )
 
 
@@ -118,5 +118,5 @@ def sentence(found: list[dict[str, str]]) -> str:
     return (
         "The server goes on using places of files that users could name before it refused them (or while it did not):"
         f" {first}{more}. Look at each: delete what you do not know, and add what is right to"
-        " mlflow_allowed_artifact_locations or mlflow_allowed_model_sources."
+        " allowed_artifact_locations or allowed_model_sources."
     )

@@ -74,13 +74,13 @@ def _explain_no_users(client: Client) -> MlflowError:
     if anybody.call("GET", "version").status == 200:
         return MlflowError(
             "no_users",
-            f"{uri} has no users: its mlflow_auth is none, so everybody may do everything. Deploy it with mlflow_auth"
-            " basic first.",
+            f"{uri} has no users: it runs without authentication, so every client may do everything. Deploy it with"
+            " basic authentication first.",
         )
     return MlflowError(
         "no_users",
-        f"{uri} does not keep its users in MLflow's basic authentication: its mlflow_auth is not basic. With oidc,"
-        " users and groups are managed at the identity provider.",
+        f"{uri} does not keep its users in MLflow's basic authentication. With OpenID Connect, users and groups are"
+        " managed at the identity provider.",
     )
 
 

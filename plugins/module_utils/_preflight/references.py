@@ -34,7 +34,7 @@ class Reference:
     """What a setting refers to.
 
     Attributes:
-        setting: as the user knows it, such as C(mlflow_extra_secrets['TOKEN']).
+        setting: as the user knows it, such as C(extra_secrets['TOKEN']).
         kind: C(kms_key), C(secret) or C(policy).
         value: an ARN.
         by_server: of a secret, whether the server's tasks read it, and not the caller.

@@ -48,7 +48,7 @@ def _polls(rds: Client, name: str, waiter: Waiter) -> typing.Iterator[dict[str, 
     Raises:
         BotoCoreError, ClientError: the last poll could not reach AWS.
     """
-    unreachable: dict[str, typing.Any] = {}
+    unreachable: dict[str, typing.Any] | None = {}
     for _poll in waiter.polls():
         instance = waiter.tolerate_outage(lambda: find(rds, name), unreachable)
         if instance is not unreachable:

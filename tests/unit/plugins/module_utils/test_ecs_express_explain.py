@@ -73,7 +73,7 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
             ]
         ),
         "does not trust its database's certificate",
-        "mlflow_db_ca_path",
+        "PGSSLROOTCERT",
     ),
     "another file at the index": (
         Evidence(
@@ -84,7 +84,7 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
             tasks=["task 1 STOPPED: Essential container in task exited; Main exit code 1"],
         ),
         "whose hash is pinned",
-        "mlflow_pip_index_url",
+        "PIP_INDEX_URL",
     ),
     "package that the index lacks": (
         Evidence(
@@ -92,7 +92,7 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
             tasks=["task 1 STOPPED: Essential container in task exited; Main exit code 1"],
         ),
         "does not have a package",
-        "mlflow_image",
+        "an image of your own",
     ),
     "database password": (
         Evidence(log=['FATAL:  password authentication failed for user "mlflow"']),
@@ -275,7 +275,7 @@ def test_remedy_has_the_numbers_of_the_service(name: str, numbers: list[str]) ->
     [
         (256, 512, "set memory to 1024 or more"),
         (1024, 2048, "set memory to 3072 or more"),
-        (1024, 8192, "set cpu to 2048 and memory to 9216 or more (mlflow_cpu and mlflow_memory"),
+        (1024, 8192, "set cpu to 2048 and memory to 9216 or more"),
         (2048, 16384, "set cpu to 4096 and memory to 17408"),
         (4096, 30720, "set cpu to 8192 and memory to 32768"),
         (16384, 122880, "no larger task"),
@@ -311,7 +311,7 @@ def test_a_key_that_may_not_be_used_is_what_is_named(said: str) -> None:
     text = f"ResourceInitializationError: {said.format(SETTINGS.secrets[1][:-18])}"
     remedy = diagnose.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
     assert "kms:Decrypt" in remedy
-    assert "mlflow_extra_secrets_kms_key_arns" in remedy
+    assert "allow kms:Decrypt on that key to" in remedy
     assert SETTINGS.execution_role_arn in remedy
     assert "GetSecretValue" not in remedy
 
