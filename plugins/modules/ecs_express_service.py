@@ -79,8 +79,8 @@ options:
         description:
           - Environment variables. The dictionary is the whole of them, an empty one clears all.
           - Every principal that may describe the service or its task definitions can read them, even after its
-            deletion, and they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose name looks
-            like a secret's are hidden in the output all the same.
+            deletion, and they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose
+            name looks like a secret's are hidden in the output all the same.
           - Numbers and booleans are passed on as text, booleans as V(true) and V(false). Null is an error.
         type: dict
       secrets:

@@ -315,7 +315,7 @@ def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> N
 
 
 def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
-    """The question whether an artifact is in the caller's bucket; None when nobody wants to know."""
+    """Return the check that an artifact is in the caller's bucket; None if it is not asked for."""
     bucket = module.params["artifact_bucket"]
     if not bucket or module.check_mode:
         return None

@@ -122,7 +122,7 @@ EXAMPLES = r"""
     resource: churn-classifier
     permission: MANAGE
 
-- name: Bob has no permission of his own any more
+- name: Remove Bob's own permission
   mlops.mlflow_aws.mlflow_permission:
     tracking_uri: https://mlflow.example.org
     login_secret_arn: mlflow/login

@@ -184,7 +184,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.users imp
 
 
 def wanted_password(module: AnsibleAWSModule) -> tuple[str | None, bool]:
-    """The password, and whether it is one that nobody can know yet."""
+    """Return the password, and whether it is one that cannot be known yet."""
     params = module.params
     secret = params["user_password_secret_arn"]
     if not secret or params["state"] == "absent":

@@ -30,7 +30,7 @@ options:
     default: true
   resources:
     description:
-      - The resources to look at. What does not exist is no problem.
+      - The resources to check. Those that do not exist are no problem.
     type: list
     elements: dict
     default: []
@@ -218,7 +218,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         raise UserError(" ".join(problems))
     tags = texts(params["owner_tags"])
     if not tags:
-        raise UserError("owner_tags is empty: without tags nobody can tell whose a resource is.")
+        raise UserError("owner_tags is empty: without tags, the owner of a resource cannot be determined.")
     region = str(module.region or "") if params["check_region"] else ""
     identity = ownership.Identity(tags, region)
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])

@@ -25,8 +25,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import duration
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action import DirectAction
 
-# Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.
-LOOK_SECONDS = 0.5
+# Polling interval of the file, and the silence after which a line says that the wait still goes on, in seconds.
+POLL_SECONDS = 0.5
 SILENCE_SECONDS = 25.0
 # A play's variable with which the user switches it off.
 SWITCH = "mlflow_live_progress"
@@ -53,7 +53,7 @@ class ProgressAction(DirectAction):
         return result
 
     def _watched(self, task_vars: dict[str, Any]) -> bool:
-        """Whether the user wants to see it, and the file would be on this machine."""
+        """Return whether the user wants to see it, and the file would be on this machine."""
         if self._task.no_log or self._connection.transport != "local":
             return False
         return bool(boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False))
@@ -110,12 +110,12 @@ class ProgressTailer(threading.Thread):
         self._end = threading.Event()
 
     def run(self) -> None:
-        while not self._end.wait(LOOK_SECONDS):
-            self._look()
+        while not self._end.wait(POLL_SECONDS):
+            self._read_lines()
             now = time.monotonic()
             if now - self._spoke >= self._silence:
                 self._spoke = now
-                self._tell(
+                self._display(
                     now - self._begin, f"unchanged for {duration(now - self._changed)}" if self._last["line"] else ""
                 )
 
@@ -123,14 +123,14 @@ class ProgressTailer(threading.Thread):
         """Show what is left, and end."""
         self._end.set()
         self.join()
-        self._look()
+        self._read_lines()
 
-    def _tell(self, elapsed: float, *more: str) -> None:
+    def _display(self, elapsed: float, *more: str) -> None:
         times = ", ".join(part for part in (duration(elapsed), *more, self._last["usual"]) if part)
         line = self._last["line"].rstrip(".") or "running"
         self._show(f"{self._last['subject']}: {line} ({times})")
 
-    def _look(self) -> None:
+    def _read_lines(self) -> None:
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._position)
@@ -146,11 +146,11 @@ class ProgressTailer(threading.Thread):
                 elapsed = said.pop("elapsed")
                 self._last = said
                 self._begin, self._changed, self._spoke = now - elapsed, now, now
-                self._tell(elapsed)
+                self._display(elapsed)
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
-    """What the module has said; whatever else may have got into the file is nobody's business."""
+    """Return a line of the module's progress; ignore lines that do not parse."""
     try:
         said = json.loads(raw)
         return {
@@ -162,5 +162,5 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def _printable(text: str) -> str:
-    """What AWS or a container wrote must not be able to steer the terminal."""
+    """Return a text without control characters: AWS or a container may have written it."""
     return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -325,7 +325,7 @@ def test_follower_breaks_the_silence_of_a_module_that_has_said_nothing(tmp_path:
 
 
 def test_no_silence_is_longer_than_half_a_minute() -> None:
-    assert _progress_action.SILENCE_SECONDS + _progress_action.LOOK_SECONDS <= 30
+    assert _progress_action.SILENCE_SECONDS + _progress_action.POLL_SECONDS <= 30
 
 
 def test_durations() -> None:

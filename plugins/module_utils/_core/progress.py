@@ -4,9 +4,9 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Lines of progress from a module that waits, for whoever watches.
+"""Lines of progress from a module that waits, for the user.
 
-A module cannot talk to the user before it ends. So the action plugin of the same name tells the module a file, by an
+A module cannot talk to the user before it ends. So the action plugin of the same name gives the module a file, in an
 environment variable; the module appends lines, the action plugin shows them. Without that file (another machine,
 ``async``, ``no_log``) all of this does nothing.
 """
@@ -44,7 +44,7 @@ class ExpectedDuration:
     own: float = 0
 
     def __str__(self) -> str:
-        """For the user, on this endpoint; empty if it is not known."""
+        """Return it for the user, on this endpoint; empty if it is not known."""
         if not self.most:
             return f"usually up to {_rough(self.own)}" if self.own else ""
         speed = _speed()
@@ -63,14 +63,14 @@ def _speed() -> float:
 
 
 def _rough(seconds: float) -> str:
-    """Seconds as one says it: 40 seconds, 2 minutes."""
+    """Return seconds in words: 40 seconds, 2 minutes."""
     if seconds <= 90:
         return f"{max(10, math.ceil(seconds / 10) * 10)} seconds"
     return f"{math.ceil(seconds / 60)} minutes"
 
 
 class Progress:
-    """Says what changed, each line once, with the time since the begin.
+    """Reports what changed, each line once, with the time since the start.
 
     Args:
         subject: what is waited for, such as "RDS instance mlflow"; begins each line.
@@ -109,16 +109,16 @@ class Progress:
         shown: dict[str, Any] = remove_values(parts, self._hidden)
         shown["elapsed"] = round(self._clock() - self._begin, 1)
         try:
-            # Not made anew: if the one who watches is gone, so is its file.
+            # Not created anew: if the action plugin is gone, so is its file.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             with os.fdopen(descriptor, "ab") as file:
                 file.write(f"{json.dumps(shown)}\n".encode())
         except OSError:
-            # Another user or another machine: nobody watches.
+            # Another user or another machine: no action plugin reads it.
             self._path = ""
 
 
 def duration(seconds: float) -> str:
-    """Minutes and seconds, as 3:07."""
+    """Return minutes and seconds, as 3:07."""
     minutes, rest = divmod(int(max(0.0, seconds)), 60)
     return f"{minutes}:{rest:02d}"

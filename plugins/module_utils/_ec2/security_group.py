@@ -24,7 +24,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
-# Where the other side of a rule is told: list of IpPermission, and the member of its elements.
+# Where the other side of a rule is given: list of IpPermission, and the member of its elements.
 PEERS = {
     "cidr_ip": ("IpRanges", "CidrIp"),
     "cidr_ipv6": ("Ipv6Ranges", "CidrIpv6"),
@@ -107,8 +107,8 @@ def rules_from_aws(permissions: list[dict[str, typing.Any]]) -> list[Rule]:
         }
         for peer, (members, member) in PEERS.items():
             for item in permission.get(members) or []:
-                told = {"description": item["Description"]} if item.get("Description") else {}
-                found.append({"ip_protocol": permission["IpProtocol"], **ports, peer: item[member], **told})
+                description = {"description": item["Description"]} if item.get("Description") else {}
+                found.append({"ip_protocol": permission["IpProtocol"], **ports, peer: item[member], **description})
     return sorted(found, key=_key)
 
 
@@ -119,8 +119,8 @@ def rule_to_aws(rule: Rule) -> dict[str, typing.Any]:
         permission.update(FromPort=rule["from_port"], ToPort=rule["to_port"])
     for peer, (members, member) in PEERS.items():
         if peer in rule:
-            told = {"Description": rule["description"]} if rule.get("description") else {}
-            permission[members] = [{member: rule[peer], **told}]
+            description = {"Description": rule["description"]} if rule.get("description") else {}
+            permission[members] = [{member: rule[peer], **description}]
     return permission
 
 
@@ -217,7 +217,7 @@ def _create(ec2: Client, desired: DesiredState, after: dict[str, typing.Any]) ->
     try:
         made = ec2.create_security_group(**params)
     except ClientError as e:
-        # Made meanwhile by somebody else, or by an attempt whose answer was lost: go on from what is there.
+        # Created meanwhile by another caller, or by an attempt whose answer was lost: go on from what is there.
         found = None
         if error_code(e) == "InvalidGroup.Duplicate":
             found = find(ec2, group_name=desired.name, vpc_id=desired.vpc_id)
@@ -232,7 +232,7 @@ def _update_rules(ec2: Client, direction: str, group_id: str, before: list[Rule]
     known, asked = {_key(rule): rule for rule in before}, {_key(rule): rule for rule in after}
     fresh = [rule for key, rule in asked.items() if key not in known]
     gone = [rule for key, rule in known.items() if key not in asked]
-    told = [rule for key, rule in asked.items() if key in known and rule != known[key]]
+    redescribed = [rule for key, rule in asked.items() if key in known and rule != known[key]]
     if fresh:
         try:
             getattr(ec2, f"authorize_security_group_{direction}")(
@@ -242,9 +242,9 @@ def _update_rules(ec2: Client, direction: str, group_id: str, before: list[Rule]
             # An attempt whose answer was lost.
             if error_code(e) != "InvalidPermission.Duplicate":
                 raise
-    if told:
+    if redescribed:
         getattr(ec2, f"update_security_group_rule_descriptions_{direction}")(
-            GroupId=group_id, IpPermissions=[rule_to_aws(rule) for rule in told]
+            GroupId=group_id, IpPermissions=[rule_to_aws(rule) for rule in redescribed]
         )
     if gone:
         getattr(ec2, f"revoke_security_group_{direction}")(

@@ -95,12 +95,12 @@ def find_rule(ecs: Any, service: Resource) -> str:
 
 
 def allowed(rule: Resource) -> list[str]:
-    """The networks that a rule names, [] if it lets everybody in."""
+    """Return the networks that a rule names, [] if it admits all."""
     return sorted(value for item in rule.get("Conditions") or [] if _is_ours(item) for value in _values(item))
 
 
 def ensure(elbv2: Any, arn: str, cidrs: list[str], *, check_mode: bool) -> tuple[list[str], bool]:
-    """Let in who comes from these networks, and nobody else; [] lets everybody in.
+    """Admit these networks and no others; [] admits all.
 
     The rule's other conditions, the host names, stay as they are.
 

@@ -23,7 +23,7 @@ _DESCRIBE_SERVICES_MAX = 10
 
 
 def supports(client: Client, operation: str, member: str) -> bool:
-    """Whether the installed botocore knows ``member`` as an input of ``operation`` (boto names)."""
+    """Return whether the installed botocore knows ``member`` as an input of ``operation`` (boto names)."""
     try:
         shape = client.meta.service_model.operation_model(operation).input_shape
     except (AttributeError, botocore.exceptions.BotoCoreError):

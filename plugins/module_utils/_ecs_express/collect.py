@@ -35,7 +35,7 @@ _CONTAINER = "Main"  # Express names the container so, always.
 def collect(
     clients: Clients, subject: Subject, deployment: Resource | None, earlier: Evidence | None = None
 ) -> Evidence:
-    """Look at everything that may tell why ``deployment`` (None: not known) does not succeed.
+    """Collect everything that may explain why ``deployment`` (None: not known) does not succeed.
 
     ``earlier``: what was collected when it began to fail. Its tasks, targets and log are kept, because ECS removes them
     while it rolls back.
@@ -92,7 +92,7 @@ def _drop_what_tasks_tell(evidence: Evidence) -> None:
 
 
 def _is_news(text: str, reason: str) -> bool:
-    """Whether an event says more than that a deployment goes its way, or than the deployment's own reason."""
+    """Return whether an event says more than that a deployment goes its way, or than the deployment's own reason."""
     told = text.partition(" deployment failed: ")[2]
     return not (_ROUTINE.search(text) or (reason and reason in text) or (told and told in reason))
 
@@ -160,7 +160,7 @@ def _revisions(ecs: Any, subject: Subject, deployment: Resource | None) -> list[
 
 
 def _tasks(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Resource]:
-    """Stopped tasks first, newest first; those that are older than the deployment are another story."""
+    """Return the tasks of the deployment: stopped ones first, newest first."""
     arns: list[str] = []
     for status in ("STOPPED", "RUNNING"):
         arns += api.list_tasks(ecs, cluster=subject.cluster, service=subject.name, status=status)

@@ -86,7 +86,7 @@ def compare(desired: Canonical, current: Canonical, managed_groups: AbstractSet[
 
 
 def needs_managed_groups(desired: Canonical, current: Canonical) -> bool:
-    """Whether the comparison depends on knowing which security groups are ECS's own (one API call)."""
+    """Return whether the comparison depends on knowing which security groups are ECS's own (one API call)."""
     if _get(desired, _SECURITY_GROUPS) is None and "subnets" not in (desired.get("network_configuration") or {}):
         return False
     have = set(_get(current, _SECURITY_GROUPS) or [])

@@ -64,7 +64,7 @@ class WaitTimeout(EcsExpressError):
 class Expected:
     """Which deployment belongs to a change that was just made.
 
-    ``revision`` (its target) decides where the API told it. Otherwise it is the newest deployment that is not among
+    ``revision`` (its target) decides where the API reported it. Otherwise it is the newest deployment that is not among
     ``known`` (ARNs seen before the change) and not older than ``since``, a time of AWS's clock, not of ours.
     """
 

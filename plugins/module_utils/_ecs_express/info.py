@@ -24,10 +24,10 @@ Clients = Callable[[str], Any]
 def describe(
     clients: Clients, *, cluster: str, name: str | None, explanations: bool = False, warnings: list[str] | None = None
 ) -> list[Canonical]:
-    """The Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
+    """Return the Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
 
-    Of many, one that cannot be described (somebody else's, say) is there with what is known, and a sentence is added to
-    ``warnings``.
+    Of many, one that cannot be described (for want of a permission, say) is there with what is known, and a sentence is
+    added to ``warnings``.
     """
     ecs = clients("ecs")
     desired = [name] if name else api.list_express_arns(ecs, cluster=cluster)
@@ -49,7 +49,7 @@ def describe(
 
 
 def _outline(item: Canonical) -> Canonical:
-    """What DescribeServices alone tells."""
+    """Return what DescribeServices alone reports."""
     known = {**item, "status": {"statusCode": item.get("status")}, "cluster": item.get("clusterArn"), "tags": []}
     return {**transformations.service(known), "deployment": {}}
 

@@ -130,7 +130,7 @@ def _is_young(role: dict[str, Any], now: datetime) -> bool:
 
 
 def _trust(role: dict[str, Any], arn: str) -> list[str]:
-    """Whether ECS is named at all; the conditions are IAM's to judge."""
+    """Return whether ECS is named at all; the conditions are IAM's to judge."""
     document = str(role.get("AssumeRolePolicyDocument") or "")
     if not document or "ecs.amazonaws.com" in document.replace("'*'", "ecs.amazonaws.com"):
         return []

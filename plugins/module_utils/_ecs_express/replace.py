@@ -64,7 +64,7 @@ def recreate(run: Run, stuck: StuckDeployment) -> Result:
 
 
 def _refuse_unknown_groups(run: Run, state: ServiceState) -> None:
-    """Refuse where the group that ECS made, which goes with the service, cannot be told from those to take over."""
+    """Refuse if ECS's own group, which goes with the service, cannot be distinguished from those to take over."""
     attached = (state.canonical.get("network_configuration") or {}).get("security_groups")
     given = run.request.desired.get("network_configuration") or {}
     if state.managed_groups is None and attached and "security_groups" not in given:

@@ -260,7 +260,7 @@ def url(host: str) -> str:
 
 
 def tags(boto: Mapping[str, Any]) -> dict[str, str]:
-    """The user's tags. AWS's own (``aws:`` and AmazonECSManaged) are nobody's to compare or remove."""
+    """Return the user's tags, without AWS's own (``aws:`` and AmazonECSManaged), which are left alone."""
     found = {str(item.get("key")): item.get("value") or "" for item in boto.get("tags") or [] if item}
     return {k: v for k, v in found.items() if not _OWN_TAG.match(k)}
 
@@ -377,14 +377,14 @@ def _container_to_boto(container: Canonical) -> dict[str, Any]:
 
 
 def looks_secret(name: str, value: Any) -> bool:
-    """Whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
+    """Return whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
     if _WITH_PASSWORD.search(str(value or "")):
         return True
     return bool(_SECRET_NAME.search(name)) and not _REFERENCE_NAME.search(name)
 
 
 def masked(config: Canonical) -> Canonical:
-    """The configuration for output: values of the environment that look secret are hidden."""
+    """Return the configuration for output: values of the environment that look secret are hidden."""
     container = config.get("primary_container") or {}
     environment = container.get("environment")
     if not environment:

@@ -298,7 +298,7 @@ def _apply(
         try:
             created = _create(iam, after)
         except ClientError as e:
-            # Made meanwhile by somebody else, or by an attempt whose answer was lost: go on from what is there.
+            # Created meanwhile by another caller, or by an attempt whose answer was lost: go on from what is there.
             base = read(iam, desired.name) if error_code(e) == "EntityAlreadyExists" else None
             if base is None:
                 raise

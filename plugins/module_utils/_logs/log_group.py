@@ -91,7 +91,7 @@ def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode:
     if check_mode or not changed:
         return outcome
     if current is None and not _create(logs, after):
-        # Made meanwhile, by somebody else, by ECS or by an attempt whose answer was lost.
+        # Created meanwhile, by another caller, by ECS or by an attempt whose answer was lost.
         base = find(logs, desired.name) or base
     elif current is None:
         base = {**base, "kms_key_id": after["kms_key_id"], "tags": after["tags"]}

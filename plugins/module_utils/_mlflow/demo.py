@@ -72,7 +72,7 @@ class DemoState:
     Attributes:
         experiment_id: empty when there is no such experiment.
         artifact_location: where its artifacts go.
-        deleted: whether somebody moved the experiment to the bin; C(mlflow demo) takes it out again.
+        deleted: whether the experiment was moved to the bin; C(mlflow demo) takes it out again.
         features: completion tags, name to version.
         traces, runs, prompts: how many there are.
     """

@@ -146,7 +146,7 @@ def _find_executable(executable: str | None) -> str | None:
 
 
 def _differs(client: Client, before: DemoState) -> bool:
-    """Whether the server holds something else than before; one that cannot be asked may."""
+    """Return whether the server holds something else than before; one that cannot be asked may."""
     try:
         return read_state(client) != before
     except MlflowError:
@@ -267,5 +267,5 @@ def _take_back(client: Client, before: DemoState, report: dict[str, typing.Any])
             mark_incomplete(client, state, [name for name in state.features if name not in done_before])
             _report_state(report, client.connection, read_state(client))
     except MlflowError:
-        # The lost uploads are what has to be told, and a server in this state may well refuse the tags too.
+        # The lost uploads are what must be reported, and a server in this state may well refuse the tags too.
         return

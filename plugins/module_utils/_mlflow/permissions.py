@@ -240,7 +240,7 @@ def ensure_permission(client: Client, desired: WantedPermission, check_mode: boo
         resource_id = _find(client, desired)
     except _Missing as error:
         if desired.permission is None:
-            # Nobody has a permission on what is not there.
+            # There is no permission on a resource that does not exist.
             return PermissionOutcome()
         if not check_mode:
             raise

@@ -8,7 +8,7 @@
 
 Sits on ansible.module_utils.urls, with three differences from its defaults: redirects are never followed (a login
 page must not pass for a tracking server, and the login must not travel elsewhere), C(~/.netrc) is not read (it would
-add the login of somebody else), and the certificate authority that the caller names is the only one that counts.
+add the login of another user), and the certificate authority that the caller names is the only one that counts.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 """Users of MLflow's basic authentication, over REST (mlflow/server/auth/routes.py of 3.10.0 to 3.17.2).
 
 C(users/create|get|update-password|update-admin|delete) are the same in all these versions. C(users/current) and the
-rule that who changes his own password must give the present one came with 3.13.
+rule that users who change their own password must give the present one came with 3.13.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def ask(client: Client, method: str, path: str, **arguments: typing.Any) -> Answ
         The answer, of a status below 400, or with an error code of MLflow's own that is left to the caller.
 
     Raises:
-        MlflowError: nobody answers, or who answers refuses, or is no MLflow with users.
+        MlflowError: no server answers, or it refuses, or it is no MLflow with users.
     """
     answer = client.call(method, path, **arguments)
     problem = refusal(answer, client.connection)
@@ -64,14 +64,14 @@ def content(answer: Answer, what: str) -> dict[str, typing.Any]:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether MLflow itself says that what was asked for does not exist."""
+    """Return whether MLflow itself says that what was asked for does not exist."""
     return answer.status == 404 and answer.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _explain_no_users(client: Client) -> MlflowError:
-    anybody = Client(dataclasses.replace(client.connection, username=None, password=None, token=None))
+    anonymous = Client(dataclasses.replace(client.connection, username=None, password=None, token=None))
     uri = client.connection.tracking_uri
-    if anybody.call("GET", "version").status == 200:
+    if anonymous.call("GET", "version").status == 200:
         return MlflowError(
             "no_users",
             f"{uri} has no users: it runs without authentication, so every client may do everything. Deploy it with"
@@ -98,7 +98,7 @@ def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
 
 
 def can_log_in(connection: Connection, name: str, password: str) -> bool:
-    """Whether this password is the user's. Every user may ask for himself."""
+    """Return whether this password is the user's. Every user may ask for himself."""
     client = Client(dataclasses.replace(connection, username=name, password=password, token=None))
     try:
         ask(client, "GET", f"{USERS}/get", query={"username": name})
@@ -167,7 +167,7 @@ def check_wanted(desired: WantedUser, connection: Connection) -> None:
 def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -> UserResult:
     """Make the user be, or not be, as wanted.
 
-    A user may change his own password. Then the login holds the old password or already the new one: whichever the
+    A user may change their own password. Then the login holds the old password or already the new one: whichever the
     server takes is used, so a run that was cut off after the change can be repeated.
     """
     check_wanted(desired, connection)
@@ -222,7 +222,7 @@ def _create(client: Client, desired: WantedUser, check_mode: bool) -> UserResult
         body = {"username": desired.name, "password": desired.password}
         answer = ask(client, "POST", f"{USERS}/create", body=body)
         if answer.error_code == "RESOURCE_ALREADY_EXISTS":
-            # Made meanwhile, by somebody else or by a request whose answer was lost.
+            # Created meanwhile, by another caller or by a request whose answer was lost.
             return _change(client, desired, get_user(client, desired.name) or {}, check_mode)
         user = {**_shape(content(answer, f"create user {desired.name}").get("user") or {}), "is_admin": is_admin}
         if is_admin:
@@ -263,7 +263,7 @@ def _set_admin(client: Client, name: str, is_admin: bool) -> None:
 def _set_password(client: Client, desired: WantedUser) -> None:
     body = {"username": desired.name, "password": desired.password}
     if desired.name == client.connection.username:
-        # mlflow/server/auth/__init__.py: update_user_password wants it of who changes his own, from 3.13 on.
+        # mlflow/server/auth/__init__.py: update_user_password wants it of users who change their own, from 3.13 on.
         body["current_password"] = client.connection.password
     answer = ask(client, "PATCH", f"{USERS}/update-password", body=body)
     content(answer, f"change the password of user {desired.name}")

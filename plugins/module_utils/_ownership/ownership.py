@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose a resource is, by its tags, and what is said where it is not the caller's own. Pure Python, private.
 
-A name proves nothing: names of IAM roles, buckets, database instances and so on are shared by everybody in the account.
+A name proves nothing: names of IAM roles, buckets, database instances and so on are shared by all users of the account.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-OURS, ANOTHERS, NOBODYS = "ours", "another's", "nobody's"
+OURS, OTHERS, UNOWNED = "ours", "another's", "nobody's"
 
 MANAGER_TAG, NAME_TAG = "ManagedBy", "MlflowName"
 REGION_TAG = "MlflowRegion"
@@ -41,7 +41,7 @@ class Identity:
 
     Attributes:
         tags: those that all of its resources carry, the manager's and the deployment's name.
-        region: where it is; empty: regions are not told apart.
+        region: where it is; empty: regions are not distinguished.
     """
 
     tags: Mapping[str, str]
@@ -94,12 +94,12 @@ def owner(tags: Mapping[str, str], identity: Identity) -> str:
         ValueError: the identity has no tags, with which everything would be ours.
     """
     if not identity.tags:
-        raise ValueError("Without tags nobody can tell whose a resource is.")
+        raise ValueError("Without tags, the owner of a resource cannot be determined.")
     if all(tags.get(key) == value for key, value in identity.tags.items()):
         there = tags.get(REGION_TAG, "")
-        return ANOTHERS if identity.region and there and there != identity.region else OURS
+        return OTHERS if identity.region and there and there != identity.region else OURS
     same_manager = MANAGER_TAG in identity.tags and tags.get(MANAGER_TAG) == identity.tags[MANAGER_TAG]
-    return ANOTHERS if same_manager and tags.get(NAME_TAG) else NOBODYS
+    return OTHERS if same_manager and tags.get(NAME_TAG) else UNOWNED
 
 
 @dataclass(frozen=True)
@@ -131,22 +131,22 @@ def foreign(found: Iterable[Resource], identity: Identity, take_over: Sequence[s
         words: how to say it.
     """
     found = list(found)
-    nobodys = [one for one in found if owner(one.tags, identity) == NOBODYS and one.key not in take_over]
-    problems = [_of_nobody(nobodys, identity, words)] if nobodys else []
+    unowned = [one for one in found if owner(one.tags, identity) == UNOWNED and one.key not in take_over]
+    problems = [_unowned_problem(unowned, identity, words)] if unowned else []
     elsewhere = False
     ours = any(owner(one.tags, identity) == OURS for one in found)
     for one in found:
-        if owner(one.tags, identity) != ANOTHERS:
+        if owner(one.tags, identity) != OTHERS:
             continue
         if one.tags.get(NAME_TAG) != identity.name:
-            problems.append(_of_another(one, words))
+            problems.append(_other_deployment_problem(one, words))
         elif not elsewhere and not (words.purpose == "delete" and ours):
             elsewhere = True
-            problems.append(_of_another_region(one, identity, words))
+            problems.append(_other_region_problem(one, identity, words))
     return problems
 
 
-def _of_nobody(found: Sequence[Resource], identity: Identity, words: Wording) -> str:
+def _unowned_problem(found: Sequence[Resource], identity: Identity, words: Wording) -> str:
     several = len(found) > 1
     things = ", ".join(str(one) for one in found)
     tags = " and ".join(f"{key}={value}" for key, value in sorted(identity.tags.items()))
@@ -173,13 +173,13 @@ def _of_nobody(found: Sequence[Resource], identity: Identity, words: Wording) ->
     return f"{lack} not known to be the deployment's own: {remedy}."
 
 
-def _of_another(one: Resource, words: Wording) -> str:
+def _other_deployment_problem(one: Resource, words: Wording) -> str:
     variable = words.variable("s3_bucket" if one.kind == "s3_bucket" and "s3_bucket" in words.variables else "name")
     said = f"{one} belongs to the deployment '{one.tags[NAME_TAG]}', as its tag {NAME_TAG} says"
     return f"{said}: {'check' if words.purpose == 'read' else 'choose another'} {variable}."
 
 
-def _of_another_region(one: Resource, identity: Identity, words: Wording) -> str:
+def _other_region_problem(one: Resource, identity: Identity, words: Wording) -> str:
     there = one.tags[REGION_TAG]
     if words.purpose == "delete":
         return (

@@ -29,7 +29,7 @@ FORBIDDEN_IN_PASSWORD = '/"@ '
 
 @dataclass(frozen=True)
 class Clients:
-    """What the work needs; remember is told the password, so that Ansible hides it everywhere."""
+    """The clients of a run; ``remember`` is called with the password, so that Ansible hides it everywhere."""
 
     rds: Client
     secretsmanager: Client
@@ -65,7 +65,7 @@ def create(clients: Clients, desired: DesiredState, wait_options: WaitOptions, c
         instance = clients.rds.create_db_instance(**params)["DBInstance"]
     except ClientError as e:
         if error_code(e) == "DBInstanceAlreadyExists":
-            # An attempt whose answer was lost, or somebody else at the same time.
+            # An attempt whose answer was lost, or another caller at the same time.
             return None
         raise
     if wait_options.wait:

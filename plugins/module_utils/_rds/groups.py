@@ -113,7 +113,7 @@ def ensure_subnet_group(rds: Client, desired: DesiredSubnetGroup, check_mode: bo
         try:
             rds.create_db_subnet_group(**settings, Tags=tags_to_aws(after["tags"]))
         except ClientError as e:
-            # An attempt whose answer was lost, or somebody else at the same time.
+            # An attempt whose answer was lost, or another caller at the same time.
             if error_code(e) != "DBSubnetGroupAlreadyExists":
                 raise
         current = find_subnet_group(rds.retrying(*_NO_SUBNET_GROUP), desired.name) or {
@@ -238,10 +238,10 @@ def _create_parameter_group(rds: Client, desired: DesiredParameterGroup, tags: d
             Tags=tags_to_aws(tags),
         )
     except ClientError as e:
-        # An attempt whose answer was lost, or somebody else at the same time.
+        # An attempt whose answer was lost, or another caller at the same time.
         if error_code(e) != "DBParameterGroupAlreadyExists":
             raise
-    # Perhaps not seen everywhere yet.
+    # Perhaps not visible everywhere yet.
     made = find_parameter_group(rds.retrying(*_NO_PARAMETER_GROUP), desired.name, desired.parameters)
     if made is None:
         raise UserError(

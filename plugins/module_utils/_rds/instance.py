@@ -40,18 +40,18 @@ def ensure_present(
         created = create(clients, desired, wait_options, check_mode)
         if created:
             return created
-        # Perhaps not seen everywhere yet.
+        # Perhaps not visible everywhere yet.
         instance = find(rds.retrying("DBInstanceNotFound", "DBInstanceNotFoundFault"), desired.name)
         if instance is None:
             raise UserError(
                 f"RDS says of the instance {desired.name} that it exists, and that it does not: it is being made or"
-                " deleted by somebody else; run this again in a minute."
+                " deleted by another caller; run this again in a minute."
             )
     return update(clients, desired, wait_options, instance, check_mode)
 
 
 def ensure_available(rds: Client, name: str, wait_options: WaitOptions, check_mode: bool) -> ModuleResult:
-    """Wait for an existing instance; in check mode only look.
+    """Wait for an existing instance; in check mode only describe it.
 
     Raises:
         UserError: there is none, it is stopped or broken, or it takes too long.

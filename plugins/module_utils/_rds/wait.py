@@ -85,7 +85,7 @@ def wait_ready(
 
 
 def storage_grows(instance: dict[str, typing.Any]) -> bool:
-    """Whether storage that is full was asked to become larger."""
+    """Return whether storage that is full was asked to become larger."""
     return instance["DBInstanceStatus"] == FULL and "AllocatedStorage" in instance.get("PendingModifiedValues", {})
 
 

@@ -78,7 +78,7 @@ def _write_logging(client: BucketClient, _current: Settings, after: Settings) ->
 
 
 def check_access_log_bucket(client: BucketClient, target: str) -> None:
-    """Refuse a bucket that cannot take the access logs; one that we may not look at may well be right.
+    """Refuse a bucket that cannot take the access logs; one that we may not read may well be right.
 
     S3 User Guide, "Enabling Amazon S3 server access logging": both buckets are in one region and one account, and a
     bucket that logs to itself logs its logs.

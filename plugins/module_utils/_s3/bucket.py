@@ -46,7 +46,7 @@ def create(client: BucketClient) -> None:
     except ClientError as e:
         code = error_code(e)
         if code == "BucketAlreadyOwnedByYou":
-            # An attempt whose answer was lost, or somebody else of our account at the same time.
+            # An attempt whose answer was lost, or another caller of our account at the same time.
             locate(client)
             return
         if code == "BucketAlreadyExists":
@@ -55,7 +55,7 @@ def create(client: BucketClient) -> None:
 
 
 def ensure_present(client: BucketClient, desired: DesiredState, check_mode: bool) -> ModuleResult:
-    """Make the bucket as asked for, or with *adopt* only look at it.
+    """Make the bucket as asked for, or with *adopt* only describe it.
 
     Raises:
         UserError: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.

@@ -44,10 +44,10 @@ class BucketClient:
 
 
 def locate(client: BucketClient) -> bool:
-    """Whether the bucket exists, is ours and is in our region.
+    """Return whether the bucket exists, is ours and is in our region.
 
     Raises:
-        UserError: it is somebody else's, we may not look at it, or it is in another region.
+        UserError: it belongs to another account, we may not read it, or it is in another region.
     """
     try:
         answer = client.call("head_bucket")
@@ -81,7 +81,7 @@ def _elsewhere(client: BucketClient, there: str) -> str:
 
 
 def _forbidden(client: BucketClient) -> str:
-    """Tell a stranger's bucket from one of ours that we may not look at; S3 answers 403 to both."""
+    """Distinguish a bucket of another account from one of ours that we may not read; S3 answers 403 to both."""
     try:
         ours = client.name in [bucket["Name"] for bucket in client.s3.list_buckets()["Buckets"]]
     except ClientError:

@@ -28,7 +28,7 @@ ABORT_RULE = "abort-incomplete-multipart-uploads"
 
 NONCURRENT_RULE = "mlflow-expire-noncurrent-versions"
 
-# Access logs under it are ours; another prefix is that of somebody else, who may log as well.
+# Access logs under it are ours; another prefix belongs to another configuration, which is kept.
 ACCESS_LOG_PREFIX = "mlflow-access-logs/{name}/"
 
 PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -193,7 +193,7 @@ def _with_rule(
 
 
 def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[str, typing.Any]:
-    """Return where the access logs go: to the target, or nowhere; those of somebody else are left alone."""
+    """Return where the access logs go: to the target, or nowhere; those of others are left alone."""
     prefix = ACCESS_LOG_PREFIX.format(name=name)
     if not target:
         return {} if current.get("TargetPrefix") == prefix else current

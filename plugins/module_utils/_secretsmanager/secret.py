@@ -61,12 +61,12 @@ def ensure_present(client: Client, sts: Client, desired: DesiredState, check_mod
         made = _create(client, sts, desired, check_mode)
         if made:
             return made
-        # Made meanwhile, by somebody else or by an attempt whose answer was lost; perhaps not seen everywhere yet.
+        # Created meanwhile, by another caller or an attempt whose answer was lost; perhaps not visible everywhere yet.
         secret = describe(client.retrying("ResourceNotFoundException"), desired.name)
         if secret is None:
             raise UserError(
                 f"Secrets Manager says of the secret {desired.name} that it exists, and that it does not: it is being"
-                " made or deleted by somebody else; run this again in a minute."
+                " made or deleted by another caller; run this again in a minute."
             )
     return _converge(client, desired, secret, check_mode)
 
@@ -141,9 +141,9 @@ def _predict_value(
 ) -> tuple[str | None, bool, list[str]]:
     """Return what _next_value() would, without reading the value of a secret that is to be generated.
 
-    Who only looks, such as a scheduled check run, needs no right to a secret's value then: AWS's ReadOnlyAccess grants
+    A scheduled check run, for one, needs no right to a secret's value then: AWS's ReadOnlyAccess grants
     C(secretsmanager:DescribeSecret) and not C(secretsmanager:GetSecretValue). Only a given value must be compared.
-    While a secret is scheduled for deletion, nobody can read it.
+    A secret that is scheduled for deletion cannot be read.
     """
     has_value = bool(before["version_id"])
     if desired.generate_options is None:
