@@ -276,7 +276,7 @@ def _expect_artifact_answer(answer: Answer, client: Client, reason: str, verb: s
 
 
 def read_about(client: Client, questions: Questions) -> tuple[dict[str, typing.Any], str]:
-    """Return what the server says of itself, and its version; nothing where that needs a login and no check needs it."""
+    """Return what the server says of itself, and its version; nothing if that needs a login and no check does."""
     try:
         info = read_server_info(client)
         return info, read_version(client, info)
