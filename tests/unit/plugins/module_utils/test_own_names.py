@@ -10,7 +10,7 @@ from pathlib import Path
 PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
 MODULE_UTILS = PLUGINS / "module_utils"
 MODULES = {path.stem for path in (PLUGINS / "modules").glob("*.py")}
-# A variable of the role mlflow; not the collection, a module, a fragment of documentation, or a member of MLflow's own API.
+# A variable of the role mlflow; not the collection, a fragment of documentation, or a member of MLflow's own API.
 VARIABLE = re.compile(r"(?<![\w./-])mlflow_(?!aws\b|connection\b|experiment\b)[a-z]\w*")
 
 
