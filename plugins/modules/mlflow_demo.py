@@ -222,7 +222,7 @@ EXPECTED_DURATION = ExpectedDuration(own=180)
 
 
 def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:
-    """The log file; none in check mode, which writes nothing."""
+    """Return the log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
         progress = Progress("MLflow's demo data", EXPECTED_DURATION, hidden=module.no_log_values)

@@ -340,7 +340,7 @@ def check_uris(module: AnsibleAWSModule, client: Client) -> list[dict[str, str]]
 
 
 def check_numbers(params: dict[str, typing.Any]) -> str:
-    """A sentence about the first number that makes no sense, or nothing."""
+    """Return a sentence about the first number that makes no sense, or nothing."""
     for name, least in (("wait_timeout", 0), ("delay", 1), ("patience", 0), ("request_timeout", 1)):
         if params[name] < least:
             return f"{name} must be at least {least}, not {params[name]}."

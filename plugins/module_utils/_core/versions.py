@@ -44,7 +44,7 @@ def version_problem() -> str:
 
 
 def _ways(old: list[str]) -> list[str]:
-    """Commands that renew them."""
+    """Return commands that renew them."""
     packages = [f"'{name}>={OLDEST[name]}'" for name in old if name != "amazon.aws"]
     ways = [f"run {shlex.quote(sys.executable)} -m pip install {' '.join(packages)}"] if packages else []
     if "amazon.aws" in old:
@@ -53,5 +53,5 @@ def _ways(old: list[str]) -> list[str]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers that a version begins with: (2, 19, 0) of 2.19.0rc1, which shall do."""
+    """Return the numbers that a version begins with: (2, 19, 0) of 2.19.0rc1, which shall do."""
     return tuple(int(number) for number in re.findall(r"^\d+|(?<=\.)\d+", version)[:3])

@@ -91,7 +91,7 @@ def _canonical(cidr: str, where: str) -> str:
 
 
 def _key(rule: Rule) -> tuple[str, ...]:
-    """What tells rules apart: all but the description."""
+    """Return what tells rules apart: all but the description."""
     members = ("ip_protocol", "from_port", "to_port", *PEERS)
     return tuple(str(rule.get(member, "")) for member in members)
 
@@ -147,7 +147,7 @@ def _compared(group: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
 
 
 def _new(desired: DesiredState) -> dict[str, typing.Any]:
-    """A group as AWS makes it, which is not there yet."""
+    """Return a group as AWS makes it, which is not there yet."""
     return {
         "group_name": desired.name,
         "description": desired.description,

@@ -48,7 +48,7 @@ def _modify_rule(elbv2: Any, arn: str, conditions: list[Resource]) -> None:
 
 
 def networks(cidrs: list[str]) -> list[str]:
-    """The networks as ELB writes them, each once, in order.
+    """Return the networks as ELB writes them, each once, in order.
 
     Raises:
         EcsExpressError: one is not a network in CIDR notation, or there are more than a rule takes in any case.
@@ -63,7 +63,7 @@ def networks(cidrs: list[str]) -> list[str]:
 
 
 def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
-    """The ARN of a service's listener rule; None if there is no such service.
+    """Return the ARN of a service's listener rule; None if there is no such service.
 
     Raises:
         EcsExpressError: ECS has not made the rule (yet), or the service is not one of Express Mode.
@@ -83,7 +83,7 @@ def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
 
 
 def find_rule(ecs: Any, service: Resource) -> str:
-    """The ARN of the listener rule of a service as it was described, "" if ECS has not made it (yet)."""
+    """Return the ARN of the listener rule of a service as it was described, "" if ECS has not made it (yet)."""
     configurations = service.get("activeConfigurations") or []
     revisions = api.describe_revisions(ecs, [item["serviceRevisionArn"] for item in configurations])
     for revision in revisions:
@@ -133,7 +133,10 @@ def _is_ours(condition: Resource) -> bool:
 
 
 def _given(condition: Resource) -> Resource:
-    """A condition as ModifyRule takes it: DescribeRules shows some values twice, in the older and the newer way."""
+    """Return a condition as ModifyRule takes it.
+
+    DescribeRules shows some values twice, in the older and the newer way.
+    """
     for name in _CONFIGURATIONS:
         if condition.get(name):
             return {"Field": condition["Field"], name: condition[name]}

@@ -61,7 +61,7 @@ def describe_express(client: Client, arn: str) -> Resource | None:
 
 @EcsExpressErrorHandler.common_error_handler("list the Express services of the cluster")
 def list_express_arns(client: Client, *, cluster: str) -> list[str]:
-    """ARNs of the cluster's Express services, [] for an unknown cluster."""
+    """Return ARNs of the cluster's Express services, [] for an unknown cluster."""
     params: Resource = {"cluster": cluster}
     if supports(client, "ListServices", "resourceManagementType"):
         params["resourceManagementType"] = "ECS"
@@ -117,7 +117,10 @@ def configure_deployments(client: Client, *, cluster: str, name: str, configurat
 
 @EcsExpressErrorHandler.common_error_handler("list the deployments of the service")
 def list_deployments(client: Client, *, cluster: str, service: str, limit: int = 20) -> list[Resource]:
-    """The newest ``limit`` deployments, newest first; [] while ECS does not know the service yet (or any more)."""
+    """Return the newest ``limit`` deployments, newest first.
+
+    That is [] while ECS does not know the service yet (or any more).
+    """
     found: list[Resource] = []
     for page in _pages(client.list_service_deployments, cluster=cluster, service=service):
         found += page.get("serviceDeployments") or []
@@ -129,7 +132,7 @@ def list_deployments(client: Client, *, cluster: str, service: str, limit: int =
 
 @EcsExpressErrorHandler.common_error_handler("describe the deployment of the service")
 def describe_deployment(client: Client, arn: str) -> Resource | None:
-    """One deployment in full; None while ECS answers MISSING, as it does right after it began."""
+    """Return one deployment in full; None while ECS answers MISSING, as it does right after it began."""
     answer = _none_if_gone(client.describe_service_deployments, serviceDeploymentArns=[arn])
     found = (answer or {}).get("serviceDeployments") or []
     return found[0] if found else None
@@ -167,7 +170,7 @@ def untag(client: Client, arn: str, keys: list[str]) -> None:
 
 @EcsExpressErrorHandler.common_error_handler("find out which security groups are ECS's own")
 def groups_of_ecs(client: Client, ids: list[str]) -> set[str]:
-    """Those of the groups that carry the tag that ECS gives to what it makes (EC2 client)."""
+    """Return those of the groups that carry the tag that ECS gives to what it makes (EC2 client)."""
     marked = [{"Name": "group-id", "Values": ids}, {"Name": "tag:AmazonECSManaged", "Values": ["true"]}]
     answer = client.describe_security_groups(Filters=marked)
     return {str(group["GroupId"]) for group in answer.get("SecurityGroups") or []}
@@ -175,7 +178,10 @@ def groups_of_ecs(client: Client, ids: list[str]) -> set[str]:
 
 @EcsExpressErrorHandler.common_error_handler("list the tasks of the service")
 def list_tasks(client: Client, *, cluster: str, service: str, status: str) -> list[str]:
-    """ARNs of the newest tasks in ``status`` (RUNNING or STOPPED; ECS forgets stopped ones after about an hour)."""
+    """Return ARNs of the newest tasks in ``status`` (RUNNING or STOPPED).
+
+    ECS forgets stopped ones after about an hour.
+    """
     answer = _none_if_gone(client.list_tasks, cluster=cluster, serviceName=service, desiredStatus=status)
     return list((answer or {}).get("taskArns") or [])
 
@@ -196,7 +202,7 @@ def target_health(client: Client, target_group_arn: str) -> list[Resource]:
 
 @EcsExpressErrorHandler.common_error_handler("find the container's log stream")
 def newest_log_stream(client: Client, *, log_group: str, prefix: str) -> str | None:
-    """The stream written to last among those that begin with ``prefix``."""
+    """Return the stream written to last among those that begin with ``prefix``."""
     answer = client.describe_log_streams(logGroupName=log_group, logStreamNamePrefix=prefix, limit=50)
     streams = answer.get("logStreams") or []
     newest = max(streams, key=lambda s: s.get("lastEventTimestamp") or s.get("creationTime") or 0, default=None)

@@ -126,7 +126,7 @@ def _says(deployment: Resource | None) -> list[str]:
 
 
 def _resource_lines(resources: list[Resource]) -> list[str]:
-    """A line for each resource with a reason; the others that are not ACTIVE together, by status."""
+    """Return a line for each resource with a reason; the others that are not ACTIVE together, by status."""
     lines = []
     silent: dict[str, list[str]] = {}
     for item in resources:
@@ -141,13 +141,16 @@ def _resource_lines(resources: list[Resource]) -> list[str]:
 
 
 def since(items: list[Resource], deployment: Resource | None) -> list[Resource]:
-    """Tasks or events that are not older than the deployment: ECS also shows those of a deleted service of the name."""
+    """Return tasks or events that are not older than the deployment.
+
+    ECS also shows those of a deleted service of the name.
+    """
     begin = (deployment or {}).get("createdAt")
     return [item for item in items if not (begin and item.get("createdAt")) or item["createdAt"] >= begin]
 
 
 def _revisions(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Resource]:
-    """The revision that the deployment moves to, else those that the service runs."""
+    """Return the revision that the deployment moves to, else those that the service runs."""
     target = ((deployment or {}).get("targetServiceRevision") or {}).get("arn") or (deployment or {}).get(
         "targetServiceRevisionArn"
     )
@@ -179,7 +182,7 @@ def _unwanted_stop(task: Resource) -> bool:
 
 
 def _task_lines(tasks: list[Resource]) -> list[str]:
-    """A line for each task; those that ended in the same way share one."""
+    """Return a line for each task; those that ended in the same way share one."""
     alike: dict[str, list[str]] = {}
     for task in tasks:
         alike.setdefault(_task_fate(task), []).append(_task_id(task))
@@ -275,7 +278,7 @@ def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[s
 
 
 def _settings(ecs: Any, subject: Subject, revisions: list[Resource]) -> remedies.ServiceSettings:
-    """How the service is configured: in the revision that failed, or else as ECS shows it."""
+    """Return how the service is configured: in the revision that failed, or else as ECS shows it."""
     service = (api.describe_express(ecs, subject.arn) if subject.arn else None) or {}
     desired = {revision.get("serviceRevisionArn") for revision in revisions}
     configs = [config for config in service.get("activeConfigurations") or [] if config]
@@ -295,7 +298,7 @@ def _logs(config: transformations.Canonical) -> tuple[str, str] | None:
 
 
 def _of_revision(ecs: Any, revision: Resource) -> transformations.Canonical:
-    """What a revision's task definition says; {} if it cannot be read."""
+    """Return what a revision's task definition says; {} if it cannot be read."""
     if not revision.get("taskDefinition"):
         return {}
     try:

@@ -74,7 +74,7 @@ class Changes:
 
 
 def compare(desired: Canonical, current: Canonical, managed_groups: AbstractSet[str] | None = None) -> Changes:
-    """What must be updated so that ``current`` does what ``desired`` says.
+    """Return what must be updated so that ``current`` does what ``desired`` says.
 
     ``managed_groups``: ids of the groups that ECS itself attached, None if not known. Known ones are left out of
     the comparison, which then is exact; otherwise more groups than wanted are taken for ECS's (#47437, #47908).
@@ -96,7 +96,7 @@ def needs_managed_groups(desired: Canonical, current: Canonical) -> bool:
 def update(
     desired: Canonical, current: Canonical, changes: Changes, managed_groups: AbstractSet[str] | None = None
 ) -> Canonical:
-    """The fields to send, canonical: those that changed, each whole (current merged with wanted).
+    """Return the fields to send, canonical: those that changed, each whole (current merged with desired).
 
     Whether ECS merges or replaces a structure is not documented; a whole one is right in both cases. Fields that did
     not change are not sent, as ECS overwrites manual tuning only of what an update asks for.
@@ -122,7 +122,7 @@ def update(
 
 
 def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] | None) -> Canonical:
-    """The configuration without the groups that ECS attached: what a re-created service may be given."""
+    """Return the configuration without the groups that ECS attached: what a re-created service may be given."""
     network = dict(config.get("network_configuration") or {})
     own = _own_groups(config, managed_groups)
     network.pop("security_groups", None)
@@ -135,7 +135,7 @@ def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] |
 
 
 def overlay(current: Canonical, desired: Canonical) -> Canonical:
-    """What the configuration is after the update: for the predicted service of check mode."""
+    """Return what the configuration is after the update: for the predicted service of check mode."""
     return _drop_empty(_merged(current, desired, keep_groups=True))
 
 
@@ -208,7 +208,7 @@ def _scalar(value: Any) -> str:
 
 
 def _own_groups(current: Canonical, managed: AbstractSet[str] | None) -> list[str]:
-    """The user's groups among those attached; none if it is not known which are ECS's."""
+    """Return the user's groups among those attached; none if it is not known which are ECS's."""
     if managed is None:
         return []
     return [group for group in _get(current, _SECURITY_GROUPS) or [] if group not in managed]
@@ -249,7 +249,7 @@ def _shown(item: Change, value: Any, mark: str) -> Any:
 
 
 def _tree(leaves: Iterator[tuple[Path, Any]]) -> Canonical:
-    """Nested dicts; a leaf that is absent on this side of the diff is left out."""
+    """Return nested dicts; a leaf that is absent on this side of the diff is left out."""
     result: Canonical = {}
     for path, value in leaves:
         if value is None:

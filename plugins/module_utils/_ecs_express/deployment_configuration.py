@@ -37,7 +37,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 
 
 def desired(given: Mapping[str, Any] | None) -> Canonical:
-    """The settings that the user gave; raises EcsExpressError for values that ECS can't take."""
+    """Return the settings that the user gave; raises EcsExpressError for values that ECS can't take."""
     result = {key: value for key, value in (given or {}).items() if value is not None}
     for key, (least, most, what) in _RANGES.items():
         if key in result and not least <= result[key] <= most:
@@ -46,7 +46,7 @@ def desired(given: Mapping[str, Any] | None) -> Canonical:
 
 
 def current(service: Mapping[str, Any]) -> Canonical:
-    """The settings of a service as DescribeServices shows it; what it does not show is absent."""
+    """Return the settings of a service as DescribeServices shows it; what it does not show is absent."""
     shown = service.get("deploymentConfiguration") or {}
     canary, alarms = shown.get("canaryConfiguration") or {}, shown.get("alarms") or {}
     percent = canary.get("canaryPercent")
@@ -60,12 +60,12 @@ def current(service: Mapping[str, Any]) -> Canonical:
 
 
 def changes(want: Canonical, service: Mapping[str, Any]) -> compare.Changes:
-    """What differs, below ``deployment_configuration``; names of alarms do not count, as ECS adds its own."""
+    """Return what differs, below ``deployment_configuration``; names of alarms do not count, as ECS adds its own."""
     return compare.compare({_OPTION: want} if want else {}, {_OPTION: current(service)})
 
 
 def special(service: Mapping[str, Any]) -> Canonical:
-    """The settings that differ from those of a new service: what a re-created one must be given."""
+    """Return the settings that differ from those of a new service: what a re-created one must be given."""
     return {key: value for key, value in current(service).items() if value != DEFAULTS[key]}
 
 

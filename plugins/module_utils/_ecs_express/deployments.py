@@ -92,12 +92,12 @@ class Expected:
 
 
 def in_flight(deployments: list[Resource]) -> Resource | None:
-    """The deployment that is under way, of deployments newest first."""
+    """Return the deployment that is under way, of deployments newest first."""
     return next((item for item in deployments if item.get("status") in IN_FLIGHT), None)
 
 
 def target_revision(deployment: Resource | None) -> str | None:
-    """The revision that a deployment moves to; once it fails, the one that ECS goes back to."""
+    """Return the revision that a deployment moves to; once it fails, the one that ECS goes back to."""
     if not deployment:
         return None
     if deployment.get("status") in FAILING | FAILED:
@@ -107,7 +107,7 @@ def target_revision(deployment: Resource | None) -> str | None:
 
 
 def managed_resources(revision: Resource) -> list[Resource]:
-    """The leaves of ecsManagedResources, each {kind, arn, status, statusReason}."""
+    """Return the leaves of ecsManagedResources, each {kind, arn, status, statusReason}."""
 
     def walk(kind: str, node: Any) -> Iterator[Resource]:
         if isinstance(node, list):
@@ -124,7 +124,10 @@ def managed_resources(revision: Resource) -> list[Resource]:
 
 
 def managed_group_ids(revision: Resource) -> set[str] | None:
-    """Ids of the security groups that ECS made for the service, none yet in the beginning; None if it does not tell."""
+    """Return ids of the security groups that ECS made for the service, none yet in the beginning.
+
+    None if it does not report them.
+    """
     groups = (revision.get("ecsManagedResources") or {}).get("serviceSecurityGroups")
     if not groups:
         return None
@@ -132,7 +135,7 @@ def managed_group_ids(revision: Resource) -> set[str] | None:
 
 
 def kinds_in(resources: Sequence[Resource], status: str) -> list[str]:
-    """The kinds of the resources in ``status``, each once."""
+    """Return the kinds of the resources in ``status``, each once."""
     return sorted({str(item["kind"]) for item in resources if item["status"] == status})
 
 
@@ -141,7 +144,7 @@ _SLOW = ("loadBalancer", "certificate", "listener", "rule", "targetGroups")
 
 
 def some(kinds: list[str]) -> str:
-    """The slow ones by name, the others as a number."""
+    """Return the slow ones by name, the others as a number."""
     named = [kind for kind in _SLOW if kind in kinds] or kinds[:3]
     others = len(kinds) - len(named)
     return ", ".join(named) + (f" and {others} more" if others else "")

@@ -105,7 +105,7 @@ def _some(values: Sequence[str]) -> str:
 
 
 def more_memory(failure: Failure) -> str:
-    """The size that was too small, and the next one that Fargate sells."""
+    """Return the size that was too small, and the next one that Fargate sells."""
     cpu, memory = failure.settings.cpu, failure.settings.memory
     if not (cpu and memory):
         return "raise memory"

@@ -76,7 +76,7 @@ def without_none(value: Any) -> Any:
 
 
 def cluster_name(cluster: str | None) -> str:
-    """The name of a cluster given as name or ARN."""
+    """Return the name of a cluster given as name or ARN."""
     return (cluster or "default").rsplit("/", 1)[-1]
 
 
@@ -89,7 +89,7 @@ def check_service_name(name: str) -> None:
 
 
 def given_tags(tags: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """The user's tags as text, None for none; raises EcsExpressError for what ECS refuses and for its own."""
+    """Return the user's tags as text, None for none; raises EcsExpressError for what ECS refuses and for its own."""
     if tags is None:
         return None
     _raise(tag_problems("tags", tags, ECS))
@@ -104,7 +104,7 @@ def _raise(problems: list[str]) -> None:
 
 
 def desired(params: Mapping[str, Any]) -> Canonical:
-    """The configuration that the user described, in canonical form: only what was given.
+    """Return the configuration that the user described, in canonical form: only what was given.
 
     ``params`` are the module's parameters. Raises EcsExpressError for values that ECS can't take.
     """
@@ -157,7 +157,7 @@ def _check_sizes(config: Canonical) -> None:
 
 
 def configuration(boto: Mapping[str, Any]) -> Canonical:
-    """A configuration as ECS describes it, in canonical form. null, [] and absent lists are alike: absent."""
+    """Return a configuration as ECS describes it, in canonical form. null, [] and absent lists are alike: absent."""
     result: Canonical = {}
     for key, name in _SCALARS.items():
         if boto.get(name) not in (None, ""):
@@ -192,7 +192,10 @@ def _container(boto: Mapping[str, Any]) -> Canonical:
 
 
 def revision_configuration(revision: Mapping[str, Any], definition: Mapping[str, Any]) -> Canonical:
-    """What a service revision describes, as far as it and its task definition tell: no scaling, no architecture."""
+    """Return what a service revision describes, as far as it and its task definition tell.
+
+    They do not show scaling and architecture.
+    """
     definitions = definition.get("containerDefinitions") or []
     main: Mapping[str, Any] = next((item for item in definitions if item.get("name") == "Main"), {})
     logs = (main.get("logConfiguration") or {}).get("options") or {}
@@ -229,7 +232,7 @@ def _ingress(revision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def newest_configuration(service: Mapping[str, Any], revision: str | None = None) -> Mapping[str, Any] | None:
-    """The configuration that the service has or is moving to.
+    """Return the configuration that the service has or is moving to.
 
     During a deployment ``activeConfigurations`` holds two, in an order that AWS does not document: ``revision`` (the
     deployment's target) decides, then the time of creation. None while there is none, as right after Create.
@@ -243,7 +246,7 @@ def newest_configuration(service: Mapping[str, Any], revision: str | None = None
 
 
 def endpoint(service: Mapping[str, Any]) -> str:
-    """The host name of the service, "" as long as ECS gives none. It can't be computed.
+    """Return the host name of the service, "" as long as ECS gives none. It can't be computed.
 
     ECS gives it without a scheme, AWS's own examples show one.
     """
@@ -266,7 +269,10 @@ def tags(boto: Mapping[str, Any]) -> dict[str, str]:
 
 
 def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
-    """A service as DescribeExpressGatewayService answers it, for the user: flat, snake case, environment masked."""
+    """Return a service as DescribeExpressGatewayService answers it, for the user.
+
+    It is flat, in snake case, with the environment masked.
+    """
     status = boto.get("status") or {}
     result: Canonical = {
         "service_name": boto.get("serviceName"),
@@ -301,7 +307,7 @@ def _active(boto: Mapping[str, Any]) -> Canonical:
 
 
 def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, desired_tags: Any) -> Canonical:
-    """What check mode shows for a service that does not exist yet."""
+    """Return what check mode shows for a service that does not exist yet."""
     return {
         "service_name": name,
         "service_arn": None,
@@ -317,7 +323,7 @@ def predicted_service(*, name: str, cluster: str, config: Canonical, role: str |
 
 
 def deployment(boto: Mapping[str, Any] | None) -> Canonical | None:
-    """A service deployment for the user; the ARNs are what a later wait needs."""
+    """Return a service deployment for the user; the ARNs are what a later wait needs."""
     if not boto:
         return None
     target = boto.get("targetServiceRevision") or {}

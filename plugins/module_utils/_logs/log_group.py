@@ -100,7 +100,7 @@ def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode:
 
 
 def _nothing(logs: Client, sts: Client, name: str) -> dict[str, typing.Any]:
-    """A log group as AWS makes it, which is not there yet."""
+    """Return a log group as AWS makes it, which is not there yet."""
     caller = caller_identity(sts)
     arn = f"arn:{caller.partition}:logs:{logs.meta.region_name}:{caller.account_id}:log-group:{name}"
     return {"arn": arn, "log_group_name": name, "retention_in_days": 0, "kms_key_id": "", "tags": {}}

@@ -82,7 +82,7 @@ class Packages:
 
 
 def choose_packages(version: str, own: str | None = None, allow_unpinned: bool = False) -> Packages:
-    """What a client of this version is made of.
+    """Return what a client of this version is made of.
 
     Args:
         version: of MLflow.
@@ -116,7 +116,7 @@ def choose_packages(version: str, own: str | None = None, allow_unpinned: bool =
 
 
 def find_client(root: Path, name: str) -> list[str] | None:
-    """The command of a client that is in the cache already; None when there is none that can run.
+    """Return the command of a client that is in the cache already; None when there is none that can run.
 
     The command is C(python -m mlflow): scripts of an environment hold its first path, and it was renamed since.
     """
@@ -132,7 +132,7 @@ def _interpreter(root: Path, name: str) -> Path:
 
 
 def ensure_client(root: Path, packages: Packages, python: str | None, log: Log, time_limit: float) -> list[str]:
-    """The command of the MLflow client of these packages, installed when it is missing.
+    """Return the command of the MLflow client of these packages, installed when it is missing.
 
     The environment is built under another name and renamed when it is complete, so a cut-off build is never used, and
     what is there can be used by those who may not write. Two runs at the same time wait for each other.

@@ -263,7 +263,7 @@ def ensure_permission(client: Client, desired: WantedPermission, check_mode: boo
 
 
 def _find(client: Client, desired: WantedPermission) -> str:
-    """The id by which MLflow keeps permissions on the resource."""
+    """Return the id by which MLflow keeps permissions on the resource."""
     if desired.name == ALL:
         return ALL
     if desired.kind == "experiment":

@@ -68,7 +68,7 @@ class Questions:
 
 
 def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
-    """The reason when an answer does not come from a willing MLflow, whatever was asked; None when it may."""
+    """Return the reason when an answer does not come from a willing MLflow, whatever was asked; None when it may."""
     if answer.status in _BALANCER_STATUSES and not answer.error_code:
         return _explain_unavailable(answer, connection)
     if answer.error_code == _DATABASE_DOWN:
@@ -151,7 +151,7 @@ def check_health(client: Client) -> float:
 
 
 def read_server_info(client: Client) -> dict[str, typing.Any]:
-    """What the server says of itself; empty for one that does not know the question.
+    """Return what the server says of itself; empty for one that does not know the question.
 
     It is the cheapest question that the host name check applies to.
     """
@@ -168,7 +168,7 @@ def read_server_info(client: Client) -> dict[str, typing.Any]:
 
 
 def read_version(client: Client, info: dict[str, typing.Any] | None = None) -> str:
-    """The server's MLflow version; empty when it hides it; raises when this is no MLflow at all."""
+    """Return the server's MLflow version; empty when it hides it; raises when this is no MLflow at all."""
     answer = client.call("GET", "version")
     problem = refusal(answer, client.connection)
     if problem:

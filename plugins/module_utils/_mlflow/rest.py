@@ -176,7 +176,7 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
     def json(self) -> dict[str, typing.Any]:
-        """The body as a JSON object; an empty one when it is anything else."""
+        """Return the body as a JSON object; an empty one when it is anything else."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -190,7 +190,7 @@ class Answer:
         return code if isinstance(code, str) else ""
 
     def summary(self, length: int = 300) -> str:
-        """The server's message, shortened to one line."""
+        """Return the server's message, shortened to one line."""
         message = self.json().get("message")
         text = message if isinstance(message, str) else self.text
         line = " ".join(text.split())

@@ -123,7 +123,7 @@ class Result:
         return self.stdout + self.stderr
 
     def tail(self, count: int = 5) -> str:
-        """The last lines that say something, those of stderr first choice."""
+        """Return the last lines that say something, those of stderr first choice."""
         said = [line.strip() for line in (self.stderr or self.stdout) if line.strip()]
         return " / ".join(said[-count:])
 
@@ -169,7 +169,7 @@ def client_environment(connection: Connection, home: str, max_retries: int) -> d
 
 
 def base_environment() -> dict[str, str]:
-    """What every command gets of the caller's environment."""
+    """Return what every command gets of the caller's environment."""
     return {
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }

@@ -64,7 +64,7 @@ def check_refusals(client: Client) -> None:
 
 
 def _name_of_an_experiment(client: Client) -> str:
-    """The name of some experiment, deleted ones included; nothing where this login sees none."""
+    """Return the name of some experiment, deleted ones included; nothing where this login sees none."""
     answer = client.call("GET", f"{EXPERIMENTS}/search", query={"max_results": 1, "view_type": "ALL"})
     found = answer.json().get("experiments") or [{}]
     return str(found[0].get("name", ""))
@@ -112,7 +112,7 @@ def _all(client: Client, path: str, member: str, **query: str) -> Iterator[dict[
 
 
 def sentence(found: list[dict[str, str]]) -> str:
-    """What to say of them."""
+    """Return what to say of them."""
     first = ", ".join(f"{one['kind']} {one['name']} ({one['uri']})" for one in found[:10])
     more = f" and {len(found) - 10} more" if len(found) > 10 else ""
     return (

@@ -57,7 +57,7 @@ def ask(client: Client, method: str, path: str, **arguments: typing.Any) -> Answ
 
 
 def content(answer: Answer, what: str) -> dict[str, typing.Any]:
-    """The body of a success."""
+    """Return the body of a success."""
     if answer.status >= 300:
         raise MlflowError("refused", f"MLflow refuses to {what} (HTTP {answer.status}): {answer.summary()}")
     return answer.json()
@@ -85,7 +85,7 @@ def _explain_no_users(client: Client) -> MlflowError:
 
 
 def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
-    """What the server knows about a user (id, username, is_admin, …); None when there is no such user."""
+    """Return what the server knows about a user (id, username, is_admin, …); None when there is no such user."""
     answer = ask(client, "GET", f"{USERS}/get", query={"username": name})
     if is_missing(answer):
         return None
@@ -182,7 +182,7 @@ def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -
 
 
 def _working_login(connection: Connection, desired: WantedUser) -> Connection:
-    """The login with the password that holds by now, where the user who logs in is the one to change."""
+    """Return the login with the password that holds by now, where the user who logs in is the one to change."""
     if desired.name != connection.username or not desired.password or not desired.update_password:
         return connection
     try:

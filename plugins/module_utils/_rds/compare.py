@@ -72,7 +72,7 @@ def _same(option: str, present: typing.Any, value: typing.Any) -> bool:
 
 
 def _version(text: str) -> list[int]:
-    """The numbers of a version; releases of Extended Support are called 12.22-rds.20250220 and so on."""
+    """Return the numbers of a version; releases of Extended Support are called 12.22-rds.20250220 and so on."""
     return [int(number) for number in re.findall("[0-9]+", text)] or [0]
 
 

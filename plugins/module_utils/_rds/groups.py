@@ -38,7 +38,7 @@ class Tags:
     purge: bool = True
 
     def merged(self, current: dict[str, str]) -> dict[str, str]:
-        """The tags as they will be."""
+        """Return the tags as they will be."""
         return predict_tags(current, self.tags, self.purge)
 
 
