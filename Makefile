@@ -225,7 +225,8 @@ types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and the local
 	@echo '==> mypy'
 	@cd $(TREE_ROOT) && $(MYPY) --namespace-packages --explicit-package-bases \
 		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
-		ansible_collections/mlops/mlflow_aws/plugins/filter ansible_collections/mlops/mlflow_aws/plugins/modules ansible_collections/mlops/mlflow_aws/plugins/action
+		ansible_collections/mlops/mlflow_aws/plugins/filter ansible_collections/mlops/mlflow_aws/plugins/modules \
+		ansible_collections/mlops/mlflow_aws/plugins/action
 	@cd local_aws && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
 
 .PHONY: units

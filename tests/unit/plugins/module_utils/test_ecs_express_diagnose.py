@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import diagnose
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import errors
@@ -394,23 +393,6 @@ def test_managed_resources_are_found_at_every_depth() -> None:
     assert deployments.managed_group_ids({}) is None
     begun = {"ecsManagedResources": {"serviceSecurityGroups": [{"status": "PROVISIONING"}]}}
     assert deployments.managed_group_ids(begun) == set()
-
-
-def test_waiter_looks_once_more_at_the_end_of_its_time() -> None:
-    now = [0.0]
-    waiter = Waiter(timeout=25, delay=10, sleep=lambda s: now.__setitem__(0, now[0] + s), clock=lambda: now[0])
-    assert list(waiter.polls()) == [0, 1, 2, 3]
-    assert now[0] == 25
-
-
-def test_progress_has_a_line_for_each_change() -> None:
-    now = [0.0]
-    waiter = Waiter(timeout=1, delay=1, clock=lambda: now[0])
-    waiter.start()
-    for line in ("a b", "a b", "c", "a b"):
-        waiter.report(line)
-        now[0] += 5
-    assert waiter.progress == ["0s a b", "10s c", "15s a b"]
 
 
 @pytest.mark.parametrize(
