@@ -218,7 +218,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner im
 
 # Nothing of it is AWS's work. An estimate for two processors: a client is installed the first time, which is as fast as
 # the network, and the data is made.
-EXPECTED_DURATION = ExpectedDuration(own=180)
+EXPECTED_DURATION = ExpectedDuration(fixed=180)
 
 
 def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:

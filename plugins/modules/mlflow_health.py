@@ -285,7 +285,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import sentence
 
 # The name and the certificate of a VPC's first Express service (user reports); the rest is MLflow's own start.
-EXPECTED_DURATION = ExpectedDuration(0, 25, own=60)
+EXPECTED_DURATION = ExpectedDuration(0, 25, fixed=60)
 
 
 def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> None:

@@ -700,8 +700,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings imp
 
 # RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
 # show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
-EXPECTED_CREATION = ExpectedDuration(5, 20, own=20)
-EXPECTED_DELETION = ExpectedDuration(4, 15, own=20)
+EXPECTED_CREATION = ExpectedDuration(5, 20, fixed=20)
+EXPECTED_DELETION = ExpectedDuration(4, 15, fixed=20)
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:

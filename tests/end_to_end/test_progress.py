@@ -274,15 +274,15 @@ def test_nobody_watches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("speed", "usual", "text"),
+    ("speed", "expected_duration", "text"),
     [
         ("", ExpectedDuration(), ""),
-        ("", ExpectedDuration(5, 20, own=20), "at AWS usually 5 to 20 minutes"),
+        ("", ExpectedDuration(5, 20, fixed=20), "at AWS usually 5 to 20 minutes"),
         ("1", ExpectedDuration(0, 25), "at AWS usually up to 25 minutes"),
-        ("60.0", ExpectedDuration(5, 20, own=20), "here usually up to 40 seconds"),
-        ("4", ExpectedDuration(5, 20, own=20), "here usually up to 6 minutes"),
+        ("60.0", ExpectedDuration(5, 20, fixed=20), "here usually up to 40 seconds"),
+        ("4", ExpectedDuration(5, 20, fixed=20), "here usually up to 6 minutes"),
         ("600", ExpectedDuration(5, 20), "here usually up to 10 seconds"),
-        ("60", ExpectedDuration(own=180), "usually up to 3 minutes"),
+        ("60", ExpectedDuration(fixed=180), "usually up to 3 minutes"),
         ("fast", ExpectedDuration(5, 20), "at AWS usually 5 to 20 minutes"),
         ("-1", ExpectedDuration(5, 20), "at AWS usually 5 to 20 minutes"),
     ],

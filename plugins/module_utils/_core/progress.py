@@ -36,20 +36,20 @@ class ExpectedDuration:
 
     Args:
         least, most: minutes of AWS's own work.
-        own: seconds of what no faster AWS shortens, such as the start of a server.
+        fixed: seconds of what no faster AWS shortens, such as the start of a server.
     """
 
     least: float = 0
     most: float = 0
-    own: float = 0
+    fixed: float = 0
 
     def __str__(self) -> str:
         """Return it for the user, on this endpoint; empty if it is not known."""
         if not self.most:
-            return f"usually up to {_rough(self.own)}" if self.own else ""
+            return f"usually up to {_rough(self.fixed)}" if self.fixed else ""
         speed = _speed()
         if speed != 1:
-            return f"here usually up to {_rough(self.most * 60 / speed + self.own)}"
+            return f"here usually up to {_rough(self.most * 60 / speed + self.fixed)}"
         least = f"{self.least:g} to" if self.least else "up to"
         return f"at AWS usually {least} {self.most:g} minutes"
 

@@ -30,8 +30,8 @@ Clients = Callable[[str], Any]
 
 # Durations at AWS (user reports; the first service of a VPC is the slow one), and that of the server's start, which is
 # not AWS's.
-EXPECTED_FIRST_DEPLOYMENT = ExpectedDuration(6, 25, own=60)
-EXPECTED_DELETION = ExpectedDuration(5, 15, own=30)
+EXPECTED_FIRST_DEPLOYMENT = ExpectedDuration(6, 25, fixed=60)
+EXPECTED_DELETION = ExpectedDuration(5, 15, fixed=30)
 # Beside the canary's and the other minutes of baking: a new task needs 5 health checks of 30 s after its start, and the
 # old one is drained at the end.
 _UPDATE_BESIDE_BAKING = (3, 9)
@@ -104,7 +104,7 @@ class Run:
         how = {**DEFAULTS, **self.request.deployment_configuration}
         baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
         least, most = _UPDATE_BESIDE_BAKING
-        self.display.expected_duration = ExpectedDuration(least + baking, most + baking, own=60)
+        self.display.expected_duration = ExpectedDuration(least + baking, most + baking, fixed=60)
 
     def subject(self, arn: str) -> Subject:
         """Return which service to explain."""

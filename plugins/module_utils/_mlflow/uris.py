@@ -27,7 +27,6 @@ VERSIONS = "api/2.0/mlflow/model-versions"
 FOREIGN = "s3://mlops-mlflow-aws-must-be-refused/model"
 # mlflow/prompt/constants.py
 _PLACEHOLDERS = ("prompt-template", "dummy-source")
-_REFUSED = "INVALID_PARAMETER_VALUE"
 _PER_PAGE, _MOST_PAGES = 1000, 100
 
 
