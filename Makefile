@@ -221,12 +221,13 @@ MYPY = "$$MLFLOW_AWS_CHECKOUT/$(BIN)/mypy" --config-file "$$MLFLOW_AWS_CHECKOUT/
 TYPED_TESTS := $(addprefix tests/,tools bench artifact end_to_end readers versions unit unit/docs unit/roles) \
 	$(addprefix tests/unit/plugins/,action filter module_utils modules plugin_utils)
 .PHONY: types
-types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and the local AWS
+types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and on the local AWS; on the tests as well
 	@echo '==> mypy'
 	@cd $(TREE_ROOT) && $(MYPY) --namespace-packages --explicit-package-bases \
 		ansible_collections/mlops/mlflow_aws/plugins/module_utils ansible_collections/mlops/mlflow_aws/plugins/plugin_utils \
 		ansible_collections/mlops/mlflow_aws/plugins/filter ansible_collections/mlops/mlflow_aws/plugins/modules \
 		ansible_collections/mlops/mlflow_aws/plugins/action
+	@for folder in $(TYPED_TESTS); do MYPYPATH=tests/tools:tests/end_to_end:$$folder $(BIN)/mypy --config-file tests/mypy.ini --cache-dir $(CACHE)/mypy-tests $$folder/*.py || exit; done
 	@cd local_aws && $(MYPY) --python-executable "$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_PYTHON)" local_aws
 
 .PHONY: units
