@@ -14,7 +14,7 @@ description:
   - Creates, changes and deletes a role together with its trust policy, its managed and inline policies, permissions
     boundary and tags, in one task.
   - Waits until IAM shows the changes.
-  - Other than M(amazon.aws.iam_role) with M(amazon.aws.iam_policy) it shows a diff, predicts the ARN in check mode on a
+  - Unlike M(amazon.aws.iam_role) with M(amazon.aws.iam_policy), it shows a diff, predicts the ARN in check mode on a
     first run, and does wait.
 options:
   name:

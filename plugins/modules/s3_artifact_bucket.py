@@ -15,7 +15,7 @@ description:
     enforced, objects are encrypted and versioned, requests without TLS are denied, and incomplete multipart uploads are
     removed after some days. If asked to, it has older versions of objects removed and access logged, too.
   - Statements of the bucket policy and lifecycle rules that others made are kept.
-  - Other than M(amazon.aws.s3_bucket) it supports check and diff mode.
+  - Unlike M(amazon.aws.s3_bucket), it supports check and diff mode.
   - All calls name the account that must own the bucket.
 options:
   name:

@@ -97,9 +97,9 @@ def _is_news(text: str, reason: str) -> bool:
     return not (_ROUTINE.search(text) or (reason and reason in text) or (told and told in reason))
 
 
-def _try(evidence: Evidence, what: str, look: Callable[[], None]) -> None:
+def _try(evidence: Evidence, what: str, read: Callable[[], None]) -> None:
     try:
-        look()
+        read()
     except AnsibleAWSError as e:
         evidence.notes.append(f"{what} could not be read ({e})")
 

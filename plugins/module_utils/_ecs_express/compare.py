@@ -242,7 +242,7 @@ def _drop_empty(config: Canonical, base: Path = ()) -> Canonical:
 def _shown(item: Change, value: Any, mark: str) -> Any:
     name = item.path[-1]
     if item.path[:-1] == ("primary_container", "environment") and (
-        transformations.looks_secret(name, item.before) or transformations.looks_secret(name, item.after)
+        transformations.is_likely_secret(name, item.before) or transformations.is_likely_secret(name, item.after)
     ):
         return None if value is None else transformations.HIDDEN.replace(")", f"{mark})")
     return value

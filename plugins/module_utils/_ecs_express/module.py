@@ -43,7 +43,7 @@ class _RedactingModule(AnsibleModule):
         super()._load_params()
         # Before the arguments are checked: the error about a wrong argument echoes all of them.
         for name, value in _environment(self.params).items():
-            if len(str(value or "")) >= _SHORTEST_HIDDEN and transformations.looks_secret(str(name), value):
+            if len(str(value or "")) >= _SHORTEST_HIDDEN and transformations.is_likely_secret(str(name), value):
                 self.no_log_values.add(str(value))
 
     def _log_invocation(self) -> None:
@@ -77,7 +77,7 @@ def _parsed(value: Any) -> dict[str, Any] | None:
 def _redacted(params: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments with the secrets of the environment hidden."""
     environment = _environment(params)
-    if not any(transformations.looks_secret(str(name), value) for name, value in environment.items()):
+    if not any(transformations.is_likely_secret(str(name), value) for name, value in environment.items()):
         return params
     container = {**(_parsed(params["primary_container"]) or {}), "environment": environment}
     return {**params, **transformations.masked({"primary_container": container})}

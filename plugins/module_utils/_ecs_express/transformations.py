@@ -382,7 +382,7 @@ def _container_to_boto(container: Canonical) -> dict[str, Any]:
 # ---- secrets that stand where they should not
 
 
-def looks_secret(name: str, value: Any) -> bool:
+def is_likely_secret(name: str, value: Any) -> bool:
     """Return whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
     if _WITH_PASSWORD.search(str(value or "")):
         return True
@@ -395,5 +395,5 @@ def masked(config: Canonical) -> Canonical:
     environment = container.get("environment")
     if not environment:
         return dict(config)
-    shown = {k: HIDDEN if looks_secret(k, v) else v for k, v in environment.items()}
+    shown = {k: HIDDEN if is_likely_secret(k, v) else v for k, v in environment.items()}
     return {**config, "primary_container": {**container, "environment": shown}}

@@ -163,8 +163,8 @@ def ensure_client(root: Path, packages: Packages, python: str | None, log: Log, 
 
 def _install(root: Path, packages: Packages, python: str, log: Log, deadline: float) -> list[str]:
     name = packages.folder
-    for leftover in [*root.glob(f"{_BUILDING}{name}-*"), root / name]:
-        shutil.rmtree(leftover, ignore_errors=True)
+    for remnant in [*root.glob(f"{_BUILDING}{name}-*"), root / name]:
+        shutil.rmtree(remnant, ignore_errors=True)
     if os.path.lexists(root / name):
         raise MlflowError(
             "install_failed",

@@ -224,17 +224,17 @@ def run(
             stderr=subprocess.PIPE,
             process_group=0,
         )
-        readers = [
+        threads = [
             threading.Thread(target=_read, args=(stream, name, lines), daemon=True)
             for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
         ]
         try:
-            for reader in readers:
+            for reader in threads:
                 reader.start()
             _follow(process, lines, result, log, deadline=started + time_limit, on_tick=on_tick, tick=tick)
         finally:
             _stop(process)
-            for reader in readers:
+            for reader in threads:
                 reader.join(5)
             _drain(lines, result, log)
     result.rc = process.returncode

@@ -142,7 +142,7 @@ def _read_service(ecs: Client, name: str, _vpc: str) -> Resource | None:
     return Resource("ecs_service", name, tags, found[0]["serviceArn"])
 
 
-_READERS: dict[str, Callable[[Client, str, str], Resource | None]] = {
+_READ_BY_KIND: dict[str, Callable[[Client, str, str], Resource | None]] = {
     "db_instance": _read_db_instance,
     "db_parameter_group": _read_db_parameter_group,
     "db_subnet_group": _read_db_subnet_group,
@@ -158,7 +158,7 @@ _READERS: dict[str, Callable[[Client, str, str], Resource | None]] = {
 def read(clients: Clients, desired: Resource) -> Resource | None:
     """Return what is there under a type and a name, or None."""
     try:
-        return _READERS[desired.kind](clients(SERVICES[desired.kind]), desired.name, desired.vpc_id)
+        return _READ_BY_KIND[desired.kind](clients(SERVICES[desired.kind]), desired.name, desired.vpc_id)
     except ClientError as e:
         if error_code(e) in _GONE:
             return None

@@ -56,7 +56,7 @@ Settings = dict[str, typing.Any]
 
 def read(client: BucketClient) -> dict[str, typing.Any]:
     """Read all settings of the bucket, side by side, and return them in the module's shape."""
-    readers: dict[str, typing.Callable[[], typing.Any]] = {
+    calls: dict[str, typing.Callable[[], typing.Any]] = {
         "blocks": lambda: or_none(
             lambda: client.call("get_public_access_block")["PublicAccessBlockConfiguration"],
             "NoSuchPublicAccessBlockConfiguration",
@@ -77,8 +77,8 @@ def read(client: BucketClient) -> dict[str, typing.Any]:
         "logging": lambda: client.call("get_bucket_logging").get("LoggingEnabled"),
         "tags": lambda: or_none(lambda: client.call("get_bucket_tagging")["TagSet"], "NoSuchTagSet"),
     }
-    with ThreadPoolExecutor(max_workers=len(readers)) as pool:
-        pending = {key: pool.submit(reader) for key, reader in readers.items()}
+    with ThreadPoolExecutor(max_workers=len(calls)) as pool:
+        pending = {key: pool.submit(reader) for key, reader in calls.items()}
         raw = {key: future.result() for key, future in pending.items()}
     return _to_result(client, raw)
 

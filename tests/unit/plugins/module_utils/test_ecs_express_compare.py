@@ -386,7 +386,7 @@ def test_environment_takes_no_structures(value: Any) -> None:
     ],
 )
 def test_what_looks_secret(name: str, value: str, secret: bool) -> None:
-    assert transformations.looks_secret(name, value) is secret
+    assert transformations.is_likely_secret(name, value) is secret
 
 
 @pytest.mark.parametrize("told", ["a.b", "https://a.b", "https://a.b/", "http://a.b"])
