@@ -16,8 +16,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import rule_violations

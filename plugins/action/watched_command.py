@@ -24,7 +24,7 @@ class ActionModule(ProgressAction):
                 "usually": {"type": "str", "default": ""},
             }
         )
-        self.subject, self.usual = given["subject"], given["usually"] and f"usually {given['usually']}"
+        self.subject, self.expected_duration = given["subject"], given["usually"] and f"usually {given['usually']}"
         arguments = {name: given[name] for name in ("argv", "creates") if given[name]}
         self.what = {"module_name": "ansible.builtin.command", "module_args": arguments}
         return super().run(tmp, task_vars)

@@ -16,7 +16,7 @@ attributes:
     description: Whether C(--diff) shows the state before and after, in check mode the predicted one.
   idempotent:
     description:
-      - Whether a second run with the same arguments reports no change, as long as nobody else touched the resource.
+      - Whether a second run with the same arguments reports no change, unless something else changed the resource.
   platform:
     description: Where the module itself runs, which is usually the machine that Ansible runs on.
     platforms: posix

@@ -46,12 +46,12 @@ _value:
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import names
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import arns
 
 
 def arn_problem(value: Any, service: str, resource_type: str) -> str:
     """Return what is wrong, or an empty text."""
-    return names.arn_problem(value, service, resource_type) or ""
+    return arns.arn_problem(value, service, resource_type) or ""
 
 
 class FilterModule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: aws_caller_context
-short_description: Tell the account, partition and region that the AWS modules work in
+short_description: Return the account, partition and region that the AWS modules work in
 version_added: 0.1.0
 description:
   - Resolves credentials and region in the same way as every module of C(amazon.aws), asks AWS STS whose they are, and
@@ -18,7 +18,7 @@ author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
   - module: amazon.aws.aws_caller_info
-    description: Tells account and principal, without region and partition.
+    description: Returns account and principal, without region and partition.
   - name: AWS partitions
     description: What ARNs and DNS names differ in.
     link: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
@@ -90,8 +90,8 @@ except ImportError:
     pass  # Handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.credentials import connection_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import version_problem
 
 # Error codes of STS (and of every signed call) that are about the credentials themselves.
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html

@@ -218,8 +218,10 @@ security_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import security_group
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ec2 import security_group
 
 RULE = {
     "ip_protocol": {"type": "str", "default": "tcp"},
@@ -233,9 +235,9 @@ RULE = {
 }
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    ec2 = common.make_client(module, "ec2")
+    ec2 = make_client(module, "ec2")
     if params["state"] == "absent":
         named = {"group_name": params["group_name"], "vpc_id": params["vpc_id"]}
         return security_group.ensure_absent(
@@ -245,7 +247,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
             delay=params["wait_delay"],
             check_mode=module.check_mode,
         )
-    wanted = security_group.Wanted(
+    desired = security_group.DesiredState(
         name=params["group_name"],
         vpc_id=params["vpc_id"],
         description=params["description"],
@@ -256,7 +258,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return security_group.ensure_present(ec2, wanted, module.check_mode)
+    return security_group.ensure_present(ec2, desired, module.check_mode)
 
 
 def main() -> None:
@@ -283,7 +285,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["group_name"] or module.params["group_id"]
-    common.run(module, f"Security group {name}", lambda: _work(module))
+    run(module, f"Security group {name}", lambda: _work(module))
 
 
 if __name__ == "__main__":

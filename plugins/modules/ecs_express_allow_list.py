@@ -18,8 +18,8 @@ description:
   - The addresses are those that connect to the load balancer, not those in C(X-Forwarded-For).
   - A new service is open to all until its rule has been changed. To create one that never is, give
     O(mlops.mlflow_aws.ecs_express_service#module:allowed_cidrs) instead.
-  - The load balancer still answers everybody, if only with 404. Elastic Load Balancing recommends security groups for
-    blocking clients; here they would be those of all services.
+  - The load balancer still answers every client, if only with 404. Elastic Load Balancing recommends security groups
+    for blocking clients; here they would be those of all services.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 options:
@@ -34,7 +34,7 @@ options:
     default: default
   cidrs:
     description:
-      - The networks, in CIDR notation. An empty list lets everybody in.
+      - The networks, in CIDR notation. An empty list admits all networks.
       - Elastic Load Balancing allows five values in a rule, and the service's host name is one of them, so there may be
         four networks, one less for each further host name.
     type: list
@@ -51,7 +51,7 @@ seealso:
   - module: mlops.mlflow_aws.ecs_express_service
     description: Makes the service.
   - module: mlops.mlflow_aws.ecs_express_service_info
-    description: Tells its URL.
+    description: Returns its URL.
   - name: Listener rules of Application Load Balancers
     description: What the rule is, and how many values it may hold.
     link: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
@@ -72,7 +72,7 @@ EXAMPLES = r"""
       - 198.51.100.0/24
       - 203.0.113.7/32
 
-- name: Everybody
+- name: Admit all networks
   mlops.mlflow_aws.ecs_express_allow_list:
     service_name: tracking
     cidrs: []
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cidrs:
-  description: The networks that are let in, sorted. An empty list means everybody.
+  description: The networks that are admitted, sorted. An empty list means all networks.
   returned: success
   type: list
   elements: str
@@ -98,9 +98,10 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -112,7 +113,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 def _work(module: AnsibleAWSModule) -> dict[str, Any]:
     name, cluster = module.params["service_name"], module.params["cluster"] or "default"
     cidrs = allow_list.networks(module.params["cidrs"])
-    clients = express_module.clients(module)
+    clients = make_clients(module)
     arn = allow_list.rule_arn(clients("ecs"), cluster=cluster, name=name)
     if arn is None and not module.check_mode:
         raise EcsExpressError(

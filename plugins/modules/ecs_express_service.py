@@ -78,9 +78,9 @@ options:
       environment:
         description:
           - Environment variables. The dictionary is the whole of them, an empty one clears all.
-          - Anybody who may describe the service or its task definitions can read them, even after its deletion, and
-            they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose name looks
-            like a secret's are hidden in the output all the same.
+          - Every principal that may describe the service or its task definitions can read them, even after its
+            deletion, and they are shown by C(--diff). Secrets belong into O(primary_container.secrets). Values whose
+            name looks like a secret's are hidden in the output all the same.
           - Numbers and booleans are passed on as text, booleans as V(true) and V(false). Null is an error.
         type: dict
       secrets:
@@ -178,12 +178,12 @@ options:
     type: str
   allowed_cidrs:
     description:
-      - Networks, in CIDR notation, from which the service may be called; everybody else gets 404. They are set on the
+      - Networks, in CIDR notation, from which the service may be called; all others get 404. They are set on the
         service's listener rule as M(mlops.mlflow_aws.ecs_express_allow_list) does, which describes the limits.
       - A new service is created with no tasks, and gets those of O(scaling_target) when its rule admits these networks
-        only, so that nobody else is ever answered. This is waited for with O(wait=false), too. If the task fails before
-        that, run it again; until then the service has no tasks.
-      - Left out or empty, the rule stays as it is, and that of a new service admits everybody.
+        only, so that no other network is ever answered. This is waited for with O(wait=false), too. If the task fails
+        before that, run it again; until then the service has no tasks.
+      - Left out or empty, the rule stays as it is, and that of a new service admits all networks.
     type: list
     elements: str
   deployment_configuration:
@@ -233,7 +233,7 @@ options:
     default: 1800
   wait_delay:
     description:
-      - Seconds between two looks while waiting.
+      - Polling interval in seconds.
     type: int
     default: 10
   force_new_deployment:
@@ -256,7 +256,7 @@ options:
       - What to do with a service that is stuck for ever. It happens when ECS is denied a call because
         roles made a moment ago were not yet effective, and does not repeat it.
       - With V(true) the service is deleted and created again, once, with O(wait_timeout) counted anew, provided that it
-        is certain that no task of it was ever started. RV(recreated) and a warning tell it.
+        is certain that no task of it was ever started. RV(recreated) and a warning say so.
       - With V(false), or if that is not certain, the task fails and explains.
       - Only takes place with O(wait=true).
     type: bool
@@ -271,7 +271,7 @@ options:
     description:
       - What to do if the last deployment, of just what this task describes, was rolled back or stopped before this run
         began, for instance after a run with O(wait=false).
-      - With V(retry) a warning and RV(rolled_back) tell it, and the deployment is tried again.
+      - With V(retry) a warning and RV(rolled_back) say so, and the deployment is tried again.
       - With V(fail) the task fails and explains what went wrong, which makes it a wait that sees failures of the past.
         O(force_new_deployment) overrides it.
     type: str
@@ -300,7 +300,7 @@ notes:
     C(mlflow_live_progress) set to V(false) switches it off. RV(progress) holds the same lines in any case.
   - Values of O(primary_container.environment) that look like secrets are hidden in the echo of the arguments (C(-vvv))
     and in the system's log too. Ansible's own debug output (E(ANSIBLE_DEBUG), C(-vvvvv) with pipelining) shows
-    everything nevertheless, and so does AWS to anybody who may describe the service.
+    everything nevertheless, and so does AWS to every principal that may describe the service.
 seealso:
   - module: mlops.mlflow_aws.ecs_express_service_info
     description: Describes services, and explains what is wrong with them.
@@ -400,7 +400,7 @@ RETURN = r"""
 service:
   description:
     - The service as it is after the run, in check mode as it would be. Empty if there is none.
-    - Fields that ECS does not tell are missing.
+    - Fields that ECS does not report are missing.
   type: dict
   returned: success
   contains:
@@ -440,7 +440,7 @@ service:
       returned: always
       sample: arn:aws:iam::123456789012:role/tracking-infrastructure-role
     current_deployment:
-      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not tell it.
+      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not report it.
       type: str
       returned: when the service exists
       sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/4tiS1uQhfSWpZvhKMhA38
@@ -450,17 +450,17 @@ service:
       returned: when the service exists
       sample: '2026-11-23T07:55:31.405689+00:00'
     updated_at:
-      description: When it was changed last, V(none) if ECS does not tell it.
+      description: When it was changed last, V(none) if ECS does not report it.
       type: str
       returned: when the service exists
       sample: '2026-11-23T07:55:31.405713+00:00'
     endpoint:
-      description: The host name of the service, an empty string as long as ECS has not told it.
+      description: The host name of the service, an empty string until ECS reports it.
       type: str
       returned: always
       sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
     url:
-      description: The URL of the service, an empty string as long as ECS has not told its endpoint.
+      description: The URL of the service, an empty string until ECS reports its endpoint.
       type: str
       returned: always
       sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
@@ -472,94 +472,94 @@ service:
     execution_role_arn:
       description: The role with which ECS pulls the image, reads the secrets and writes the log.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-execution-role
     task_role_arn:
       description: The role that the container itself has.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-task-role
     task_definition_arn:
       description: The task definition that ECS made, or that was given.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
     health_check_path:
       description: The path that the load balancer asks for.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: /
     cpu:
       description: CPU units of a task.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '1024'
     memory:
       description: Memory of a task in MiB.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '2048'
     cpu_architecture:
       description: Processor architecture of the image.
       type: str
-      returned: when ECS and the installed botocore tell it
+      returned: when ECS and the installed botocore report it
       sample: X86_64
     network_configuration:
       description: Where tasks and load balancer are.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         subnets:
           description: IDs of the subnets.
           type: list
           elements: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: [subnet-00000001, subnet-00000002, subnet-00000003]
         security_groups:
           description: IDs of the security groups, with the one that ECS added.
           type: list
           elements: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: [sg-8cda3ce65ccee040a]
     scaling_target:
       description: How many tasks there are.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         min_task_count:
           description: The least number of tasks.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 1
         max_task_count:
           description: The greatest number of tasks.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 1
         auto_scaling_metric:
           description: What decides on the number.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: AVERAGE_CPU
         auto_scaling_target_value:
           description: The value of the metric that is kept to.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 60
     primary_container:
       description: The container.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         image:
           description: The image, as it was given.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: public.ecr.aws/docker/library/python:3.11-slim
         container_port:
           description: The port that the container listens on.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 5000
         command:
           description: The command.
@@ -581,17 +581,17 @@ service:
         aws_logs_configuration:
           description: Where the output goes.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             log_group:
               description: Name of the log group.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: /ecs/default/tracking
             log_stream_prefix:
               description: Beginning of the names of the log streams.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: ecs
         repository_credentials:
           description: Credentials for a private registry.
@@ -643,94 +643,94 @@ service:
         execution_role_arn:
           description: The role with which ECS pulls the image, reads the secrets and writes the log.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:iam::123456789012:role/tracking-execution-role
         task_role_arn:
           description: The role that the container itself has.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:iam::123456789012:role/tracking-task-role
         task_definition_arn:
           description: The task definition that ECS made, or that was given.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
         health_check_path:
           description: The path that the load balancer asks for.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: /
         cpu:
           description: CPU units of a task.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: '1024'
         memory:
           description: Memory of a task in MiB.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: '2048'
         cpu_architecture:
           description: Processor architecture of the image.
           type: str
-          returned: when ECS and the installed botocore tell it
+          returned: when ECS and the installed botocore report it
           sample: X86_64
         network_configuration:
           description: Where tasks and load balancer are.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             subnets:
               description: IDs of the subnets.
               type: list
               elements: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: [subnet-00000001, subnet-00000002, subnet-00000003]
             security_groups:
               description: IDs of the security groups, with the one that ECS added.
               type: list
               elements: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: [sg-8cda3ce65ccee040a]
         scaling_target:
           description: How many tasks there are.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             min_task_count:
               description: The least number of tasks.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 1
             max_task_count:
               description: The greatest number of tasks.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 1
             auto_scaling_metric:
               description: What decides on the number.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: AVERAGE_CPU
             auto_scaling_target_value:
               description: The value of the metric that is kept to.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 60
         primary_container:
           description: The container.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             image:
               description: The image, as it was given.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: public.ecr.aws/docker/library/python:3.11-slim
             container_port:
               description: The port that the container listens on.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 5000
             command:
               description: The command.
@@ -752,17 +752,17 @@ service:
             aws_logs_configuration:
               description: Where the output goes.
               type: dict
-              returned: when ECS tells it
+              returned: when ECS reports it
               contains:
                 log_group:
                   description: Name of the log group.
                   type: str
-                  returned: when ECS tells it
+                  returned: when ECS reports it
                   sample: /ecs/default/tracking
                 log_stream_prefix:
                   description: Beginning of the names of the log streams.
                   type: str
-                  returned: when ECS tells it
+                  returned: when ECS reports it
                   sample: ecs
             repository_credentials:
               description: Credentials for a private registry.
@@ -775,7 +775,7 @@ service:
                   returned: always
                   sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
 url:
-  description: The service's URL, an empty string as long as ECS has not told its endpoint.
+  description: The service's URL, an empty string until ECS reports its endpoint.
   type: str
   returned: success
   sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
@@ -812,7 +812,7 @@ deployment:
       returned: always
       sample: null
     lifecycle_stage:
-      description: How far it is, V(none) before it has begun.
+      description: Its stage, V(none) before it has started.
       type: str
       returned: always
       sample: CLEAN_UP
@@ -822,12 +822,12 @@ deployment:
       returned: always
       sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
     traffic_percent:
-      description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+      description: Percentage of the requests that this revision has, V(none) if ECS does not report it.
       type: float
       returned: always
       sample: 100
     created_at:
-      description: When it was begun.
+      description: When it started.
       type: str
       returned: always
       sample: '2026-11-23T07:55:31.463106+00:00'
@@ -849,22 +849,22 @@ deployment_configuration:
     rollback_on_alarm:
       description: See O(deployment_configuration.rollback_on_alarm).
       type: bool
-      returned: when ECS tells it, or it was given
+      returned: when ECS reports it, or it was given
       sample: false
     canary_percent:
       description: See O(deployment_configuration.canary_percent).
       type: float
-      returned: when ECS tells it, or it was given
+      returned: when ECS reports it, or it was given
       sample: 5.0
     canary_bake_time_in_minutes:
       description: See O(deployment_configuration.canary_bake_time_in_minutes).
       type: int
-      returned: when ECS tells it, or it was given
+      returned: when ECS reports it, or it was given
       sample: 0
     bake_time_in_minutes:
       description: See O(deployment_configuration.bake_time_in_minutes).
       type: int
-      returned: when ECS tells it, or it was given
+      returned: when ECS reports it, or it was given
       sample: 1
 recreated:
   description: Whether the service was stuck and therefore deleted and created again.
@@ -892,7 +892,7 @@ rolled_back:
       returned: always
       sample: null
     lifecycle_stage:
-      description: How far it is, V(none) before it has begun.
+      description: Its stage, V(none) before it has started.
       type: str
       returned: always
       sample: CLEAN_UP
@@ -902,12 +902,12 @@ rolled_back:
       returned: always
       sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
     traffic_percent:
-      description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+      description: Percentage of the requests that this revision has, V(none) if ECS does not report it.
       type: float
       returned: always
       sample: 100
     created_at:
-      description: When it was begun.
+      description: When it started.
       type: str
       returned: always
       sample: '2026-11-23T07:55:31.463106+00:00'
@@ -922,7 +922,7 @@ rolled_back:
       returned: always
       sample: null
 progress:
-  description: What was seen during the wait, a line for each change, with the seconds since its begin.
+  description: Progress during the wait, a line for each change, with the seconds since its start.
   type: list
   elements: str
   returned: always, unless the call of AWS itself failed
@@ -997,16 +997,22 @@ explanation:
       sample: ''
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployment_configuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import settings
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import Request
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.request import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.run import Run
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -1091,7 +1097,7 @@ MUTUALLY_EXCLUSIVE = [
 ]
 
 
-def main() -> None:
+def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
     module = express_module.make_module(
         argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
     )
@@ -1100,13 +1106,13 @@ def main() -> None:
         if params[name] < least:
             module.fail_json(msg=f"{name} is {params[name]}, but must be {least} second at least")
     try:
-        shapes.check_service_name(params["service_name"])
+        transformations.check_service_name(params["service_name"])
         request = Request(
             name=params["service_name"],
             cluster=params["cluster"] or "default",
-            wanted=shapes.wanted(params),
+            desired=transformations.desired(params),
             infrastructure_role_arn=params["infrastructure_role_arn"],
-            tags=shapes.given_tags(params["tags"]),
+            tags=transformations.given_tags(params["tags"]),
             purge_tags=params["purge_tags"],
             wait=params["wait"],
             wait_timeout=params["wait_timeout"],
@@ -1116,17 +1122,17 @@ def main() -> None:
             recreate_stuck=params["recreate_stuck"],
             stall_timeout=params["stall_timeout"],
             rolled_back=params["rolled_back"],
-            deployment_configuration=settings.wanted(params["deployment_configuration"]),
+            deployment_configuration=deployment_configuration.desired(params["deployment_configuration"]),
             check_mode=module.check_mode,
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
         )
         progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
-        lifecycle = Lifecycle(express_module.clients(module), request, progress)
-        result = lifecycle.ensure_present() if params["state"] == "present" else lifecycle.ensure_absent()
+        run = Run(make_clients(module), request, progress, make_waiter)
+        result = ensure_present(run) if params["state"] == "present" else ensure_absent(run)
     except AnsibleAWSError as e:
         express_module.fail(module, e)
     service = result.service or {}
-    express_module.tell(result.warnings)
+    show_warnings(result.warnings)
     returned: dict[str, Any] = {
         "changed": result.changed,
         "service": service,

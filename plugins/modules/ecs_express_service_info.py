@@ -117,30 +117,30 @@ services:
     infrastructure_role_arn:
       description: The role with which ECS makes the service's resources.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-infrastructure-role
     current_deployment:
-      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not tell it.
+      description: The ARN of the deployment that is under way, V(none) if there is none or ECS does not report it.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: null
     created_at:
       description: When the service was created.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '2026-11-23T07:55:31.405689+00:00'
     updated_at:
-      description: When it was changed last, V(none) if ECS does not tell it.
+      description: When it was changed last, V(none) if ECS does not report it.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '2026-11-23T07:56:00.341631+00:00'
     endpoint:
-      description: The host name of the service, an empty string as long as ECS has not told it.
+      description: The host name of the service, an empty string until ECS reports it.
       type: str
       returned: always
       sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
     url:
-      description: The URL of the service, an empty string as long as ECS has not told its endpoint.
+      description: The URL of the service, an empty string until ECS reports its endpoint.
       type: str
       returned: always
       sample: https://tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
@@ -152,94 +152,94 @@ services:
     execution_role_arn:
       description: The role with which ECS pulls the image, reads the secrets and writes the log.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-execution-role
     task_role_arn:
       description: The role that the container itself has.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-task-role
     task_definition_arn:
       description: The task definition that ECS made, or that was given.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
     health_check_path:
       description: The path that the load balancer asks for.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: /
     cpu:
       description: CPU units of a task.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '1024'
     memory:
       description: Memory of a task in MiB.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: '4096'
     cpu_architecture:
       description: Processor architecture of the image.
       type: str
-      returned: when ECS and the installed botocore tell it
+      returned: when ECS and the installed botocore report it
       sample: X86_64
     network_configuration:
       description: Where tasks and load balancer are.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         subnets:
           description: IDs of the subnets.
           type: list
           elements: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: [subnet-00000001, subnet-00000002, subnet-00000003]
         security_groups:
           description: IDs of the security groups, with the one that ECS added.
           type: list
           elements: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: [sg-8cda3ce65ccee040a]
     scaling_target:
       description: How many tasks there are.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         min_task_count:
           description: The least number of tasks.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 1
         max_task_count:
           description: The greatest number of tasks.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 1
         auto_scaling_metric:
           description: What decides on the number.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: AVERAGE_CPU
         auto_scaling_target_value:
           description: The value of the metric that is kept to.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 60
     primary_container:
       description: The container.
       type: dict
-      returned: when ECS tells it
+      returned: when ECS reports it
       contains:
         image:
           description: The image, as it was given.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
         container_port:
           description: The port that the container listens on.
           type: int
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: 5000
         command:
           description: The command.
@@ -261,17 +261,17 @@ services:
         aws_logs_configuration:
           description: Where the output goes.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             log_group:
               description: Name of the log group.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: /ecs/default/tracking
             log_stream_prefix:
               description: Beginning of the names of the log streams.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: ecs
         repository_credentials:
           description: Credentials for a private registry.
@@ -286,7 +286,7 @@ services:
     service_revision_arn:
       description: The revision that these fields describe, the newest one. V(none) as long as there is none.
       type: str
-      returned: when ECS tells it
+      returned: when ECS reports it
       sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/6277221446979689759
     active_configurations:
       description: All configurations that serve at present, two during an update.
@@ -323,94 +323,94 @@ services:
         execution_role_arn:
           description: The role with which ECS pulls the image, reads the secrets and writes the log.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:iam::123456789012:role/tracking-execution-role
         task_role_arn:
           description: The role that the container itself has.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:iam::123456789012:role/tracking-task-role
         task_definition_arn:
           description: The task definition that ECS made, or that was given.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
         health_check_path:
           description: The path that the load balancer asks for.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: /
         cpu:
           description: CPU units of a task.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: '1024'
         memory:
           description: Memory of a task in MiB.
           type: str
-          returned: when ECS tells it
+          returned: when ECS reports it
           sample: '4096'
         cpu_architecture:
           description: Processor architecture of the image.
           type: str
-          returned: when ECS and the installed botocore tell it
+          returned: when ECS and the installed botocore report it
           sample: X86_64
         network_configuration:
           description: Where tasks and load balancer are.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             subnets:
               description: IDs of the subnets.
               type: list
               elements: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: [subnet-00000001, subnet-00000002, subnet-00000003]
             security_groups:
               description: IDs of the security groups, with the one that ECS added.
               type: list
               elements: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: [sg-8cda3ce65ccee040a]
         scaling_target:
           description: How many tasks there are.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             min_task_count:
               description: The least number of tasks.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 1
             max_task_count:
               description: The greatest number of tasks.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 1
             auto_scaling_metric:
               description: What decides on the number.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: AVERAGE_CPU
             auto_scaling_target_value:
               description: The value of the metric that is kept to.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 60
         primary_container:
           description: The container.
           type: dict
-          returned: when ECS tells it
+          returned: when ECS reports it
           contains:
             image:
               description: The image, as it was given.
               type: str
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
             container_port:
               description: The port that the container listens on.
               type: int
-              returned: when ECS tells it
+              returned: when ECS reports it
               sample: 5000
             command:
               description: The command.
@@ -432,17 +432,17 @@ services:
             aws_logs_configuration:
               description: Where the output goes.
               type: dict
-              returned: when ECS tells it
+              returned: when ECS reports it
               contains:
                 log_group:
                   description: Name of the log group.
                   type: str
-                  returned: when ECS tells it
+                  returned: when ECS reports it
                   sample: /ecs/default/tracking
                 log_stream_prefix:
                   description: Beginning of the names of the log streams.
                   type: str
-                  returned: when ECS tells it
+                  returned: when ECS reports it
                   sample: ecs
             repository_credentials:
               description: Credentials for a private registry.
@@ -476,7 +476,7 @@ services:
           returned: always
           sample: null
         lifecycle_stage:
-          description: How far it is, V(none) before it has begun.
+          description: Its stage, V(none) before it has started.
           type: str
           returned: always
           sample: CLEAN_UP
@@ -486,12 +486,12 @@ services:
           returned: always
           sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/6277221446979689759
         traffic_percent:
-          description: Percentage of the requests that this revision has, V(none) if ECS does not tell it.
+          description: Percentage of the requests that this revision has, V(none) if ECS does not report it.
           type: float
           returned: always
           sample: 100
         created_at:
-          description: When it was begun.
+          description: When it started.
           type: str
           returned: always
           sample: '2026-11-23T07:56:00.341659+00:00'
@@ -612,6 +612,8 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import info
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
 
@@ -628,7 +630,7 @@ def main() -> None:
     warnings: list[str] = []
     try:
         services = info.describe(
-            express_module.clients(module),
+            make_clients(module),
             cluster=params["cluster"] or "default",
             name=params["service_name"],
             explanations=params["explain"],
@@ -636,7 +638,7 @@ def main() -> None:
         )
     except AnsibleAWSError as e:
         express_module.fail(module, e)
-    express_module.tell(warnings)
+    show_warnings(warnings)
     module.exit_json(changed=False, services=services)
 
 

@@ -107,14 +107,16 @@ iam_roles:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import service_linked_roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import service_linked_roles
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
-    iam = common.make_client(module, "iam")
-    sts = common.make_client(module, "sts")
-    total = common.Outcome(False, {}, {}, {"iam_roles": []}, [])
+def _work(module: AnsibleAWSModule) -> ModuleResult:
+    iam = make_client(module, "iam")
+    sts = make_client(module, "sts")
+    total = ModuleResult(False, {}, {}, {"iam_roles": []}, [])
     for service in dict.fromkeys(module.params["aws_service_name"]):
         one = service_linked_roles.ensure_present(
             iam, sts, service, timeout=module.params["wait_timeout"], check_mode=module.check_mode
@@ -136,7 +138,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     subject = f"Service-linked role of {', '.join(module.params['aws_service_name'])}"
-    common.run(module, subject, lambda: _work(module))
+    run(module, subject, lambda: _work(module))
 
 
 if __name__ == "__main__":

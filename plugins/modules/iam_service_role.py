@@ -14,7 +14,7 @@ description:
   - Creates, changes and deletes a role together with its trust policy, its managed and inline policies, permissions
     boundary and tags, in one task.
   - Waits until IAM shows the changes.
-  - Other than M(amazon.aws.iam_role) with M(amazon.aws.iam_policy) it shows a diff, predicts the ARN in check mode on a
+  - Unlike M(amazon.aws.iam_role) with M(amazon.aws.iam_policy), it shows a diff, predicts the ARN in check mode on a
     first run, and does wait.
 options:
   name:
@@ -86,7 +86,7 @@ options:
         O(settle_time).
       - The reads prove that IAM's own API shows the change, the simulation proves that IAM evaluates the policies to
         "allowed". Neither proves that the services of a region, which keep copies of IAM's data, know the change.
-        Nobody can ask them, and only the trusted service can assume the role. O(settle_time) makes it likely.
+        They cannot be queried, and only the trusted service can assume the role. O(settle_time) makes it likely.
         Whoever hands the role to a service still has to retry a refusal.
     type: bool
     default: true
@@ -271,22 +271,25 @@ iam_role:
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.documents import json_document
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
 
 
-def _wanted(params: dict[str, Any]) -> roles.Wanted:
+def _desired(params: dict[str, Any]) -> roles.DesiredState:
     trust = None
     if params["service"]:
         trust = roles.trust_policy(params["service"], params["condition"])
     elif params["assume_role_policy_document"]:
-        trust = common.json_document(params["assume_role_policy_document"], "assume_role_policy_document")
+        trust = json_document(params["assume_role_policy_document"], "assume_role_policy_document")
     inline = params["inline_policies"]
     if inline is not None:
-        inline = {name: common.json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
-    return roles.Wanted(
+        inline = {name: json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
+    return roles.DesiredState(
         name=params["name"],
         path=params["path"],
         description=params["description"],
@@ -302,21 +305,21 @@ def _wanted(params: dict[str, Any]) -> roles.Wanted:
     )
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    iam = common.make_client(module, "iam")
+    iam = make_client(module, "iam")
     if params["state"] == "absent":
         return roles.ensure_absent(iam, params["name"], module.check_mode)
-    patience = roles.Patience(
+    wait_options = roles.PropagationOptions(
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
-        tell=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).say,
+        report=Progress(f"IAM role {params['name']}", hidden=module.no_log_values).report,
         simulate_actions=params["simulate_actions"],
         simulate_resources=params["simulate_resources"],
     )
-    sts = common.make_client(module, "sts")
-    return roles.ensure_present(iam, sts, _wanted(params), patience, module.check_mode)
+    sts = make_client(module, "sts")
+    return roles.ensure_present(iam, sts, _desired(params), wait_options, module.check_mode)
 
 
 def main() -> None:
@@ -347,7 +350,7 @@ def main() -> None:
         required_by={"condition": "service"},
         supports_check_mode=True,
     )
-    common.run(module, f"IAM role {module.params['name']}", lambda: _work(module), IAM)
+    run(module, f"IAM role {module.params['name']}", lambda: _work(module), IAM)
 
 
 if __name__ == "__main__":

@@ -113,23 +113,25 @@ log_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import log_group
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._logs import log_group
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    logs = common.make_client(module, "logs")
+    logs = make_client(module, "logs")
     if params["state"] == "absent":
         return log_group.ensure_absent(logs, params["log_group_name"], module.check_mode)
-    wanted = log_group.Wanted(
+    desired = log_group.DesiredState(
         name=params["log_group_name"],
         retention_in_days=params["retention_in_days"],
         kms_key_id=params["kms_key_id"],
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return log_group.ensure_present(logs, common.make_client(module, "sts"), wanted, module.check_mode)
+    return log_group.ensure_present(logs, make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:
@@ -144,7 +146,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, f"Log group {module.params['log_group_name']}", lambda: _work(module))
+    run(module, f"Log group {module.params['log_group_name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

@@ -206,27 +206,27 @@ import time
 import typing
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
 
 # Nothing of it is AWS's work. An estimate for two processors: a client is installed the first time, which is as fast as
 # the network, and the data is made.
-USUAL = Usual(own=180)
+EXPECTED_DURATION = ExpectedDuration(fixed=180)
 
 
 def open_log(module: AnsibleAWSModule, secrets: list[str]) -> Log:
-    """The log file; none in check mode, which writes nothing."""
+    """Return the log file; none in check mode, which writes nothing."""
     path = None if module.check_mode else module.params["log_path"]
     try:
-        progress = Progress("MLflow's demo data", USUAL, hidden=module.no_log_values)
-        return Log(path, secrets, tell=progress.say)
+        progress = Progress("MLflow's demo data", EXPECTED_DURATION, hidden=module.no_log_values)
+        return Log(path, secrets, tell=progress.report)
     except OSError as error:
         raise MlflowError("bad_log", f"log_path {path} cannot be written: {error.strerror}.") from error
 

@@ -329,36 +329,40 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    who = common.who_am_i(common.make_client(module, "sts"))
+    caller = caller_identity(make_client(module, "sts"))
     names = reader.Names(
         service=params["name"],
         cluster=params["cluster"],
         bucket=params["bucket"],
         database=params["database"],
-        account_id=who.account_id,
+        account_id=caller.account_id,
         region=str(module.region or ""),
-        partition=who.partition,
+        partition=caller.partition,
     )
 
     def connect(url: str) -> Connection:
         try:
             return parse_connection({**params, "tracking_uri": url})
         except MlflowError as e:
-            raise common.Problem(e.message) from e
+            raise UserError(e.message) from e
 
-    observed = reader.read(lambda service: common.make_client(module, service), names, connect)
+    observed = reader.read(lambda service: make_client(module, service), names, connect)
     found = summary.facts(observed, names, datetime.now(UTC))
-    return common.Outcome(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
+    return ModuleResult(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
 
 
 def main() -> None:
@@ -373,7 +377,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, f"Deployment {module.params['name']}", lambda: _work(module))
+    run(module, f"Deployment {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

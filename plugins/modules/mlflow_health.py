@@ -11,7 +11,8 @@ module: mlflow_health
 short_description: Wait until an MLflow tracking server is ready, and say why it is not
 version_added: 0.1.0
 description:
-  - Asks a tracking server until it answers or O(wait_timeout) is over, and tells the possible causes apart, RV(reason).
+  - Asks a tracking server until it answers or O(wait_timeout) is over, and distinguishes the possible causes,
+    RV(reason).
   - MLflow's C(/health) answers 200 while the database is down, while every host name is refused, and while the
     artifact store does not exist. So the module also asks the API, the database and, if wanted, the artifact store.
   - A name that does not resolve, a refused connection, a missing certificate, and a balancer without a healthy server
@@ -164,7 +165,7 @@ reason:
   type: str
   sample: ready
 version:
-  description: MLflow version of the server. Empty when the server does not tell it.
+  description: MLflow version of the server. Empty when the server does not report it.
   returned: success
   type: str
   sample: 3.17.2
@@ -241,12 +242,12 @@ foreign_uris:
       returned: always
       sample: s3://team-bucket/churn
 store_type:
-  description: Kind of the server's metadata store, V(none) when the server does not tell it.
+  description: Kind of the server's metadata store, V(none) when the server does not report it.
   returned: success
   type: str
   sample: SqlStore
 workspaces_enabled:
-  description: Whether the server runs with workspaces, V(none) when it does not tell.
+  description: Whether the server runs with workspaces, V(none) when it does not report it.
   returned: success
   type: bool
   sample: false
@@ -255,6 +256,7 @@ workspaces_enabled:
 import contextlib
 import time
 import typing
+from collections.abc import Callable
 
 with contextlib.suppress(ImportError):  # Told by check_sdk_version_supported, where S3 is asked.
     import botocore.exceptions
@@ -264,37 +266,33 @@ from ansible.module_utils.common.warnings import warn
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import PERMISSIONS_SETTLE
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Questions
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import Waiting
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_server
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import wait_until_ready
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import PERMISSIONS_SETTLE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Questions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import Waiting
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_server
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import wait_until_ready
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import check_refusals
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import find_foreign
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.uris import sentence
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Callable
 
 # The name and the certificate of a VPC's first Express service (user reports); the rest is MLflow's own start.
-USUAL = Usual(0, 25, own=60)
+EXPECTED_DURATION = ExpectedDuration(0, 25, fixed=60)
 
 
 def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> None:
     """Raise MlflowError unless the artifact is an object of the bucket."""
     key = "/".join(part for part in (prefix.strip("/"), name) if part)
     try:
-        client.head_object(Bucket=bucket, Key=key, aws_retry=True)
+        client.head_object(Bucket=bucket, Key=key)
     except botocore.exceptions.ClientError as error:
         # HeadObject has no body, so S3 gives the bare status as code.
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -317,7 +315,7 @@ def find_in_bucket(client: typing.Any, bucket: str, prefix: str, name: str) -> N
 
 
 def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
-    """The question whether an artifact is in the caller's bucket; None when nobody wants to know."""
+    """Return the check that an artifact is in the caller's bucket; None if it is not asked for."""
     bucket = module.params["artifact_bucket"]
     if not bucket or module.check_mode:
         return None
@@ -325,11 +323,7 @@ def bucket_lookup(module: AnsibleAWSModule) -> Callable[[str], None] | None:
         check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         module.fail_json(msg=f"artifact_bucket needs boto3: {error}")
-    if problem := version_problem() or connection_problem(module.params):
-        module.fail_json(msg=problem)
-    client = module.client(
-        "s3", retry_decorator=AWSRetry.jittered_backoff(retries=4, catch_extra_error_codes=["ThrottlingException"])
-    )
+    client = make_client(module, "s3", attempts=4)
     prefix = module.params["artifact_prefix"] or ""
     return lambda name: find_in_bucket(client, bucket, prefix, name)
 
@@ -346,32 +340,45 @@ def check_uris(module: AnsibleAWSModule, client: Client) -> list[dict[str, str]]
 
 
 def check_numbers(params: dict[str, typing.Any]) -> str:
-    """A sentence about the first number that makes no sense, or nothing."""
+    """Return a sentence about the first number that makes no sense, or nothing."""
     for name, least in (("wait_timeout", 0), ("delay", 1), ("patience", 0), ("request_timeout", 1)):
         if params[name] < least:
             return f"{name} must be at least {least}, not {params[name]}."
     return ""
 
 
-def main() -> None:
+ARGUMENT_SPEC: dict[str, typing.Any] = {
+    **connection_argument_spec(),
+    "check_database": {"type": "bool", "default": True},
+    "check_artifacts": {"type": "bool", "default": False},
+    "artifact_bucket": {"type": "str"},
+    "artifact_prefix": {"type": "str", "default": ""},
+    "check_uris": {"type": "bool", "default": False},
+    "allowed_artifact_locations": {"type": "list", "elements": "str", "default": []},
+    "allowed_model_sources": {"type": "list", "elements": "str", "default": []},
+    "expected_version": {"type": "str"},
+    "wait_timeout": {"type": "int", "default": 600},
+    "delay": {"type": "int", "default": 5, "aliases": ["wait_delay"]},
+    "patience": {"type": "int", "default": 15},
+}
+
+
+def questions(module: AnsibleAWSModule) -> Questions:
+    """Return what has to hold before the server counts as ready."""
+    params = module.params
+    return Questions(
+        database=params["check_database"],
+        artifacts=params["check_artifacts"],
+        read_only=module.check_mode,
+        expected_version=(params["expected_version"] or "").removeprefix("v") or None,
+        find_object=bucket_lookup(module),
+        bucket=params["artifact_bucket"] or "",
+    )
+
+
+def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
     module = AnsibleAWSModule(
-        argument_spec={
-            **connection_argument_spec(),
-            "check_database": {"type": "bool", "default": True},
-            "check_artifacts": {"type": "bool", "default": False},
-            "artifact_bucket": {"type": "str"},
-            "artifact_prefix": {"type": "str", "default": ""},
-            "check_uris": {"type": "bool", "default": False},
-            "allowed_artifact_locations": {"type": "list", "elements": "str", "default": []},
-            "allowed_model_sources": {"type": "list", "elements": "str", "default": []},
-            "expected_version": {"type": "str"},
-            "wait_timeout": {"type": "int", "default": 600},
-            "delay": {"type": "int", "default": 5, "aliases": ["wait_delay"]},
-            "patience": {"type": "int", "default": 15},
-        },
-        supports_check_mode=True,
-        check_boto3=False,
-        **CONNECTION_RULES,
+        argument_spec=ARGUMENT_SPEC, supports_check_mode=True, check_boto3=False, **CONNECTION_RULES
     )
     params = module.params
     problem = check_numbers(params)
@@ -380,47 +387,30 @@ def main() -> None:
     if params["artifact_bucket"] and not params["check_artifacts"]:
         module.fail_json(msg="artifact_bucket is only looked at with check_artifacts: true.")
 
-    progress = Progress("MLflow server", USUAL, hidden=module.no_log_values)
-    waiting = Waiting(tell=progress.say)
+    progress = Progress("MLflow server", EXPECTED_DURATION, hidden=module.no_log_values)
+    waiting = Waiting(report=progress.report)
+    waiter = make_waiter(timeout=params["wait_timeout"], delay=params["delay"])
     uri = params["tracking_uri"]
     try:
         client = Client(connect(module))
         uri = client.connection.tracking_uri
-        questions = Questions(
-            database=params["check_database"],
-            artifacts=params["check_artifacts"],
-            read_only=module.check_mode,
-            expected_version=(params["expected_version"] or "").removeprefix("v") or None,
-            find_object=bucket_lookup(module),
-            bucket=params["artifact_bucket"] or "",
-        )
+        wanted = questions(module)
         if params["wait_timeout"]:
             client.deadline = time.monotonic() + params["wait_timeout"]
-        result = wait_until_ready(
-            lambda: check_server(client, questions),
-            waiting,
-            wait_timeout=params["wait_timeout"],
-            delay=params["delay"],
-            patience=params["patience"],
-        )
+        result = wait_until_ready(lambda: check_server(client, wanted), waiting, waiter, patience=params["patience"])
         if params["check_uris"]:
             result["foreign_uris"] = check_uris(module, client)
     except MlflowError as error:
         module.fail_json(
             msg=describe_failure(uri, waiting, error, params["wait_timeout"]),
             reason=error.reason,
-            elapsed=round(waiting.elapsed, 1),
-            attempts=waiting.attempts,
-            history=waiting.history,
+            **_history(waiting),
         )
-    module.exit_json(
-        changed=False,
-        reason="ready",
-        elapsed=round(waiting.elapsed, 1),
-        attempts=waiting.attempts,
-        history=waiting.history,
-        **result,
-    )
+    module.exit_json(changed=False, reason="ready", **_history(waiting), **result)
+
+
+def _history(waiting: Waiting) -> dict[str, typing.Any]:
+    return {"elapsed": round(waiting.elapsed, 1), "attempts": waiting.attempts, "history": waiting.history}
 
 
 def describe_failure(uri: str, waiting: Waiting, error: MlflowError, wait_timeout: int) -> str:

@@ -92,7 +92,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - A user or a resource that does not exist yet is told in a warning, as an earlier task may be going to make it.
+      - A user or a resource that does not exist yet causes a warning, as an earlier task may be going to make it.
   diff_mode:
     support: full
   idempotent:
@@ -122,7 +122,7 @@ EXAMPLES = r"""
     resource: churn-classifier
     permission: MANAGE
 
-- name: Bob has no permission of his own any more
+- name: Remove Bob's own permission
   mlops.mlflow_aws.mlflow_permission:
     tracking_uri: https://mlflow.example.org
     login_secret_arn: mlflow/login
@@ -160,8 +160,6 @@ reason:
 from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
@@ -170,6 +168,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissio
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import PERMISSIONS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import WantedPermission
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.permissions import ensure_permission
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 
 
 def main() -> None:
@@ -202,7 +202,7 @@ def main() -> None:
     if one_scorer and not params["experiment"] and not params["experiment_id"]:
         module.fail_json(msg="A scorer belongs to an experiment: give experiment or experiment_id too.")
     try:
-        wanted = WantedPermission(
+        desired = WantedPermission(
             user=params["user"],
             kind=params["resource_type"],
             name=params["resource"],
@@ -211,7 +211,7 @@ def main() -> None:
             experiment_id=params["experiment_id"],
             permission=params["permission"] if params["state"] == "present" else None,
         )
-        outcome = ensure_permission(Client(connect(module)), wanted, module.check_mode)
+        outcome = ensure_permission(Client(connect(module)), desired, module.check_mode)
     except MlflowError as error:
         module.fail_json(msg=error.message, reason=error.reason)
     for warning in outcome.warnings:
@@ -225,8 +225,8 @@ def main() -> None:
         diff={
             "before": {"permission": outcome.before},
             "after": {"permission": outcome.after},
-            "before_header": f"{wanted.user} on {wanted.described}",
-            "after_header": f"{wanted.user} on {wanted.described}",
+            "before_header": f"{desired.user} on {desired.described}",
+            "after_header": f"{desired.user} on {desired.described}",
         },
     )
 

@@ -30,7 +30,7 @@ options:
     default: present
   is_admin:
     description:
-      - Whether the user is an administrator, who may do everything. A new user is none unless this is V(true), and
+      - Whether the user is an administrator, who may do everything. A new user is not, unless this is V(true), and
         without this option an existing one is left as it is.
     type: bool
   user_password:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
     name: ana
     user_password_secret_arn: "{{ ana_secret.secret.arn }}"
 
-- name: A second administrator, who keeps the password that he chooses
+- name: A second administrator, who keeps the password that they choose
   mlops.mlflow_aws.mlflow_user:
     tracking_uri: https://mlflow.example.org
     login_secret_arn: mlflow/login
@@ -173,18 +173,18 @@ reason:
 import typing
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import MissingSecret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import read_member
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.users import WantedUser
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.users import ensure_user
 
 
 def wanted_password(module: AnsibleAWSModule) -> tuple[str | None, bool]:
-    """The password, and whether it is one that nobody can know yet."""
+    """Return the password, and whether it is one that cannot be known yet."""
     params = module.params
     secret = params["user_password_secret_arn"]
     if not secret or params["state"] == "absent":
@@ -234,7 +234,7 @@ def main() -> None:
     try:
         connection = connect(module)
         password, unknown = wanted_password(module)
-        wanted = WantedUser(
+        desired = WantedUser(
             name=params["name"],
             present=params["state"] == "present",
             password=password,
@@ -242,7 +242,7 @@ def main() -> None:
             update_password=params["update_password"] == "always",
             is_admin=params["is_admin"],
         )
-        outcome = ensure_user(connection, wanted, module.check_mode)
+        outcome = ensure_user(connection, desired, module.check_mode)
     except MlflowError as error:
         module.fail_json(msg=error.message, reason=error.reason)
     result: dict[str, typing.Any] = {"user": outcome.user} if outcome.user else {}

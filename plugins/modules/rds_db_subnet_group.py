@@ -119,22 +119,24 @@ db_subnet_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import database_groups
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import groups
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    rds = common.make_client(module, "rds")
+    rds = make_client(module, "rds")
     if params["state"] == "absent":
-        return database_groups.remove_subnet_group(rds, params["db_subnet_group_name"], module.check_mode)
-    wanted = database_groups.WantedSubnetGroup(
+        return groups.remove_subnet_group(rds, params["db_subnet_group_name"], module.check_mode)
+    desired = groups.DesiredSubnetGroup(
         name=params["db_subnet_group_name"],
         description=params["db_subnet_group_description"],
         subnet_ids=params["subnet_ids"],
-        tags=database_groups.Tags(params["tags"], params["purge_tags"]),
+        tags=groups.Tags(params["tags"], params["purge_tags"]),
     )
-    return database_groups.ensure_subnet_group(rds, wanted, module.check_mode)
+    return groups.ensure_subnet_group(rds, desired, module.check_mode)
 
 
 def main() -> None:
@@ -150,7 +152,7 @@ def main() -> None:
         required_if=[("state", "present", ("db_subnet_group_description", "subnet_ids"))],
         supports_check_mode=True,
     )
-    common.run(module, f"RDS subnet group {module.params['db_subnet_group_name']}", lambda: _work(module))
+    run(module, f"RDS subnet group {module.params['db_subnet_group_name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

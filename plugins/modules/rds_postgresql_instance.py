@@ -15,7 +15,7 @@ description:
   - Only what is given is compared. What is pending for the instance counts as already asked for.
   - The master password is read by the module itself from a secret of AWS Secrets Manager, when the instance is
     created, and never passes through Ansible.
-  - Other than M(amazon.aws.rds_instance) it shows a diff, and its waiting has a time limit and a step of choice.
+  - Unlike M(amazon.aws.rds_instance), it supports diff mode and a configurable wait timeout and polling interval.
 options:
   db_instance_identifier:
     description:
@@ -179,8 +179,8 @@ options:
   wait:
     description:
       - Whether to wait until the instance is available, or gone. O(state=available) always waits.
-      - Without it, an instance that is busy, such as one that is being created, is left alone, and what differs is told
-        in a warning.
+      - Without it, an instance that is busy, such as one that is being created, is left alone, and a warning
+        names what differs.
     type: bool
     default: true
   wait_timeout:
@@ -190,7 +190,7 @@ options:
     default: 1800
   wait_delay:
     description:
-      - Seconds between two looks.
+      - Polling interval in seconds.
     type: int
     default: 15
   final_db_snapshot_identifier:
@@ -216,7 +216,7 @@ options:
 notes:
   - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off.
-  - While it waits, AWS may be out of reach for up to five minutes.
+  - While it waits, outages of AWS are tolerated for up to five minutes.
   - A stopped instance is not started; O(state=present) warns about it, O(state=available) fails.
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
@@ -224,7 +224,7 @@ seealso:
   - module: amazon.aws.rds_instance
     description: Manages instances of all engines.
   - module: mlops.mlflow_aws.secretsmanager_secret
-    description: Makes the master password.
+    description: Creates the master password.
   - name: Amazon RDS for PostgreSQL
     description: The user guide.
     link: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html
@@ -284,7 +284,7 @@ RETURN = r"""
 instance:
   description:
     - The instance as RDS describes it, in snake case. In check mode, one that does not exist yet has no endpoint.
-    - What RDS tells beyond these keys is there too.
+    - Other keys that RDS reports are there too.
   type: dict
   returned: when state is not V(absent)
   contains:
@@ -683,40 +683,49 @@ instance:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import postgresql
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.create import Clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import DeleteOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance import ensure_available
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import SETTINGS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import DesiredState
 
 # RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
 # show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
-USUAL_CREATE = Usual(5, 20, own=20)
-USUAL_DELETE = Usual(4, 15, own=20)
+EXPECTED_CREATION = ExpectedDuration(5, 20, fixed=20)
+EXPECTED_DELETION = ExpectedDuration(4, 15, fixed=20)
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     name = params["db_instance_identifier"]
-    usual = USUAL_DELETE if params["state"] == "absent" else USUAL_CREATE
-    progress = Progress(f"RDS instance {name}", usual, hidden=module.no_log_values)
-    patience = postgresql.Patience(
-        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], tell=progress.say
+    expected_duration = EXPECTED_DELETION if params["state"] == "absent" else EXPECTED_CREATION
+    progress = Progress(f"RDS instance {name}", expected_duration, hidden=module.no_log_values)
+    wait_options = WaitOptions(
+        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], report=progress.report
     )
-    rds = common.make_client(module, "rds")
+    rds = make_client(module, "rds")
     if params["state"] == "available":
-        return postgresql.ensure_available(rds, name, patience, module.check_mode)
+        return ensure_available(rds, name, wait_options, module.check_mode)
     if params["state"] == "absent":
-        farewell = postgresql.Farewell(
+        delete_options = DeleteOptions(
             skip_final_snapshot=params["skip_final_snapshot"],
             final_snapshot=params["final_db_snapshot_identifier"],
             disable_deletion_protection=params["disable_deletion_protection"],
             delete_automated_backups=params["delete_automated_backups"],
         )
-        return postgresql.ensure_absent(rds, name, farewell, patience, module.check_mode)
-    wanted = postgresql.Wanted(
+        return ensure_absent(rds, name, delete_options, wait_options, module.check_mode)
+    desired = DesiredState(
         name=name,
-        settings={option: params[option] for option in postgresql.SETTINGS if params[option] is not None},
+        settings={option: params[option] for option in SETTINGS if params[option] is not None},
         secret_arn=params["master_user_secret_arn"],
         secret_key=params["master_user_secret_key"],
         tags=params["tags"],
@@ -724,13 +733,13 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         apply_immediately=params["apply_immediately"],
         allow_major_version_upgrade=params["allow_major_version_upgrade"],
     )
-    clients = postgresql.Clients(
+    clients = Clients(
         rds=rds,
-        secretsmanager=common.make_client(module, "secretsmanager"),
-        sts=common.make_client(module, "sts"),
+        secretsmanager=make_client(module, "secretsmanager"),
+        sts=make_client(module, "sts"),
         remember=module.no_log_values.add,
     )
-    return postgresql.ensure_present(clients, wanted, patience, module.check_mode)
+    return ensure_present(clients, desired, wait_options, module.check_mode)
 
 
 def main() -> None:
@@ -789,7 +798,7 @@ def main() -> None:
     )
     if module.params["skip_final_snapshot"] and module.params["final_db_snapshot_identifier"]:
         module.fail_json(msg="Set one of final_db_snapshot_identifier and skip_final_snapshot, not both.")
-    common.run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module), RDS)
+    run(module, f"RDS instance {module.params['db_instance_identifier']}", lambda: _work(module), RDS)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ short_description: Fail if resources with a deployment's names are not the deplo
 version_added: 0.1.0
 description:
   - Reads the tags of resources, before something else changes or deletes them, and fails with a sentence if one that
-    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by everybody in the
+    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by all users of the
     account.
   - With O(look_elsewhere) it also looks for resources with these tags that have another name or place.
   - Changes nothing.
@@ -30,7 +30,7 @@ options:
     default: true
   resources:
     description:
-      - The resources to look at. What does not exist is no problem.
+      - The resources to check. Those that do not exist are no problem.
     type: list
     elements: dict
     default: []
@@ -120,7 +120,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Refuse to change a role and a bucket of somebody else
+- name: Refuse to change a role and a bucket of another owner
   mlops.mlflow_aws.resource_ownership:
     owner_tags:
       ManagedBy: mlops.mlflow_aws
@@ -159,7 +159,7 @@ resources:
       returned: always
       sample: tracking-task-role
     arn:
-      description: ARN of the resource, empty if AWS does not tell it.
+      description: ARN of the resource, empty if AWS does not report it.
       type: str
       returned: always
       sample: arn:aws:iam::123456789012:role/tracking-task-role
@@ -189,12 +189,15 @@ elsewhere:
 import functools
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import owned_resources
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import sentences
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import lookup
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import ownership
 
 _NOTHING_WAS_DONE = {"change": ["Nothing was changed."], "delete": ["Nothing was deleted."]}
 
@@ -210,38 +213,38 @@ def _shown(one: ownership.Resource, identity: ownership.Identity) -> dict[str, o
     }
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     if violations := dictionary_problems("owner_tags", params["owner_tags"]):
-        raise common.Problem(sentences(violations))
+        raise UserError(sentences(violations))
     tags = texts(params["owner_tags"])
     if not tags:
-        raise common.Problem("owner_tags is empty: without tags nobody can tell whose a resource is.")
+        raise UserError("owner_tags is empty: without tags, the owner of a resource cannot be determined.")
     region = str(module.region or "") if params["check_region"] else ""
     identity = ownership.Identity(tags, region)
     words = ownership.Wording(params["purpose"], params["variables"], params["values"])
-    clients = functools.cache(functools.partial(common.make_client, module))
-    wanted = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
-    found = owned_resources.read_all(clients, wanted)
-    tagged = owned_resources.search(clients, params["look_elsewhere"], identity)
+    clients = functools.cache(functools.partial(make_client, module))
+    desired = [ownership.Resource(one["type"], one["name"], vpc_id=one["vpc_id"] or "") for one in params["resources"]]
+    found = lookup.read_all(clients, desired)
+    tagged = lookup.search(clients, params["look_elsewhere"], identity)
     taken = params["take_over"] if params["refuse_untagged"] else [one.key for one in found]
     services = [one for one in (*found, *tagged) if one.kind == "ecs_service"]
     if "ecs_service" in params["look_elsewhere"] and not services:
-        tagged += owned_resources.search_clusters(clients, identity)
+        tagged += lookup.search_clusters(clients, identity)
     if params["purpose"] == "change" and any(
         ownership.owner(one.tags, identity) == ownership.OURS for one in (*found, *tagged)
     ):
         # An earlier run was interrupted right after it had created the bucket.
-        found = [one for one in found if not owned_resources.is_unused_bucket(clients("s3"), one)]
+        found = [one for one in found if not lookup.is_unused_bucket(clients("s3"), one)]
     problems = ownership.foreign(found, identity, taken, words)
-    problems += ownership.misplaced(found, tagged, wanted, identity, words)
+    problems += ownership.misplaced(found, tagged, desired, identity, words)
     if problems:
-        raise common.Problem(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
+        raise UserError(" ".join([*_NOTHING_WAS_DONE.get(params["purpose"], []), *problems]))
     shown = {
         "resources": [_shown(one, identity) for one in found],
         "elsewhere": [_shown(one, identity) for one in tagged],
     }
-    return common.Outcome(False, {}, {}, shown, [], has_diff=False)
+    return ModuleResult(False, {}, {}, shown, [], has_diff=False)
 
 
 def main() -> None:
@@ -259,7 +262,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "str",
                 "default": [],
-                "choices": sorted(owned_resources.SEARCHED),
+                "choices": sorted(lookup.SEARCHED),
             },
             "take_over": {"type": "list", "elements": "str", "default": []},
             "refuse_untagged": {"type": "bool", "default": True},
@@ -269,7 +272,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, "Tags of the deployment's resources", lambda: _work(module))
+    run(module, "Tags of the deployment's resources", lambda: _work(module))
 
 
 if __name__ == "__main__":

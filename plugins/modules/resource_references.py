@@ -89,11 +89,14 @@ unknown:
 import functools
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import references
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._preflight import references
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     wanted = [
         *references.references("kms_key", params["kms_keys"]),
@@ -102,11 +105,11 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         *references.references("policy", params["policies"]),
     ]
     usable = references.Usable(frozenset(params["usable_kms_key_arns"]), params["usable_kms_keys_setting"])
-    clients = functools.cache(lambda service, region: common.make_client(module, service, region))
+    clients = functools.cache(lambda service, region: make_client(module, service, region))
     problems, unknown = references.problems(clients, str(module.region or ""), wanted, usable)
     if problems:
-        raise common.Problem(" ".join(problems))
-    return common.Outcome(False, {}, {}, {"unknown": unknown}, [], has_diff=False)
+        raise UserError(" ".join(problems))
+    return ModuleResult(False, {}, {}, {"unknown": unknown}, [], has_diff=False)
 
 
 def main() -> None:
@@ -123,7 +126,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, "Resources that settings refer to", lambda: _work(module))
+    run(module, "Resources that settings refer to", lambda: _work(module))
 
 
 if __name__ == "__main__":

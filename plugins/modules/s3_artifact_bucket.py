@@ -15,7 +15,7 @@ description:
     enforced, objects are encrypted and versioned, requests without TLS are denied, and incomplete multipart uploads are
     removed after some days. If asked to, it has older versions of objects removed and access logged, too.
   - Statements of the bucket policy and lifecycle rules that others made are kept.
-  - Other than M(amazon.aws.s3_bucket) it supports check and diff mode.
+  - Unlike M(amazon.aws.s3_bucket), it supports check and diff mode.
   - All calls name the account that must own the bucket.
 options:
   name:
@@ -273,25 +273,31 @@ violation:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.bucket import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.client import BucketClient
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.delete import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import DesiredState
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
-    s3 = common.make_client(module, "s3")
-    who = common.who_am_i(common.make_client(module, "sts"))
-    place = bucket.Place(s3=s3, name=params["name"], who=who, region=module.region or s3.meta.region_name)
+    s3 = make_client(module, "s3")
+    caller = caller_identity(make_client(module, "sts"))
+    client = BucketClient(s3=s3, name=params["name"], caller=caller, region=module.region or s3.meta.region_name)
     if params["state"] == "absent":
-        return bucket.ensure_absent(
-            place,
+        return ensure_absent(
+            client,
             adopt=params["adopt"],
             force_empty=params["force_empty"],
             check_mode=module.check_mode,
-            tell=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).say,
+            report=Progress(f"Bucket {params['name']}", hidden=module.no_log_values).report,
         )
-    wanted = bucket.Wanted(
+    desired = DesiredState(
         name=params["name"],
         adopt=params["adopt"],
         encryption=params["encryption"],
@@ -304,7 +310,7 @@ def _work(module: AnsibleAWSModule) -> common.Outcome:
         tags=params["tags"],
         purge_tags=params["purge_tags"],
     )
-    return bucket.ensure_present(place, wanted, module.check_mode)
+    return ensure_present(client, desired, module.check_mode)
 
 
 def main() -> None:
@@ -329,7 +335,7 @@ def main() -> None:
     )
     if module.params["kms_key_id"] and module.params["encryption"] != "aws:kms":
         module.fail_json(msg="kms_key_id needs encryption to be aws:kms.")
-    common.run(module, f"Bucket {module.params['name']}", lambda: _work(module))
+    run(module, f"Bucket {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: secretsmanager_secret
-short_description: Manage a secret of which nobody needs to see the value
+short_description: Manage a secret whose value no user needs to see
 version_added: 0.1.0
 description:
   - Creates a secret in AWS Secrets Manager, with a value that the module generates itself or that is given.
@@ -83,13 +83,13 @@ options:
       - Whether to give an existing secret a new value. With O(generate), the members O(generate.key) and
         O(generate.keys) are replaced on every run, and all other members stay. With O(value), it is written if it
         differs.
-      - What uses the old value, such as a database, has to be told by the caller.
+      - The caller has to update whatever uses the old value, such as a database.
     type: bool
     default: false
   pending:
     description:
-      - Gives an existing secret a new value in two steps, between which what the secret opens can be told. Nothing else
-        of the secret is changed then.
+      - Gives an existing secret a new value in two steps; between them, whatever uses the secret can learn of it.
+        Nothing else of the secret is changed then.
       - V(create) keeps a second value beside the current one, with the staging label V(AWSPENDING). It is made as with
         O(rotate=true), and one that is there already is kept.
       - V(promote) makes that value the current one. The one before stays readable as V(AWSPREVIOUS).
@@ -253,36 +253,42 @@ rotated:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.generate import GenerateOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.secret import ensure_absent
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.secret import ensure_present
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import DesiredState
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
+def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     if params["pending"] and (params["rotate"] or params["state"] == "absent"):
-        raise common.Problem("pending is for a secret with state present, and excludes rotate.")
-    client = common.make_client(module, "secretsmanager")
+        raise UserError("pending is for a secret with state present, and excludes rotate.")
+    client = make_client(module, "secretsmanager")
     if params["state"] == "absent":
-        return secret.ensure_absent(
+        return ensure_absent(
             client,
             params["name"],
             recovery_days=params["recovery_window_in_days"],
             force=params["force"],
             check_mode=module.check_mode,
         )
-    recipe = secret.Recipe(**params["generate"]) if params["generate"] else None
-    wanted = secret.Wanted(
+    generate_options = GenerateOptions(**params["generate"]) if params["generate"] else None
+    desired = DesiredState(
         name=params["name"],
         description=params["description"],
         kms_key_id=params["kms_key_id"],
         tags=params["tags"],
         purge_tags=params["purge_tags"],
-        recipe=recipe,
+        generate_options=generate_options,
         value=params["value"],
         rotate=params["rotate"],
         pending=params["pending"],
     )
-    return secret.ensure_present(client, common.make_client(module, "sts"), wanted, module.check_mode)
+    return ensure_present(client, make_client(module, "sts"), desired, module.check_mode)
 
 
 def main() -> None:
@@ -315,7 +321,7 @@ def main() -> None:
         mutually_exclusive=[("generate", "value")],
         supports_check_mode=True,
     )
-    common.run(module, f"Secret {module.params['name']}", lambda: _work(module))
+    run(module, f"Secret {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

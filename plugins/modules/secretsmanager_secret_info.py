@@ -117,14 +117,16 @@ secrets:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import find_secrets
 
 
-def _work(module: AnsibleAWSModule) -> common.Outcome:
-    client = common.make_client(module, "secretsmanager")
-    found = secret.look(client, module.params["name"], module.params["show_value"])
-    return common.Outcome(False, {}, {}, found, [], has_diff=False)
+def _work(module: AnsibleAWSModule) -> ModuleResult:
+    client = make_client(module, "secretsmanager")
+    found = find_secrets(client, module.params["name"], module.params["show_value"])
+    return ModuleResult(False, {}, {}, found, [], has_diff=False)
 
 
 def main() -> None:
@@ -135,7 +137,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    common.run(module, f"Secret {module.params['name']}", lambda: _work(module))
+    run(module, f"Secret {module.params['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ seealso:
   - module: ansible.builtin.command
     description: Does the work, and is silent meanwhile.
   - module: ansible.builtin.async_status
-    description: Another way to look at what takes long.
+    description: Another way to follow a long task.
 extends_documentation_fragment:
   - mlops.mlflow_aws.attributes
 attributes:

@@ -21,12 +21,12 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import FILE_VARIABLE
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import FILE_VARIABLE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import duration
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action import DirectAction
 
-# Seconds between two looks at the file, and of silence after which the user is told that the wait still goes on.
-LOOK_SECONDS = 0.5
+# Polling interval of the file, and the silence after which a line says that the wait still goes on, in seconds.
+POLL_SECONDS = 0.5
 SILENCE_SECONDS = 25.0
 # A play's variable with which the user switches it off.
 SWITCH = "mlflow_live_progress"
@@ -38,7 +38,7 @@ class ProgressAction(DirectAction):
     # What is run, as arguments of _execute_module(), if not the module of the same name; and what is said of it.
     what: dict[str, Any] = {}
     subject = ""
-    usual = ""
+    expected_duration = ""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         task_vars = task_vars or {}
@@ -53,7 +53,7 @@ class ProgressAction(DirectAction):
         return result
 
     def _watched(self, task_vars: dict[str, Any]) -> bool:
-        """Whether the user wants to see it, and the file would be on this machine."""
+        """Return whether the user wants to see it, and the file would be on this machine."""
         if self._task.no_log or self._connection.transport != "local":
             return False
         return bool(boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False))
@@ -67,28 +67,28 @@ class ProgressAction(DirectAction):
         before = environment if isinstance(environment, list) else [environment] if environment else []
         self._task.environment = [*before, {FILE_VARIABLE: path}]
         # Standard error: what reads the results from standard output (callback json) is not disturbed.
-        follower = Follower(
+        tailer = ProgressTailer(
             path,
             lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True),
             subject=_printable(self.subject or self._task.get_name(include_role_fqcn=False)),
-            usual=_printable(self.usual),
+            expected_duration=_printable(self.expected_duration),
         )
-        follower.start()
+        tailer.start()
         try:
             return dict(self._execute_module(task_vars=task_vars, **self.what))
         finally:
             self._task.environment = environment
-            follower.stop()
+            tailer.stop()
             os.unlink(path)
 
 
-class Follower(threading.Thread):
+class ProgressTailer(threading.Thread):
     """Shows each line that is appended to a file, and that the wait goes on, until it is stopped.
 
     Args:
         path: the file.
         show: takes a line.
-        subject, usual: what is waited for, and how long it usually takes, as long as the module has not said it.
+        subject, expected_duration: what is waited for, and how long it usually takes, until the module says so itself.
         silence: seconds without a line after which ``show`` gets a sign of life.
     """
 
@@ -97,7 +97,7 @@ class Follower(threading.Thread):
         path: str,
         show: Callable[[str], Any],
         subject: str = "",
-        usual: str = "",
+        expected_duration: str = "",
         silence: float = SILENCE_SECONDS,
     ) -> None:
         super().__init__(name="progress", daemon=True)
@@ -106,16 +106,16 @@ class Follower(threading.Thread):
         self._silence = silence
         self._position = 0
         self._begin = self._changed = self._spoke = time.monotonic()
-        self._last = {"subject": subject, "line": "", "usual": usual}
+        self._last = {"subject": subject, "line": "", "usual": expected_duration}
         self._end = threading.Event()
 
     def run(self) -> None:
-        while not self._end.wait(LOOK_SECONDS):
-            self._look()
+        while not self._end.wait(POLL_SECONDS):
+            self._read_lines()
             now = time.monotonic()
             if now - self._spoke >= self._silence:
                 self._spoke = now
-                self._tell(
+                self._display(
                     now - self._begin, f"unchanged for {duration(now - self._changed)}" if self._last["line"] else ""
                 )
 
@@ -123,14 +123,14 @@ class Follower(threading.Thread):
         """Show what is left, and end."""
         self._end.set()
         self.join()
-        self._look()
+        self._read_lines()
 
-    def _tell(self, elapsed: float, *more: str) -> None:
+    def _display(self, elapsed: float, *more: str) -> None:
         times = ", ".join(part for part in (duration(elapsed), *more, self._last["usual"]) if part)
         line = self._last["line"].rstrip(".") or "running"
         self._show(f"{self._last['subject']}: {line} ({times})")
 
-    def _look(self) -> None:
+    def _read_lines(self) -> None:
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._position)
@@ -146,11 +146,11 @@ class Follower(threading.Thread):
                 elapsed = said.pop("elapsed")
                 self._last = said
                 self._begin, self._changed, self._spoke = now - elapsed, now, now
-                self._tell(elapsed)
+                self._display(elapsed)
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
-    """What the module has said; whatever else may have got into the file is nobody's business."""
+    """Return a line of the module's progress; ignore lines that do not parse."""
     try:
         said = json.loads(raw)
         return {
@@ -162,5 +162,5 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def _printable(text: str) -> str:
-    """What AWS or a container wrote must not be able to steer the terminal."""
+    """Return a text without control characters: AWS or a container may have written it."""
     return "".join(char if char.isprintable() else " " for char in text).strip()

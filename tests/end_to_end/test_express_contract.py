@@ -26,12 +26,13 @@ from hypothesis import Phase
 from hypothesis import given
 from hypothesis import settings
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import errors
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules import test_ecs_express_properties as properties
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 
 NAME = "contract"
 DRAWN = 8
@@ -64,8 +65,8 @@ class Conversation:
         try:
             answer = call(**params)
         except ClientError as error:
-            kind = (common.is_gone(error), common.is_draining(error), common.is_fresh_role(error))
-            code = "gone" if common.is_gone(error) else common.error_code(error)
+            kind = (errors.is_gone(error), errors.is_draining(error), errors.is_fresh_role(error))
+            code = "gone" if errors.is_gone(error) else error_code(error)
             self.says(what, (code, *kind))
         else:
             self.says(what, f"no error: {sorted(answer)}")
@@ -209,7 +210,7 @@ def test_trap_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: Expre
         lambda arn: eventually(lambda: settled(arn), f"{arn} to settle"),
         cloud.held,
     )
-    fake = FakeEcs(Manners(nothing=ABSENT))
+    fake = FakeEcs(Behaviour(nothing=ABSENT))
     imitated = Conversation(
         fake.wrapped_client("ecs"),
         cloud,

@@ -20,16 +20,16 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils import _progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import Usual
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._progress import duration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import duration
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _progress_action
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import Follower
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action import ProgressTailer
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 # Where this collection was found is where ansible-playbook shall find it.
-COLLECTIONS = Path(_progress.__file__).parents[5]
+COLLECTIONS = Path(progress.__file__).parents[6]
 LINE = re.compile(r"^  MLflow server: .*refuses.* \(\d+:\d\d, at AWS usually up to 25 minutes\)$", re.M)
 
 
@@ -239,67 +239,69 @@ def said(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def watched(path: Path, *, lines: int, **options: Any) -> tuple[Follower, list[str]]:
+def watched(path: Path, *, lines: int, **options: Any) -> tuple[ProgressTailer, list[str]]:
     """A follower that has shown so many lines."""
     seen: list[str] = []
-    follower = Follower(str(path), seen.append, **options)
-    follower.start()
+    tailer = ProgressTailer(str(path), seen.append, **options)
+    tailer.start()
     deadline = time.monotonic() + 1800
     while len(seen) < lines and time.monotonic() < deadline:
         time.sleep(0.02)
-    return follower, seen
+    return tailer, seen
 
 
 def test_lines_are_said_once_and_secrets_never(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.touch()
     now = [0.0]
-    progress = Progress("Service x", Usual(5, 10), {"a-made-up-password"}, str(path), lambda: now[0])
-    progress.say("PENDING")
-    progress.say("PENDING")
+    progress = Progress("Service x", ExpectedDuration(5, 10), {"a-made-up-password"}, str(path), lambda: now[0])
+    progress.report("PENDING")
+    progress.report("PENDING")
     now[0] = 187.4
-    progress.say("refused a-made-up-password\nand more")
-    usual = {"subject": "Service x", "usual": "at AWS usually 5 to 10 minutes"}
+    progress.report("refused a-made-up-password\nand more")
+    expected_duration = {"subject": "Service x", "usual": "at AWS usually 5 to 10 minutes"}
     assert said(path) == [
-        {**usual, "line": "PENDING", "elapsed": 0.0},
-        {**usual, "line": "refused ******** and more", "elapsed": 187.4},
+        {**expected_duration, "line": "PENDING", "elapsed": 0.0},
+        {**expected_duration, "line": "refused ******** and more", "elapsed": 187.4},
     ]
 
 
 def test_nobody_watches(tmp_path: Path) -> None:
     path = tmp_path / "gone"
-    Progress("tracking", path=str(path)).say("PENDING")
-    Progress("tracking", path="").say("PENDING")
+    Progress("tracking", path=str(path)).report("PENDING")
+    Progress("tracking", path="").report("PENDING")
     assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    ("speed", "usual", "text"),
+    ("speed", "expected_duration", "text"),
     [
-        ("", Usual(), ""),
-        ("", Usual(5, 20, own=20), "at AWS usually 5 to 20 minutes"),
-        ("1", Usual(0, 25), "at AWS usually up to 25 minutes"),
-        ("60.0", Usual(5, 20, own=20), "here usually up to 40 seconds"),
-        ("4", Usual(5, 20, own=20), "here usually up to 6 minutes"),
-        ("600", Usual(5, 20), "here usually up to 10 seconds"),
-        ("60", Usual(own=180), "usually up to 3 minutes"),
-        ("fast", Usual(5, 20), "at AWS usually 5 to 20 minutes"),
-        ("-1", Usual(5, 20), "at AWS usually 5 to 20 minutes"),
+        ("", ExpectedDuration(), ""),
+        ("", ExpectedDuration(5, 20, fixed=20), "at AWS usually 5 to 20 minutes"),
+        ("1", ExpectedDuration(0, 25), "at AWS usually up to 25 minutes"),
+        ("60.0", ExpectedDuration(5, 20, fixed=20), "here usually up to 40 seconds"),
+        ("4", ExpectedDuration(5, 20, fixed=20), "here usually up to 6 minutes"),
+        ("600", ExpectedDuration(5, 20), "here usually up to 10 seconds"),
+        ("60", ExpectedDuration(fixed=180), "usually up to 3 minutes"),
+        ("fast", ExpectedDuration(5, 20), "at AWS usually 5 to 20 minutes"),
+        ("-1", ExpectedDuration(5, 20), "at AWS usually 5 to 20 minutes"),
     ],
 )
-def test_how_long_it_usually_takes(monkeypatch: pytest.MonkeyPatch, speed: str, usual: Usual, text: str) -> None:
-    monkeypatch.setenv(_progress.SPEED_VARIABLE, speed)
-    assert str(usual) == text
+def test_how_long_it_usually_takes(
+    monkeypatch: pytest.MonkeyPatch, speed: str, expected_duration: ExpectedDuration, text: str
+) -> None:
+    monkeypatch.setenv(progress.SPEED_VARIABLE, speed)
+    assert str(expected_duration) == text
 
 
 def test_follower_shows_whole_lines_without_control_characters(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     whole = json.dumps({"subject": "one", "line": "red \x1b[31m", "usual": "", "elapsed": 61.2}).encode() + b"\n"
     path.write_bytes(whole + b"neither JSON nor ours\n[]\n" + whole[:8])
-    follower, seen = watched(path, lines=1)
+    tailer, seen = watched(path, lines=1)
     with path.open("ab") as file:
         file.write(whole[8:].replace(b"one", b"two") + b'{"never')
-    follower.stop()
+    tailer.stop()
     assert seen == ["one: red  [31m (1:01)", "two: red  [31m (1:01)"]
 
 
@@ -307,8 +309,8 @@ def test_follower_breaks_a_long_silence(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     line = {"subject": "Database x", "line": "creating", "usual": "at AWS usually 5 to 20 minutes", "elapsed": 30}
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
-    follower, seen = watched(path, lines=2, silence=0.1)
-    follower.stop()
+    tailer, seen = watched(path, lines=2, silence=0.1)
+    tailer.stop()
     assert seen[0] == "Database x: creating (0:30, at AWS usually 5 to 20 minutes)"
     again = r"Database x: creating \(0:\d\d, unchanged for 0:\d\d, at AWS usually 5 to 20 minutes\)"
     assert re.fullmatch(again, seen[1]), seen
@@ -317,13 +319,13 @@ def test_follower_breaks_a_long_silence(tmp_path: Path) -> None:
 def test_follower_breaks_the_silence_of_a_module_that_has_said_nothing(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.touch()
-    follower, seen = watched(path, lines=1, silence=0.1, subject="Absent | Remove the instance")
-    follower.stop()
+    tailer, seen = watched(path, lines=1, silence=0.1, subject="Absent | Remove the instance")
+    tailer.stop()
     assert re.fullmatch(r"Absent \| Remove the instance: running \(0:\d\d\)", seen[0]), seen
 
 
 def test_no_silence_is_longer_than_half_a_minute() -> None:
-    assert _progress_action.SILENCE_SECONDS + _progress_action.LOOK_SECONDS <= 30
+    assert _progress_action.SILENCE_SECONDS + _progress_action.POLL_SECONDS <= 30
 
 
 def test_durations() -> None:

@@ -63,12 +63,29 @@ For CPython 3.11 to 3.14 on Linux (glibc; x86_64, aarch64) and macOS (arm64), as
 
 from __future__ import annotations
 
+from .client_pins_a_to_l import PINS as A_TO_L
+from .client_pins_m_to_o import PINS as M_TO_O
+from .client_pins_p_to_z import PINS as P_TO_Z
+
 VERSIONS = (
 {versions}
 )
 
-# A package, the versions of MLflow that it is for if not for all, and the hashes of its wheels.
+# Of each package, the versions of MLflow that it is for if not for all, and the hashes of its wheels.
+PINS = A_TO_L + M_TO_O + P_TO_Z
+'''
+# The packages of a file, by their first letters.
+PARTS = (("a", "l"), ("m", "o"), ("p", "z"))
+PART = '''# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Private: the pins of client_pins.py whose names begin with {first} to {last} (tests/tools/lock.py)."""
+
+from __future__ import annotations
+
 PINS = """\\
+{pins}"""
 '''
 
 
@@ -170,12 +187,18 @@ def client(until: str) -> None:
     resolved = {version: resolve(f"mlflow=={version}\n", *options) for version in VERSIONS}
     rows = [f"    *({', '.join(f'{chr(34)}{version}{chr(34)}' for version in VERSIONS[:8])}),"]
     rows.append(f"    *({', '.join(f'{chr(34)}{version}{chr(34)}' for version in VERSIONS[8:])}),")
-    text = HEAD.format(date=until[:10], versions="\n".join(rows))
-    for package in sorted({package for pins in resolved.values() for package in pins}):
-        holders = [version for version, pins in resolved.items() if package in pins]
-        text += f"{package}\n" + (f" for {' '.join(holders)}\n" if len(holders) < len(VERSIONS) else "")
-        text += "".join(f" {digest}\n" for digest in resolved[holders[0]][package])
-    TARGET.write_text(text + '"""\n', encoding="utf-8")
+    TARGET.write_text(HEAD.format(date=until[:10], versions="\n".join(rows)), encoding="utf-8")
+    packages = sorted({package for pins in resolved.values() for package in pins})
+    for first, last in PARTS:
+        text = ""
+        for package in packages:
+            if not first <= package[0] <= last:
+                continue
+            holders = [version for version, pins in resolved.items() if package in pins]
+            text += f"{package}\n" + (f" for {' '.join(holders)}\n" if len(holders) < len(VERSIONS) else "")
+            text += "".join(f" {digest}\n" for digest in resolved[holders[0]][package])
+        path = TARGET.with_name(f"client_pins_{first}_to_{last}.py")
+        path.write_text(PART.format(first=first, last=last, pins=text), encoding="utf-8")
 
 
 def main() -> None:

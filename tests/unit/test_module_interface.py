@@ -169,9 +169,9 @@ def test_check_mode_is_what_the_code_says(docs, name):
 @every("module")
 def test_diff_mode_is_what_the_code_says(docs, name):
     claimed = docs["module"][name]["doc"]["attributes"]["diff_mode"]["support"]
-    works_by_outcome = "common.Outcome" in source(name)
-    code = source(name).rpartition('"""')[2] if not works_by_outcome else source(name)
-    returns_one = "has_diff=False" not in code if works_by_outcome else bool(re.search(r'"diff"|\bdiff=', code))
+    works_by_result = "ModuleResult" in source(name)
+    code = source(name).rpartition('"""')[2] if not works_by_result else source(name)
+    returns_one = "has_diff=False" not in code if works_by_result else bool(re.search(r'"diff"|\bdiff=', code))
     assert returns_one == (claimed != "none")
 
 

@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 
 from ansible_collections.amazon.aws.plugins.module_utils.common import AMAZON_AWS_COLLECTION_VERSION
 from ansible_collections.mlops.mlflow_aws.plugins.doc_fragments.boto3 import ModuleDocFragment
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import versions
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import OLDEST
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import versions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.versions import OLDEST
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,16 +21,16 @@ from datetime import datetime
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import BotoCoreError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Client
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import check_health
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.checks import read_version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Client as MlflowClient
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_health
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import read_version
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client as MlflowClient
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import explain
 
 Answer = dict[str, typing.Any]
 Clients = Callable[[str], Client]

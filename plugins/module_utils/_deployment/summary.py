@@ -150,11 +150,14 @@ def _state(found: Facts) -> str:
 
 
 def _problems(found: Facts) -> list[str]:
-    """Return a sentence for each thing that somebody should look at."""
+    """Return a sentence for each thing that needs attention."""
     if found["state"] in ("absent", "unknown"):
         return []
-    service, database, bucket = found["service"], found["database"], found["bucket"]
-    deployment, certificate = found["deployment"], found["certificate"]
+    return [*_service_problems(found), *_database_problems(found), *_other_problems(found)]
+
+
+def _service_problems(found: Facts) -> list[str]:
+    service, deployment = found["service"], found["deployment"]
     problems = []
     if service["healthy"] is False and service["desired_tasks"] != 0:
         problems.append(f"The server does not answer: {service['health_error']}")
@@ -163,6 +166,12 @@ def _problems(found: Facts) -> list[str]:
     if deployment["status"] in _FAILED:
         reason = f": {deployment['status_reason']}" if deployment["status_reason"] else "."
         problems.append(f"The last deployment ended with {deployment['status']}{reason}")
+    return problems
+
+
+def _database_problems(found: Facts) -> list[str]:
+    database = found["database"]
+    problems = []
     if database["identifier"] and database["status"] != "available" and "database" not in found["unknown"]:
         problems.append(f"The database {database['identifier']} is {database['status'] or 'missing'}.")
     used, allocated = database["used_storage_gib"], database["allocated_storage_gib"]
@@ -170,6 +179,12 @@ def _problems(found: Facts) -> list[str]:
         problems.append(f"The database has used {used} of {allocated} GiB.")
     if database["backup_retention_days"] == 0:
         problems.append("The database has no automated backups.")
+    return problems
+
+
+def _other_problems(found: Facts) -> list[str]:
+    bucket, certificate = found["bucket"], found["certificate"]
+    problems = []
     if bucket["exists"] is False:
         problems.append(f"The bucket {bucket['name']} does not exist.")
     elif bucket["public_access_blocked"] is False:

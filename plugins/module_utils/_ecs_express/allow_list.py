@@ -15,9 +15,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from . import api
-from .common import EcsExpressError
-from .common import EcsExpressErrorHandler
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressErrorHandler
 
 Resource = dict[str, Any]
 
@@ -38,17 +38,17 @@ _CONFIGURATIONS = (
 
 @EcsExpressErrorHandler.common_error_handler("read the service's listener rule")
 def _describe_rule(elbv2: Any, arn: str) -> Resource:
-    rule: Resource = elbv2.describe_rules(aws_retry=True, RuleArns=[arn])["Rules"][0]
+    rule: Resource = elbv2.describe_rules(RuleArns=[arn])["Rules"][0]
     return rule
 
 
 @EcsExpressErrorHandler.common_error_handler("change the service's listener rule")
 def _modify_rule(elbv2: Any, arn: str, conditions: list[Resource]) -> None:
-    elbv2.modify_rule(aws_retry=True, RuleArn=arn, Conditions=conditions)
+    elbv2.modify_rule(RuleArn=arn, Conditions=conditions)
 
 
 def networks(cidrs: list[str]) -> list[str]:
-    """The networks as ELB writes them, each once, in order.
+    """Return the networks as ELB writes them, each once, in order.
 
     Raises:
         EcsExpressError: one is not a network in CIDR notation, or there are more than a rule takes in any case.
@@ -63,7 +63,7 @@ def networks(cidrs: list[str]) -> list[str]:
 
 
 def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
-    """The ARN of a service's listener rule; None if there is no such service.
+    """Return the ARN of a service's listener rule; None if there is no such service.
 
     Raises:
         EcsExpressError: ECS has not made the rule (yet), or the service is not one of Express Mode.
@@ -83,7 +83,7 @@ def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
 
 
 def find_rule(ecs: Any, service: Resource) -> str:
-    """The ARN of the listener rule of a service as it was described, "" if ECS has not made it (yet)."""
+    """Return the ARN of the listener rule of a service as it was described, "" if ECS has not made it (yet)."""
     configurations = service.get("activeConfigurations") or []
     revisions = api.describe_revisions(ecs, [item["serviceRevisionArn"] for item in configurations])
     for revision in revisions:
@@ -95,12 +95,12 @@ def find_rule(ecs: Any, service: Resource) -> str:
 
 
 def allowed(rule: Resource) -> list[str]:
-    """The networks that a rule names, [] if it lets everybody in."""
+    """Return the networks that a rule names, [] if it admits all."""
     return sorted(value for item in rule.get("Conditions") or [] if _is_ours(item) for value in _values(item))
 
 
 def ensure(elbv2: Any, arn: str, cidrs: list[str], *, check_mode: bool) -> tuple[list[str], bool]:
-    """Let in who comes from these networks, and nobody else; [] lets everybody in.
+    """Admit these networks and no others; [] admits all.
 
     The rule's other conditions, the host names, stay as they are.
 
@@ -133,7 +133,10 @@ def _is_ours(condition: Resource) -> bool:
 
 
 def _given(condition: Resource) -> Resource:
-    """A condition as ModifyRule takes it: DescribeRules shows some values twice, in the older and the newer way."""
+    """Return a condition as ModifyRule takes it.
+
+    DescribeRules shows some values twice, in the older and the newer way.
+    """
     for name in _CONFIGURATIONS:
         if condition.get(name):
             return {"Field": condition["Field"], name: condition[name]}

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: one function per API call. Each retries throttling, and raises EcsExpressError with what it tried to do."""
+"""Private: one function per API call. Each raises EcsExpressError with what it tried to do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
     import botocore.exceptions
 
-from .common import EcsExpressErrorHandler
-from .common import is_gone
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressErrorHandler
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import is_gone
 
 Client = Any
 Resource = dict[str, Any]
@@ -23,7 +23,7 @@ _DESCRIBE_SERVICES_MAX = 10
 
 
 def supports(client: Client, operation: str, member: str) -> bool:
-    """Whether the installed botocore knows ``member`` as an input of ``operation`` (boto names)."""
+    """Return whether the installed botocore knows ``member`` as an input of ``operation`` (boto names)."""
     try:
         shape = client.meta.service_model.operation_model(operation).input_shape
     except (AttributeError, botocore.exceptions.BotoCoreError):
@@ -33,7 +33,7 @@ def supports(client: Client, operation: str, member: str) -> bool:
 
 def _none_if_gone(call: Any, **params: Any) -> Any:
     try:
-        return call(aws_retry=True, **params)
+        return call(**params)
     except botocore.exceptions.ClientError as e:
         if is_gone(e):
             return None
@@ -61,7 +61,7 @@ def describe_express(client: Client, arn: str) -> Resource | None:
 
 @EcsExpressErrorHandler.common_error_handler("list the Express services of the cluster")
 def list_express_arns(client: Client, *, cluster: str) -> list[str]:
-    """ARNs of the cluster's Express services, [] for an unknown cluster."""
+    """Return ARNs of the cluster's Express services, [] for an unknown cluster."""
     params: Resource = {"cluster": cluster}
     if supports(client, "ListServices", "resourceManagementType"):
         params["resourceManagementType"] = "ECS"
@@ -82,14 +82,14 @@ def describe_services(client: Client, *, cluster: str, services: list[str]) -> l
 @EcsExpressErrorHandler.common_error_handler("create the Express service")
 def create_express(client: Client, **params: Any) -> Resource:
     """CreateExpressGatewayService. The caller retries what a fresh role causes."""
-    service: Resource = client.create_express_gateway_service(aws_retry=True, **params)["service"]
+    service: Resource = client.create_express_gateway_service(**params)["service"]
     return service
 
 
 @EcsExpressErrorHandler.common_error_handler("update the Express service")
 def update_express(client: Client, **params: Any) -> Resource:
     """UpdateExpressGatewayService; its answer has ``targetConfiguration``, not ``activeConfigurations``."""
-    service: Resource = client.update_express_gateway_service(aws_retry=True, **params)["service"]
+    service: Resource = client.update_express_gateway_service(**params)["service"]
     return service
 
 
@@ -103,23 +103,24 @@ def delete_express(client: Client, arn: str) -> Resource | None:
 @EcsExpressErrorHandler.common_error_handler("start a new deployment of the service")
 def force_deployment(client: Client, *, cluster: str, name: str) -> Resource:
     """UpdateService with forceNewDeployment, which ECS allows for Express services."""
-    service: Resource = client.update_service(aws_retry=True, cluster=cluster, service=name, forceNewDeployment=True)[
-        "service"
-    ]
+    service: Resource = client.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
     return service
 
 
 @EcsExpressErrorHandler.common_error_handler("change how the service's updates are carried out")
 def configure_deployments(client: Client, *, cluster: str, name: str, configuration: Resource) -> Resource:
     """UpdateService with nothing but deploymentConfiguration, which starts no deployment; the service after it."""
-    answer = client.update_service(aws_retry=True, cluster=cluster, service=name, deploymentConfiguration=configuration)
+    answer = client.update_service(cluster=cluster, service=name, deploymentConfiguration=configuration)
     service: Resource = answer["service"]
     return service
 
 
 @EcsExpressErrorHandler.common_error_handler("list the deployments of the service")
 def list_deployments(client: Client, *, cluster: str, service: str, limit: int = 20) -> list[Resource]:
-    """The newest ``limit`` deployments, newest first; [] while ECS does not know the service yet (or any more)."""
+    """Return the newest ``limit`` deployments, newest first.
+
+    That is [] while ECS does not know the service yet (or any more).
+    """
     found: list[Resource] = []
     for page in _pages(client.list_service_deployments, cluster=cluster, service=service):
         found += page.get("serviceDeployments") or []
@@ -131,7 +132,7 @@ def list_deployments(client: Client, *, cluster: str, service: str, limit: int =
 
 @EcsExpressErrorHandler.common_error_handler("describe the deployment of the service")
 def describe_deployment(client: Client, arn: str) -> Resource | None:
-    """One deployment in full; None while ECS answers MISSING, as it does right after it began."""
+    """Return one deployment in full; None while ECS answers MISSING, as it does right after it began."""
     answer = _none_if_gone(client.describe_service_deployments, serviceDeploymentArns=[arn])
     found = (answer or {}).get("serviceDeployments") or []
     return found[0] if found else None
@@ -153,31 +154,34 @@ def describe_revisions(client: Client, arns: list[str]) -> list[Resource]:
 
 @EcsExpressErrorHandler.common_error_handler("describe the task definition of the service")
 def describe_task_definition(client: Client, arn: str) -> Resource:
-    definition: Resource = client.describe_task_definition(aws_retry=True, taskDefinition=arn)["taskDefinition"]
+    definition: Resource = client.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     return definition
 
 
 @EcsExpressErrorHandler.common_error_handler("tag the service")
 def tag(client: Client, arn: str, tags: dict[str, str]) -> None:
-    client.tag_resource(aws_retry=True, resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])
+    client.tag_resource(resourceArn=arn, tags=[{"key": k, "value": v} for k, v in tags.items()])
 
 
 @EcsExpressErrorHandler.common_error_handler("remove tags of the service")
 def untag(client: Client, arn: str, keys: list[str]) -> None:
-    client.untag_resource(aws_retry=True, resourceArn=arn, tagKeys=keys)
+    client.untag_resource(resourceArn=arn, tagKeys=keys)
 
 
 @EcsExpressErrorHandler.common_error_handler("find out which security groups are ECS's own")
 def groups_of_ecs(client: Client, ids: list[str]) -> set[str]:
-    """Those of the groups that carry the tag that ECS gives to what it makes (EC2 client)."""
+    """Return those of the groups that carry the tag that ECS gives to what it makes (EC2 client)."""
     marked = [{"Name": "group-id", "Values": ids}, {"Name": "tag:AmazonECSManaged", "Values": ["true"]}]
-    answer = client.describe_security_groups(aws_retry=True, Filters=marked)
+    answer = client.describe_security_groups(Filters=marked)
     return {str(group["GroupId"]) for group in answer.get("SecurityGroups") or []}
 
 
 @EcsExpressErrorHandler.common_error_handler("list the tasks of the service")
 def list_tasks(client: Client, *, cluster: str, service: str, status: str) -> list[str]:
-    """ARNs of the newest tasks in ``status`` (RUNNING or STOPPED; ECS forgets stopped ones after about an hour)."""
+    """Return ARNs of the newest tasks in ``status`` (RUNNING or STOPPED).
+
+    ECS forgets stopped ones after about an hour.
+    """
     answer = _none_if_gone(client.list_tasks, cluster=cluster, serviceName=service, desiredStatus=status)
     return list((answer or {}).get("taskArns") or [])
 
@@ -192,14 +196,14 @@ def describe_tasks(client: Client, *, cluster: str, tasks: list[str]) -> list[Re
 
 @EcsExpressErrorHandler.common_error_handler("read the health of the load balancer's targets")
 def target_health(client: Client, target_group_arn: str) -> list[Resource]:
-    answer = client.describe_target_health(aws_retry=True, TargetGroupArn=target_group_arn)
+    answer = client.describe_target_health(TargetGroupArn=target_group_arn)
     return list(answer.get("TargetHealthDescriptions") or [])
 
 
 @EcsExpressErrorHandler.common_error_handler("find the container's log stream")
 def newest_log_stream(client: Client, *, log_group: str, prefix: str) -> str | None:
-    """The stream written to last among those that begin with ``prefix``."""
-    answer = client.describe_log_streams(aws_retry=True, logGroupName=log_group, logStreamNamePrefix=prefix, limit=50)
+    """Return the stream written to last among those that begin with ``prefix``."""
+    answer = client.describe_log_streams(logGroupName=log_group, logStreamNamePrefix=prefix, limit=50)
     streams = answer.get("logStreams") or []
     newest = max(streams, key=lambda s: s.get("lastEventTimestamp") or s.get("creationTime") or 0, default=None)
     return newest["logStreamName"] if newest else None
@@ -207,9 +211,7 @@ def newest_log_stream(client: Client, *, log_group: str, prefix: str) -> str | N
 
 @EcsExpressErrorHandler.common_error_handler("read the container's log")
 def log_tail(client: Client, *, log_group: str, stream: str, lines: int) -> list[str]:
-    answer = client.get_log_events(
-        aws_retry=True, logGroupName=log_group, logStreamName=stream, limit=lines, startFromHead=False
-    )
+    answer = client.get_log_events(logGroupName=log_group, logStreamName=stream, limit=lines, startFromHead=False)
     return [str(event.get("message", "")).rstrip("\n") for event in answer.get("events") or []][-lines:]
 
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what an update would change. Pure: canonical forms in (see shapes), changes out.
+"""Private: what an update would change. Pure: canonical forms in (see transformations), changes out.
 
 A needless update costs a canary deployment of about ten minutes, so only what the user gave is compared, and
 ECS's rewriting of it is no change. The numbers in the comments are issues of hashicorp/terraform-provider-aws.
@@ -14,8 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from . import shapes
-from .shapes import Canonical
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 Path = tuple[str, ...]
 
@@ -73,46 +73,46 @@ class Changes:
         return _tree((item.path, _shown(item, item.after, ", changed")) for item in self.items)
 
 
-def compare(wanted: Canonical, current: Canonical, managed_groups: AbstractSet[str] | None = None) -> Changes:
-    """What must be updated so that ``current`` does what ``wanted`` says.
+def compare(desired: Canonical, current: Canonical, managed_groups: AbstractSet[str] | None = None) -> Changes:
+    """Return what must be updated so that ``current`` does what ``desired`` says.
 
     ``managed_groups``: ids of the groups that ECS itself attached, None if not known. Known ones are left out of
     the comparison, which then is exact; otherwise more groups than wanted are taken for ECS's (#47437, #47908).
     """
     items: list[Change] = []
-    for path, value in _leaves(wanted):
+    for path, value in _leaves(desired):
         items += _differences(path, value, _get(current, path), managed_groups)
     return Changes(tuple(sorted(items, key=lambda item: item.path)))
 
 
-def needs_managed_groups(wanted: Canonical, current: Canonical) -> bool:
-    """Whether the comparison depends on knowing which security groups are ECS's own (one API call)."""
-    if _get(wanted, _SECURITY_GROUPS) is None and "subnets" not in (wanted.get("network_configuration") or {}):
+def needs_managed_groups(desired: Canonical, current: Canonical) -> bool:
+    """Return whether the comparison depends on knowing which security groups are ECS's own (one API call)."""
+    if _get(desired, _SECURITY_GROUPS) is None and "subnets" not in (desired.get("network_configuration") or {}):
         return False
     have = set(_get(current, _SECURITY_GROUPS) or [])
-    return bool(have - set(_get(wanted, _SECURITY_GROUPS) or []))
+    return bool(have - set(_get(desired, _SECURITY_GROUPS) or []))
 
 
 def update(
-    wanted: Canonical, current: Canonical, changes: Changes, managed_groups: AbstractSet[str] | None = None
+    desired: Canonical, current: Canonical, changes: Changes, managed_groups: AbstractSet[str] | None = None
 ) -> Canonical:
-    """The fields to send, canonical: those that changed, each whole (current merged with wanted).
+    """Return the fields to send, canonical: those that changed, each whole (current merged with desired).
 
     Whether ECS merges or replaces a structure is not documented; a whole one is right in both cases. Fields that did
     not change are not sent, as ECS overwrites manual tuning only of what an update asks for.
     """
     result: Canonical = {}
     for field in sorted(changes.fields):
-        value = wanted[field]
+        value = desired[field]
         if isinstance(value, dict):
             value = _merged(current.get(field) or {}, value)
         result[field] = value
     for field, other in (("cpu", "memory"), ("memory", "cpu")):
         # ECS validates them as a pair.
-        if field in result and other not in result and (wanted.get(other) or current.get(other)):
-            result[other] = wanted.get(other) or current[other]
+        if field in result and other not in result and (desired.get(other) or current.get(other)):
+            result[other] = desired.get(other) or current[other]
     network = result.get("network_configuration")
-    if network is not None and "security_groups" not in (wanted["network_configuration"]):
+    if network is not None and "security_groups" not in (desired["network_configuration"]):
         network.pop("security_groups", None)
         # Where it is not known which are ECS's, all of them stay: the way to the database may be among them.
         kept = _get(current, _SECURITY_GROUPS) if managed_groups is None else _own_groups(current, managed_groups)
@@ -122,7 +122,7 @@ def update(
 
 
 def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] | None) -> Canonical:
-    """The configuration without the groups that ECS attached: what a re-created service may be given."""
+    """Return the configuration without the groups that ECS attached: what a re-created service may be given."""
     network = dict(config.get("network_configuration") or {})
     own = _own_groups(config, managed_groups)
     network.pop("security_groups", None)
@@ -134,20 +134,9 @@ def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] |
     return result
 
 
-def overlay(current: Canonical, wanted: Canonical) -> Canonical:
-    """What the configuration is after the update: for the predicted service of check mode."""
-    return _drop_empty(_merged(current, wanted, keep_groups=True))
-
-
-def compare_tags(
-    wanted: dict[str, str] | None, current: dict[str, str], purge: bool
-) -> tuple[dict[str, str], list[str]]:
-    """(to set, to remove). None leaves tags alone, {} with ``purge`` removes all of the user's."""
-    if wanted is None:
-        return {}, []
-    to_set = {k: v for k, v in wanted.items() if current.get(k) != v}
-    to_remove = sorted(k for k in current if k not in wanted) if purge else []
-    return to_set, to_remove
+def overlay(current: Canonical, desired: Canonical) -> Canonical:
+    """Return what the configuration is after the update: for the predicted service of check mode."""
+    return _drop_empty(_merged(current, desired, keep_groups=True))
 
 
 # ---- leaves
@@ -171,32 +160,32 @@ def _get(config: Canonical, path: Path) -> Any:
     return value
 
 
-def _differences(path: Path, wanted: Any, current: Any, managed: AbstractSet[str] | None) -> list[Change]:
+def _differences(path: Path, desired: Any, current: Any, managed: AbstractSet[str] | None) -> list[Change]:
     if path in _MAPS:
         # Sorted by name on the way back (#45792, #47070), hence compared by name.
-        have, want = current or {}, wanted or {}
+        have, want = current or {}, desired or {}
         return [
             Change((*path, name), have.get(name), want.get(name))
             for name in sorted({*have, *want})
             if have.get(name) != want.get(name)
         ]
     if path == _SECURITY_GROUPS:
-        return _group_differences(path, wanted or [], current or [], managed)
+        return _group_differences(path, desired or [], current or [], managed)
     if path in _SETS:
-        same = set(wanted or []) == set(current or [])
+        same = set(desired or []) == set(current or [])
     elif path == _TASK_DEFINITION:
-        same = _same_task_definition(wanted, current)
-    elif isinstance(wanted, list):
-        same = wanted == (current or [])  # null comes back as [] (#47436)
+        same = _same_task_definition(desired, current)
+    elif isinstance(desired, list):
+        same = desired == (current or [])  # null comes back as [] (#47436)
     else:
-        same = _scalar(wanted) == _scalar(current if current is not None else _EFFECTIVE_DEFAULTS.get(path))
-    return [] if same else [Change(path, current, wanted)]
+        same = _scalar(desired) == _scalar(current if current is not None else _EFFECTIVE_DEFAULTS.get(path))
+    return [] if same else [Change(path, current, desired)]
 
 
 def _group_differences(
-    path: Path, wanted: list[str], current: list[str], managed: AbstractSet[str] | None
+    path: Path, desired: list[str], current: list[str], managed: AbstractSet[str] | None
 ) -> list[Change]:
-    have, want = set(current), set(wanted)
+    have, want = set(current), set(desired)
     if managed is None:
         same = want <= have
     else:
@@ -206,11 +195,11 @@ def _group_differences(
     return [] if same else [Change(path, sorted(have), sorted(want))]
 
 
-def _same_task_definition(wanted: Any, current: Any) -> bool:
+def _same_task_definition(desired: Any, current: Any) -> bool:
     def short(arn: Any) -> str:
         return str(arn or "").rsplit("task-definition/", 1)[-1]
 
-    want, have = short(wanted), short(current)
+    want, have = short(desired), short(current)
     return want == have or (":" not in want and have.rsplit(":", 1)[0] == want)
 
 
@@ -219,15 +208,15 @@ def _scalar(value: Any) -> str:
 
 
 def _own_groups(current: Canonical, managed: AbstractSet[str] | None) -> list[str]:
-    """The user's groups among those attached; none if it is not known which are ECS's."""
+    """Return the user's groups among those attached; none if it is not known which are ECS's."""
     if managed is None:
         return []
     return [group for group in _get(current, _SECURITY_GROUPS) or [] if group not in managed]
 
 
-def _merged(current: Canonical, wanted: Canonical, base: Path = (), keep_groups: bool = False) -> Canonical:
+def _merged(current: Canonical, desired: Canonical, base: Path = (), keep_groups: bool = False) -> Canonical:
     result = dict(current)
-    for key, value in wanted.items():
+    for key, value in desired.items():
         path = (*base, key)
         if isinstance(value, dict) and key not in ("environment", "secrets"):
             result[key] = _merged(current.get(key) or {}, value, path, keep_groups)
@@ -253,14 +242,14 @@ def _drop_empty(config: Canonical, base: Path = ()) -> Canonical:
 def _shown(item: Change, value: Any, mark: str) -> Any:
     name = item.path[-1]
     if item.path[:-1] == ("primary_container", "environment") and (
-        shapes.looks_secret(name, item.before) or shapes.looks_secret(name, item.after)
+        transformations.is_likely_secret(name, item.before) or transformations.is_likely_secret(name, item.after)
     ):
-        return None if value is None else shapes.HIDDEN.replace(")", f"{mark})")
+        return None if value is None else transformations.HIDDEN.replace(")", f"{mark})")
     return value
 
 
 def _tree(leaves: Iterator[tuple[Path, Any]]) -> Canonical:
-    """Nested dicts; a leaf that is absent on this side of the diff is left out."""
+    """Return nested dicts; a leaf that is absent on this side of the diff is left out."""
     result: Canonical = {}
     for path, value in leaves:
         if value is None:

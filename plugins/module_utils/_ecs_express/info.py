@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import api
-from . import explain
-from . import shapes
-from . import waiters
-from .common import EcsExpressError
-from .common import is_expired
-from .shapes import Canonical
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_expired
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import collect
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import diagnose
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.evidence import Subject
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 Clients = Callable[[str], Any]
 
@@ -22,14 +24,14 @@ Clients = Callable[[str], Any]
 def describe(
     clients: Clients, *, cluster: str, name: str | None, explanations: bool = False, warnings: list[str] | None = None
 ) -> list[Canonical]:
-    """The Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
+    """Return the Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
 
-    Of many, one that cannot be described (somebody else's, say) is there with what is known, and a sentence is added to
-    ``warnings``.
+    Of many, one that cannot be described (for want of a permission, say) is there with what is known, and a sentence is
+    added to ``warnings``.
     """
     ecs = clients("ecs")
-    wanted = [name] if name else api.list_express_arns(ecs, cluster=cluster)
-    found = api.describe_services(ecs, cluster=cluster, services=wanted)
+    desired = [name] if name else api.list_express_arns(ecs, cluster=cluster)
+    found = api.describe_services(ecs, cluster=cluster, services=desired)
     services: list[Canonical] = []
     for item in found:
         if item.get("resourceManagementType") != "ECS" or item.get("status") == "INACTIVE":
@@ -47,9 +49,9 @@ def describe(
 
 
 def _outline(item: Canonical) -> Canonical:
-    """What DescribeServices alone tells."""
+    """Return what DescribeServices alone reports."""
     known = {**item, "status": {"statusCode": item.get("status")}, "cluster": item.get("clusterArn"), "tags": []}
-    return {**shapes.service(known), "deployment": {}}
+    return {**transformations.service(known), "deployment": {}}
 
 
 def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) -> Canonical | None:
@@ -60,12 +62,12 @@ def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) 
     latest = next(iter(api.list_deployments(ecs, cluster=cluster, service=arn)), None)
     if latest:
         latest = {**latest, **(api.describe_deployment(ecs, latest["serviceDeploymentArn"]) or {})}
-    service = shapes.service(boto, waiters.target_revision(latest))
-    service["deployment"] = shapes.deployment(latest) or {}
+    service = transformations.service(boto, deployments.target_revision(latest))
+    service["deployment"] = transformations.deployment(latest) or {}
     if explanations:
-        subject = explain.Subject(shapes.cluster_name(cluster), str(service["service_name"]), arn)
-        evidence = explain.collect(clients, subject, latest)
-        service["explanation"] = {**evidence.as_dict(), "text": explain.render(evidence)}
+        subject = Subject(transformations.cluster_name(cluster), str(service["service_name"]), arn)
+        evidence = collect.collect(clients, subject, latest)
+        service["explanation"] = {**diagnose.as_dict(evidence), "text": diagnose.render(evidence)}
         service["managed_resources"] = _resources(ecs, service)
     return service
 
@@ -80,5 +82,5 @@ def _resources(ecs: Any, service: Canonical) -> list[Canonical]:
             "status_reason": item.get("statusReason"),
         }
         for revision in api.describe_revisions(ecs, [arn] if arn else [])
-        for item in waiters.managed_resources(revision)
+        for item in deployments.managed_resources(revision)
     ]

@@ -1,99 +1,66 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what both modules share of Ansible's side: clients, failing, hiding."""
+"""Private: what the modules share of Ansible's side: failing, and hiding secrets."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from collections.abc import Iterable
 from typing import Any
 from typing import NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.validation import check_type_dict
-from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 
-from . import shapes
-from .common import THROTTLING_CODES
-
-# Shorter values would be blotted out of innocent places of the output.
+# Shorter values would be masked in unrelated places of the output.
 _SHORTEST_HIDDEN = 8
-
-
-def clients(module: Any) -> Callable[[str], Any]:
-    """Clients by boto name, made on first use; ``aws_retry=True`` repeats throttled calls with jitter.
-
-    Fails the module if something that it needs is too old (a botocore that does not know Express Mode, for one).
-    """
-
-    @functools.cache
-    def client(service: str) -> Any:
-        retry = AWSRetry.jittered_backoff(retries=10, delay=1, catch_extra_error_codes=list(THROTTLING_CODES))
-        if problem := version_problem() or connection_problem(module.params):
-            module.fail_json(msg=problem)
-        return module.client(service, retry_decorator=retry)
-
-    return client
-
-
-def tell(warnings: Iterable[str]) -> None:
-    """Show sentences as warnings.
-
-    Not by module.warn(): that of amazon.aws 10 hands them to exit_json() too, which ansible-core deprecates.
-    """
-    for text in warnings:
-        warn(text)
 
 
 def fail(module: Any, error: AnsibleAWSError) -> NoReturn:
     """End the module with the error's message, AWS's answer and the error's further values."""
-    tell(error.kwargs.pop("warnings", []))
+    show_warnings(error.kwargs.pop("warnings", []))
     if error.exception:
         module.fail_json_aws(error.exception, msg=error.message, **error.kwargs)
     module.fail_json(msg=error.message, **error.kwargs)
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-class _DiscreetModule(AnsibleModule):
-    """Keeps environment values that look like secrets out of all output, from the first moment on.
+class _RedactingModule(AnsibleModule):
+    """Keeps environment values that look like secrets out of all output, from the start.
 
-    They cannot be no_log options, as a dictionary's values have none, and each occurrence of a short value would be
-    blotted out of innocent places. So long values are hidden wherever they occur, and short ones where they are known
-    to be: in the echo of the arguments (invocation, with -vvv) and in the system's log.
+    They cannot be no_log options: a dictionary's values have none, and a short value would be masked wherever else it
+    occurs. So long values are masked everywhere, and short ones where they are known to be: in the echo of the
+    arguments (invocation, with -vvv) and in the system's log.
     """
 
     params: dict[str, Any]
 
     def _load_params(self) -> None:
         super()._load_params()
-        # Before the arguments are checked: the error of an argument that is wrong echoes all of them.
+        # Before the arguments are checked: the error about a wrong argument echoes all of them.
         for name, value in _environment(self.params).items():
-            if len(str(value or "")) >= _SHORTEST_HIDDEN and shapes.looks_secret(str(name), value):
+            if len(str(value or "")) >= _SHORTEST_HIDDEN and transformations.is_likely_secret(str(name), value):
                 self.no_log_values.add(str(value))
 
     def _log_invocation(self) -> None:
         whole = self.params
-        self.params = _discreet(whole)
+        self.params = _redacted(whole)
         try:
             super()._log_invocation()
         finally:
             self.params = whole
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
-        kwargs.setdefault("invocation", {"module_args": _discreet(self.params)})
+        kwargs.setdefault("invocation", {"module_args": _redacted(self.params)})
         super()._return_formatted(kwargs)
 
 
 def _environment(params: Any) -> dict[str, Any]:
-    """The environment among arguments that were not checked yet: any of it may be of a wrong type, or text."""
+    """Return the environment among unchecked arguments, any of which may be of a wrong type, or text."""
     container = _parsed((params or {}).get("primary_container"))
     environment = _parsed((container or {}).get("environment"))
     return environment or {}
@@ -107,22 +74,22 @@ def _parsed(value: Any) -> dict[str, Any] | None:
     return dict(found)
 
 
-def _discreet(params: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the arguments, secrets of the environment hidden."""
+def _redacted(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the secrets of the environment hidden."""
     environment = _environment(params)
-    if not any(shapes.looks_secret(str(name), value) for name, value in environment.items()):
+    if not any(transformations.is_likely_secret(str(name), value) for name, value in environment.items()):
         return params
     container = {**(_parsed(params["primary_container"]) or {}), "environment": environment}
-    return {**params, **shapes.masked({"primary_container": container})}
+    return {**params, **transformations.masked({"primary_container": container})}
 
 
 def make_module(**kwargs: Any) -> AnsibleAWSModule:
-    """AnsibleAWSModule on top of the discreet module."""
+    """Return an AnsibleAWSModule on top of the redacting module."""
     settings = AnsibleAWSModule.default_settings
-    usual = settings["module_class"]
+    original = settings["module_class"]
     # It knows a setting module_class, but takes the default one only.
-    settings["module_class"] = _DiscreetModule
+    settings["module_class"] = _RedactingModule
     try:
         return AnsibleAWSModule(**kwargs)
     finally:
-        settings["module_class"] = usual
+        settings["module_class"] = original

@@ -19,8 +19,8 @@ from typing import Any
 with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
     import botocore.exceptions
 
-from .common import error_code
-from .waiters import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 Client = Any
 
@@ -72,7 +72,7 @@ def role_problems(iam: Client, role_arn: str, waiter: Waiter) -> list[str]:
 
 def _role(iam: Client, name: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = iam.get_role(RoleName=name, aws_retry=True)["Role"]
+        found: dict[str, Any] = iam.get_role(RoleName=name)["Role"]
     except botocore.exceptions.ClientError as e:
         if error_code(e) == "NoSuchEntity":
             return None
@@ -92,11 +92,10 @@ def _service_linked_roles(iam: Client) -> list[str]:
 
 def _infrastructure_role(iam: Client, arn: str, waiter: Waiter) -> list[str]:
     name = arn.rsplit("/", 1)[-1]
-    begin = waiter.clock()
-    bound = min(PROBE_SECONDS, waiter.timeout)
+    probing = waiter.within(PROBE_SECONDS, _PROBE_DELAY)
     confirmed = 0
     problem = ""
-    while True:
+    for _poll in probing.polls():
         role = _role(iam, name)
         problem = "does not know it" if role is None else _denied(iam, arn)
         if role is not None and not problem:
@@ -106,17 +105,15 @@ def _infrastructure_role(iam: Client, arn: str, waiter: Waiter) -> list[str]:
         else:
             confirmed = 0
             waiter.report(f"waiting for IAM to make the infrastructure role known: it {problem}")
-        if waiter.clock() - begin >= bound:
-            return [
-                f"After {bound:g} s, IAM still {problem}: infrastructure_role_arn {arn}. Without it ECS leaves the "
-                "service stuck; attach the policy AmazonECSInfrastructureRoleforExpressGatewayServices to it"
-            ]
-        waiter.sleep(min(_PROBE_DELAY, waiter.delay))
+    return [
+        f"After {probing.timeout:g} s, IAM still {problem}: infrastructure_role_arn {arn}. Without it ECS leaves the "
+        "service stuck; attach the policy AmazonECSInfrastructureRoleforExpressGatewayServices to it"
+    ]
 
 
 def _denied(iam: Client, arn: str) -> str:
     try:
-        answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=PROBED_ACTIONS, aws_retry=True)
+        answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=PROBED_ACTIONS)
     except botocore.exceptions.ClientError as e:
         if error_code(e) == "NoSuchEntity":
             return "does not know it"
@@ -133,7 +130,7 @@ def _is_young(role: dict[str, Any], now: datetime) -> bool:
 
 
 def _trust(role: dict[str, Any], arn: str) -> list[str]:
-    """Whether ECS is named at all; the conditions are IAM's to judge."""
+    """Return whether ECS is named at all; the conditions are IAM's to judge."""
     document = str(role.get("AssumeRolePolicyDocument") or "")
     if not document or "ecs.amazonaws.com" in document.replace("'*'", "ecs.amazonaws.com"):
         return []

@@ -105,7 +105,7 @@ def _some(values: Sequence[str]) -> str:
 
 
 def more_memory(failure: Failure) -> str:
-    """The size that was too small, and the next one that Fargate sells."""
+    """Return the size that was too small, and the next one that Fargate sells."""
     cpu, memory = failure.settings.cpu, failure.settings.memory
     if not (cpu and memory):
         return "raise memory"
@@ -114,19 +114,16 @@ def more_memory(failure: Failure) -> str:
     if larger is None:
         return f"{size}AWS Fargate sells no larger task, so start fewer processes in it"
     if larger[0] == cpu:
-        return f"{size}set memory to {larger[1]} or more (mlflow_memory of the role mlflow)"
-    return (
-        f"{size}AWS Fargate sells no more with this cpu, so set cpu to {larger[0]} and memory to {larger[1]} or more "
-        "(mlflow_cpu and mlflow_memory of the role mlflow)"
-    )
+        return f"{size}set memory to {larger[1]} or more"
+    return f"{size}AWS Fargate sells no more with this cpu, so set cpu to {larger[0]} and memory to {larger[1]} or more"
 
 
 def other_architecture(failure: Failure) -> str:
     have, image = failure.settings.cpu_architecture, failure.settings.image
-    wanted = {"X86_64": "ARM64", "ARM64": "X86_64"}.get(have)
-    if not wanted:
+    desired = {"X86_64": "ARM64", "ARM64": "X86_64"}.get(have)
+    if not desired:
         return "set cpu_architecture to the image's (ARM64 or X86_64), or use a multi-platform image"
-    return f"set cpu_architecture, which is {have}, to {wanted}, or use a multi-platform image{_in_place_of(image)}"
+    return f"set cpu_architecture, which is {have}, to {desired}, or use a multi-platform image{_in_place_of(image)}"
 
 
 def _in_place_of(image: str) -> str:
@@ -141,10 +138,7 @@ def readable_secrets(failure: Failure) -> str:
     role = failure.settings.execution_role_arn or "the execution role"
     shown = _in_brackets(tuple(dict.fromkeys(named or references)))
     if _KEY_DENIED.search(failure.said):
-        return (
-            f"a secret{shown} is encrypted with a customer managed KMS key: allow kms:Decrypt on that key to {role} "
-            "(mlflow_extra_secrets_kms_key_arns of the role mlflow)"
-        )
+        return f"a secret{shown} is encrypted with a customer managed KMS key: allow kms:Decrypt on that key to {role}"
     return (
         f"check the ARN in primary_container.secrets{shown}, and allow "
         f"secretsmanager:GetSecretValue (and kms:Decrypt for a customer key) to {role}"

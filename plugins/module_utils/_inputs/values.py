@@ -16,8 +16,8 @@ import typing
 from collections.abc import Callable
 from collections.abc import Mapping
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import within
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
 
 Problems = list[Violation]
 Check = Callable[[str, typing.Any], Problems]

@@ -17,16 +17,16 @@ def requirements(version: str) -> str:
     lines: list[str] = []
     if version not in VERSIONS:
         return ""
-    wanted = True
+    selected = True
     for line in PINS.splitlines():
         word = line.strip()
         if line == word:
-            wanted = True
+            selected = True
             lines.append(word)
         elif word.startswith("for "):
-            wanted = version in word.split()
-            if not wanted:
+            selected = version in word.split()
+            if not selected:
                 lines.pop()
-        elif wanted:
+        elif selected:
             lines[-1] += f" --hash=sha256:{word}"
     return "".join(f"{line}\n" for line in lines)

@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
 
-from .checks import EXPERIMENTS
-from .checks import refusal
-from .client import Answer
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .readiness import refusal
+from .rest import Answer
+from .rest import Client
+from .rest import MlflowError
 
 EXPERIMENT = "MLflow Demo"
 # mlflow/demo/base.py: BaseDemoGenerator.store_version writes it once a feature is complete.
@@ -47,7 +47,7 @@ _FAILED_UPLOAD = re.compile(r"Failed to (?:send|upload|log)\b")
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """The first three numbers of a version; raises MlflowError when there are none."""
+    """Return the first three numbers of a version; raises MlflowError when there are none."""
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     if not match:
         raise MlflowError("unknown_version", f"{text!r} is no MLflow version.")
@@ -56,7 +56,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def expected_features(version: str) -> list[str]:
-    """Features that C(mlflow demo) of this version completes; refuses versions without the command."""
+    """Return features that C(mlflow demo) of this version completes; refuses versions without the command."""
     number = parse_version(version)
     if number < FIRST_VERSION:
         raise MlflowError(
@@ -72,7 +72,7 @@ class DemoState:
     Attributes:
         experiment_id: empty when there is no such experiment.
         artifact_location: where its artifacts go.
-        deleted: whether somebody moved the experiment to the bin; C(mlflow demo) takes it out again.
+        deleted: whether the experiment was moved to the bin; C(mlflow demo) takes it out again.
         features: completion tags, name to version.
         traces, runs, prompts: how many there are.
     """
@@ -86,7 +86,7 @@ class DemoState:
     prompts: int = 0
 
     def missing_features(self, names: Iterable[str]) -> list[str]:
-        """Those that are not complete; a version of 0 marks one that has to be made again."""
+        """Return those that are not complete; a version of 0 marks one that has to be made again."""
         return [name for name in names if self.features.get(name, "0") in ("", "0")]
 
     def short_counts(self) -> list[tuple[str, int, str]]:
@@ -98,7 +98,7 @@ class DemoState:
         return not self.short_counts()
 
     def problems(self, names: Iterable[str]) -> list[str]:
-        """What is missing, one phrase each."""
+        """Return what is missing, one phrase each."""
         if not self.experiment_id or self.deleted:
             return [f'the experiment "{EXPERIMENT}" does not exist']
         found = [f"the feature {name} is not complete" for name in self.missing_features(names)]
@@ -131,7 +131,7 @@ def read_state(client: Client) -> DemoState:
 
 
 def read_progress(client: Client) -> str:
-    """One line about a demo in the making; empty when the server has nothing to tell."""
+    """Return one line about a demo in the making; empty when the server has nothing to tell."""
     try:
         state = read_state(client)
     except MlflowError:
@@ -172,7 +172,7 @@ def mark_incomplete(client: Client, state: DemoState, names: Iterable[str]) -> l
 
 
 def generated_features(lines: Iterable[str]) -> list[str]:
-    """Features that C(mlflow demo) says it made, from its output."""
+    """Return features that C(mlflow demo) says it made, from its output."""
     for line in lines:
         match = _GENERATED.search(line)
         if match:
@@ -181,7 +181,7 @@ def generated_features(lines: Iterable[str]) -> list[str]:
 
 
 def failed_uploads(lines: Iterable[str]) -> list[str]:
-    """Warnings about data that did not arrive; C(mlflow demo) ends with 0 all the same."""
+    """Return warnings about data that did not arrive; C(mlflow demo) ends with 0 all the same."""
     return [line.strip() for line in lines if _FAILED_UPLOAD.search(line)]
 
 
@@ -195,7 +195,7 @@ def _content(answer: Answer, client: Client, what: str) -> dict[str, typing.Any]
 
 
 def _pages(client: Client, path: str, body: dict[str, typing.Any], key: str) -> list[dict[str, typing.Any]]:
-    """All entries of a paged search; MLflow leaves the key out when there are none."""
+    """Return all entries of a paged search; MLflow leaves the key out when there are none."""
     found: list[dict[str, typing.Any]] = []
     token = ""
     for _page in range(20):

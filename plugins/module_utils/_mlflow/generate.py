@@ -19,11 +19,9 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checks import read_server_info
-from .checks import read_version
-from .client import Client
-from .client import Connection
-from .client import MlflowError
+from .client_venv import choose_packages
+from .client_venv import default_root
+from .client_venv import ensure_client
 from .demo import DemoState
 from .demo import check_artifact_location
 from .demo import expected_features
@@ -32,9 +30,11 @@ from .demo import generated_features
 from .demo import mark_incomplete
 from .demo import read_progress
 from .demo import read_state
-from .environments import choose_packages
-from .environments import default_root
-from .environments import ensure_client
+from .readiness import read_server_info
+from .readiness import read_version
+from .rest import Client
+from .rest import Connection
+from .rest import MlflowError
 from .runner import Log
 from .runner import Result
 from .runner import client_environment
@@ -115,8 +115,8 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
     after = read_state(client)
     _report_state(report, connection, after)
     check_artifact_location(after)
-    wanted = list(dict.fromkeys([*features, *generated_features(result.stdout)]))
-    problems = after.problems(wanted)
+    desired = list(dict.fromkeys([*features, *generated_features(result.stdout)]))
+    problems = after.problems(desired)
     if problems:
         raise MlflowError("incomplete", f"`mlflow demo` ended well, but on the server {'; '.join(problems)}.")
     log.write(f"proved: {after.traces} traces, {after.runs} runs, {after.prompts} prompts are there")
@@ -146,7 +146,7 @@ def _find_executable(executable: str | None) -> str | None:
 
 
 def _differs(client: Client, before: DemoState) -> bool:
-    """Whether the server holds something else than before; one that cannot be asked may."""
+    """Return whether the server holds something else than before; one that cannot be asked may."""
     try:
         return read_state(client) != before
     except MlflowError:
@@ -267,5 +267,5 @@ def _take_back(client: Client, before: DemoState, report: dict[str, typing.Any])
             mark_incomplete(client, state, [name for name in state.features if name not in done_before])
             _report_state(report, client.connection, read_state(client))
     except MlflowError:
-        # The lost uploads are what has to be told, and a server in this state may well refuse the tags too.
+        # The lost uploads are what must be reported, and a server in this state may well refuse the tags too.
         return

@@ -22,13 +22,12 @@ from ansible.module_utils.common.warnings import warn
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import check_sdk_version_supported
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.credentials import connection_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.versions import version_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import clients as aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import connection_error
 
-from .client import Connection
-from .client import MlflowError
-from .client import parse_connection
+from .rest import Connection
+from .rest import MlflowError
+from .rest import parse_connection
 
 if typing.TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -91,16 +90,13 @@ def read_text(module: AnsibleAWSModule, secret: str, option: str, stage: str = C
         check_sdk_version_supported(warn=warn)
     except AnsibleBotocoreError as error:
         raise MlflowError("bad_secret", f"{option} needs boto3: {error}") from error
-    codes = ["ThrottlingException"]
-    if stage != CURRENT and not module.check_mode:
-        # Perhaps just made, and not seen everywhere yet.
-        codes.append("ResourceNotFoundException")
-    retry = AWSRetry.jittered_backoff(retries=6, delay=1, max_delay=5, catch_extra_error_codes=codes)
-    if problem := version_problem() or connection_problem(module.params):
+    # A pending version was perhaps just created, and is not visible everywhere yet.
+    codes = () if stage == CURRENT or module.check_mode else ("ResourceNotFoundException",)
+    if problem := connection_error(module.params):
         raise MlflowError("bad_secret", problem)
-    client = module.client("secretsmanager", retry_decorator=retry)
+    client = aws.Client(module.client("secretsmanager"), codes, attempts=6, max_delay=5)
     try:
-        answer = client.get_secret_value(SecretId=secret, VersionStage=stage, aws_retry=True)
+        answer = client.get_secret_value(SecretId=secret, VersionStage=stage)
     except botocore.exceptions.ClientError as error:
         details = error.response.get("Error", {})
         text = f"{details.get('Code', '')}: {details.get('Message', '')}"

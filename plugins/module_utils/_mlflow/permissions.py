@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from urllib.parse import quote
 
-from .checks import EXPERIMENTS
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .rest import Client
+from .rest import MlflowError
 from .users import ask
 from .users import content
 from .users import get_user
@@ -143,19 +143,19 @@ class _Missing(MlflowError):
 class _Old:
     """The interface up to 3.12."""
 
-    def __init__(self, client: Client, wanted: WantedPermission, resource_id: str) -> None:
-        kind = KINDS[wanted.kind]
-        self.client, self.kind, self.wanted = client, kind, wanted
+    def __init__(self, client: Client, desired: WantedPermission, resource_id: str) -> None:
+        kind = KINDS[desired.kind]
+        self.client, self.kind, self.desired = client, kind, desired
         if not kind.old_path or resource_id == ALL:
             what = "permissions on everything of a kind" if resource_id == ALL else f"permissions on {kind.word}s"
             raise MlflowError(
                 "unsupported_version",
                 f"{client.connection.tracking_uri} runs an MLflow before 3.13, which has no {what}.",
             )
-        self.body: dict[str, typing.Any] = {"username": wanted.user, kind.old_key: resource_id}
-        if wanted.kind == "scorer":
+        self.body: dict[str, typing.Any] = {"username": desired.user, kind.old_key: resource_id}
+        if desired.kind == "scorer":
             experiment, _slash, name = resource_id.partition("/")
-            self.body = {"username": wanted.user, "experiment_id": experiment, "scorer_name": name}
+            self.body = {"username": desired.user, "experiment_id": experiment, "scorer_name": name}
 
     def _ask(self, method: str, verb: str, **arguments: typing.Any) -> typing.Any:
         return ask(self.client, method, f"{self.kind.old_path}/permissions/{verb}", **arguments)
@@ -164,18 +164,18 @@ class _Old:
         answer = self._ask("GET", "get", query=self.body)
         if is_missing(answer):
             return None
-        found = content(answer, f"tell the permission on {self.wanted.described}").get(self.kind.old_answer) or {}
+        found = content(answer, f"tell the permission on {self.desired.described}").get(self.kind.old_answer) or {}
         return str(found.get("permission") or "") or None
 
     def write(self, before: str | None, permission: str) -> None:
         method, verb = ("PATCH", "update") if before else ("POST", "create")
         answer = self._ask(method, verb, body={**self.body, "permission": permission})
-        content(answer, f"grant {permission} on {self.wanted.described} to {self.wanted.user}")
+        content(answer, f"grant {permission} on {self.desired.described} to {self.desired.user}")
 
     def delete(self) -> None:
         answer = self._ask("DELETE", "delete", body=self.body)
         if not is_missing(answer):
-            content(answer, f"take the permission on {self.wanted.described} from {self.wanted.user}")
+            content(answer, f"take the permission on {self.desired.described} from {self.desired.user}")
 
 
 class _New:
@@ -184,18 +184,18 @@ class _New:
     def __init__(
         self,
         client: Client,
-        wanted: WantedPermission,
+        desired: WantedPermission,
         resource_id: str,
         user_id: typing.Any,
         grants: list[dict[str, typing.Any]],
     ) -> None:
-        self.client, self.wanted = client, wanted
-        if wanted.kind == "scorer":
+        self.client, self.desired = client, desired
+        if desired.kind == "scorer":
             # mlflow/server/auth/sqlalchemy_store.py: _scorer_pattern.
             experiment, slash, name = resource_id.partition("/")
             resource_id = f"{experiment}{slash}{quote(name, safe='')}"
-        self.body = {"username": wanted.user, "resource_type": wanted.kind, "resource_id": resource_id}
-        self.pattern = {"resource_type": wanted.kind, "resource_pattern": resource_id}
+        self.body = {"username": desired.user, "resource_type": desired.kind, "resource_id": resource_id}
+        self.pattern = {"resource_type": desired.kind, "resource_pattern": resource_id}
         workspace = client.connection.workspace or DEFAULT_WORKSPACE
         # Grants of other roles are not the user's own.
         mine = {"role_name": f"__user_{user_id}__", "workspace": workspace, **self.pattern}
@@ -205,7 +205,7 @@ class _New:
         return str(self.grant["permission"]) if self.grant else None
 
     def write(self, before: str | None, permission: str) -> None:
-        what = f"grant {permission} on {self.wanted.described} to {self.wanted.user}"
+        what = f"grant {permission} on {self.desired.described} to {self.desired.user}"
         if before and self.grant:
             # In one step: between a revocation and a new grant the user would have the default permission.
             rows = ask(self.client, "GET", f"{_ROLE_GRANTS}/list", query={"role_id": self.grant["role_id"]})
@@ -221,62 +221,62 @@ class _New:
     def delete(self) -> None:
         answer = ask(self.client, "POST", f"{_GRANTS}/revoke", body=self.body)
         if not is_missing(answer):
-            content(answer, f"take the permission on {self.wanted.described} from {self.wanted.user}")
+            content(answer, f"take the permission on {self.desired.described} from {self.desired.user}")
 
 
-def _fits(row: dict[str, typing.Any], wanted: dict[str, str]) -> bool:
-    return all(row.get(key) == value for key, value in wanted.items())
+def _fits(row: dict[str, typing.Any], desired: dict[str, str]) -> bool:
+    return all(row.get(key) == value for key, value in desired.items())
 
 
-def ensure_permission(client: Client, wanted: WantedPermission, check_mode: bool) -> PermissionOutcome:
+def ensure_permission(client: Client, desired: WantedPermission, check_mode: bool) -> PermissionOutcome:
     """Make the user's own grant on the resource be as wanted.
 
     What the user may do besides, by a role or as the default permission, is left alone.
     """
     try:
-        user = get_user(client, wanted.user)
+        user = get_user(client, desired.user)
         if user is None:
-            raise _Missing("no_user", f"There is no user {wanted.user} on {client.connection.host}.")
-        resource_id = _find(client, wanted)
+            raise _Missing("no_user", f"There is no user {desired.user} on {client.connection.host}.")
+        resource_id = _find(client, desired)
     except _Missing as error:
-        if wanted.permission is None:
-            # Nobody has a permission on what is not there.
+        if desired.permission is None:
+            # There is no permission on a resource that does not exist.
             return PermissionOutcome()
         if not check_mode:
             raise
         # An earlier task of the same run may be going to make it.
-        return PermissionOutcome(after=wanted.permission, warnings=[error.message])
-    answer = ask(client, "GET", f"{_GRANTS}/list", query={"username": wanted.user})
+        return PermissionOutcome(after=desired.permission, warnings=[error.message])
+    answer = ask(client, "GET", f"{_GRANTS}/list", query={"username": desired.user})
     interface: _Old | _New
     if answer.status == 404 and not answer.error_code:
-        interface = _Old(client, wanted, resource_id)
+        interface = _Old(client, desired, resource_id)
     else:
-        grants = content(answer, f"tell the permissions of {wanted.user}").get("permissions") or []
-        interface = _New(client, wanted, resource_id, user.get("id"), grants)
-    outcome = PermissionOutcome(before=interface.read(), after=wanted.permission, resource_id=resource_id)
+        grants = content(answer, f"tell the permissions of {desired.user}").get("permissions") or []
+        interface = _New(client, desired, resource_id, user.get("id"), grants)
+    outcome = PermissionOutcome(before=interface.read(), after=desired.permission, resource_id=resource_id)
     if outcome.changed and not check_mode:
-        if wanted.permission is None:
+        if desired.permission is None:
             interface.delete()
         else:
-            interface.write(outcome.before, wanted.permission)
+            interface.write(outcome.before, desired.permission)
     return outcome
 
 
-def _find(client: Client, wanted: WantedPermission) -> str:
-    """The id by which MLflow keeps permissions on the resource."""
-    if wanted.name == ALL:
+def _find(client: Client, desired: WantedPermission) -> str:
+    """Return the id by which MLflow keeps permissions on the resource."""
+    if desired.name == ALL:
         return ALL
-    if wanted.kind == "experiment":
-        return _experiment(client, wanted.name, wanted.resource_id)
-    if wanted.kind == "scorer":
-        return _scorer(client, wanted)
-    if wanted.kind in ("registered_model", "prompt"):
-        return _model(client, wanted)
-    listing = KINDS[wanted.kind].listing
+    if desired.kind == "experiment":
+        return _experiment(client, desired.name, desired.resource_id)
+    if desired.kind == "scorer":
+        return _scorer(client, desired)
+    if desired.kind in ("registered_model", "prompt"):
+        return _model(client, desired)
+    listing = KINDS[desired.kind].listing
     if listing:
-        return _listed(client, wanted, listing)
+        return _listed(client, desired, listing)
     # An MCP server's id is its name.
-    return wanted.name or wanted.resource_id or ""
+    return desired.name or desired.resource_id or ""
 
 
 def _experiment(client: Client, name: str | None, experiment_id: str | None) -> str:
@@ -292,39 +292,39 @@ def _experiment(client: Client, name: str | None, experiment_id: str | None) -> 
     return str(found.get("experiment_id") or experiment_id)
 
 
-def _scorer(client: Client, wanted: WantedPermission) -> str:
-    experiment_id = _experiment(client, wanted.experiment, wanted.experiment_id)
-    name = wanted.name or wanted.resource_id or ""
+def _scorer(client: Client, desired: WantedPermission) -> str:
+    experiment_id = _experiment(client, desired.experiment, desired.experiment_id)
+    name = desired.name or desired.resource_id or ""
     answer = ask(client, "GET", f"{_SCORERS}/get", query={"experiment_id": experiment_id, "name": name})
     if is_missing(answer):
-        raise _Missing("no_resource", f"There is no {wanted.described} on {client.connection.host}.")
-    content(answer, f"tell of {wanted.described}")
+        raise _Missing("no_resource", f"There is no {desired.described} on {client.connection.host}.")
+    content(answer, f"tell of {desired.described}")
     return f"{experiment_id}/{name}"
 
 
-def _model(client: Client, wanted: WantedPermission) -> str:
-    name = wanted.name or wanted.resource_id or ""
+def _model(client: Client, desired: WantedPermission) -> str:
+    name = desired.name or desired.resource_id or ""
     answer = ask(client, "GET", f"{_MODELS}/get", query={"name": name})
     if is_missing(answer):
-        raise _Missing("no_resource", f"There is no {wanted.described} on {client.connection.host}.")
-    model = content(answer, f"tell of {wanted.described}").get("registered_model") or {}
+        raise _Missing("no_resource", f"There is no {desired.described} on {client.connection.host}.")
+    model = content(answer, f"tell of {desired.described}").get("registered_model") or {}
     tags = {str(tag.get("key")): str(tag.get("value")) for tag in model.get("tags") or []}
     kind = "prompt" if tags.get(_PROMPT_TAG, "").lower() == "true" else "registered_model"
-    if kind != wanted.kind:
+    if kind != desired.kind:
         # From 3.13 on each has grants of its own; one on the wrong kind would be taken and have no effect.
         raise MlflowError("wrong_kind", f"{name} is a {KINDS[kind].word}: give it as resource_type {kind}.")
     return name
 
 
-def _listed(client: Client, wanted: WantedPermission, listing: tuple[str, str, str, str]) -> str:
+def _listed(client: Client, desired: WantedPermission, listing: tuple[str, str, str, str]) -> str:
     path, member, id_key, name_key = listing
     answer = ask(client, "GET", path)
     if answer.status == 404 and not answer.error_code:
         raise MlflowError(
             "unsupported_version",
-            f"{client.connection.tracking_uri} has no {KINDS[wanted.kind].word}s: its MLflow is older.",
+            f"{client.connection.tracking_uri} has no {KINDS[desired.kind].word}s: its MLflow is older.",
         )
-    for entry in content(answer, f"list its {KINDS[wanted.kind].word}s").get(member) or []:
-        if (wanted.name and entry.get(name_key) == wanted.name) or entry.get(id_key) == wanted.resource_id:
+    for entry in content(answer, f"list its {KINDS[desired.kind].word}s").get(member) or []:
+        if (desired.name and entry.get(name_key) == desired.name) or entry.get(id_key) == desired.resource_id:
             return str(entry[id_key])
-    raise _Missing("no_resource", f"There is no {wanted.described} on {client.connection.host}.")
+    raise _Missing("no_resource", f"There is no {desired.described} on {client.connection.host}.")

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-from .client import Connection
+from .rest import Connection
 
 # All that a command gets of the caller's variables: what a program needs to run on this machine and to reach the
 # network, and nothing that a login or a key may be in, such as AWS_SECRET_ACCESS_KEY or another server's
@@ -123,7 +123,7 @@ class Result:
         return self.stdout + self.stderr
 
     def tail(self, count: int = 5) -> str:
-        """The last lines that say something, those of stderr first choice."""
+        """Return the last lines that say something, those of stderr first choice."""
         said = [line.strip() for line in (self.stderr or self.stdout) if line.strip()]
         return " / ".join(said[-count:])
 
@@ -169,7 +169,7 @@ def client_environment(connection: Connection, home: str, max_retries: int) -> d
 
 
 def base_environment() -> dict[str, str]:
-    """What every command gets of the caller's environment."""
+    """Return what every command gets of the caller's environment."""
     return {
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }
@@ -224,17 +224,17 @@ def run(
             stderr=subprocess.PIPE,
             process_group=0,
         )
-        readers = [
+        threads = [
             threading.Thread(target=_read, args=(stream, name, lines), daemon=True)
             for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
         ]
         try:
-            for reader in readers:
+            for reader in threads:
                 reader.start()
             _follow(process, lines, result, log, deadline=started + time_limit, on_tick=on_tick, tick=tick)
         finally:
             _stop(process)
-            for reader in readers:
+            for reader in threads:
                 reader.join(5)
             _drain(lines, result, log)
     result.rc = process.returncode

@@ -17,17 +17,16 @@ import typing
 import uuid
 from collections.abc import Iterator
 
-from .checks import EXPERIMENTS
-from .checks import refusal
-from .client import Client
-from .client import MlflowError
+from .readiness import EXPERIMENTS
+from .readiness import refusal
+from .rest import Client
+from .rest import MlflowError
 
 VERSIONS = "api/2.0/mlflow/model-versions"
 # Never read or written. It has a path, since MLflow refuses a source without one for another reason.
 FOREIGN = "s3://mlops-mlflow-aws-must-be-refused/model"
 # mlflow/prompt/constants.py
 _PLACEHOLDERS = ("prompt-template", "dummy-source")
-_REFUSED = "INVALID_PARAMETER_VALUE"
 _PER_PAGE, _MOST_PAGES = 1000, 100
 
 
@@ -58,13 +57,13 @@ def check_refusals(client: Client) -> None:
         raise MlflowError(
             "uris_accepted",
             f"{client.connection.tracking_uri} accepts {' and '.join(accepted)}, so that users reach files of others"
-            " and of the server: deploy it again with this version of the collection, or set mlflow_uri_guard to false"
-            " if that is to be so.",
+            " and of the server: deploy it again with this version of the collection, or, if that is intended, leave"
+            " out check_uris.",
         )
 
 
 def _name_of_an_experiment(client: Client) -> str:
-    """The name of some experiment, deleted ones included; nothing where this login sees none."""
+    """Return the name of some experiment, deleted ones included; nothing where this login sees none."""
     answer = client.call("GET", f"{EXPERIMENTS}/search", query={"max_results": 1, "view_type": "ALL"})
     found = answer.json().get("experiments") or [{}]
     return str(found[0].get("name", ""))
@@ -112,11 +111,11 @@ def _all(client: Client, path: str, member: str, **query: str) -> Iterator[dict[
 
 
 def sentence(found: list[dict[str, str]]) -> str:
-    """What to say of them."""
+    """Return what to say of them."""
     first = ", ".join(f"{one['kind']} {one['name']} ({one['uri']})" for one in found[:10])
     more = f" and {len(found) - 10} more" if len(found) > 10 else ""
     return (
         "The server goes on using places of files that users could name before it refused them (or while it did not):"
         f" {first}{more}. Look at each: delete what you do not know, and add what is right to"
-        " mlflow_allowed_artifact_locations or mlflow_allowed_model_sources."
+        " allowed_artifact_locations or allowed_model_sources."
     )

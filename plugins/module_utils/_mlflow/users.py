@@ -7,7 +7,7 @@
 """Users of MLflow's basic authentication, over REST (mlflow/server/auth/routes.py of 3.10.0 to 3.17.2).
 
 C(users/create|get|update-password|update-admin|delete) are the same in all these versions. C(users/current) and the
-rule that who changes his own password must give the present one came with 3.13.
+rule that users who change their own password must give the present one came with 3.13.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import typing
 from dataclasses import dataclass
 from dataclasses import field
 
-from .checks import refusal
-from .client import Answer
-from .client import Client
-from .client import Connection
-from .client import MlflowError
+from .readiness import refusal
+from .rest import Answer
+from .rest import Client
+from .rest import Connection
+from .rest import MlflowError
 
 USERS = "api/2.0/mlflow/users"
 # mlflow/utils/validation.py: _validate_password.
@@ -35,7 +35,7 @@ def ask(client: Client, method: str, path: str, **arguments: typing.Any) -> Answ
         The answer, of a status below 400, or with an error code of MLflow's own that is left to the caller.
 
     Raises:
-        MlflowError: nobody answers, or who answers refuses, or is no MLflow with users.
+        MlflowError: no server answers, or it refuses, or it is no MLflow with users.
     """
     answer = client.call(method, path, **arguments)
     problem = refusal(answer, client.connection)
@@ -57,35 +57,35 @@ def ask(client: Client, method: str, path: str, **arguments: typing.Any) -> Answ
 
 
 def content(answer: Answer, what: str) -> dict[str, typing.Any]:
-    """The body of a success."""
+    """Return the body of a success."""
     if answer.status >= 300:
         raise MlflowError("refused", f"MLflow refuses to {what} (HTTP {answer.status}): {answer.summary()}")
     return answer.json()
 
 
 def is_missing(answer: Answer) -> bool:
-    """Whether MLflow itself says that what was asked for does not exist."""
+    """Return whether MLflow itself says that what was asked for does not exist."""
     return answer.status == 404 and answer.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _explain_no_users(client: Client) -> MlflowError:
-    anybody = Client(dataclasses.replace(client.connection, username=None, password=None, token=None))
+    anonymous = Client(dataclasses.replace(client.connection, username=None, password=None, token=None))
     uri = client.connection.tracking_uri
-    if anybody.call("GET", "version").status == 200:
+    if anonymous.call("GET", "version").status == 200:
         return MlflowError(
             "no_users",
-            f"{uri} has no users: its mlflow_auth is none, so everybody may do everything. Deploy it with mlflow_auth"
-            " basic first.",
+            f"{uri} has no users: it runs without authentication, so every client may do everything. Deploy it with"
+            " basic authentication first.",
         )
     return MlflowError(
         "no_users",
-        f"{uri} does not keep its users in MLflow's basic authentication: its mlflow_auth is not basic. With oidc,"
-        " users and groups are managed at the identity provider.",
+        f"{uri} does not keep its users in MLflow's basic authentication. With OpenID Connect, users and groups are"
+        " managed at the identity provider.",
     )
 
 
 def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
-    """What the server knows about a user (id, username, is_admin, …); None when there is no such user."""
+    """Return what the server knows about a user (id, username, is_admin, …); None when there is no such user."""
     answer = ask(client, "GET", f"{USERS}/get", query={"username": name})
     if is_missing(answer):
         return None
@@ -98,7 +98,7 @@ def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
 
 
 def can_log_in(connection: Connection, name: str, password: str) -> bool:
-    """Whether this password is the user's. Every user may ask for himself."""
+    """Return whether this password is the user's. Every user may ask for himself."""
     client = Client(dataclasses.replace(connection, username=name, password=password, token=None))
     try:
         ask(client, "GET", f"{USERS}/get", query={"username": name})
@@ -131,7 +131,7 @@ class WantedUser:
 
 
 @dataclass
-class UserOutcome:
+class UserResult:
     """What was found or done."""
 
     before: dict[str, typing.Any] = field(default_factory=dict)
@@ -148,48 +148,48 @@ class UserOutcome:
 _OTHER, _GIVEN = "(another one)", "(the given one)"
 
 
-def check_wanted(wanted: WantedUser, connection: Connection) -> None:
+def check_wanted(desired: WantedUser, connection: Connection) -> None:
     """Refuse what no server could do, before anything is done."""
-    if not wanted.name or ":" in wanted.name:
+    if not desired.name or ":" in desired.name:
         raise MlflowError(
-            "bad_user", f"name {wanted.name!r} cannot log in: it must not be empty and must not hold a colon."
+            "bad_user", f"name {desired.name!r} cannot log in: it must not be empty and must not hold a colon."
         )
-    if wanted.present and wanted.password is not None and len(wanted.password) < SHORTEST_PASSWORD:
+    if desired.present and desired.password is not None and len(desired.password) < SHORTEST_PASSWORD:
         raise MlflowError(
             "bad_password",
-            f"The password for {wanted.name} has {len(wanted.password)} characters: MLflow wants at least"
+            f"The password for {desired.name} has {len(desired.password)} characters: MLflow wants at least"
             f" {SHORTEST_PASSWORD}.",
         )
-    if wanted.name == connection.username and not wanted.present:
-        raise MlflowError("own_login", f"User {wanted.name} cannot be removed with its own login: use another's.")
+    if desired.name == connection.username and not desired.present:
+        raise MlflowError("own_login", f"User {desired.name} cannot be removed with its own login: use another's.")
 
 
-def ensure_user(connection: Connection, wanted: WantedUser, check_mode: bool) -> UserOutcome:
+def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -> UserResult:
     """Make the user be, or not be, as wanted.
 
-    A user may change his own password. Then the login holds the old password or already the new one: whichever the
+    A user may change their own password. Then the login holds the old password or already the new one: whichever the
     server takes is used, so a run that was cut off after the change can be repeated.
     """
-    check_wanted(wanted, connection)
-    connection = _working_login(connection, wanted)
+    check_wanted(desired, connection)
+    connection = _working_login(connection, desired)
     client = Client(connection)
-    found = get_user(client, wanted.name)
-    if not wanted.present:
-        return _remove(client, wanted, found, check_mode)
+    found = get_user(client, desired.name)
+    if not desired.present:
+        return _remove(client, desired, found, check_mode)
     if found is None:
-        return _create(client, wanted, check_mode)
-    return _change(client, wanted, found, check_mode)
+        return _create(client, desired, check_mode)
+    return _change(client, desired, found, check_mode)
 
 
-def _working_login(connection: Connection, wanted: WantedUser) -> Connection:
-    """The login with the password that holds by now, where the user who logs in is the one to change."""
-    if wanted.name != connection.username or not wanted.password or not wanted.update_password:
+def _working_login(connection: Connection, desired: WantedUser) -> Connection:
+    """Return the login with the password that holds by now, where the user who logs in is the one to change."""
+    if desired.name != connection.username or not desired.password or not desired.update_password:
         return connection
     try:
-        get_user(Client(connection), wanted.name)
+        get_user(Client(connection), desired.name)
     except MlflowError as error:
-        if error.reason == "login_rejected" and can_log_in(connection, wanted.name, wanted.password):
-            return dataclasses.replace(connection, password=wanted.password)
+        if error.reason == "login_rejected" and can_log_in(connection, desired.name, desired.password):
+            return dataclasses.replace(connection, password=desired.password)
         raise
     return connection
 
@@ -198,61 +198,61 @@ def _shape(user: dict[str, typing.Any]) -> dict[str, typing.Any]:
     return {"id": user.get("id"), "username": user.get("username"), "is_admin": bool(user.get("is_admin"))}
 
 
-def _remove(client: Client, wanted: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserOutcome:
+def _remove(client: Client, desired: WantedUser, found: dict[str, typing.Any] | None, check_mode: bool) -> UserResult:
     if found is None:
-        return UserOutcome()
+        return UserResult()
     if not check_mode:
-        answer = ask(client, "DELETE", f"{USERS}/delete", body={"username": wanted.name})
+        answer = ask(client, "DELETE", f"{USERS}/delete", body={"username": desired.name})
         if not is_missing(answer):
-            content(answer, f"remove user {wanted.name}")
-    return UserOutcome(before={"username": wanted.name, "is_admin": bool(found.get("is_admin"))})
+            content(answer, f"remove user {desired.name}")
+    return UserResult(before={"username": desired.name, "is_admin": bool(found.get("is_admin"))})
 
 
-def _create(client: Client, wanted: WantedUser, check_mode: bool) -> UserOutcome:
-    if wanted.password is None and not wanted.password_unknown:
+def _create(client: Client, desired: WantedUser, check_mode: bool) -> UserResult:
+    if desired.password is None and not desired.password_unknown:
         raise MlflowError(
             "bad_password",
-            f"User {wanted.name} does not exist yet and needs a password: give user_password or"
+            f"User {desired.name} does not exist yet and needs a password: give user_password or"
             " user_password_secret_arn.",
         )
-    is_admin = bool(wanted.is_admin)
-    after = {"username": wanted.name, "is_admin": is_admin, "password": _GIVEN}
-    user = {"id": None, "username": wanted.name, "is_admin": is_admin}
+    is_admin = bool(desired.is_admin)
+    after = {"username": desired.name, "is_admin": is_admin, "password": _GIVEN}
+    user = {"id": None, "username": desired.name, "is_admin": is_admin}
     if not check_mode:
-        body = {"username": wanted.name, "password": wanted.password}
+        body = {"username": desired.name, "password": desired.password}
         answer = ask(client, "POST", f"{USERS}/create", body=body)
         if answer.error_code == "RESOURCE_ALREADY_EXISTS":
-            # Made meanwhile, by somebody else or by a request whose answer was lost.
-            return _change(client, wanted, get_user(client, wanted.name) or {}, check_mode)
-        user = {**_shape(content(answer, f"create user {wanted.name}").get("user") or {}), "is_admin": is_admin}
+            # Created meanwhile, by another caller or by a request whose answer was lost.
+            return _change(client, desired, get_user(client, desired.name) or {}, check_mode)
+        user = {**_shape(content(answer, f"create user {desired.name}").get("user") or {}), "is_admin": is_admin}
         if is_admin:
-            _set_admin(client, wanted.name, True)
-    return UserOutcome(after=after, user=user, password_changed=True)
+            _set_admin(client, desired.name, True)
+    return UserResult(after=after, user=user, password_changed=True)
 
 
-def _change(client: Client, wanted: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserOutcome:
+def _change(client: Client, desired: WantedUser, found: dict[str, typing.Any], check_mode: bool) -> UserResult:
     user = _shape(found)
-    before = {"username": wanted.name, "is_admin": user["is_admin"]}
+    before = {"username": desired.name, "is_admin": user["is_admin"]}
     after = dict(before)
-    if wanted.is_admin is not None and wanted.is_admin != user["is_admin"]:
-        if wanted.name == client.connection.username and not wanted.is_admin:
+    if desired.is_admin is not None and desired.is_admin != user["is_admin"]:
+        if desired.name == client.connection.username and not desired.is_admin:
             raise MlflowError(
                 "own_login",
-                f"User {wanted.name} cannot give up its rights with its own login: use another administrator's.",
+                f"User {desired.name} cannot give up its rights with its own login: use another administrator's.",
             )
-        after["is_admin"] = user["is_admin"] = wanted.is_admin
+        after["is_admin"] = user["is_admin"] = desired.is_admin
     new_password = False
-    if wanted.password and wanted.update_password:
-        new_password = not can_log_in(client.connection, wanted.name, wanted.password)
+    if desired.password and desired.update_password:
+        new_password = not can_log_in(client.connection, desired.name, desired.password)
     if new_password:
         before["password"], after["password"] = _OTHER, _GIVEN
     if not check_mode:
         # The rights go first: with the password, the login that does this may change.
         if after["is_admin"] != before["is_admin"]:
-            _set_admin(client, wanted.name, after["is_admin"])
+            _set_admin(client, desired.name, after["is_admin"])
         if new_password:
-            _set_password(client, wanted)
-    return UserOutcome(before=before, after=after, user=user, password_changed=new_password)
+            _set_password(client, desired)
+    return UserResult(before=before, after=after, user=user, password_changed=new_password)
 
 
 def _set_admin(client: Client, name: str, is_admin: bool) -> None:
@@ -260,14 +260,14 @@ def _set_admin(client: Client, name: str, is_admin: bool) -> None:
     content(answer, f"change the rights of user {name}")
 
 
-def _set_password(client: Client, wanted: WantedUser) -> None:
-    body = {"username": wanted.name, "password": wanted.password}
-    if wanted.name == client.connection.username:
-        # mlflow/server/auth/__init__.py: update_user_password wants it of who changes his own, from 3.13 on.
+def _set_password(client: Client, desired: WantedUser) -> None:
+    body = {"username": desired.name, "password": desired.password}
+    if desired.name == client.connection.username:
+        # mlflow/server/auth/__init__.py: update_user_password wants it of users who change their own, from 3.13 on.
         body["current_password"] = client.connection.password
     answer = ask(client, "PATCH", f"{USERS}/update-password", body=body)
-    content(answer, f"change the password of user {wanted.name}")
-    if not can_log_in(client.connection, wanted.name, wanted.password or ""):
+    content(answer, f"change the password of user {desired.name}")
+    if not can_log_in(client.connection, desired.name, desired.password or ""):
         raise MlflowError(
-            "password_unchanged", f"MLflow took the new password of user {wanted.name}, but does not let it log in."
+            "password_unchanged", f"MLflow took the new password of user {desired.name}, but does not let it log in."
         )

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import size_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
@@ -21,7 +22,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import is_true
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 
 Inputs = Mapping[str, typing.Any]
 

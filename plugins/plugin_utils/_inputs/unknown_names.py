@@ -15,7 +15,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
 # The least similarity, from 0 to 1, at which a name is taken for a misspelt one, and at which one is suggested.
 _MISSPELT = 0.75

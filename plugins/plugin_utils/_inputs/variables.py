@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
@@ -27,6 +26,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import some_text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import arguments
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import locations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import sources

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import certificates
 
 Answers = Mapping[str, typing.Any]

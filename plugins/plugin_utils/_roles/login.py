@@ -13,8 +13,8 @@ import typing
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version_at_least
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import certificates
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import requirements
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import script

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
 Answers = Mapping[str, typing.Any]
 Subnets = Sequence[Mapping[str, typing.Any]]

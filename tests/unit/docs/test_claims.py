@@ -18,7 +18,7 @@ LOGIN, USERS, ROTATION = "end_to_end/test_login.py", "end_to_end/test_users.py",
 OIDC, BASIC, CHECKS = (
     "end_to_end/test_oidc.py",
     "unit/roles/test_login.py",
-    "unit/plugins/module_utils/test_mlflow_checks.py",
+    "unit/plugins/module_utils/test_mlflow_readiness.py",
 )
 
 # Page, its words, and the file and name of the test.

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.bucket import PUBLIC_ACCESS_BLOCKS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import PUBLIC_ACCESS_BLOCKS
 from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_bucket
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -201,7 +201,7 @@ REASONS = {
     # AWS's own addresses, one for each partition.
     "plugins/plugin_utils/_roles/database.py": r"rds-truststore\.s3|truststore\.pki|\[\.\]rds\[\.\]|\.rds\.amaz",
     # Examples in sentences and comments that say what an ARN looks like.
-    "plugins/module_utils/_aws/names.py": r"arn:aws:(iam|kms|secretsmanager|ssm|\{service\})",
+    "plugins/module_utils/_core/arns.py": r"arn:aws:(iam|kms|secretsmanager|ssm|\{service\})",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import bucket
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3 import settings
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -44,7 +44,7 @@ def test_trap_14_no_artifact_is_ever_archived() -> None:
     """Neither by the role nor by the module's own rule: an object in an archive cannot be read for hours."""
     task = next(item for item in read("bucket", "tasks", "create.yml") if "mlops.mlflow_aws.s3_artifact_bucket" in item)
     assert not [name for name in task["mlops.mlflow_aws.s3_artifact_bucket"] if "transition" in name or "tier" in name]
-    (rule,) = bucket.with_abort_rule([], 7)
+    (rule,) = settings.with_abort_rule([], 7)
     assert set(rule) <= {"ID", "Status", "Filter", "Prefix", "AbortIncompleteMultipartUpload"}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 

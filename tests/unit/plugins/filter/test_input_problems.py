@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow_aws.plugins.filter import arn_problem
 from ansible_collections.mlops.mlflow_aws.plugins.filter import input_problems
 from ansible_collections.mlops.mlflow_aws.plugins.filter import mlflow_version_at_least
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import names
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import arns
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 
 ACCOUNT = "123456789012"
@@ -260,7 +260,7 @@ def test_every_variable_that_is_checked_exists():
     ],
 )
 def test_arn_problem(value, service, kind, good):
-    assert (names.arn_problem(value, service, kind) is None) is good
+    assert (arns.arn_problem(value, service, kind) is None) is good
     assert (arn_problem.arn_problem(value, service, kind) == "") is good
 
 

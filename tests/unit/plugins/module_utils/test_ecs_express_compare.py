@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_from_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import tags_to_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import EcsExpressError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 
 Boto = dict[str, Any]
 
@@ -171,7 +173,7 @@ NO_CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None]] = {
 
 @pytest.mark.parametrize(("params", "boto", "managed"), NO_CHANGE.values(), ids=NO_CHANGE)
 def test_no_change(params: dict[str, Any], boto: Boto, managed: set[str] | None) -> None:
-    changes = compare.compare(shapes.wanted(params), shapes.configuration(boto), managed)
+    changes = compare.compare(transformations.desired(params), transformations.configuration(boto), managed)
     assert changes.paths == []
     assert not changes
     assert (changes.before, changes.after) == ({}, {})
@@ -291,7 +293,7 @@ CHANGE: dict[str, tuple[dict[str, Any], Boto, set[str] | None, list[str], Any, A
 @pytest.mark.parametrize("case", CHANGE.values(), ids=CHANGE)
 def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], Any, Any]) -> None:
     params, boto, managed, paths, before, after = case
-    changes = compare.compare(shapes.wanted(params), shapes.configuration(boto), managed)
+    changes = compare.compare(transformations.desired(params), transformations.configuration(boto), managed)
     assert changes.paths == paths
     assert changes.before == before
     assert changes.after == after
@@ -308,44 +310,44 @@ def test_change(case: tuple[dict[str, Any], Boto, set[str] | None, list[str], An
     ],
 )
 def test_tags(wanted: Any, current: dict[str, str], purge: bool, expected: Any) -> None:
-    assert compare.compare_tags(wanted, current, purge) == expected
+    assert compare_tags(current, predict_tags(current, wanted, purge)) == expected
 
 
 def test_tags_become_text_as_those_of_the_other_modules_do() -> None:
     values = {"text": "x", "number": 1.5, "yes": True, 2026: 7}
-    given = shapes.given_tags(values)
+    given = transformations.given_tags(values)
     assert given == {"text": "x", "number": "1.5", "yes": "true", "2026": "7"} == tags_from_aws(tags_to_aws(given))
     with pytest.raises(EcsExpressError, match=r"tags\['list'\] is a list, but must be a text"):
-        shapes.given_tags({"list": []})
+        transformations.given_tags({"list": []})
     with pytest.raises(EcsExpressError, match=r"tags\['Owner'\] is null, but must be a text"):
-        shapes.given_tags({"Owner": None})
+        transformations.given_tags({"Owner": None})
 
 
 def test_tags_of_aws_do_not_count() -> None:
     own = ("aws:ecs:serviceName", "aws:ecs:clusterName", "aws:cloudformation:stack-name", "AmazonECSManaged")
     boto = {"tags": [{"key": k, "value": "v"} for k in ("mine", *own)]}
-    assert shapes.tags(boto) == {"mine": "v"}
-    assert shapes.tags({"tags": None}) == {}
+    assert transformations.tags(boto) == {"mine": "v"}
+    assert transformations.tags({"tags": None}) == {}
 
 
 @pytest.mark.parametrize("key", ["aws:ecs:serviceName", "AWS:x", "AmazonECSManaged"])
 def test_tags_of_aws_cannot_be_given(key: str) -> None:
     with pytest.raises(EcsExpressError, match=r"AWS's own|set by Amazon ECS itself"):
-        shapes.given_tags({"team": "x", key: "y"})
-    shapes.given_tags({"team": "x", "laws:x": "y"})
-    assert shapes.given_tags(None) is None
+        transformations.given_tags({"team": "x", key: "y"})
+    transformations.given_tags({"team": "x", "laws:x": "y"})
+    assert transformations.given_tags(None) is None
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 256, "naïve"])
 def test_name_that_ecs_refuses(name: str) -> None:
     with pytest.raises(EcsExpressError, match="service_name is"):
-        shapes.check_service_name(name)
-    shapes.check_service_name("Tracking_2-x")
+        transformations.check_service_name(name)
+    transformations.check_service_name("Tracking_2-x")
 
 
 def test_name_in_environment_and_secrets() -> None:
     with pytest.raises(EcsExpressError, match=r"A is in primary_container\.environment and in"):
-        shapes.wanted({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
+        transformations.desired({"primary_container": {"environment": {"A": "1", "B": "2"}, "secrets": {"A": "arn:x"}}})
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
@@ -353,7 +355,7 @@ def test_environment_takes_no_structures(value: Any) -> None:
     with pytest.raises(
         EcsExpressError, match=r"primary_container\.environment\['A'\] is a (list|dictionary), but must be a text"
     ):
-        shapes.wanted({"primary_container": {"environment": {"A": value}}})
+        transformations.desired({"primary_container": {"environment": {"A": value}}})
 
 
 @pytest.mark.parametrize(
@@ -384,28 +386,28 @@ def test_environment_takes_no_structures(value: Any) -> None:
     ],
 )
 def test_what_looks_secret(name: str, value: str, secret: bool) -> None:
-    assert shapes.looks_secret(name, value) is secret
+    assert transformations.is_likely_secret(name, value) is secret
 
 
 @pytest.mark.parametrize("told", ["a.b", "https://a.b", "https://a.b/", "http://a.b"])
 def test_47944_endpoint_with_or_without_scheme(told: str) -> None:
     boto = {"activeConfigurations": [None, {"ingressPaths": [None, {"endpoint": None}, {"endpoint": told}]}]}
-    assert shapes.endpoint(boto) == "a.b"
-    assert shapes.service(boto)["url"] == "https://a.b"
+    assert transformations.endpoint(boto) == "a.b"
+    assert transformations.service(boto)["url"] == "https://a.b"
 
 
 @pytest.mark.parametrize(
     "boto", [{}, {"activeConfigurations": None}, {"activeConfigurations": [{"ingressPaths": None}]}]
 )
 def test_endpoint_that_is_not_there_yet(boto: Boto) -> None:
-    assert (shapes.endpoint(boto), shapes.url("")) == ("", "")
+    assert (transformations.endpoint(boto), transformations.url("")) == ("", "")
 
 
 @pytest.mark.parametrize(
     ("cluster", "name"), [(None, "default"), ("x", "x"), ("arn:aws:ecs:eu-central-1:1:cluster/x", "x")]
 )
 def test_47277_cluster_as_name_or_arn(cluster: str | None, name: str) -> None:
-    assert shapes.cluster_name(cluster) == name
+    assert transformations.cluster_name(cluster) == name
 
 
 def test_the_deployments_target_is_the_configuration_that_counts() -> None:
@@ -413,10 +415,10 @@ def test_the_deployments_target_is_the_configuration_that_counts() -> None:
     old, new = {"serviceRevisionArn": "old", "createdAt": 1}, {"serviceRevisionArn": "new", "createdAt": 2}
     for configs in ([old, new], [new, old]):
         service = {"activeConfigurations": configs}
-        assert shapes.newest_configuration(service) is new
-        assert shapes.newest_configuration(service, "old") is old
-        assert shapes.newest_configuration(service, "unknown") is new
-    assert shapes.newest_configuration({"activeConfigurations": None}) is None
+        assert transformations.newest_configuration(service) is new
+        assert transformations.newest_configuration(service, "old") is old
+        assert transformations.newest_configuration(service, "unknown") is new
+    assert transformations.newest_configuration({"activeConfigurations": None}) is None
 
 
 # ---- properties: whatever is described and read back is equal, and each single edit is seen as exactly that edit
@@ -488,8 +490,8 @@ def as_ecs_describes(boto: Boto, nothing: Any, reverse: bool) -> Boto:
 def test_what_was_described_reads_back_as_equal(
     params: dict[str, Any], nothing: Any, reverse: bool, known: bool
 ) -> None:
-    wanted = shapes.wanted(params)
-    current = shapes.configuration(as_ecs_describes(shapes.to_boto(wanted), nothing, reverse))
+    wanted = transformations.desired(params)
+    current = transformations.configuration(as_ecs_describes(transformations.to_boto(wanted), nothing, reverse))
     assert compare.compare(wanted, current, MANAGED if known else None).paths == []
 
 
@@ -510,11 +512,11 @@ def leaves(config: dict[str, Any], base: tuple[str, ...] = ()) -> list[tuple[str
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(params=services, data=st.data(), reverse=st.booleans())
 def test_a_single_edit_is_seen_as_exactly_that(params: dict[str, Any], data: st.DataObject, reverse: bool) -> None:
-    wanted = shapes.wanted(params)
+    wanted = transformations.desired(params)
     places = leaves(wanted)
     if not places:
         return
-    current = shapes.configuration(as_ecs_describes(shapes.to_boto(wanted), None, reverse))
+    current = transformations.configuration(as_ecs_describes(transformations.to_boto(wanted), None, reverse))
     place = data.draw(st.sampled_from(places))
     edited = copy.deepcopy(wanted)
     node = edited
@@ -524,8 +526,8 @@ def test_a_single_edit_is_seen_as_exactly_that(params: dict[str, Any], data: st.
     changes = compare.compare(edited, current, MANAGED)
     assert changes.paths == [".".join(place)]
     # and what is sent brings about what is wanted, whether ECS merges or replaces
-    sent = shapes.to_boto(compare.update(edited, current, changes, MANAGED))
-    described = shapes.configuration(as_ecs_describes(sent, None, reverse))
+    sent = transformations.to_boto(compare.update(edited, current, changes, MANAGED))
+    described = transformations.configuration(as_ecs_describes(sent, None, reverse))
     for field in changes.fields:
         assert compare.compare({field: edited[field]}, described, MANAGED).paths == []
 
@@ -534,15 +536,17 @@ def test_a_single_edit_is_seen_as_exactly_that(params: dict[str, Any], data: st.
 @given(params=services, other_params=services)
 def test_an_update_converges(params: dict[str, Any], other_params: dict[str, Any]) -> None:
     """From any description to any other in one update; fields that were not asked for stay."""
-    current = shapes.configuration(as_ecs_describes(shapes.to_boto(shapes.wanted(params)), None, False))
-    wanted = shapes.wanted(other_params)
+    current = transformations.configuration(
+        as_ecs_describes(transformations.to_boto(transformations.desired(params)), None, False)
+    )
+    wanted = transformations.desired(other_params)
     changes = compare.compare(wanted, current, MANAGED)
     sent = compare.update(wanted, current, changes, MANAGED)
-    boto = {**shapes.to_boto(current), **shapes.to_boto(sent)}
+    boto = {**transformations.to_boto(current), **transformations.to_boto(sent)}
     groups = boto.get("networkConfiguration", {}).get("securityGroups", [])
     if groups:
         boto["networkConfiguration"]["securityGroups"] = [group for group in groups if group not in MANAGED]
-    after = shapes.configuration(as_ecs_describes(boto, None, False))
+    after = transformations.configuration(as_ecs_describes(boto, None, False))
     assert compare.compare(wanted, after, MANAGED).paths == []
     untouched = {k: v for k, v in current.items() if k not in wanted}
     assert compare.compare(untouched, after, MANAGED).paths == []

@@ -17,10 +17,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import values
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import place
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import roles

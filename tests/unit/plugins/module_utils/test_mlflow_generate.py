@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow import generate
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client_venv import Packages
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.demo import expected_features
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.demo import parse_version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.environments import Packages
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import Settings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.generate import ensure_demo
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import ALL_FEATURES
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import INVALID_HOST

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import Connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import Log
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import client_environment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.runner import run

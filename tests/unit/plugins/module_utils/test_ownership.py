@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import ownership
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.owned_resources import SERVICES
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import ANOTHERS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOBODYS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import OURS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Resource
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import Wording
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import ownership
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.lookup import SERVICES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import OTHERS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import OURS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import UNOWNED
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Identity
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Resource
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Wording
 
 TAGS = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "vision"}
 US = Identity(TAGS, "eu-central-1")
@@ -38,17 +38,17 @@ READ = Wording("read", VARIABLES, CHANGE.values)
         # Roles that were created without their region.
         ({**TAGS, "MlflowRegion": ""}, OURS),
         ({**TAGS, "MlflowRegion": "eu-central-1"}, OURS),
-        ({**TAGS, "MlflowRegion": "eu-west-1"}, ANOTHERS),
-        (OTHER, ANOTHERS),
-        ({}, NOBODYS),
-        ({"Team": "one"}, NOBODYS),
-        ({"ManagedBy": "mlops.mlflow_aws"}, NOBODYS),
-        ({"MlflowName": "vision"}, NOBODYS),
-        ({"ManagedBy": "terraform", "MlflowName": "vision"}, NOBODYS),
-        ({"ManagedBy": "terraform", "MlflowName": "speech"}, NOBODYS),
+        ({**TAGS, "MlflowRegion": "eu-west-1"}, OTHERS),
+        (OTHER, OTHERS),
+        ({}, UNOWNED),
+        ({"Team": "one"}, UNOWNED),
+        ({"ManagedBy": "mlops.mlflow_aws"}, UNOWNED),
+        ({"MlflowName": "vision"}, UNOWNED),
+        ({"ManagedBy": "terraform", "MlflowName": "vision"}, UNOWNED),
+        ({"ManagedBy": "terraform", "MlflowName": "speech"}, UNOWNED),
         # Tags are case-sensitive.
-        ({"managedby": "mlops.mlflow_aws", "mlflowname": "vision"}, NOBODYS),
-        ({**TAGS, "MlflowName": "Vision"}, ANOTHERS),
+        ({"managedby": "mlops.mlflow_aws", "mlflowname": "vision"}, UNOWNED),
+        ({**TAGS, "MlflowName": "Vision"}, OTHERS),
     ],
 )
 def test_tags_decide(tags: dict[str, str], verdict: str) -> None:

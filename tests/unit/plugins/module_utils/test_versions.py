@@ -16,7 +16,7 @@ from ansible.module_utils import ansible_release
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.amazon.aws.plugins.module_utils import common as amazon_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import versions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import versions
 from ansible_collections.mlops.mlflow_aws.plugins.modules import aws_caller_context
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
 from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_bucket

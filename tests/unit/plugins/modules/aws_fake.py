@@ -23,7 +23,7 @@ from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import ClientError
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import common
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import results
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -537,7 +537,7 @@ class Cloud:
         monkeypatch.setattr(AnsibleAWSModule, "client", lambda _self, service, **_more: getattr(self, service))
         # Where ansible-core takes this process for a controller, warnings go to the screen and not into the result.
         self.warnings: list[str] = []
-        monkeypatch.setattr(common, "warn", self.warnings.append)
+        monkeypatch.setattr(results, "warn", self.warnings.append)
         self.naps: list[float] = []
         # Time passes only when somebody sleeps.
         self.clock = 0.0

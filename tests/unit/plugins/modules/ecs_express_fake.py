@@ -4,7 +4,7 @@
 
 Time is a counter of seconds that only ``sleep`` moves. It rewrites what it is sent as ECS does: environment and secrets
 sorted, nothing for what is empty, its own security group appended, defaults filled in. What AWS does not document about
-that can be chosen (``Manners``).
+that can be chosen (``Behaviour``).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ ABSENT = "absent"
 
 
 @dataclass
-class Manners:
+class Behaviour:
     """What is not documented, or was seen differently by different users.
 
     Args:
@@ -106,8 +106,8 @@ class Manners:
 class FakeEcs:
     """State and behaviour; ``client`` makes a boto3 client for it."""
 
-    def __init__(self, manners: Manners | None = None) -> None:
-        self.manners = manners or Manners()
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self.behaviour = behaviour or Behaviour()
         # "default" comes with the first service.
         self.clusters: set[str] = set()
         self.now = 0.0
@@ -233,7 +233,7 @@ class FakeEcs:
         leaves = [group, balancer, targets]
         for leaf in leaves:
             leaf["status"] = "PROVISIONING"
-        told = {"serviceSecurityGroups": [group]} if self.manners.tells_groups else {}
+        told = {"serviceSecurityGroups": [group]} if self.behaviour.tells_groups else {}
         self.revisions[revision] = {
             "serviceRevisionArn": revision,
             "_leaves": leaves,
@@ -263,7 +263,7 @@ class FakeEcs:
         alarms = settings.setdefault("alarms", {"alarmNames": [], "enable": True, "rollback": True})
         if name not in alarms["alarmNames"]:
             alarms["alarmNames"] = [*alarms["alarmNames"], name]
-        if self.manners.forgets_settings:
+        if self.behaviour.forgets_settings:
             alarms |= {"enable": True, "rollback": True}
         return revision
 
@@ -323,7 +323,7 @@ class FakeEcs:
             "status": "ACTIVE",
             "resourceManagementType": "ECS",
             "infrastructureRoleArn": sent["infrastructureRoleArn"],
-            "tags": [*sent.get("tags", []), *({"key": key, "value": "x"} for key in self.manners.own_tags)],
+            "tags": [*sent.get("tags", []), *({"key": key, "value": "x"} for key in self.behaviour.own_tags)],
             "createdAt": self.moment(),
             "_number": self.calls["CreateExpressGatewayService"],
             "_host": f"{name[:2]}-{self._count:032x}.ecs.eu-central-1.on.aws",
@@ -337,7 +337,9 @@ class FakeEcs:
         current = self.revisions[service["_revisions"][-1]]["_config"]
         merged = copy.deepcopy({k: v for k, v in current.items() if k not in ("serviceRevisionArn", "createdAt")})
         for key, value in sent.items():
-            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) and self.manners.merges else value
+            merged[key] = (
+                {**merged.get(key, {}), **value} if isinstance(value, dict) and self.behaviour.merges else value
+            )
         if set(sent) == {"serviceArn", "scalingTarget"} and not self.deploys_scaling:
             current.update(self._rewritten(merged))
             return {"service": {"serviceArn": service["serviceArn"], "updatedAt": self.moment()}}
@@ -386,7 +388,7 @@ class FakeEcs:
     def do_DescribeSecurityGroups(self, Filters: list[dict[str, Any]]) -> Any:
         ids = next(item["Values"] for item in Filters if item["Name"] == "group-id")
         assert {"Name": "tag:AmazonECSManaged", "Values": ["true"]} in Filters
-        marked = [name for name in ids if name == "sg-managed" and self.manners.marks_groups]
+        marked = [name for name in ids if name == "sg-managed" and self.behaviour.marks_groups]
         return {"SecurityGroups": [{"GroupId": name} for name in marked]}
 
     def do_ListServiceDeployments(self, service: str, cluster: str = "default", nextToken: str = "") -> Any:
@@ -417,7 +419,7 @@ class FakeEcs:
         if deploymentConfiguration is not None:
             if deploymentConfiguration.get("strategy", "CANARY") != "CANARY":
                 raise Answer("InvalidParameterException", "Updating to it is not supported for ExpressGatewayServices.")
-            kept = found["deploymentConfiguration"] if self.manners.keeps_settings else {}
+            kept = found["deploymentConfiguration"] if self.behaviour.keeps_settings else {}
             found["deploymentConfiguration"] = {**kept, **deploymentConfiguration}
         if not forceNewDeployment:
             return {"service": _public(found)}
@@ -473,14 +475,14 @@ class FakeEcs:
             },
             "status": {"statusCode": service["status"]},
             "activeConfigurations": [
-                self._config(arn, service) for arn in service["_revisions"][:: -1 if self.manners.newest_first else 1]
+                self._config(arn, service) for arn in service["_revisions"][:: -1 if self.behaviour.newest_first else 1]
             ],
         }
 
     def _config(self, revision: str, service: dict[str, Any]) -> dict[str, Any]:
         return {
             **self.revisions[revision]["_config"],
-            "ingressPaths": [{"accessType": "PUBLIC", "endpoint": self.manners.scheme + service["_host"]}],
+            "ingressPaths": [{"accessType": "PUBLIC", "endpoint": self.behaviour.scheme + service["_host"]}],
         }
 
     def _rewritten(self, sent: dict[str, Any]) -> dict[str, Any]:
@@ -491,7 +493,7 @@ class FakeEcs:
         config["primaryContainer"] = self._container(sent.get("primaryContainer") or {})
         network = sent.get("networkConfiguration") or {}
         groups = [group for group in network.get("securityGroups") or [] if group != "sg-managed"]
-        groups = ["sg-managed", *groups] if self.manners.managed_first else [*groups, "sg-managed"]
+        groups = ["sg-managed", *groups] if self.behaviour.managed_first else [*groups, "sg-managed"]
         subnets = network.get("subnets") or ["subnet-default-a", "subnet-default-b"]
         config["networkConfiguration"] = {"subnets": subnets, "securityGroups": groups}
         scaling = {"autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
@@ -501,7 +503,7 @@ class FakeEcs:
         return config
 
     def _filled(self, defaults: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-        if self.manners.fills:
+        if self.behaviour.fills:
             return {**defaults, **sent}
         return {key: value for key, value in sent.items() if defaults.get(key) != value}
 
@@ -511,7 +513,7 @@ class FakeEcs:
         for key in ("environment", "secrets"):
             container[key] = sorted(container.get(key) or [], key=lambda item: item["name"])
         for key in ("environment", "secrets", "command"):
-            container[key] = container.get(key) or self.manners.nothing
+            container[key] = container.get(key) or self.behaviour.nothing
             if container[key] == ABSENT:
                 del container[key]
         return container

@@ -56,7 +56,7 @@ class FakeAws:
         if self.denied:
             error = {"Error": {"Code": "AccessDenied", "Message": "User is not authorized to perform: ModifyRule"}}
             raise botocore.exceptions.ClientError(error, "ModifyRule")
-        assert set(given) == {"aws_retry", "RuleArn", "Conditions"}
+        assert set(given) == {"RuleArn", "Conditions"}
         for condition in given["Conditions"]:
             # ELB refuses a condition that says the same in the older and the newer way.
             assert "Field" in condition

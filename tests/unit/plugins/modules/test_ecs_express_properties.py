@@ -24,17 +24,15 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import shapes
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import EXECUTION_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
 
 Params = dict[str, Any]
@@ -44,21 +42,6 @@ DRAWN = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-class Plain:
-    """A boto client that knows ``aws_retry``, without the pauses of the real wrapper."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        return functools.partial(_without_retry, found) if callable(found) else found
-
-
-def _without_retry(call: Callable[..., Any], *args: Any, aws_retry: bool = False, **kwargs: Any) -> Any:
-    return call(*args, **kwargs)
 
 
 @pytest.fixture
@@ -81,16 +64,14 @@ def go(monkeypatch: pytest.MonkeyPatch) -> Run:
             raw.meta.events.unregister("before-call")
             raw.meta.events.register("provide-client-params", keep)
             raw.meta.events.register_first("before-call", fake_call)
-            made[service] = Plain(raw)
+            made[service] = raw
         return made[service]
 
-    def waiter(**kwargs: Any) -> waiters.Waiter:
+    def waiter(**kwargs: Any) -> Waiter:
         ecs = present[-1]
-        return waiters.Waiter(**kwargs, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
+        return Waiter(**kwargs, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
 
-    monkeypatch.setattr(express_module, "clients", lambda _module: client)
-    monkeypatch.setattr(lifecycle, "Waiter", waiter)
-    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (None, waiter))
+    monkeypatch.setattr(ecs_express_service, "make_clients", lambda _module: client)
 
     def run(ecs: FakeEcs, params: Params, check: bool = False) -> dict[str, Any]:
         present.append(ecs)
@@ -98,7 +79,7 @@ def go(monkeypatch: pytest.MonkeyPatch) -> Run:
         arguments = {**basic, "_ansible_check_mode": check, "_ansible_diff": True, **params}
         out = io.StringIO()
         with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            ecs_express_service.main()
+            ecs_express_service.main(make_waiter=waiter)
         getattr(ansible_warnings, "_global_warnings", {}).clear()
         result: dict[str, Any] = json.loads(out.getvalue())
         assert not result.get("failed"), result
@@ -188,8 +169,8 @@ descriptions = st.builds(
         }
     ),
 ).map(lambda given: {"service_name": "tracking", "infrastructure_role_arn": INFRASTRUCTURE_ROLE, **given})
-manners = st.builds(
-    Manners,
+behaviour = st.builds(
+    Behaviour,
     nothing=st.sampled_from([None, [], ABSENT]),
     fills=st.booleans(),
     merges=st.booleans(),
@@ -210,8 +191,8 @@ def changing(ecs: FakeEcs) -> int:
 
 
 @DRAWN
-@given(params=descriptions, how=manners)
-def test_trap_05_created_and_described_it_never_differs(go: Run, params: Params, how: Manners) -> None:
+@given(params=descriptions, how=behaviour)
+def test_trap_05_created_and_described_it_never_differs(go: Run, params: Params, how: Behaviour) -> None:
     ecs = FakeEcs(how)
     checked = go(ecs, params, check=True)
     assert changing(ecs) == 0
@@ -240,9 +221,9 @@ def turned_round(params: Params) -> Params:
 
 
 @DRAWN
-@given(params=descriptions, how=manners, data=st.data())
+@given(params=descriptions, how=behaviour, data=st.data())
 def test_trap_05_an_edit_is_seen_as_exactly_that_edit(
-    go: Run, params: Params, how: Manners, data: st.DataObject
+    go: Run, params: Params, how: Behaviour, data: st.DataObject
 ) -> None:
     ecs = FakeEcs(how)
     first = go(ecs, params)
@@ -344,9 +325,9 @@ def moved(before: Params, after: Params) -> set[str]:
 
 
 @DRAWN
-@given(params=descriptions, wanted=descriptions, how=manners)
+@given(params=descriptions, wanted=descriptions, how=behaviour)
 def test_trap_05_any_description_becomes_any_other_in_one_update(
-    go: Run, params: Params, wanted: Params, how: Manners
+    go: Run, params: Params, wanted: Params, how: Behaviour
 ) -> None:
     ecs = FakeEcs(how)
     go(ecs, params)
@@ -396,7 +377,11 @@ def broken(whole: Any, data: st.DataObject) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(params=descriptions, data=st.data())
 def test_no_description_is_too_poor_to_be_read(params: Params, data: st.DataObject) -> None:
-    config = {**shapes.to_boto(shapes.wanted(params)), "serviceRevisionArn": "arn:r", "createdAt": None}
+    config = {
+        **transformations.to_boto(transformations.desired(params)),
+        "serviceRevisionArn": "arn:r",
+        "createdAt": None,
+    }
     config["ingressPaths"] = [{"accessType": "PUBLIC", "endpoint": "x.on.aws"}]
     boto = {
         "serviceName": "x",
@@ -413,6 +398,6 @@ def test_no_description_is_too_poor_to_be_read(params: Params, data: st.DataObje
             if item.get("primaryContainer") and item["primaryContainer"].get(key):
                 entries = item["primaryContainer"][key]
                 item["primaryContainer"][key] = [entry for entry in entries if entry.get("name")]
-    shown = shapes.service(poor)
+    shown = transformations.service(poor)
     assert json.dumps(shown)
     assert shown["url"] in ("", "https://x.on.aws")

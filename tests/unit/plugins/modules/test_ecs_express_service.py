@@ -21,20 +21,19 @@ from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
 from botocore.exceptions import EndpointConnectionError
 
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import lifecycle
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import module as express_module
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import waiters
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.common import THROTTLING_CODES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import THROTTLING_CODES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service_info
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import SETTINGS
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Answer
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Manners
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
 
@@ -53,17 +52,11 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the module with the arguments given; its JSON result. Time is the fake's."""
 
     def clients(_module: Any) -> Any:
-        @functools.cache
-        def client(service: str) -> Any:
-            retry = AWSRetry.jittered_backoff(retries=3, delay=0, catch_extra_error_codes=["ThrottlingException"])
-            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry)
+        return functools.cache(lambda service: Client(ecs.wrapped_client(service), attempts=3, delay=0))
 
-        return client
-
-    monkeypatch.setattr(express_module, "clients", clients)
-    waiter = functools.partial(waiters.Waiter, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
-    monkeypatch.setattr(lifecycle, "Waiter", waiter)
-    monkeypatch.setattr(lifecycle.Lifecycle.__init__, "__defaults__", (None, waiter))
+    for module in (ecs_express_service, ecs_express_service_info):
+        monkeypatch.setattr(module, "make_clients", clients)
+    make_waiter = functools.partial(Waiter, sleep=ecs.sleep, clock=ecs.clock, wall=ecs.moment)
 
     def go(params: dict[str, Any], check: bool = False, module: Any = ecs_express_service) -> dict[str, Any]:
         arguments = {
@@ -78,7 +71,7 @@ def run(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> Run:
         # Where ansible-core takes this process for a controller, warnings go to the screen and not into the result.
         monkeypatch.setattr(_internal, "is_controller", False)
         with patch_module_args(arguments), contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            module.main()
+            module.main(**({"make_waiter": make_waiter} if module is ecs_express_service else {}))
         result: dict[str, Any] = json.loads(out.getvalue())
         assert "deprecations" not in result
         # Ansible collects them for the whole process.
@@ -429,13 +422,13 @@ def test_throttling_is_repeated_with_jitter(ecs: FakeEcs, monkeypatch: pytest.Mo
     class Module:
         params: dict[str, Any] = {}
 
-        def client(self, service: str, retry_decorator: Any) -> Any:
-            return RetryingBotoClientWrapper(ecs.wrapped_client(service), retry_decorator)
+        def client(self, service: str) -> Any:
+            return ecs.wrapped_client(service)
 
     for number, code in enumerate(THROTTLING_CODES):
         ecs.errors["DescribeServices"] = [Answer(code, "Rate exceeded")] * 6
-        client = express_module.clients(Module())("ecs")
-        assert lifecycle.api.find_service(client, cluster="default", name="none") is None
+        client = make_clients(Module())("ecs")
+        assert api.find_service(client, cluster="default", name="none") is None
         assert len(pauses) == 6 * (number + 1)
     rounds = [pauses[start : start + 6] for start in range(0, len(pauses), 6)]
     assert len({tuple(pauses) for pauses in rounds}) == len(rounds), "all wait the same time"
@@ -712,7 +705,7 @@ def test_task_definition_excludes_the_container(run: Run, ecs: FakeEcs) -> None:
 def test_member_unknown_to_botocore_is_said(run: Run, ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
     # With the oldest botocore it is so by itself.
     if knows("cpuArchitecture"):
-        monkeypatch.setattr(lifecycle.api, "supports", lambda *_args: False)
+        monkeypatch.setattr(api, "supports", lambda *_args: False)
     result = run(full_params(cpu_architecture="ARM64"))
     assert "cpu_architecture" in result["msg"]
     assert "update boto3" in result["msg"]
@@ -834,7 +827,7 @@ def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
     run: Run, ecs: FakeEcs, how: dict[str, bool]
 ) -> None:
     """#47908: ECS's own is no change; a group of the user's that is no longer wanted is one."""
-    ecs.manners = Manners(**how)
+    ecs.behaviour = Behaviour(**how)
     groups = {"security_groups": ["sg-mine", "sg-more"]}
     run(full_params(network_configuration=groups))
     assert run(full_params(network_configuration=groups))["changed"] is False
@@ -846,7 +839,7 @@ def test_trap_05_groups_are_compared_exactly_where_ecs_own_is_known(
 
 
 def test_replace_asks_for_the_groups_where_ecs_own_is_not_known(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    ecs.behaviour = Behaviour(tells_groups=False, marks_groups=False)
     ecs.roles["new"] = dict(ecs.roles["infrastructure"])
     run(full_params())
     params = {"service_name": "tracking", "infrastructure_role_arn": NEW_ROLE, "replace": True}
@@ -860,7 +853,7 @@ def test_replace_asks_for_the_groups_where_ecs_own_is_not_known(run: Run, ecs: F
 
 @pytest.mark.parametrize("denied", [False, True])
 def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEcs, denied: bool) -> None:
-    ecs.manners = Manners(tells_groups=False, marks_groups=False)
+    ecs.behaviour = Behaviour(tells_groups=False, marks_groups=False)
     run(full_params())
     if denied:
         ecs.errors["DescribeSecurityGroups"] = [Answer("UnauthorizedOperation", "You are not authorized")] * 9
@@ -869,11 +862,11 @@ def test_trap_05_groups_are_a_subset_where_it_is_not_known(run: Run, ecs: FakeEc
 
 
 def test_trap_05_tags_that_ecs_adds_stay(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = Manners(own_tags=("aws:ecs:serviceName", "aws:ecs:clusterName", "AmazonECSManaged"))
+    ecs.behaviour = Behaviour(own_tags=("aws:ecs:serviceName", "aws:ecs:clusterName", "AmazonECSManaged"))
     run(full_params())
     assert run(full_params())["changed"] is False
     assert run(full_params(tags={}))["changed"] is True
-    assert {item["key"] for item in ecs.services[ARN]["tags"]} == set(ecs.manners.own_tags)
+    assert {item["key"] for item in ecs.services[ARN]["tags"]} == set(ecs.behaviour.own_tags)
     assert "AWS's own" in run(full_params(tags={"aws:ecs:serviceName": "x"}))["msg"]
 
 
@@ -1213,7 +1206,7 @@ def test_settings_hold_for_the_update_that_they_come_with(run: Run, ecs: FakeEcs
 
 
 def test_settings_that_a_deployment_lost_are_restored(run: Run, ecs: FakeEcs) -> None:
-    ecs.manners = dataclasses.replace(ecs.manners, forgets_settings=True)
+    ecs.behaviour = dataclasses.replace(ecs.behaviour, forgets_settings=True)
     run(full_params(deployment_configuration={"rollback_on_alarm": False}))
     assert how_of(ecs)["alarms"]["enable"] is False
     four_steps(run, ecs, full_params(cpu="2048", memory="4096", deployment_configuration={"rollback_on_alarm": False}))

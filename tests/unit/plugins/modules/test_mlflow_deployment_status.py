@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.mlops.mlflow_aws.plugins.filter.status_table import status_table
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,8 @@ import botocore.stub
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
-from ansible_collections.amazon.aws.plugins.module_utils.retries import RetryingBotoClientWrapper
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.client import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import FakeMlflow
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.mlflow_fake import reply
@@ -30,13 +30,18 @@ def fake() -> Iterator[FakeMlflow]:
     server.close()
 
 
-def run(capsys: pytest.CaptureFixture[str], check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
+def run(
+    capsys: pytest.CaptureFixture[str],
+    check_mode: bool = False,
+    make_waiter: Callable[..., Waiter] = Waiter,
+    **arguments: Any,
+) -> dict[str, Any]:
     arguments.setdefault("delay", 1)
     with (
         patch_module_args({**arguments, "_ansible_check_mode": check_mode}),
         pytest.raises(SystemExit),
     ):
-        mlflow_health.main()
+        mlflow_health.main(make_waiter)
     result: dict[str, Any] = json.loads(capsys.readouterr().out)
     return result
 
@@ -58,19 +63,16 @@ def test_check_mode_stores_nothing(fake: FakeMlflow, capsys: pytest.CaptureFixtu
     assert {method for method, _path in fake.calls} == {"GET"}
 
 
-def test_failure_tells_reason_and_time(
-    fake: FakeMlflow, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_tells_reason_and_time(fake: FakeMlflow, capsys: pytest.CaptureFixture[str]) -> None:
     # A clock that only the pauses move, so that it does not count how slow this machine is.
     now = [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    wait = functools.partial(mlflow_health.wait_until_ready, clock=lambda: now[0], sleep=sleep)
-    monkeypatch.setattr(mlflow_health, "wait_until_ready", wait)
+    make_waiter = functools.partial(Waiter, clock=lambda: now[0], sleep=sleep)
     fake.canned["GET", "/health"] = (503, {}, b"")
-    result = run(capsys, tracking_uri=fake.url, wait_timeout=2)
+    result = run(capsys, make_waiter=make_waiter, tracking_uri=fake.url, wait_timeout=2)
     assert result["failed"]
     assert result["reason"] == "balancer_unavailable"
     assert result["attempts"] == 3
@@ -116,7 +118,7 @@ def s3(method: str, **arguments: Any) -> tuple[Any, botocore.stub.Stubber]:
     else:
         stubber.add_response("head_object", {}, **arguments)
     stubber.activate()
-    return RetryingBotoClientWrapper(client, AWSRetry.jittered_backoff(retries=1, delay=0)), stubber
+    return client, stubber
 
 
 @pytest.mark.parametrize(

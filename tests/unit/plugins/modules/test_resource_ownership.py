@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.ownership import NOUNS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws import secret
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._aws.common import Problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import generate
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import state
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 
@@ -124,7 +125,7 @@ def test_check_mode_predicts_the_value_of_a_secret_that_has_none(cloud):
     checked = run(cloud, **SECRET, check=True)
     assert checked["changed"]
     assert checked["generated"]
-    assert checked["diff"]["after"]["version_id"] == secret.NEW_VERSION
+    assert checked["diff"]["after"]["version_id"] == state.NEW_VERSION
     assert "get_secret_value" not in cloud.secretsmanager.names()
 
 
@@ -221,7 +222,7 @@ def test_passwords():
     allowed = set(string.ascii_letters + string.digits + string.punctuation) - set("/\"@' ")
     seen = set()
     for _unused in range(300):
-        password = secret.password(32, "/\"@' ")
+        password = generate.password(32, "/\"@' ")
         assert len(password) == 32
         assert set(password) <= allowed
         assert any(c.isupper() for c in password)
@@ -235,12 +236,12 @@ def test_passwords():
 
 @pytest.mark.parametrize(("length", "exclude"), [(8, ""), (32, string.ascii_letters + string.punctuation)])
 def test_weak_passwords_are_refused(length, exclude):
-    with pytest.raises(Problem):
-        secret.password(length, exclude)
+    with pytest.raises(UserError):
+        generate.password(length, exclude)
 
 
 def test_a_class_that_is_excluded_is_not_demanded():
-    assert secret.password(20, string.punctuation).isalnum()
+    assert generate.password(20, string.punctuation).isalnum()
 
 
 KEYS = {"name": "mlflow/server", "generate": {"key": "", "keys": ["signing", "encryption"]}}

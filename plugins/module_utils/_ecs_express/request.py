@@ -1,0 +1,51 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what the user asked for, and what was done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.stall import STALL_SECONDS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. Times in seconds; ``desired`` is canonical (see transformations)."""
+
+    name: str
+    cluster: str = "default"
+    desired: Canonical = field(default_factory=dict)
+    infrastructure_role_arn: str | None = None
+    tags: dict[str, str] | None = None
+    purge_tags: bool = True
+    wait: bool = True
+    wait_timeout: float = 1800
+    wait_delay: float = 10
+    force: bool = False
+    replace: bool = False
+    recreate_stuck: bool = True
+    stall_timeout: float = STALL_SECONDS
+    rolled_back: str = "retry"
+    check_mode: bool = False
+    deployment_configuration: Canonical = field(default_factory=dict)
+    allowed_cidrs: list[str] | None = None
+
+
+@dataclass
+class Result:
+    """What was done, or in check mode would be done. ``service`` and ``deployment`` are in the user's form."""
+
+    changed: bool = False
+    service: Canonical | None = None
+    deployment: Canonical | None = None
+    before: Canonical = field(default_factory=dict)
+    after: Canonical = field(default_factory=dict)
+    rolled_back: Canonical | None = None
+    deployment_configuration: Canonical | None = None
+    progress: list[str] = field(default_factory=list)
+    recreated: bool = False
+    warnings: list[str] = field(default_factory=list)
