@@ -181,7 +181,7 @@ lint-files: $(READY) ## ruff, layers, subjects of commits, yamllint, licences (R
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@echo '==> Layers of the plugins (import-linter)'
-	@$(BIN)/lint-imports --no-logo --no-cache .importlinter --contract layers --contract modules >$(CACHE)/layers.txt || { cat $(CACHE)/layers.txt; exit 1; }
+	@$(BIN)/lint-imports --no-logo --no-cache .importlinter >$(CACHE)/layers.txt || { cat $(CACHE)/layers.txt; exit 1; }
 	@echo '==> Subjects of commits (gitlint)'
 	@bash tests/tools/commits.sh
 	@echo '==> yamllint'

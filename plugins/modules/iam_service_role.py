@@ -276,8 +276,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.documents i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import IAM
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import IAM
 
 
 def _desired(params: dict[str, Any]) -> roles.DesiredState:

@@ -688,8 +688,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import RDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import RDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.create import Clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import DeleteOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.delete import ensure_absent

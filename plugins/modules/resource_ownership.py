@@ -193,9 +193,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import lookup
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership import ownership
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 
 
 def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:

@@ -17,11 +17,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import next_step
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import ANY_SERVICE
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import TagLimits
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import tag_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import ANY_SERVICE
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import TagLimits
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 if typing.TYPE_CHECKING:
     from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule

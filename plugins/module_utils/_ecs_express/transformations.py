@@ -15,17 +15,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import ECS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import tag_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import member_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.errors import EcsExpressError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import container_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import path_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import ECS
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import tag_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 Canonical = dict[str, Any]
 

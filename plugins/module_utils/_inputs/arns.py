@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.arns import arn_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.names import bucket_name_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.bucket_names import bucket_name_problem
 
 
 def arn(service: str, resource: str) -> Check:

@@ -14,14 +14,14 @@ import re
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import member_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 
 # "Task definition size: 64 kibibytes", which cannot be raised.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html

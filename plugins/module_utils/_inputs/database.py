@@ -9,10 +9,10 @@ import re
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 
 # "Can't be a reserved word for the chosen database engine" (botocore's model of rds, CreateDBInstance, MasterUsername
 # and DBName). PostgreSQL's reserved words: documentation of PostgreSQL 16, appendix C.

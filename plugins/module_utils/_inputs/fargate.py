@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import whole_number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
 
 # AWS Fargate: CPU units to memory in MiB (Amazon ECS Developer Guide, "Task CPU and memory").
 FARGATE: dict[int, list[int]] = {

@@ -14,6 +14,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.secret_values import read_members
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.describe import to_result
@@ -21,7 +22,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import DesiredState
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import given
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.wait import wait_ready
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import read
 
 # RDS API Reference, CreateDBInstance, MasterUserPassword; its console refuses the single quote too, the API does not.
 FORBIDDEN_IN_PASSWORD = '/"@ '
@@ -101,7 +101,7 @@ def _predict(clients: Clients, desired: DesiredState) -> dict[str, typing.Any]:
 def _credentials(clients: Clients, desired: DesiredState) -> tuple[str, str]:
     """Read the master user's password from its secret; the user too, unless it was given."""
     arn = desired.secret_arn or ""
-    members = read.read_members(clients.secretsmanager, arn)
+    members = read_members(clients.secretsmanager, arn)
     password = (members or {}).get(desired.secret_key)
     if not isinstance(password, str) or not password:
         raise UserError(f"The secret {arn} (master_user_secret_arn) has no text member {desired.secret_key}.")

@@ -16,12 +16,12 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.bucket_names import bucket_name_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.apply import apply
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.apply import check_access_log_bucket
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.client import BucketClient
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.client import locate
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.client import taken
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.names import bucket_name_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import DesiredState
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import nothing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import predict

@@ -10,8 +10,8 @@ import typing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.secret_values import read_members
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.generate import generate
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import read_members
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import to_result
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import NEW_VERSION
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import DesiredState

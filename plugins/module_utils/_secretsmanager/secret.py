@@ -18,6 +18,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.kms import same_kms_key
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.secret_values import read_members
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.secret_values import read_value
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
@@ -26,8 +28,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.g
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.pending import handle_pending
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import compared
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import describe
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import read_members
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import read_value
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.read import to_result
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import NEW_VERSION
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.state import DesiredState

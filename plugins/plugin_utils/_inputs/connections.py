@@ -25,11 +25,11 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import is_true
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import whole_number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import is_true
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
 
 # GiB of memory by size (Amazon RDS User Guide, "Hardware specifications for DB instance classes").
 _BURSTABLE = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import connection_fit
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import connection_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import pool_problems

@@ -14,7 +14,13 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import tag_limits
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import listed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
@@ -23,12 +29,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import pair_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import Place
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import place_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import text_list
@@ -117,9 +117,9 @@ _SERVICE_NAME = text(r"[A-Za-z0-9_-]{1,255}", "up to 255 letters, digits, unders
 
 CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_AS.items() for name in names} | {
     "auth_name": _SECRET_NAME,
-    "auth_tags": tags.check_tags(tags.ANY_SERVICE),
+    "auth_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
     "bucket_abort_incomplete_multipart_days": number(1),
-    "bucket_tags": tags.check_tags(tags.ANY_SERVICE),
+    "bucket_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
     "ecs_express_auth_environment": environment,
     "ecs_express_auth_secrets": secrets,
     "ecs_express_boot": text_list,
@@ -134,7 +134,7 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
     "ecs_express_security_group_ids": listed(_SECURITY_GROUP),
     "ecs_express_server_args": text_list,
     "ecs_express_service_name": _SERVICE_NAME,
-    "ecs_express_tags": tags.check_tags(tags.ECS),
+    "ecs_express_tags": tag_limits.check_tags(tag_limits.ECS),
     "ecs_express_task_role_arn": arn("iam", "role"),
     "iam_name": _IAM_NAME,
     "iam_bucket_arn": text(r"arn:[a-z-]+:s3:::[a-z0-9.-]{3,63}", "the ARN of a bucket, arn:<partition>:s3:::<name>"),
@@ -142,13 +142,13 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
         r"arn:[a-z-]+:logs:[a-z0-9-]+:[0-9]{12}:log-group:[\w./#-]{1,512}", "the ARN of a log group, without :*"
     ),
     "iam_secret_arns": listed(secret_source),
-    "iam_tags": tags.check_tags(tags.IAM),
+    "iam_tags": tag_limits.check_tags(tag_limits.IAM),
     "network_container_port": number(1, 65535),
     "network_name": _GROUP_NAME,
-    "network_tags": tags.check_tags(tags.ANY_SERVICE),
+    "network_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
     "rds_name": _INSTANCE_NAME,
     "rds_security_group_ids": listed(_SECURITY_GROUP),
-    "rds_tags": tags.check_tags(tags.RDS),
+    "rds_tags": tag_limits.check_tags(tag_limits.RDS),
     "validation_poll_seconds": number(1),
 }
 

@@ -16,12 +16,12 @@ import re
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import as_text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import member_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import as_text
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 
 _HEALTH = "the load balancer asks for /health, which a server with a prefix does not have"
 _UVICORN = "MLflow takes one of uvicorn, gunicorn and waitress, and the roles set up uvicorn"

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import yaml
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import member_problem
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import member_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

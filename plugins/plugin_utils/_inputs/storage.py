@@ -17,10 +17,10 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import whole_number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
 
 # gp3 has 3,000 IOPS and 125 MiB/s, and from here on, where RDS uses four volumes, 12,000 and 500 or what is asked for.
 GP3_THRESHOLD = 400

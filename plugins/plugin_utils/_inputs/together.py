@@ -11,17 +11,17 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import is_true
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import whole_number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import size_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import FARGATE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import pair_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import is_true
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import whole_number
 
 Inputs = Mapping[str, typing.Any]
 

@@ -15,11 +15,11 @@ import re
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import is_true
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import is_true
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import shown
 
 # What a model version's source may begin with anyway: _roles/server_environment.py.
 OWN_SOURCES = ("mlflow-artifacts:/", "runs:/", "models:/")

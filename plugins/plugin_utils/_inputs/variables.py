@@ -8,6 +8,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import DEPLOYMENT
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import check_tags
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import listed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import network
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import number
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import some_text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import url
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import bucket_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
@@ -17,15 +26,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import image
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import DEPLOYMENT
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.tags import check_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import listed
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import network
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import number
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import some_text
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import text
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import url
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOUNS
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import arguments
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import locations

@@ -17,10 +17,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import tag_limits
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import values
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import container
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import values
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import place
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import roles
@@ -120,7 +120,7 @@ def test_a_nested_value_is_not_shown() -> None:
     ],
 )
 def test_tags_that_some_service_refuses(given_tags: Any, words: str) -> None:
-    [problem] = said_of(tags.tag_problems, "mlflow_tags", given_tags, tags.DEPLOYMENT)
+    [problem] = said_of(tag_limits.tag_problems, "mlflow_tags", given_tags, tag_limits.DEPLOYMENT)
     assert words in problem
     assert problem.startswith("mlflow_tags") and problem.endswith(".") and "\n" not in problem
 
@@ -135,22 +135,24 @@ def test_tags_that_all_services_take() -> None:
         "k" * 127: "v" * 256,
     }
     more = {f"k{number}": "v" for number in range(47 - len(good))}
-    assert tags.tag_problems("mlflow_tags", good | more, tags.DEPLOYMENT) == []
+    assert tag_limits.tag_problems("mlflow_tags", good | more, tag_limits.DEPLOYMENT) == []
     # As many as they take in all, with those that the roles add.
-    assert tags.DEPLOYMENT.most + len(["ManagedBy", "MlflowName", "MlflowRegion"]) == tags.ANY_SERVICE.most
+    assert tag_limits.DEPLOYMENT.most + len(["ManagedBy", "MlflowName", "MlflowRegion"]) == tag_limits.ANY_SERVICE.most
 
 
 def test_what_is_particular_to_a_service() -> None:
     twice, of_rds = {"Owner": "a", "owner": "b"}, {"rds:x": "y"}
-    assert tags.tag_problems("tags", twice) == tags.tag_problems("tags", of_rds, tags.IAM) == []
-    assert tags.tag_problems("tags", twice, tags.IAM) and tags.tag_problems("tags", of_rds, tags.RDS)
+    assert tag_limits.tag_problems("tags", twice) == tag_limits.tag_problems("tags", of_rds, tag_limits.IAM) == []
+    assert tag_limits.tag_problems("tags", twice, tag_limits.IAM) and tag_limits.tag_problems(
+        "tags", of_rds, tag_limits.RDS
+    )
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 def test_characters_are_those_of_the_models(text: str) -> None:
     allowed = all(sign in "_.:/=+-@" or unicodedata.category(sign)[0] in "LZN" for sign in text)
     right = allowed and text == text.strip() and not text.lower().startswith("aws:")
-    assert (tags.tag_problems("tags", {"x": text}) == []) is right
+    assert (tag_limits.tag_problems("tags", {"x": text}) == []) is right
 
 
 def test_the_tags_that_the_roles_add_are_known() -> None:
@@ -160,7 +162,7 @@ def test_the_tags_that_the_roles_add_are_known() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if "_tags |" in line or "_tag: " in line:
                 added |= set(re.findall(r"'(\w+)': ", line))
-    assert added - {"Name"} == {key for key, who in tags.DEPLOYMENT.own if who == "this collection"}
+    assert added - {"Name"} == {key for key, who in tag_limits.DEPLOYMENT.own if who == "this collection"}
 
 
 # ---- environment, secrets, task definition

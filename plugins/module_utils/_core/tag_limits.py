@@ -15,12 +15,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import texts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Check
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import Problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import dictionary_problems
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.values import texts
 
 _SIGNS = "_.:/=+-@"
 
