@@ -30,14 +30,14 @@ from . import authorization
 from . import coverage
 from . import iam
 from . import wire
-from .cloud import Cloud
+from .context import Cloud
 from .faults import EVENTS
 from .faults import Fault
-from .room import ApiError
-from .room import Call
-from .room import Response
-from .room import Room
-from .room import TrustError
+from .service import ApiError
+from .service import Call
+from .service import Response
+from .service import Room
+from .service import TrustError
 from .settings import TOKEN_FILE
 
 Scope = MutableMapping[str, Any]
@@ -47,12 +47,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 #: The rooms: the name by which Cloud knows them, module, class. In the order in which they are started.
 ROOMS = {
-    "databases": ("database", "Databases"),
-    "tasks": ("tasks", "TaskRunner"),
-    "balancer": ("balancer", "Balancer"),
+    "databases": ("services.rds", "Databases"),
+    "tasks": ("services.ecs_tasks", "TaskRunner"),
+    "balancer": ("services.elbv2", "Balancer"),
     "account_attributes": ("services.ec2", "AccountAttributes"),
     "certificates": ("services.acm", "CertificateManager"),
-    "express": ("express", "Express"),
+    "express": ("services.ecs_express", "Express"),
     "resource_tags": ("services.resource_tags", "ResourceTags"),
     "secretsmanager": ("services.secretsmanager", "SecretsManager"),
     "encrypted_values": ("services.kms", "EncryptedValues"),

@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import processes
 from . import settings as settings_module
 from .files import make_home
 from .files import make_private_folders
 from .files import write_atomically
 from .launch import is_locked
+from .runtime import supervisor
 
 _PROFILE = "local-aws"
 _PROFILE_FILE = "aws-credentials"
@@ -88,7 +88,7 @@ def up(home: Path, wanted: dict[str, Any], rooms: str) -> dict[str, Any]:
     pid = _running_pid(home)
     changed = pid is None
     if pid is None:
-        killed = processes.sweep(home)
+        killed = supervisor.sweep(home)
         if killed:
             say(f"Ended {killed} process(es) that an earlier daemon left behind.")
         chosen = settings_module.choose(home, wanted)
@@ -147,7 +147,7 @@ def _start(home: Path, rooms: str) -> None:
     environment = dict(os.environ)
     package = str(Path(__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
-    environment[processes.MARKER] = f"{home}#daemon"
+    environment[supervisor.MARKER] = f"{home}#daemon"
     command = [sys.executable, "-m", "local_aws", "serve", "--home", str(home), "--rooms", rooms]
     log = os.open(home / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -216,7 +216,7 @@ def down(home: Path, *, wipe: bool) -> dict[str, Any]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         _await_end(home, pid)
-    if processes.sweep(home):
+    if supervisor.sweep(home):
         changed = True
     for name in ("daemon.json", "daemon.pid"):
         (home / name).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import tomllib
 from importlib import resources
 
 from . import wire
-from .room import ApiError
+from .service import ApiError
 
 # What ministack's router calls services, where that is neither botocore's nor the signing name.
 _BY_ROUTER_NAME = {

@@ -25,13 +25,13 @@ from . import account
 from . import app
 from . import iam
 from .authority import Authority
-from .cloud import Cloud
+from .context import Cloud
 from .files import write_atomically
 from .ministack_adapter import cloudwatch
 from .ministack_adapter import forward_config
 from .ministack_adapter import in_use
 from .persistence import Saver
-from .processes import Processes
+from .runtime.supervisor import Processes
 from .services import security_groups
 from .settings import Settings
 

@@ -24,9 +24,9 @@ from . import authorization
 from . import service_linked_roles
 from . import tag_on_create
 from . import wire
-from .room import ApiError
-from .room import Call
-from .room import TrustError
+from .service import ApiError
+from .service import Call
+from .service import TrustError
 from .settings import Settings
 
 _POLICIES = Path(__file__).with_name("managed_policies.json")

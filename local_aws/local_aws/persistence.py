@@ -17,7 +17,7 @@ from ministack import app as ministack_app
 from ministack.core import persistence as ministack_persistence
 
 from .files import write_atomically
-from .room import Room
+from .service import Room
 
 _log = logging.getLogger("local_aws.persistence")
 _RETRY_SECONDS = 5.0

@@ -19,15 +19,15 @@ import pytest
 from aiohttp import web
 
 from local_aws.authority import Authority
-from local_aws.balancer import Balancer
-from local_aws.balancer import TargetGroup
-from local_aws.balancer import Weights
-from local_aws.balancer import proxy
-from local_aws.balancer.groups import Answers
-from local_aws.balancer.groups import Target
-from local_aws.balancer.groups import matches
 from local_aws.clock import Clock
 from local_aws.faults import Faults
+from local_aws.network import http_proxy
+from local_aws.services.elbv2 import Balancer
+from local_aws.services.elbv2 import TargetGroup
+from local_aws.services.elbv2 import Weights
+from local_aws.services.elbv2.models import Answers
+from local_aws.services.elbv2.models import Target
+from local_aws.services.elbv2.models import matches
 
 KEY = "arn:aws:ecs:us-east-1:123456789012:service/default/web"
 HOST = "we-0123456789abcdef0123456789abcdef.ecs.us-east-1.on.aws"
@@ -420,7 +420,7 @@ class Slow:
 
 @pytest.mark.parametrize(("seconds", "status"), [(30, 200), (90, 504)], ids=["a slow upload", "an idle one"])
 def test_idle_target_gives_504_but_a_slow_upload_does_not(tmp_path: Path, seconds: float, status: int) -> None:
-    assert proxy.IDLE == 60
+    assert http_proxy.IDLE == 60
 
     async def scenario() -> None:
         async with setting(tmp_path) as here:

@@ -21,8 +21,8 @@ from running import PACKAGE
 from running import eventually
 from running import marked_processes
 
-from local_aws import processes
-from local_aws.processes import Processes
+from local_aws.runtime import supervisor
+from local_aws.runtime.supervisor import Processes
 
 PATH = {"PATH": os.environ["PATH"]}
 Test = Callable[[Processes, Path], Coroutine[Any, Any, None]]
@@ -86,7 +86,7 @@ def test_a_name_is_taken_as_long_as_its_process_runs(tmp_path: Path) -> None:
     run(tmp_path, body)
 
 
-async def _sleeper(all_processes: Processes, home: Path) -> processes.Process:
+async def _sleeper(all_processes: Processes, home: Path) -> supervisor.Process:
     return await all_processes.spawn("s", ["sleep", "600"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
 
 
@@ -166,7 +166,7 @@ def test_kill_9_of_a_keeper_leaves_no_orphan(tmp_path: Path) -> None:
 _DAEMON = """
 import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from local_aws.processes import Processes
+from local_aws.runtime.supervisor import Processes
 
 async def main():
     home = pathlib.Path(sys.argv[2])
@@ -211,7 +211,7 @@ def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Pa
     daemon.kill()
     daemon.wait()
     os.kill(keeper, signal.SIGKILL)
-    processes.sweep(tmp_path)
+    supervisor.sweep(tmp_path)
     assert not marked_processes(tmp_path)
 
 
@@ -219,7 +219,7 @@ def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Pa
 def test_sweep_leaves_other_homes_alone(tmp_path: Path, ending: str) -> None:
     other = subprocess.Popen(["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{tmp_path}{ending}#p", **PATH})
     try:
-        assert processes.sweep(tmp_path) == 0
+        assert supervisor.sweep(tmp_path) == 0
         assert other.poll() is None
     finally:
         other.kill()

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from local_aws.express.deploy import Run
-from local_aws.express.fleet import Fleet
 from local_aws.persistence import Saver
+from local_aws.services.ecs_express.deployment import Run
+from local_aws.services.ecs_express.task_set import Fleet
 
 CLOCK = SimpleNamespace(real=lambda seconds: seconds)
 

@@ -29,9 +29,9 @@ from test_database_life import Make
 from test_database_life import server_process
 from test_database_life import settled
 
-from local_aws.database.events import CREATED
-from local_aws.database.events import KEPT_SECONDS
-from local_aws.database.events import Events
+from local_aws.services.rds.events import CREATED
+from local_aws.services.rds.events import KEPT_SECONDS
+from local_aws.services.rds.events import Events
 
 __all__ = ["new_database"]
 

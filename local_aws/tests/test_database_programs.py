@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.database import cluster
-from local_aws.database import engine
+from local_aws.services.rds import cluster
+from local_aws.services.rds import engine
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user's programs run as that user")

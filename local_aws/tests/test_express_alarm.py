@@ -20,8 +20,8 @@ from express_support import refusal
 from running import LocalAws
 from running import eventually
 
-from local_aws.balancer.groups import Answers
-from local_aws.express import alarm
+from local_aws.services.ecs_express import alarm
+from local_aws.services.elbv2.models import Answers
 
 SCALE = 120
 GROUPS = ["arn:aws:elasticloadbalancing:r:1:targetgroup/a/1", "arn:aws:elasticloadbalancing:r:1:targetgroup/b/2"]

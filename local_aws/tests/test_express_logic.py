@@ -11,24 +11,25 @@ from typing import Any
 
 import pytest
 
-from local_aws.balancer.groups import Target
-from local_aws.balancer.groups import TargetGroup
-from local_aws.express import conditions
-from local_aws.express import network
-from local_aws.express import shapes
-from local_aws.express.fleet import SILENT_REAL_SECONDS
-from local_aws.express.fleet import Fleet
-from local_aws.express.model import Deployment
-from local_aws.express.model import Managed
-from local_aws.express.model import Revision
-from local_aws.express.model import Service
-from local_aws.room import ApiError
+from local_aws.service import ApiError
+from local_aws.services.ecs_express import conditions
+from local_aws.services.ecs_express import network
+from local_aws.services.ecs_express import transformations
+from local_aws.services.ecs_express.models import Deployment
+from local_aws.services.ecs_express.models import Managed
+from local_aws.services.ecs_express.models import Revision
+from local_aws.services.ecs_express.models import Service
+from local_aws.services.ecs_express.task_set import SILENT_REAL_SECONDS
+from local_aws.services.ecs_express.task_set import Fleet
+from local_aws.services.elbv2.models import Target
+from local_aws.services.elbv2.models import TargetGroup
 
 ROLE = "arn:aws:iam::123456789012:role/execution"
 
 
 def configured(**more: Any) -> dict[str, Any]:
-    return shapes.configuration({"executionRoleArn": ROLE, "primaryContainer": {"image": "x"}, **more}, "/aws/ecs/x")
+    given = {"executionRoleArn": ROLE, "primaryContainer": {"image": "x"}, **more}
+    return transformations.configuration(given, "/aws/ecs/x")
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,10 @@ def configured(**more: Any) -> dict[str, Any]:
 )
 def test_sizes_that_fargate_has(cpu: str, memory: str, fits: bool) -> None:
     if fits:
-        shapes.check_size(cpu, memory)
+        transformations.check_size(cpu, memory)
     else:
         with pytest.raises(ApiError):
-            shapes.check_size(cpu, memory)
+            transformations.check_size(cpu, memory)
 
 
 def test_merging_keeps_what_is_not_given() -> None:
@@ -61,7 +62,7 @@ def test_merging_keeps_what_is_not_given() -> None:
         primaryContainer={"image": "a", "command": ["x"], "environment": [{"name": "A", "value": "1"}]},
         scalingTarget={"minTaskCount": 2, "maxTaskCount": 4, "autoScalingTargetValue": 70},
     )
-    merged = shapes.merged(current, {"primaryContainer": {"image": "b"}})
+    merged = transformations.merged(current, {"primaryContainer": {"image": "b"}})
     assert merged["primaryContainer"] == {**current["primaryContainer"], "image": "b"}
     assert merged["scalingTarget"] == current["scalingTarget"]
     assert (merged["cpu"], merged["memory"]) == ("512", "1024")
@@ -69,8 +70,8 @@ def test_merging_keeps_what_is_not_given() -> None:
 
 def test_merging_replaces_the_scaling_target_whole() -> None:
     current = configured(scalingTarget={"minTaskCount": 2, "maxTaskCount": 4, "autoScalingTargetValue": 70})
-    merged = shapes.merged(current, {"scalingTarget": {"maxTaskCount": 5}})
-    assert merged["scalingTarget"] == {**shapes.DEFAULT_SCALING, "maxTaskCount": 5}
+    merged = transformations.merged(current, {"scalingTarget": {"maxTaskCount": 5}})
+    assert merged["scalingTarget"] == {**transformations.DEFAULT_SCALING, "maxTaskCount": 5}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_merging_replaces_the_scaling_target_whole() -> None:
 def test_bounds_that_express_mode_takes(low: int, high: int, message: str) -> None:
     bounds = {"minTaskCount": low, "maxTaskCount": high}
     if not message:
-        assert configured(scalingTarget=bounds)["scalingTarget"] == {**shapes.DEFAULT_SCALING, **bounds}
+        assert configured(scalingTarget=bounds)["scalingTarget"] == {**transformations.DEFAULT_SCALING, **bounds}
         return
     with pytest.raises(ApiError) as caught:
         configured(scalingTarget=bounds)
@@ -97,7 +98,7 @@ def test_merging_replaces_lists_and_clears_with_empty_ones() -> None:
     current = configured(
         primaryContainer={"image": "a", "command": ["x"], "secrets": [{"name": "S", "valueFrom": "arn"}]}
     )
-    merged = shapes.merged(current, {"primaryContainer": {"image": "a", "command": [], "secrets": []}})
+    merged = transformations.merged(current, {"primaryContainer": {"image": "a", "command": [], "secrets": []}})
     assert "command" not in merged["primaryContainer"]
     assert "secrets" not in merged["primaryContainer"]
 
@@ -111,26 +112,26 @@ def test_comparison_ignores_the_order_of_lists_without_order() -> None:
         networkConfiguration={"subnets": ["b", "a"]},
         primaryContainer={"image": "x", "environment": [{"name": "A"}, {"name": "B"}], "command": []},
     )
-    assert shapes.same(one, other)
-    assert not shapes.same(one, configured())
+    assert transformations.same(one, other)
+    assert not transformations.same(one, configured())
 
 
 def test_names() -> None:
-    assert shapes.default_name("public.ecr.aws/nginx/nginx:latest", "1234") == "nginx-1234"
-    assert shapes.default_name("localhost:5000/a/b@sha256:0", "1234") == "b-1234"
-    assert re.fullmatch(r"ml-0f\.ecs\.eu-west-1\.on\.aws", shapes.endpoint_host("MLflow", "0f", "eu-west-1"))
+    assert transformations.default_name("public.ecr.aws/nginx/nginx:latest", "1234") == "nginx-1234"
+    assert transformations.default_name("localhost:5000/a/b@sha256:0", "1234") == "b-1234"
+    assert re.fullmatch(r"ml-0f\.ecs\.eu-west-1\.on\.aws", transformations.endpoint_host("MLflow", "0f", "eu-west-1"))
 
 
 def test_one_name_cannot_be_environment_and_secret() -> None:
     container = {"environment": [{"name": "A"}], "secrets": [{"name": "A"}]}
     with pytest.raises(ApiError, match="must be unique"):
-        shapes.check_unique(container)
+        transformations.check_unique(container)
 
 
 def test_definition_excludes_what_it_says() -> None:
     with pytest.raises(ApiError, match="taskDefinitionArn cannot be provided with primaryContainer"):
-        shapes.check_definition_alone({"taskDefinitionArn": "x", "cpu": "256"})
-    shapes.check_definition_alone({"taskDefinitionArn": "x", "healthCheckPath": "/"})
+        transformations.check_definition_alone({"taskDefinitionArn": "x", "cpu": "256"})
+    transformations.check_definition_alone({"taskDefinitionArn": "x", "healthCheckPath": "/"})
 
 
 def test_public_by_own_table_else_by_the_main_one() -> None:

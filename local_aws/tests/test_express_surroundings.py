@@ -19,8 +19,8 @@ from express_support import unique
 from running import LocalAws
 from running import eventually
 
-from local_aws.express import room as express_room
-from local_aws.express.model import Service
+from local_aws.services.ecs_express import handlers as express_room
+from local_aws.services.ecs_express.models import Service
 
 FAST = {"Delay": 1, "MaxAttempts": 1800}
 

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from express_support import Account
 from running import LocalAws
 
-from local_aws.express import size
 from local_aws.services.cloudwatch import dashboards
+from local_aws.services.ecs_express import size
 
 
 def test_rotation_without_a_function_is_refused_and_stages_nothing(local_aws: LocalAws) -> None:

@@ -14,12 +14,12 @@ from running import PACKAGE
 
 sys.path.insert(0, str(PACKAGE))
 
-from local_aws.processes import Processes
-from local_aws.tasks import runtimes
-from local_aws.tasks.images import CannotPullContainerError
-from local_aws.tasks.images import architecture
-from local_aws.tasks.images import recipe
-from local_aws.tasks.runtimes import Runtimes
+from local_aws.runtime.supervisor import Processes
+from local_aws.services.ecs_tasks import runtimes
+from local_aws.services.ecs_tasks.images import CannotPullContainerError
+from local_aws.services.ecs_tasks.images import architecture
+from local_aws.services.ecs_tasks.images import recipe
+from local_aws.services.ecs_tasks.runtimes import Runtimes
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.tasks import layer
+from local_aws.services.ecs_tasks import layer
 
 
 def wheel(folder: Path, version: str) -> Path:

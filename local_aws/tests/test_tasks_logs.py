@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 
-from local_aws.room import TrustError
-from local_aws.tasks import logs
+from local_aws.runtime import log_driver
+from local_aws.service import TrustError
 
 TIME_OUT = ConnectTimeoutError(endpoint_url="https://logs")
 
@@ -38,7 +38,7 @@ def sent(output: bytes, *, ended: bool, refusals: int = 0, refusal: Exception = 
         reader.feed_data(output)
         if ended:
             reader.feed_eof()
-        following = asyncio.create_task(logs.follow(logs.LogDriver(call, "group", "stream"), reader))
+        following = asyncio.create_task(log_driver.follow(log_driver.LogDriver(call, "group", "stream"), reader))
         if not ended:
             await asyncio.sleep(0)
             reader.feed_eof()

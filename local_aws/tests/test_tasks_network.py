@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-HOOK = Path(__file__).resolve().parents[1] / "local_aws/tasks/network_hook.py"
+HOOK = Path(__file__).resolve().parents[1] / "local_aws/services/ecs_tasks/network_hook.py"
 ADDRESS = "127.71.9.8"
 SETTING = f"{ADDRESS} 127.103.9.8 5000=5000"
 

@@ -269,7 +269,7 @@ class LocalAws:
             page = json.load(answer)
         if sum(page["counts"].values()) != len(page["calls"]):
             raise BenchError(
-                "There were more AWS calls than the local AWS remembers: raise _MAX_CALLS in its cloud.py."
+                "There were more AWS calls than the local AWS remembers: raise _MAX_CALLS in its context.py."
             )
         root = f"arn:aws:iam::{self.info['account_id']}:root"
         deployer = Counter(

@@ -91,7 +91,7 @@ def is_prepared(version: str) -> bool:
     Nobody may not write to it.
     """
     folder = runtime(version)
-    hook = (ROOT / "local_aws/local_aws/tasks/network_hook.py").read_bytes()
+    hook = (ROOT / "local_aws/local_aws/services/ecs_tasks/network_hook.py").read_bytes()
     found = list(folder.glob("lib/python3.*/site-packages/_local_aws_task_network.py"))
     compiled = list(folder.glob("lib/python3.*/site-packages/mlflow/server/__pycache__/*.pyc"))
     return (folder / "complete.json").exists() and bool(compiled) and [path.read_bytes() for path in found] == [hook]

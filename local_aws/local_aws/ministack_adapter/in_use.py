@@ -24,11 +24,11 @@ from ministack.services import ec2
 from ministack.services import ecs
 from ministack.services import iam
 
-from ..room import ApiError
+from ..service import ApiError
 from ..services.security_groups import dependents
 
 if TYPE_CHECKING:
-    from ..cloud import Cloud
+    from ..context import Cloud
 
 Params = dict[str, Any]
 Handler = Callable[[Params], Any]

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ...ministack_adapter import acm
-from ...room import ApiError
-from ...room import Call
-from ...room import Response
-from ...room import aws_response
-from ...room import parse_response
+from ...service import ApiError
+from ...service import Call
+from ...service import Response
+from ...service import aws_response
+from ...service import parse_response
 from . import models
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 _READS = ("DescribeCertificate", "GetCertificate", "ListCertificates")
 # The errors of Elastic Load Balancing's API reference; the sentence is what ELB answers for a certificate that is not

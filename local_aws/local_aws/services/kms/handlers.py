@@ -17,14 +17,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ...room import ApiError
-from ...room import Call
-from ...room import Response
-from ...room import aws_response
-from ...room import parse_response
+from ...service import ApiError
+from ...service import Call
+from ...service import Response
+from ...service import aws_response
+from ...service import parse_response
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 _PARAMETERS = ("GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory")
 _AWS_MANAGED = "alias/aws/"

@@ -17,13 +17,13 @@ from botocore.exceptions import ClientError
 
 from ... import iam
 from ...ministack_adapter import log_groups
-from ...room import ApiError
-from ...room import Call
-from ...room import Response
-from ...room import aws_response
+from ...service import ApiError
+from ...service import Call
+from ...service import Response
+from ...service import aws_response
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 # What the guide's example admits the service to, one action of each.
 _NEEDED = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")

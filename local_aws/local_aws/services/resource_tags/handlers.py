@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ...ministack_adapter import resource_tags
-from ...room import ApiError
-from ...room import Call
-from ...room import Response
-from ...room import aws_response
-from ...room import parse_response
+from ...service import ApiError
+from ...service import Call
+from ...service import Response
+from ...service import aws_response
+from ...service import parse_response
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 SERVICE = "resourcegroupstaggingapi"
 _LISTS = {"GetResources": "ResourceTagMappingList", "GetTagKeys": "TagKeys", "GetTagValues": "TagValues"}

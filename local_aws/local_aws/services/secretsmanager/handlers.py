@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import Any
 
-from ...room import ApiError
-from ...room import Call
-from ...room import Response
+from ...service import ApiError
+from ...service import Call
+from ...service import Response
 from . import keys
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 # AWS's sentences, as users quote them: https://github.com/getmoto/moto/pull/3912 (no function) and
 # https://repost.aws/knowledge-center/secrets-manager-invoke-lambda (a function that cannot be invoked).

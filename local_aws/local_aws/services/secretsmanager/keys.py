@@ -14,11 +14,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ...room import ApiError
-from ...room import Call
+from ...service import ApiError
+from ...service import Call
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 _OWN = "alias/aws/secretsmanager"
 _DECRYPT, _WRITE = ("kms:Decrypt",), ("kms:GenerateDataKey", "kms:Decrypt")

@@ -20,7 +20,7 @@ from ministack.services import ec2
 from ministack.services import rds
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 Found = tuple[str, list[str], list[str]]
 """Name, security groups and subnets of something with a network interface."""

@@ -19,13 +19,13 @@ from ministack.core.responses import get_region
 from ministack.services import ec2
 
 from ... import wire
-from ...room import ApiError
+from ...service import ApiError
 from . import dependents
 from . import rules
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from ...cloud import Cloud
+    from ...context import Cloud
 
 _log = logging.getLogger("local_aws.security_groups")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ...room import ApiError
+from ...service import ApiError
 
 ALL = "-1"
 PORTED = ("tcp", "udp")

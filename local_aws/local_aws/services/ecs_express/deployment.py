@@ -1,0 +1,309 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a service deployment: scale up, 5 % of the traffic, bake, all of it, bake, clean up; or back.
+
+Stages and states: botocore's model of ECS (ServiceDeployment). Canary of 5 %, 3 minutes each, and the alarm of more
+than 1 % errors: ECS developer guide, express-service-update-full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
+
+from ...context import TrustError
+from .models import Deployment
+from .models import Revision
+from .models import Service
+from .provisioner import message_of
+
+if TYPE_CHECKING:
+    from .handlers import Express
+    from .task_set import Fleet
+
+log = logging.getLogger(__name__)
+
+CANARY_PERCENT = 5.0
+CANARY_BAKE_MINUTES = 3
+BAKE_MINUTES = 3
+BREAKER_THRESHOLD = 3
+"""Failed tasks until the circuit breaker trips; ECS's minimum (developer guide, deployment-circuit-breaker)."""
+LOOK_SECONDS = 5
+ALARM_LOOK_SECONDS = 15
+
+ABORT, ROLLBACK = "ABORT", "ROLLBACK"
+
+
+class Interrupted(Exception):
+    """Somebody stopped the deployment, or a newer one takes its place."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+
+
+class Failed(Exception):
+    """The deployment goes back; the text is its status reason."""
+
+
+def other(color: str) -> str:
+    """The other target group."""
+    return "green" if color == "blue" else "blue"
+
+
+class Run:
+    """One deployment on its way."""
+
+    def __init__(self, express: Express, service: Service, deployment: Deployment) -> None:
+        self.express = express
+        self.cloud = express.cloud
+        self.resources = express.resources
+        self.service = service
+        self.deployment = deployment
+        self.target = service.revisions[deployment.target]
+        self._alarms: list[str] = []
+        self._next_alarm_look = 0.0
+        self._interrupt: Interrupted | None = None
+        self._interrupted = asyncio.Event()
+
+    # From outside ---------------------------------------------------------------------------------------------------
+
+    def interrupt(self, kind: str, reason: str) -> None:
+        """Stops it at the next possible moment."""
+        if self._interrupt is None:
+            self._interrupt = Interrupted(kind, reason)
+            self._interrupted.set()
+
+    async def run(self) -> None:
+        """To the end, whichever it is."""
+        try:
+            if self.deployment.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"):
+                await self._roll_back(self.deployment.rollback.get("reason", self.deployment.reason))
+            elif self.deployment.status == "STOP_REQUESTED":
+                await self._abort(self.deployment.reason)
+            else:
+                await self._forward()
+        except Interrupted as stop:
+            await (self._abort(stop.reason) if stop.kind == ABORT else self._roll_back(stop.reason))
+        except Failed as failure:
+            await self._roll_back(str(failure))
+        except (ClientError, BotoCoreError, TrustError) as error:
+            # A refused call is not tried again: the deployment stays where it is.
+            self.express.say(self.service, f"deployment {_short(self.deployment.arn)} is stuck: {message_of(error)}")
+            log.warning("deployment %s: %s", self.deployment.arn, message_of(error))
+            await self._interrupted.wait()
+            await self._abort(str(self._interrupt))
+
+    # Steps ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Revision | None:
+        """The revision that served before; None for the first deployment."""
+        stable = self.service.stable
+        return self.service.revisions[stable] if stable and stable != self.target.arn else None
+
+    def _stage(self, name: str) -> None:
+        self.deployment.enters(name)
+        self.cloud.changed()
+
+    async def _pause(self, aws_seconds: float) -> None:
+        # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.cloud.clock.real(aws_seconds)):
+                await self._interrupted.wait()
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    async def _shift(self, percent: float) -> None:
+        """Gives the target so much of the traffic, the source the rest."""
+        weights = {self.target.color: percent}
+        if self.source is not None:
+            weights[self.source.color] = 100 - percent
+        await self.resources.shift(self.service, weights)
+        self.deployment.weights = weights
+        self.cloud.changed()
+
+    async def _forward(self) -> None:
+        deployment, service = self.deployment, self.service
+        await self._pause(LOOK_SECONDS)
+        deployment.becomes("IN_PROGRESS")
+        self._stage("RECONCILE_SERVICE")
+        while not service.provisioned:
+            await self._pause(LOOK_SECONDS)
+        source = self.source
+        if not self.target.color:
+            self.target.color = other(source.color) if source is not None else "blue"
+        await self._begin_alarms()
+        if source is not None:
+            await self._shift(0)
+        self._stage("PRE_SCALE_UP")
+        await self._prepare()
+        self._stage("SCALE_UP")
+        # With a desired count of 0 the deployment is empty and completes like any other (a user's script waits for its
+        # rolloutState: lamdis-ai, ops/deploy-app.sh).
+        fleet = self.express.fleet(service, self.target)
+        fleet.want(service.desired)
+        fleet.start()
+        await self._until_healthy(fleet)
+        self._stage("POST_SCALE_UP")
+        await self._pause(LOOK_SECONDS)
+        self._stage("PRODUCTION_TRAFFIC_SHIFT")
+        settings = deployment_configuration(service)
+        if source is not None:
+            canary = settings["canaryConfiguration"]
+            await self._shift(canary["canaryPercent"])
+            await self._bake(fleet, canary["canaryBakeTimeInMinutes"] * 60)
+        await self._shift(100)
+        self._stage("BAKE_TIME")
+        await self._bake(fleet, settings["bakeTimeInMinutes"] * 60)
+        self._stage("CLEAN_UP")
+        service.stable = self.target.arn
+        if source is not None:
+            await self.express.retire(service, source, "Scaling activity initiated by deployment")
+        fleet.want(service.desired)
+        deployment.breaker = "MONITORING_COMPLETE"
+        deployment.alarm = "MONITORING_COMPLETE" if deployment.alarm == "MONITORING" else deployment.alarm
+        deployment.becomes("SUCCESSFUL")
+        self.express.say(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
+        self.express.say(service, "has reached a steady state.")
+        self.cloud.changed()
+
+    async def _prepare(self) -> None:
+        configuration = self.target.configuration
+        container = configuration["primaryContainer"]
+        await self.resources.refresh_target_group(
+            self.service, self.target.color, container["containerPort"], configuration["healthCheckPath"]
+        )
+        await self.resources.rewrite_alarm(self.service)
+        await self.resources.rescale(self.service, configuration["scalingTarget"])
+
+    async def _until_healthy(self, fleet: Fleet) -> None:
+        while fleet.healthy() < fleet.desired:
+            await self._pause(LOOK_SECONDS)
+            self._watch_tasks(fleet)
+
+    async def _bake(self, fleet: Fleet, aws_seconds: float) -> None:
+        end = time.monotonic() + self.cloud.clock.real(aws_seconds)
+        while time.monotonic() < end:
+            await self._pause(LOOK_SECONDS)
+            self._watch_tasks(fleet)
+            await self._watch_errors()
+
+    def _watch_tasks(self, fleet: Fleet) -> None:
+        self.deployment.failures = fleet.failures
+        if not deployment_configuration(self.service)["deploymentCircuitBreaker"]["enable"]:
+            return
+        # A task that stays unhealthy beyond its grace period has cost minutes already: users see the rollback after
+        # three to eight of them, which three such tasks in a row would exceed.
+        if fleet.failures >= BREAKER_THRESHOLD or fleet.ill:
+            self.deployment.breaker = "TRIGGERED"
+            raise Failed(
+                "Service deployment rolled back because the circuit breaker threshold was exceeded. "
+                f"Last failure: {fleet.last_reason}"
+            )
+
+    async def _begin_alarms(self) -> None:
+        """Which alarms this deployment is rolled back by.
+
+        ECS adds its own alarm to those of the service at each deployment (a user's report). An alarm that already is
+        in ALARM when a deployment begins is not looked at during it (developer guide, deployment-alarm-failure).
+        """
+        own = self.resources.alarm_name(self.service)
+        settings = alarm_settings(self.service, own)
+        if own not in settings["alarmNames"]:
+            settings["alarmNames"] = [*settings["alarmNames"], own]
+            self.service.overrides.setdefault("deployment", {})["alarms"] = settings
+        watched = settings["enable"] and self.source is not None
+        self._alarms = list(settings["alarmNames"]) if watched else []
+        if await self.express.alarms.in_alarm(self._alarms):
+            self._alarms = []
+        self.deployment.alarm = "MONITORING" if self._alarms or (settings["enable"] and not watched) else "DISABLED"
+
+    async def _watch_errors(self) -> None:
+        now = time.monotonic()
+        if now < self._next_alarm_look:
+            return
+        self._next_alarm_look = now + self.cloud.clock.real(ALARM_LOOK_SECONDS)
+        fired = await self.express.alarms.in_alarm(self._alarms)
+        if fired:
+            self.deployment.alarm = "TRIGGERED"
+            self.deployment.fired = fired
+            raise Failed(
+                "Service deployment rolled back because of CloudWatch alarm(s) in ALARM state: " + ", ".join(fired)
+            )
+
+    # Back -----------------------------------------------------------------------------------------------------------
+
+    async def _roll_back(self, reason: str) -> None:
+        deployment, source = self.deployment, self.source
+        deployment.rollback = {"reason": reason, "startedAt": time.time()}
+        if source is not None:
+            deployment.rollback["serviceRevisionArn"] = source.arn
+        deployment.becomes("ROLLBACK_REQUESTED", reason)
+        self.cloud.changed()
+        await self.cloud.clock.sleep(LOOK_SECONDS)
+        deployment.becomes("ROLLBACK_IN_PROGRESS")
+        self.cloud.changed()
+        await self._back_to_source(reason)
+        await self.resources.rewrite_alarm(self.service)
+        if source is None:
+            deployment.becomes("ROLLBACK_FAILED", f"{reason} No rollback candidate was found to run the rollback.")
+        else:
+            deployment.becomes("ROLLBACK_SUCCESSFUL", reason)
+        self.express.say(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
+        self.cloud.changed()
+
+    async def _abort(self, reason: str) -> None:
+        self.deployment.becomes("STOP_REQUESTED", reason)
+        self.cloud.changed()
+        await self._back_to_source(reason)
+        self.deployment.becomes("STOPPED", reason)
+        self.cloud.changed()
+
+    async def _back_to_source(self, reason: str) -> None:
+        source = self.source
+        if self.service.provisioned:
+            try:
+                if source is not None:
+                    await self.resources.shift(self.service, {source.color: 100})
+                    await self.resources.rescale(self.service, source.configuration["scalingTarget"])
+            except (ClientError, TrustError) as error:
+                log.warning("rollback of %s: %s", self.deployment.arn, message_of(error))
+        self.deployment.weights = {source.color: 100.0} if source is not None else {}
+        if self.target.arn != self.service.stable:
+            await self.express.retire(self.service, self.target, reason)
+            self.target.color = ""
+        if source is not None and self.service.latest == self.target.arn:
+            self.service.latest = source.arn
+
+
+def alarm_settings(service: Service, own: str) -> dict[str, Any]:
+    """The alarms that roll deployments back; ``own``: the name of the one that ECS makes."""
+    standard = {"alarmNames": [own], "rollback": True, "enable": True}
+    return {**standard, **service.overrides.get("deployment", {}).get("alarms", {})}
+
+
+def deployment_configuration(service: Service) -> dict[str, Any]:
+    """The settings of an Express service's deployments but for its alarms, as UpdateService may have changed them."""
+    changes = service.overrides.get("deployment", {})
+    canary = {"canaryPercent": CANARY_PERCENT, "canaryBakeTimeInMinutes": CANARY_BAKE_MINUTES}
+    return {
+        "strategy": "CANARY",
+        "maximumPercent": changes.get("maximumPercent", 200),
+        "minimumHealthyPercent": changes.get("minimumHealthyPercent", 100),
+        "bakeTimeInMinutes": changes.get("bakeTimeInMinutes", BAKE_MINUTES),
+        "canaryConfiguration": {**canary, **changes.get("canaryConfiguration", {})},
+        "deploymentCircuitBreaker": changes.get("deploymentCircuitBreaker", {"enable": True, "rollback": True}),
+    }
+
+
+def _short(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

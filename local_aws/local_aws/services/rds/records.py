@@ -1,0 +1,216 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ministack's own records of RDS instances, snapshots and groups, which this room changes in place.
+
+What begins with an underscore is ours and never shown: ``_Port`` of the front, ``_RulesPort`` that security groups
+name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source``
+the folder of the snapshot that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the
+final snapshot, ``_Configuration`` what a snapshot keeps of its instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import rds
+
+from ...clock import Clock
+from ...service import Call
+from ...service import Response
+from ...service import aws_response
+from ...service import parse_response
+from . import restored
+
+Record = dict[str, Any]
+
+_LOG_SECONDS = 300.0
+
+_DEFAULT_GROUP = "default.postgres"
+
+
+class Records:
+    """The records of one account.
+
+    :arg account_id: the account; regions are given with each question.
+    :arg clock: AWS's durations.
+    """
+
+    def __init__(self, account_id: str, clock: Clock) -> None:
+        self._account_id = account_id
+        self._clock = clock
+
+    def instance(self, region: str, identifier: str) -> Record | None:
+        """An instance by its name, ARN or resource id; only those of PostgreSQL outside clusters are ours."""
+        with request_scope(self._account_id, region):
+            record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        return record if record is not None and is_ours(record) else None
+
+    def is_foreign(self, region: str, identifier: str) -> bool:
+        """Whether there is such an instance, and it is not ours."""
+        with request_scope(self._account_id, region):
+            record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+        return record is not None and not is_ours(record)
+
+    def instances(self) -> Iterator[tuple[str, Record]]:
+        """All instances of ours with their regions."""
+        for (account_id, region, _name), record in list(rds._instances._data.items()):
+            if account_id == self._account_id and is_ours(record):
+                yield region, record
+
+    def put_instance(self, region: str, record: Record) -> None:
+        """Adds or replaces an instance."""
+        rds._instances._data[(self._account_id, region, record["DBInstanceIdentifier"])] = record
+
+    def remove_instance(self, region: str, record: Record) -> None:
+        """Forgets an instance and its tags."""
+        rds._instances._data.pop((self._account_id, region, record["DBInstanceIdentifier"]), None)
+        with request_scope(self._account_id, region):
+            rds._tags.pop(record["DBInstanceArn"], None)
+
+    def snapshot(self, region: str, name: str) -> Record | None:
+        """A snapshot by its name or ARN."""
+        record: Record | None = rds._snapshots._data.get((self._account_id, region, name.rsplit(":", 1)[-1].lower()))
+        return record
+
+    def snapshots(self) -> Iterator[tuple[str, Record]]:
+        """All snapshots of ours with their regions."""
+        for (account_id, region, _name), record in list(rds._snapshots._data.items()):
+            if account_id == self._account_id and record.get("Engine") == "postgres":
+                yield region, record
+
+    def new_snapshot(self, region: str, name: str, instance: Record, tags: list[dict[str, str]]) -> Record:
+        """A snapshot's record, in the status ``creating``."""
+        with request_scope(self._account_id, region):
+            record: Record = rds._create_snapshot_internal(name, instance)
+            if tags:
+                rds._tags[record["DBSnapshotArn"]] = list(tags)
+                record["TagList"] = list(tags)
+        record.update(Status="creating", PercentProgress=0, Port=5432)
+        restored.remember(record, instance)
+        return record
+
+    def put_snapshot(self, region: str, record: Record) -> None:
+        """Adds or replaces a snapshot."""
+        rds._snapshots._data[(self._account_id, region, record["DBSnapshotIdentifier"])] = record
+
+    def remove_snapshot(self, region: str, record: Record) -> None:
+        """Forgets a snapshot."""
+        rds._snapshots._data.pop((self._account_id, region, record["DBSnapshotIdentifier"]), None)
+
+    def subnet_group(self, region: str, name: str) -> Record | None:
+        """A subnet group."""
+        record: Record | None = rds._subnet_groups._data.get((self._account_id, region, name))
+        return record
+
+    def parameter_group(self, region: str, name: str) -> Record | None:
+        """A parameter group; RDS's default groups are there without having been made."""
+        record: Record | None = rds._param_groups._data.get((self._account_id, region, name))
+        if record is None and name.startswith(_DEFAULT_GROUP):
+            family = name.removeprefix("default.")
+            return {"DBParameterGroupName": name, "DBParameterGroupFamily": family, "Parameters": {}}
+        return record
+
+    def make_default_group(self, region: str, name: str) -> None:
+        """Makes the default parameter group of a family, as RDS does when the first instance of the family uses it."""
+        key = (self._account_id, region, name)
+        if not name.startswith(_DEFAULT_GROUP) or key in rds._param_groups._data:
+            return
+        family = name.removeprefix("default.")
+        rds._param_groups._data[key] = {
+            "DBParameterGroupName": name,
+            "DBParameterGroupFamily": family,
+            "Description": f"Default parameter group for {family}",
+            "DBParameterGroupArn": f"arn:aws:rds:{region}:{self._account_id}:pg:{name}",
+            "Parameters": {},
+        }
+
+    def parameters(self, region: str, name: str) -> dict[str, str]:
+        """What the user set in a parameter group."""
+        group = self.parameter_group(region, name) or {}
+        values = {}
+        for parameter, value in group.get("Parameters", {}).items():
+            values[parameter] = str(value.get("ParameterValue", "")) if isinstance(value, dict) else str(value)
+        return values
+
+    def set_tags(self, region: str, arn: str, tags: list[dict[str, str]]) -> None:
+        """The tags of a new resource."""
+        with request_scope(self._account_id, region):
+            rds._tags[arn] = list(tags)
+
+    def show_restorable(self, record: Record) -> None:
+        """Lets LatestRestorableTime go on: RDS uploads the transaction logs every five minutes.
+
+        Amazon RDS User Guide, "Restoring a DB instance to a specified time". A stopped instance has no new logs, and
+        one without automated backups cannot be restored to a time at all.
+        """
+        if not record.get("BackupRetentionPeriod") or record["DBInstanceStatus"] == "creating":
+            record["LatestRestorableTime"] = ""
+        elif record["DBInstanceStatus"] != "stopped" or not record.get("LatestRestorableTime"):
+            moment = self._clock.now() - timedelta(seconds=self._clock.real(_LOG_SECONDS))
+            record["LatestRestorableTime"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+    def instance_response(self, region: str, record: Record, operation: str) -> Response:
+        """The answer of an operation that returns one instance."""
+        self.show_restorable(record)
+        with request_scope(self._account_id, region):
+            status, headers, body = rds._single_instance_response(f"{operation}Response", f"{operation}Result", record)
+        lower = {name.lower(): value for name, value in headers.items()}
+        output = parse_response(Response(status, lower, body), "rds", operation)
+        patch_instance(output["DBInstance"], record)
+        return aws_response(output, "rds", operation)
+
+    def snapshot_response(self, region: str, record: Record, operation: str) -> Response:
+        """The answer of an operation that returns one snapshot."""
+        with request_scope(self._account_id, region):
+            inner = f"<{operation}Result><DBSnapshot>{rds._snapshot_xml(record)}</DBSnapshot></{operation}Result>"
+            status, headers, body = rds._xml(200, f"{operation}Response", inner)
+        lower = {name.lower(): value for name, value in headers.items()}
+        output = parse_response(Response(status, lower, body), "rds", operation)
+        restored.patch_snapshot(output["DBSnapshot"], record)
+        return aws_response(output, "rds", operation)
+
+
+def is_ours(record: Record) -> bool:
+    """Whether an instance is run by this room."""
+    return record.get("Engine") == "postgres" and not record.get("DBClusterIdentifier")
+
+
+def patch_instance(shape: dict[str, Any], record: Record) -> None:
+    """Makes what ministack shows of an instance what RDS shows: no endpoint before there is one, no empty strings."""
+    if not record.get("Endpoint"):
+        shape.pop("Endpoint", None)
+    if not record.get("LatestRestorableTime"):
+        shape.pop("LatestRestorableTime", None)
+    shape["EnabledCloudwatchLogsExports"] = list(record.get("EnabledCloudwatchLogsExports") or [])
+    for name in [name for name, value in shape.items() if value == ""]:
+        del shape[name]
+
+
+async def describe_instances(records: Records, call: Call) -> Response:
+    """DescribeDBInstances of all engines, ours as they are."""
+    for region, known in records.instances():
+        if region == call.region:
+            records.show_restorable(known)
+    response = await call.passthrough()
+    output = parse_response(response, "rds", call.operation)
+    if "Error" in output:
+        return response
+    for shape in output.get("DBInstances", []):
+        record = records.instance(call.region, shape["DBInstanceIdentifier"])
+        if record is not None:
+            patch_instance(shape, record)
+    return aws_response(output, "rds", call.operation)
+
+
+async def describe_snapshots(records: Records, call: Call) -> Response:
+    """DescribeDBSnapshots of all engines, ours as they are."""
+    response = await call.passthrough()
+    output = parse_response(response, "rds", call.operation)
+    if "Error" in output:
+        return response
+    for shape in output.get("DBSnapshots", []):
+        restored.patch_snapshot(shape, records.snapshot(call.region, shape["DBSnapshotIdentifier"]) or {})
+    return aws_response(output, "rds", call.operation)
