@@ -36,7 +36,7 @@ from .faults import Fault
 from .service import ApiError
 from .service import Call
 from .service import Response
-from .service import Room
+from .service import Service
 from .service import TrustError
 from .settings import TOKEN_FILE
 
@@ -46,7 +46,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 #: The rooms: the name by which Cloud knows them, module, class. In the order in which they are started.
-ROOMS = {
+SERVICES = {
     "databases": ("services.rds", "Databases"),
     "tasks": ("services.ecs_tasks", "TaskRunner"),
     "balancer": ("services.elbv2", "Balancer"),
@@ -72,11 +72,11 @@ _COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oa
 _COGNITO_DOCUMENT = re.compile(r"/[a-z]{2}(?:-[a-z]+)+-\d_\w+/\.well-known/(?:openid-configuration|jwks\.json)")
 
 
-def wire_rooms(cloud: Cloud, names: list[str]) -> list[Room]:
+def build_services(cloud: Cloud, names: list[str]) -> list[Service]:
     """Makes the rooms and introduces them to each other."""
     rooms = []
     for name in names:
-        module, class_name = ROOMS[name]
+        module, class_name = SERVICES[name]
         room = getattr(importlib.import_module(f"local_aws.{module}"), class_name)(cloud)
         setattr(cloud, name, room)
         rooms.append(room)
@@ -90,7 +90,7 @@ def _is_read(operation: str) -> bool:
 class App:
     """The ASGI application."""
 
-    def __init__(self, cloud: Cloud, rooms: list[Room]) -> None:
+    def __init__(self, cloud: Cloud, rooms: list[Service]) -> None:
         self.cloud = cloud
         self.rooms = rooms
 
@@ -156,7 +156,7 @@ class App:
         self._done(exchange, api, principal, wire.error_code(response.status, response.headers, response.body))
         await exchange.answer(response)
 
-    async def _own(self, room: Room, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
+    async def _own(self, room: Service, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
         """One of our operations, from the signature to the answer."""
         try:
             iam.authenticate(
@@ -196,7 +196,7 @@ class App:
         early = self._too_early(api, principal)
         if early is not None:
             return early
-        fault = self.cloud.faults.take(api, principal)
+        fault = self.cloud.faults.consume(api, principal)
         if fault is None:
             return None
         await self.cloud.faults.wait(fault, self.cloud.clock.real(fault.delay))
@@ -313,7 +313,7 @@ class App:
             "region": self.cloud.settings.region,
             "account_id": self.cloud.settings.account_id,
             "scale": self.cloud.settings.scale,
-            "processes": {name: process.pid for name, process in self.cloud.processes.running.items()},
+            "processes": {name: process.pid for name, process in self.cloud.supervisor.running.items()},
             "rooms": [room.name for room in self.rooms],
         }
         for room in self.rooms:

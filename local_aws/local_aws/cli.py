@@ -18,7 +18,7 @@ from . import control
 from .launch import serve
 from .settings import SettingsError
 
-_ROOMS = ",".join(
+_SERVICES = ",".join(
     (
         *("databases", "tasks", "balancer", "account_attributes", "certificates", "express", "resource_tags"),
         *("secretsmanager", "encrypted_values", "log_group_keys"),
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare = add("prepare", "bring the software of a container image here")
     prepare.add_argument("image", metavar="IMAGE", help="as in a task definition")
     for command in (up, add("serve", "run in the foreground")):
-        command.add_argument("--rooms", default=_ROOMS, help=argparse.SUPPRESS)
+        command.add_argument("--services", default=_SERVICES, help=argparse.SUPPRESS)
     return parser
 
 
@@ -101,7 +101,7 @@ def _up(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     if wanted["runtimes"]:
         wanted["runtimes"] = str(Path(wanted["runtimes"]).expanduser().absolute())
     with control.one_at_a_time(home):
-        return control.up(home, wanted, options.rooms)
+        return control.up(home, wanted, options.services)
 
 
 def _down(home: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     home = options.home.expanduser().absolute()
     if options.command == "serve":
-        return serve(home, [name for name in options.rooms.split(",") if name])
+        return serve(home, [name for name in options.services.split(",") if name])
     try:
         result = _COMMANDS[options.command](home, options)
     except (control.CommandError, SettingsError) as error:

@@ -25,7 +25,7 @@ from .authority import Authority
 from .clock import Clock
 from .faults import Faults
 from .network.firewall import Firewall
-from .runtime.supervisor import Processes
+from .runtime.supervisor import Supervisor
 from .service import ApiError
 from .service import Call
 from .service import TrustError
@@ -44,7 +44,7 @@ _SESSION_SECONDS = 3600
 _RENEW_SECONDS = 600
 _MAX_CALLS = 20_000
 # Real seconds for an answer of our own API, which may be delayed on order; a call that is given up is made twice.
-_PATIENCE_SECONDS = 600
+_TIMEOUT_SECONDS = 600
 # What CloudTrail names as the user agent of a call that AWS itself makes.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 _OWN_USER_AGENT = "AWS Internal"
@@ -76,7 +76,7 @@ class Cloud:
     databases: Databases
     express: Express
 
-    def __init__(self, settings: Settings, processes: Processes, authority: Authority) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor, authority: Authority) -> None:
         self.settings = settings
         self.clock = Clock(settings.scale)
         self.authority = authority
@@ -84,7 +84,7 @@ class Cloud:
         # SSL/TLS to encrypt a connection to a DB instance").
         home = settings.home
         self.rds_authority = Authority(home / "ca" / "rds", home / "rds-ca.pem", "mlops.mlflow_aws local AWS: RDS")
-        self.processes = processes
+        self.supervisor = supervisor
         self.faults = Faults()
         self.firewall = Firewall(self)
         self.endpoint_url = f"https://127.0.0.1:{settings.port}"
@@ -139,8 +139,8 @@ class Cloud:
                 proxies={},
                 retries={"mode": "standard", "total_max_attempts": 3},
                 s3={"addressing_style": "path"},
-                connect_timeout=_PATIENCE_SECONDS,
-                read_timeout=_PATIENCE_SECONDS,
+                connect_timeout=_TIMEOUT_SECONDS,
+                read_timeout=_TIMEOUT_SECONDS,
                 max_pool_connections=32,
                 user_agent=principal or _OWN_USER_AGENT,
             ),
@@ -158,7 +158,10 @@ class Cloud:
 
     def _check_trust(self, role_arn: str, principal: str) -> None:
         """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
-        if self.is_too_young("iam:Propagation", role_arn) or self.faults.take("iam:Propagation", role_arn) is not None:
+        if (
+            self.is_too_young("iam:Propagation", role_arn)
+            or self.faults.consume("iam:Propagation", role_arn) is not None
+        ):
             raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
         iam.check_trust(self.settings, role_arn, principal)
 

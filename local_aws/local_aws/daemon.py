@@ -31,7 +31,7 @@ from .ministack_adapter import cloudwatch
 from .ministack_adapter import forward_config
 from .ministack_adapter import in_use
 from .persistence import Saver
-from .runtime.supervisor import Processes
+from .runtime.supervisor import Supervisor
 from .services import security_groups
 from .settings import Settings
 
@@ -43,7 +43,7 @@ _SSL_SHUTDOWN = 0.5
 _THREADS = 256
 
 
-async def run(settings: Settings, listener: socket.socket, room_names: list[str]) -> None:
+async def run(settings: Settings, listener: socket.socket, service_names: list[str]) -> None:
     """Everything between the environment and the end.
 
     :arg listener: the bound and listening socket of the API.
@@ -54,13 +54,13 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
     cloudwatch.install()
     # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
-    processes = Processes(settings.home)
+    processes = Supervisor(settings.home)
     cloud = Cloud(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
     security_groups.install(cloud)
     in_use.install(cloud)
     forward_config.install()
-    rooms = app.wire_rooms(cloud, room_names)
-    saver = Saver(settings.home / "state", rooms)
+    services = app.build_services(cloud, service_names)
+    saver = Saver(settings.home / "state", services)
     saver.restore()
     cloud.on_change = saver.changed
     stopping = asyncio.Event()
@@ -70,22 +70,22 @@ async def run(settings: Settings, listener: socket.socket, room_names: list[str]
     closing = asyncio.Event()
     certificate = settings.home / "ca" / "api.pem"
     cloud.authority.write(certificate, ["127.0.0.1", "localhost"])
-    server = asyncio.create_task(_serve(app.App(cloud, rooms), listener, certificate, closing))
+    server = asyncio.create_task(_serve(app.App(cloud, services), listener, certificate, closing))
     saving = asyncio.create_task(saver.run())
     started = []
     try:
-        for room in rooms:
-            await room.start()
-            started.append(room)
+        for service in services:
+            await service.start()
+            started.append(service)
         _announce(cloud)
         await _first(stopping, server)
     finally:
         _log.info("Stopping.")
-        for room in reversed(started):
+        for service in reversed(started):
             try:
-                await room.stop()
+                await service.stop()
             except Exception:
-                _log.exception("The room %s did not stop cleanly.", room.name)
+                _log.exception("The service %s did not stop cleanly.", service.name)
         await processes.stop_all()
         saving.cancel()
         with contextlib.suppress(asyncio.CancelledError):

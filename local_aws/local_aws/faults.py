@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults to order: an API call answered with an error n times, and whatever else a room asks for by name.
+"""Faults to order: an API call answered with an error n times, and whatever else a service asks for by name.
 
 docs/local-aws.md shows each of them.
 """
@@ -57,7 +57,7 @@ EVENTS = {
     "tasks:Pull": ("An image cannot be pulled.", "image", ()),
 }
 # Real seconds until it is noticed that a fault which delays something was deleted.
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _THROTTLED = {
     "json": ("ThrottlingException", "Rate exceeded", 400),
     "query": ("Throttling", "Rate exceeded", 400),
@@ -166,7 +166,7 @@ class Faults:
         with self._lock:
             self._faults.append(fault)
 
-    def take(self, what: str, subject: str = "") -> Fault | None:
+    def consume(self, what: str, subject: str = "") -> Fault | None:
         """The fault that shall happen now, counted; None if none."""
         with self._lock:
             for fault in self._faults:
@@ -196,7 +196,7 @@ class Faults:
         """
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and self._knows(fault):
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            await asyncio.sleep(min(left, _POLL_SECONDS))
 
     def _knows(self, fault: Fault) -> bool:
         with self._lock:

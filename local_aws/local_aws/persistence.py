@@ -17,21 +17,21 @@ from ministack import app as ministack_app
 from ministack.core import persistence as ministack_persistence
 
 from .files import write_atomically
-from .service import Room
+from .service import Service
 
 _log = logging.getLogger("local_aws.persistence")
 _RETRY_SECONDS = 5.0
 
 
 class Saver:
-    """Saves ministack's services and our rooms; what did not change is not written again.
+    """Saves ministack's state and that of the services of our own; what did not change is not written again.
 
-    :arg folder: ``home/state``; ministack's files are in ``ministack/`` (its STATE_DIR), ours in ``rooms/``.
+    :arg folder: ``home/state``; ministack's files are in ``ministack/`` (its STATE_DIR), ours in ``services/``.
     """
 
-    def __init__(self, folder: Path, rooms: list[Room]) -> None:
+    def __init__(self, folder: Path, services: list[Service]) -> None:
         self._folder = folder
-        self._rooms = rooms
+        self._services = services
         self._written: dict[Path, bytes] = {}
         self._loop = asyncio.get_running_loop()
         self._due: float | None = None
@@ -41,12 +41,12 @@ class Saver:
         (folder / "ministack").mkdir(parents=True, exist_ok=True)
 
     def restore(self) -> None:
-        """Gives ministack and the rooms what they had."""
+        """Gives ministack and the services what they had."""
         ministack_app._load_persisted_state()
-        for room in self._rooms:
-            path = self._room_file(room)
+        for service in self._services:
+            path = self._service_file(service)
             if path.exists():
-                room.restore(json.loads(path.read_text(encoding="utf-8")))
+                service.restore(json.loads(path.read_text(encoding="utf-8")))
 
     def changed(self, delay: float) -> None:
         """Orders a save within so many seconds. Callable from any thread."""
@@ -84,13 +84,13 @@ class Saver:
                 state = get_state()
                 if state is not None:
                     encoders.append((self._folder / "ministack" / f"{name}.json", _ministack_encoder(name, state)))
-            for room in self._rooms:
-                content = json.dumps(room.state()).encode()
-                encoders.append((self._room_file(room), functools.partial(bytes, content)))
+            for service in self._services:
+                content = json.dumps(service.state()).encode()
+                encoders.append((self._service_file(service), functools.partial(bytes, content)))
             await asyncio.to_thread(self._write_changed, encoders)
 
-    def _room_file(self, room: Room) -> Path:
-        return self._folder / "rooms" / f"{room.name}.json"
+    def _service_file(self, service: Service) -> Path:
+        return self._folder / "rooms" / f"{service.name}.json"
 
     def _write_changed(self, encoders: list[tuple[Path, Callable[[], bytes]]]) -> None:
         for path, encode in encoders:

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a room (one part of AWS that this package answers itself) is given, and what it gives back."""
+"""What a service (one part of AWS that this package answers itself) is given, and what it gives back."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ class ApiError(Exception):
 
 
 @runtime_checkable
-class Room(Protocol):
+class Service(Protocol):
     """A part of AWS that this package answers itself."""
 
     name: str
 
     def owns(self, call: Call) -> bool:
-        """Whether this room answers the call. Cheap: asked for every call of a known operation."""
+        """Whether this service answers the call. Cheap: asked for every call of a known operation."""
 
     async def handle(self, call: Call) -> Response:
         """The answer; raises ApiError.
@@ -100,10 +100,10 @@ class Room(Protocol):
         """Called once, after state was restored and the port is open: resumes what should run."""
 
     async def stop(self) -> None:
-        """A clean stop of the room's processes and listeners."""
+        """A clean stop of the service's processes and listeners."""
 
     def state(self) -> dict[str, Any]:
-        """What the room must remember over a restart; JSON."""
+        """What the service must remember over a restart; JSON."""
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes back what state() gave; called before start()."""
@@ -113,7 +113,7 @@ def aws_response(output: dict[str, Any], service: str, operation: str) -> Respon
     """Serialises an operation's output in the service's own protocol (JSON, Query), checked against botocore's model.
 
     :arg output: the output as boto3 would return it, without ResponseMetadata; datetimes, lists, dicts.
-    :raises TypeError: a member is unknown to the model or has the wrong type: a mistake in a room, never a client's.
+    :raises TypeError: a member is unknown to the model or has the wrong type: a mistake in a service, never a client's.
     """
     headers, body = wire.serialize(output, service, operation)
     return Response(200, headers, body)
@@ -125,7 +125,7 @@ def json_response(operation_output: dict[str, Any], service: str, operation: str
 
 
 def parse_response(response: Response, service: str, operation: str) -> dict[str, Any]:
-    """The other way round: what boto3 would make of a response, e.g. of a passthrough, so that a room can change it.
+    """The other way round: what boto3 would make of a response, e.g. of a passthrough, so that a service can change it.
 
     Without ResponseMetadata; an error response comes back as {"Error": {"Code", "Message"}}.
     """

@@ -118,7 +118,7 @@ class Account:
         """DescribeExpressGatewayService."""
         return self.ecs.describe_express_gateway_service(serviceArn=arn)["service"]
 
-    def ordinary(self, arn: str) -> dict[str, Any]:
+    def ecs_service(self, arn: str) -> dict[str, Any]:
         """DescribeServices."""
         return self.ecs.describe_services(services=[arn], include=["TAGS"])["services"][0]
 
@@ -143,7 +143,7 @@ class Account:
         """A service whose first deployment has succeeded."""
         service = self.create(name, environment, **more)
         deployment = self.settled(service["serviceArn"])
-        assert deployment["status"] == "SUCCESSFUL", (deployment, self.ordinary(service["serviceArn"])["events"])
+        assert deployment["status"] == "SUCCESSFUL", (deployment, self.ecs_service(service["serviceArn"])["events"])
         return self.describe(service["serviceArn"])
 
     def managed(self, arn: str) -> dict[str, Any]:
@@ -154,17 +154,17 @@ class Account:
 
     def gone(self, arn: str, seconds: float = HANGS) -> None:
         """Deletes a service and waits until it is INACTIVE."""
-        if self.ordinary(arn)["status"] == "ACTIVE":
+        if self.ecs_service(arn)["status"] == "ACTIVE":
             self.ecs.delete_express_gateway_service(serviceArn=arn)
         try:
-            eventually(lambda: self.ordinary(arn)["status"] == "INACTIVE", seconds, "INACTIVE")
+            eventually(lambda: self.ecs_service(arn)["status"] == "INACTIVE", seconds, "INACTIVE")
         except AssertionError as error:
-            raise AssertionError(f"{error} Its events: {self.ordinary(arn)['events'][:5]}") from error
+            raise AssertionError(f"{error} Its events: {self.ecs_service(arn)['events'][:5]}") from error
 
     def all_gone(self, arns: list[str]) -> None:
         """Deletes services together and waits until all are INACTIVE."""
         for arn in arns:
-            if self.ordinary(arn)["status"] == "ACTIVE":
+            if self.ecs_service(arn)["status"] == "ACTIVE":
                 self.ecs.delete_express_gateway_service(serviceArn=arn)
         for arn in arns:
             self.gone(arn)

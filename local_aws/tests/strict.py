@@ -17,7 +17,7 @@ from botocore.model import OperationModel
 from botocore.model import Shape
 from botocore.model import StructureShape
 
-#: Answered by rooms of our own; what ministack answers is its own affair.
+#: Answered by services of our own; what ministack answers is its own affair.
 SERVICES = ("ecs", "application-autoscaling")
 #: Errors that every operation of AWS may answer with (API reference, Common Errors).
 COMMON_ERRORS = frozenset(

@@ -113,10 +113,10 @@ def test_weights_without_any_weight_give_nothing() -> None:
 class Setting:
     """A balancer with one route, and an upstream that tells what reached it."""
 
-    def __init__(self, balancer: Balancer, session: aiohttp.ClientSession, door: int, upstream: int) -> None:
+    def __init__(self, balancer: Balancer, session: aiohttp.ClientSession, port: int, upstream: int) -> None:
         self.balancer = balancer
         self.session = session
-        self.door = f"https://localhost:{door}"
+        self.url = f"https://localhost:{port}"
         self.upstream = upstream
 
     async def healthy(self) -> None:
@@ -221,7 +221,7 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
     connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver(), force_close=True)
     async with aiohttp.ClientSession(connector=connector) as session:
         try:
-            yield Setting(balancer, session, route.door, port)
+            yield Setting(balancer, session, route.port, port)
         finally:
             await balancer.stop()
             await upstream.cleanup()
@@ -230,12 +230,12 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
 def test_tls_fails_before_the_certificate_is_issued(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path, secure=False) as here:
-            for url in (here.door, f"https://{LOCAL}:{here.balancer.port}"):
+            for url in (here.url, f"https://{LOCAL}:{here.balancer.port}"):
                 with pytest.raises(aiohttp.ClientConnectorError):
                     await here.session.get(url)
             here.balancer.secure(KEY)
             await here.healthy()
-            async with here.session.get(here.door) as answer:
+            async with here.session.get(here.url) as answer:
                 assert answer.status == 200
 
     asyncio.run(scenario())
@@ -244,16 +244,16 @@ def test_tls_fails_before_the_certificate_is_issued(tmp_path: Path) -> None:
 def test_503_until_a_target_is_healthy(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path, registered=False) as here:
-            async with here.session.get(here.door) as answer:
+            async with here.session.get(here.url) as answer:
                 assert answer.status == 503
                 assert answer.headers["Server"] == "awselb/2.0"
                 assert "503 Service Temporarily Unavailable" in await answer.text()
             here.balancer.register(BLUE, "127.0.0.1", 5000, here.upstream)
             await here.healthy()
-            async with here.session.get(here.door) as answer:
+            async with here.session.get(here.url) as answer:
                 assert answer.status == 200
             here.balancer.deregister(BLUE, "127.0.0.1")
-            async with here.session.get(here.door) as answer:
+            async with here.session.get(here.url) as answer:
                 assert answer.status == 503
 
     asyncio.run(scenario())
@@ -280,7 +280,7 @@ def test_headers_path_and_method_reach_the_target(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
-            url = aiohttp.client.URL(f"{here.door}/a%2Fb/%C3%A9?x=1%202&y=", encoded=True)
+            url = aiohttp.client.URL(f"{here.url}/a%2Fb/%C3%A9?x=1%202&y=", encoded=True)
             sent = {
                 "X-Forwarded-For": "203.0.113.9",
                 "Authorization": "Basic eA==",
@@ -293,9 +293,9 @@ def test_headers_path_and_method_reach_the_target(tmp_path: Path) -> None:
             assert seen["method"] == "DELETE"
             assert seen["headers"]["X-Forwarded-For"] == "203.0.113.9, 198.51.100.1"
             assert seen["headers"]["X-Forwarded-Proto"] == "https"
-            assert seen["headers"]["X-Forwarded-Port"] == here.door.rpartition(":")[2]
+            assert seen["headers"]["X-Forwarded-Port"] == here.url.rpartition(":")[2]
             assert seen["headers"]["X-Amzn-Trace-Id"].startswith("Root=1-")
-            assert seen["headers"]["Host"] == here.door.removeprefix("https://")
+            assert seen["headers"]["Host"] == here.url.removeprefix("https://")
             assert seen["headers"]["Authorization"] == "Basic eA=="
             assert "X-Hop" not in seen["headers"]
 
@@ -307,14 +307,14 @@ def test_large_body_is_streamed_with_its_length(tmp_path: Path) -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
             size = 48 * 2**20
-            async with here.session.post(f"{here.door}/count", data=bytes(size)) as answer:
+            async with here.session.post(f"{here.url}/count", data=bytes(size)) as answer:
                 assert await answer.json() == {"bytes": size, "length": str(size)}
 
             async def chunks() -> AsyncIterator[bytes]:
                 for _chunk in range(3):
                     yield b"abc"
 
-            async with here.session.post(f"{here.door}/count", data=chunks()) as answer:
+            async with here.session.post(f"{here.url}/count", data=chunks()) as answer:
                 assert await answer.json() == {"bytes": 9, "length": None}
 
     asyncio.run(scenario())
@@ -324,7 +324,7 @@ def test_answer_is_streamed_as_it_comes(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
-            async with here.session.get(f"{here.door}/stream") as answer:
+            async with here.session.get(f"{here.url}/stream") as answer:
                 assert answer.headers["Content-Type"] == "text/event-stream"
                 # The upstream waits for a sign after each event: without streaming nothing would arrive at all.
                 first = await asyncio.wait_for(answer.content.readany(), 120)
@@ -338,7 +338,7 @@ def test_half_an_answer_is_not_passed_off_as_whole(tmp_path: Path) -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
             with pytest.raises(aiohttp.ClientError):
-                async with here.session.get(f"{here.door}/broken") as answer:
+                async with here.session.get(f"{here.url}/broken") as answer:
                     await answer.read()
 
     asyncio.run(scenario())
@@ -348,7 +348,7 @@ def test_redirects_and_cookies_are_left_to_the_client(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
-            async with here.session.get(f"{here.door}/redirect", allow_redirects=False) as answer:
+            async with here.session.get(f"{here.url}/redirect", allow_redirects=False) as answer:
                 assert answer.status == 302
                 assert answer.headers["Location"] == "/elsewhere"
                 assert answer.headers["Set-Cookie"] == "a=b"
@@ -360,7 +360,7 @@ def test_websocket_passes_through(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
             await here.healthy()
-            async with here.session.ws_connect(f"{here.door}/socket", protocols=["other", "chat"]) as connection:
+            async with here.session.ws_connect(f"{here.url}/socket", protocols=["other", "chat"]) as connection:
                 assert connection.protocol == "chat"
                 await connection.send_str("hello")
                 assert await connection.receive_str(timeout=1800) == "https hello"
@@ -374,7 +374,7 @@ def test_target_that_refuses_gives_502_and_is_counted(tmp_path: Path) -> None:
             await here.healthy()
             here.keep_healthy()
             here.balancer.groups[BLUE].targets["127.0.0.1"].real_port = 1
-            async with here.session.get(here.door) as answer:
+            async with here.session.get(here.url) as answer:
                 assert answer.status == 502
             answers = here.balancer.answers
             recent = answers.last(BLUE, time.monotonic() + answers.period, Answers.KEEP)
@@ -429,7 +429,7 @@ def test_idle_target_gives_504_but_a_slow_upload_does_not(tmp_path: Path, second
             slow = Slow(seconds)
             target = await asyncio.start_server(slow.serve, "127.0.0.1", 0)
             here.balancer.groups[BLUE].targets["127.0.0.1"].real_port = target.sockets[0].getsockname()[1]
-            async with here.session.post(f"{here.door}/count", data=slow.upload()) as answer:
+            async with here.session.post(f"{here.url}/count", data=slow.upload()) as answer:
                 assert answer.status == status
             target.close()
 
@@ -463,11 +463,11 @@ def test_ports_stay_the_same_over_a_restart(tmp_path: Path) -> None:
             await again.start()
             try:
                 assert again.port == here.balancer.port
-                assert again.endpoint(KEY) == here.door.removeprefix("https://")
+                assert again.endpoint(KEY) == here.url.removeprefix("https://")
                 again.register(BLUE, "127.0.0.1", 5000, here.upstream)
                 here.balancer = again
                 await here.healthy()
-                async with here.session.get(here.door) as answer:
+                async with here.session.get(here.url) as answer:
                     assert answer.status == 200
             finally:
                 await again.stop()

@@ -127,7 +127,7 @@ def test_aws_cli_1_takes_a_service_through_its_life(account: Account, made: list
 
     assert aws("delete-express-gateway-service", "--service-arn", arn)["service"]["status"]["statusCode"] == "DRAINING"
     aws("wait", "services-inactive", "--services", name)
-    assert account.ordinary(arn)["status"] == "INACTIVE"
+    assert account.ecs_service(arn)["status"] == "INACTIVE"
     refusal = aws("wait", "services-inactive", "--services", "nobody", code=255)
     assert "Waiter encountered a terminal failure state" in refusal
 
@@ -195,4 +195,4 @@ def test_the_mcp_server_of_awslabs_deploys_explains_and_deletes(
         assert deleted["service_deletion"]["status"] == "deleted", deleted
         talk.stdin.close()
         talk.wait(timeout=1800)
-    eventually(lambda: account.ordinary(made[0])["status"] == "INACTIVE", what="INACTIVE")
+    eventually(lambda: account.ecs_service(made[0])["status"] == "INACTIVE", what="INACTIVE")

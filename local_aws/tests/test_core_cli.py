@@ -254,8 +254,8 @@ def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
     aws = new_local_aws()
     python = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
     arguments = [python, "-m", "local_aws", "up", "--home", str(aws.home)]
-    if "LOCAL_AWS_ROOMS" in os.environ:
-        arguments += ["--rooms", os.environ["LOCAL_AWS_ROOMS"]]
+    if "LOCAL_AWS_SERVICES" in os.environ:
+        arguments += ["--services", os.environ["LOCAL_AWS_SERVICES"]]
     package = str(PACKAGE)
     both = [
         subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)
@@ -310,7 +310,7 @@ def _as_nobody() -> tuple[list[str], dict[str, str]]:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     wanted = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
     libraries = sysconfig.get_path("purelib")
-    # Once more below itself: the daemon is started by the command, keepers by the daemon.
+    # Once more below itself: the daemon is started by the command, shims by the daemon.
     again = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import ministack, uv']))"
     for python in (wanted, shutil.which(version, path="/usr/local/bin:/usr/bin")):
         environment = {"PYTHONPATH": f"{PACKAGE}:{libraries}"}

@@ -22,20 +22,20 @@ from running import eventually
 from running import marked_processes
 
 from local_aws.runtime import supervisor
-from local_aws.runtime.supervisor import Processes
+from local_aws.runtime.supervisor import Supervisor
 
 PATH = {"PATH": os.environ["PATH"]}
-Test = Callable[[Processes, Path], Coroutine[Any, Any, None]]
+Test = Callable[[Supervisor, Path], Coroutine[Any, Any, None]]
 
 
 def run(home: Path, body: Test) -> None:
     """Runs one test's coroutine; nothing may be left afterwards."""
-    asyncio.run(asyncio.wait_for(body(Processes(home), home), 300))
+    asyncio.run(asyncio.wait_for(body(Supervisor(home), home), 300))
     eventually(lambda: not marked_processes(home), what="the end of all processes")
 
 
 def test_output_exit_code_and_environment(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         script = "import os, sys; print(sorted(os.environ)); print('err', file=sys.stderr); sys.exit(3)"
         process = await all_processes.spawn(
             "one",
@@ -55,7 +55,7 @@ def test_output_exit_code_and_environment(tmp_path: Path) -> None:
 
 
 def test_output_to_a_file_is_appended(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         for _unused in range(2):
             process = await all_processes.spawn("f", ["echo", "line"], env=PATH, cwd=home, stdout=home / "out.log")
             assert await process.wait() == 0
@@ -65,7 +65,7 @@ def test_output_to_a_file_is_appended(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         with pytest.raises(FileNotFoundError):
             await all_processes.spawn("a", ["no-such-program"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
         with pytest.raises(FileNotFoundError):
@@ -76,7 +76,7 @@ def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:
 
 
 def test_a_name_is_taken_as_long_as_its_process_runs(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         process = await _sleeper(all_processes, home)
         with pytest.raises(ValueError, match="running already"):
             await _sleeper(all_processes, home)
@@ -86,13 +86,13 @@ def test_a_name_is_taken_as_long_as_its_process_runs(tmp_path: Path) -> None:
     run(tmp_path, body)
 
 
-async def _sleeper(all_processes: Processes, home: Path) -> supervisor.Process:
+async def _sleeper(all_processes: Supervisor, home: Path) -> supervisor.Process:
     return await all_processes.spawn("s", ["sleep", "600"], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["in the thread", "after it"])
 def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path, known: bool) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         starting = asyncio.create_task(_sleeper(all_processes, home))
         await asyncio.sleep(0.001)
         while known and not all_processes.running:
@@ -108,7 +108,7 @@ def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path, known: bool) ->
 
 
 def test_a_deaf_process_is_killed_after_the_grace(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         script = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
         process = await all_processes.spawn(
             "deaf", [sys.executable, "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.PIPE
@@ -121,7 +121,7 @@ def test_a_deaf_process_is_killed_after_the_grace(tmp_path: Path) -> None:
 
 
 def test_what_a_process_leaves_behind_is_killed(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         # One in the group, one that has made itself a session, and so is nobody's child in the end.
         script = "sleep 600 & setsid sleep 600 & echo ready; exit 0"
         process = await all_processes.spawn(
@@ -133,29 +133,29 @@ def test_what_a_process_leaves_behind_is_killed(tmp_path: Path) -> None:
 
 
 def test_secrets_are_on_no_command_line(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         secret = "made-up-and-unlikely-3c9f1a"
         process = await all_processes.spawn(
             "s", ["sleep", "600"], env={**PATH, "SECRET": secret}, cwd=home, stdout=asyncio.subprocess.DEVNULL
         )
-        for pid in (process.pid, process.keeper_pid):
+        for pid in (process.pid, process.shim_pid):
             assert secret not in " ".join(psutil.Process(pid).cmdline())
-        assert secret not in json.dumps(psutil.Process(process.keeper_pid).environ())
+        assert secret not in json.dumps(psutil.Process(process.shim_pid).environ())
         await process.stop()
 
     run(tmp_path, body)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal and the subreaper are Linux's")
-def test_kill_9_of_a_keeper_leaves_no_orphan(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+def test_kill_9_of_a_shim_leaves_no_orphan(tmp_path: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         script = "setsid sleep 600 & sleep 600 & echo ready; wait"
         process = await all_processes.spawn(
             "kept", ["sh", "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.PIPE
         )
         assert process.output is not None
         await process.output.readline()
-        os.kill(process.keeper_pid, signal.SIGKILL)
+        os.kill(process.shim_pid, signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
         assert not marked_processes(home)
         assert await (await _sleeper(all_processes, home)).stop() == -signal.SIGTERM
@@ -166,14 +166,14 @@ def test_kill_9_of_a_keeper_leaves_no_orphan(tmp_path: Path) -> None:
 _DAEMON = """
 import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from local_aws.runtime.supervisor import Processes
+from local_aws.runtime.supervisor import Supervisor
 
 async def main():
     home = pathlib.Path(sys.argv[2])
     script = sys.argv[3]
-    process = await Processes(home).spawn("p", ["sh", "-c", script], env={"PATH": sys.argv[4]}, cwd=home,
+    process = await Supervisor(home).spawn("p", ["sh", "-c", script], env={"PATH": sys.argv[4]}, cwd=home,
                                           stdout=home / "out.log", stop_grace=600)
-    print(process.pid, process.keeper_pid, flush=True)
+    print(process.pid, process.shim_pid, flush=True)
     await process.wait()
 
 asyncio.run(main())
@@ -181,15 +181,15 @@ asyncio.run(main())
 
 
 def _daemon(home: Path, script: str) -> tuple[subprocess.Popen[str], int, int]:
-    """Somebody else who has started a process: itself, the process, its keeper."""
+    """Somebody else who has started a process: itself, the process, its shim."""
     daemon = subprocess.Popen(
         [sys.executable, "-c", _DAEMON, str(PACKAGE), str(home), script, os.environ["PATH"]],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert daemon.stdout is not None
-    pid, keeper = map(int, daemon.stdout.readline().split())
-    return daemon, pid, keeper
+    pid, shim = map(int, daemon.stdout.readline().split())
+    return daemon, pid, shim
 
 
 def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ def test_kill_9_of_the_daemon_ends_everything_with_its_stop_signal(tmp_path: Pat
     assert (tmp_path / "out.log").read_text(encoding="ascii") == "ready\nstopped\n"
 
 
-def test_sweep_ends_what_is_left_when_daemon_and_keeper_were_killed(tmp_path: Path) -> None:
-    daemon, _unused, keeper = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
+def test_sweep_ends_what_is_left_when_daemon_and_shim_were_killed(tmp_path: Path) -> None:
+    daemon, _unused, shim = _daemon(tmp_path, "setsid sleep 600 & setsid sleep 600 & wait")
     eventually(lambda: len(marked_processes(tmp_path)) == 4)
     # Or it would do its work before it is killed.
-    os.kill(keeper, signal.SIGSTOP)
+    os.kill(shim, signal.SIGSTOP)
     daemon.kill()
     daemon.wait()
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(shim, signal.SIGKILL)
     supervisor.sweep(tmp_path)
     assert not marked_processes(tmp_path)
 
@@ -228,7 +228,7 @@ def test_sweep_leaves_other_homes_alone(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 def test_another_user(tmp_path: Path) -> None:
-    async def body(all_processes: Processes, home: Path) -> None:
+    async def body(all_processes: Supervisor, home: Path) -> None:
         process = await all_processes.spawn(
             "nobody", ["id", "-u"], env=PATH, cwd=Path("/"), stdout=asyncio.subprocess.PIPE, user=65534
         )

@@ -78,7 +78,7 @@ def test_kill_9_of_everything_but_the_database(with_database: LocalAws) -> None:
 
 
 @pytest.mark.skipif(psutil.LINUX is False, reason="the parent-death signal is Linux's")
-def test_kill_9_of_a_keeper(with_database: LocalAws) -> None:
+def test_kill_9_of_a_shim(with_database: LocalAws) -> None:
     aws = with_database
     before = database_pid(aws)
     assert before is not None

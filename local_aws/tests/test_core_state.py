@@ -29,8 +29,8 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         return {"saved": True}
 
     async def scenario() -> None:
-        room: Any = SimpleNamespace(name="made-up", state=state)
-        saver = persistence.Saver(tmp_path, [room])
+        service: Any = SimpleNamespace(name="made-up", state=state)
+        saver = persistence.Saver(tmp_path, [service])
         running = asyncio.create_task(saver.run())
         saver.changed(0)
         path = tmp_path / "rooms" / "made-up.json"

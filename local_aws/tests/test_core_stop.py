@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from local_aws.persistence import Saver
-from local_aws.services.ecs_express.deployment import Run
-from local_aws.services.ecs_express.task_set import Fleet
+from local_aws.services.ecs_express.deployment import DeploymentRun
+from local_aws.services.ecs_express.task_set import TaskSet
 
 CLOCK = SimpleNamespace(real=lambda seconds: seconds)
 
@@ -26,8 +26,8 @@ def saver(home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]
     return made.run, lambda: made._order(50)
 
 
-def fleet(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
-    made = Fleet.__new__(Fleet)
+def task_set(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
+    made = TaskSet.__new__(TaskSet)
     made.cloud, made._wake = SimpleNamespace(clock=CLOCK), asyncio.Event()  # type: ignore[assignment]
 
     async def once() -> None: ...
@@ -37,7 +37,7 @@ def fleet(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None
 
 
 def deployment(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
-    made = Run.__new__(Run)
+    made = DeploymentRun.__new__(DeploymentRun)
     made.cloud, made._interrupt, made._interrupted = SimpleNamespace(clock=CLOCK), None, asyncio.Event()  # type: ignore[assignment]
 
     async def pauses() -> None:
@@ -48,7 +48,7 @@ def deployment(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[],
     return pauses, made._interrupted.set
 
 
-@pytest.mark.parametrize("kind", [saver, fleet, deployment])
+@pytest.mark.parametrize("kind", [saver, task_set, deployment])
 @pytest.mark.parametrize("turns", range(6))
 def test_a_stop_that_comes_together_with_work_is_not_lost(
     tmp_path: Path, kind: Callable[[Path], Any], turns: int

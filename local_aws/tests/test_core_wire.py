@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What boto3 sends is what a room sees, and what a room answers is what boto3 reads."""
+"""What boto3 sends is what a service sees, and what a service answers is what boto3 reads."""
 
 from __future__ import annotations
 

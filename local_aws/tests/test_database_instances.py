@@ -198,7 +198,7 @@ def test_a_running_query_can_be_cancelled(local_aws: LocalAws, database: dict[st
         connection.close()
 
 
-def test_large_results_and_uploads_pass_the_front(local_aws: LocalAws, database: dict[str, Any]) -> None:
+def test_large_results_and_uploads_pass_the_proxy(local_aws: LocalAws, database: dict[str, Any]) -> None:
     size = 8_000_000
     assert query(local_aws, database, f"SELECT length('{'x' * size}')") == size
     assert len(query(local_aws, database, f"SELECT repeat('y', {size})")) == size

@@ -190,7 +190,7 @@ def alarm_of(account: Account, arn: str) -> dict[str, Any]:
 
 
 def settings(account: Account, arn: str) -> dict[str, Any]:
-    return account.ordinary(arn)["deploymentConfiguration"]
+    return account.ecs_service(arn)["deploymentConfiguration"]
 
 
 def test_definition_is_the_one_of_accounts(account: Account) -> None:

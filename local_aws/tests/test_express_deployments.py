@@ -113,12 +113,12 @@ def test_port_health_path_and_scaling_may_change(account: Account, ready: Callab
             "command": ["python", "-m", "http.server", "6000"],
         },
     )
-    assert account.settled(arn, 2)["status"] == "SUCCESSFUL", account.ordinary(arn)["events"]
+    assert account.settled(arn, 2)["status"] == "SUCCESSFUL", account.ecs_service(arn)["events"]
     managed = account.managed(arn)
     assert managed["autoScaling"]["scalableTarget"]["maxCapacity"] == 3
     (fitting,) = [group for group in managed["ingressPaths"][0]["targetGroups"] if group["port"] == 6000]
     assert fitting["healthCheckPath"] == "/"
-    described = account.ordinary(arn)
+    described = account.ecs_service(arn)
     assert (described["desiredCount"], described["runningCount"]) == (2, 2)
     assert account.get(endpoint_of(service))[0] == 200
     scaling = account.describe(arn)["activeConfigurations"][0]["scalingTarget"]
@@ -193,7 +193,7 @@ def test_canary_gets_five_percent_then_all(
     deploy(canary=3, bake=3, number=4)
     assert account.settled(arn, 4)["status"] == "SUCCESSFUL"
     assert texts(account, endpoint, 20) == {"green 4": 20}
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 1, what="one task")
 
 
 def test_bad_health_rolls_back(account: Account, ready: Callable[..., Any]) -> None:
@@ -212,7 +212,7 @@ def test_bad_health_rolls_back(account: Account, ready: Callable[..., Any]) -> N
     assert described["status"]["statusCode"] == "ACTIVE"
     assert described["activeConfigurations"] == service["activeConfigurations"]
     assert account.get(endpoint_of(service)) == (200, "good")
-    assert "is unhealthy in (target-group" in " ".join(item["message"] for item in account.ordinary(arn)["events"])
+    assert "is unhealthy in (target-group" in " ".join(item["message"] for item in account.ecs_service(arn)["events"])
 
 
 def test_crash_rolls_back(account: Account, ready: Callable[..., Any]) -> None:
@@ -309,7 +309,7 @@ def test_newer_update_replaces_the_one_under_way(account: Account, ready: Callab
     assert account.settled(arn, 3)["status"] == "SUCCESSFUL"
     assert [item["status"] for item in account.deployments(arn)] == ["SUCCESSFUL", "STOPPED", "SUCCESSFUL"]
     assert account.get(endpoint_of(service)) == (200, "three")
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 1, what="one task")
 
 
 def test_deployments_are_filtered_and_paged(account: Account, ready: Callable[..., Any]) -> None:
@@ -444,7 +444,7 @@ def test_services_come_back_after_a_restart(new_local_aws: Callable[..., LocalAw
     assert account.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "a", "value": "b"}]
     account.ecs.update_service(service=arn, forceNewDeployment=True)
     deployment = account.settled(arn, 2)
-    assert deployment["status"] == "SUCCESSFUL", (deployment, account.ordinary(arn)["events"])
+    assert deployment["status"] == "SUCCESSFUL", (deployment, account.ecs_service(arn)["events"])
     account.gone(arn)
 
 
@@ -465,4 +465,4 @@ def test_deployment_under_way_is_taken_up_after_a_restart(new_local_aws: Callabl
     account = Account(aws, linked=False)
     assert account.settled(arn, 2)["status"] == "SUCCESSFUL"
     assert account.get(endpoint_of(service)) == (200, "two")
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 1, what="one task")

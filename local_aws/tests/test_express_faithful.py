@@ -300,7 +300,7 @@ def test_a_container_gets_its_command_environment_secrets_and_task_role(account:
     )
     made += [item["serviceArn"] for item in (good, unreadable, unlogged)]
 
-    assert account.settled(made[0])["status"] == "SUCCESSFUL", account.ordinary(made[0])["events"]
+    assert account.settled(made[0])["status"] == "SUCCESSFUL", account.ecs_service(made[0])["events"]
     seen = json.loads(account.get(endpoint_of(good))[1])
     assert seen == {"role": task_role, "secret": "made-up", "plain": "text"}
     shown = account.describe(made[0])["activeConfigurations"][0]["primaryContainer"]["secrets"]

@@ -16,11 +16,11 @@ from local_aws.services.ecs_express import conditions
 from local_aws.services.ecs_express import network
 from local_aws.services.ecs_express import transformations
 from local_aws.services.ecs_express.models import Deployment
-from local_aws.services.ecs_express.models import Managed
+from local_aws.services.ecs_express.models import ManagedResource
 from local_aws.services.ecs_express.models import Revision
 from local_aws.services.ecs_express.models import Service
 from local_aws.services.ecs_express.task_set import SILENT_REAL_SECONDS
-from local_aws.services.ecs_express.task_set import Fleet
+from local_aws.services.ecs_express.task_set import TaskSet
 from local_aws.services.elbv2.models import Target
 from local_aws.services.elbv2.models import TargetGroup
 
@@ -147,7 +147,7 @@ def test_service_survives_json() -> None:
     service = Service("arn", "n", "c", "carn", "role", "host")
     service.revisions["r"] = Revision("r", {"a": 1}, color="blue")
     service.deployments.append(Deployment("d", "r"))
-    service.managed["alarm"] = Managed("arn", "ACTIVE")
+    service.managed["alarm"] = ManagedResource("arn", "ACTIVE")
     service.event("1", "hello")
     assert Service.from_json(service.to_json()) == service
 
@@ -186,7 +186,7 @@ def test_resources_that_ministack_does_not_name() -> None:
 
 def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None:
     task = SimpleNamespace(arn="made-up")
-    fleet: Any = SimpleNamespace(
+    task_set: Any = SimpleNamespace(
         cloud=SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 60)),
         service=SimpleNamespace(overrides={}),
         _since={task.arn: 0.0},
@@ -195,13 +195,13 @@ def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None
     group.observe(target, None, 1)
     group.observe(target, None, 2)
     assert target.state == "unhealthy"
-    assert not Fleet._beyond_grace(fleet, task, target, 100)
+    assert not TaskSet._beyond_grace(task_set, task, target, 100)
     group.observe(target, 200, 100)
     assert target.state == "unhealthy"
-    assert not Fleet._beyond_grace(fleet, task, target, 101)
+    assert not TaskSet._beyond_grace(task_set, task, target, 101)
     group.observe(target, None, 102)
-    assert not Fleet._beyond_grace(fleet, task, target, 103)
-    assert Fleet._beyond_grace(fleet, task, target, 101 + SILENT_REAL_SECONDS)
+    assert not TaskSet._beyond_grace(task_set, task, target, 103)
+    assert TaskSet._beyond_grace(task_set, task, target, 101 + SILENT_REAL_SECONDS)
 
 
 def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() -> None:
@@ -223,13 +223,15 @@ def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() 
         )
         resources: Any = SimpleNamespace(deregister=deregister)
         service = Service("arn", "n", "c", "carn", "role", "host")
-        fleet = Fleet(cloud, resources, service, Revision("r", {}), make_spec=lambda: None, say=lambda _message: None)
-        fleet.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")
-        fleet._registered["task"] = ("group", "127.64.0.1", 5000)
+        task_set = TaskSet(
+            cloud, resources, service, Revision("r", {}), make_spec=lambda: None, add_event=lambda _message: None
+        )
+        task_set.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")
+        task_set._registered["task"] = ("group", "127.64.0.1", 5000)
         # One task too many; while it leaves its target group, the service is deleted.
-        fleet.start()
+        task_set.start()
         await deregistering.wait()
-        await fleet.close("The service is deleted.")
+        await task_set.close("The service is deleted.")
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert stopped == ["task"]

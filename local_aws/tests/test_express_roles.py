@@ -96,11 +96,11 @@ def test_deletion_waits_for_the_infrastructure_role(account: Account) -> None:
     account.iam.detach_role_policy(RoleName=name, PolicyArn=INFRASTRUCTURE_POLICY)
     try:
         account.ecs.delete_express_gateway_service(serviceArn=arn)
-        eventually(lambda: "could not be removed" in account.ordinary(arn)["events"][0]["message"], what="event")
-        assert account.ordinary(arn)["status"] == "DRAINING"
+        eventually(lambda: "could not be removed" in account.ecs_service(arn)["events"][0]["message"], what="event")
+        assert account.ecs_service(arn)["status"] == "DRAINING"
     finally:
         account.iam.attach_role_policy(RoleName=name, PolicyArn=INFRASTRUCTURE_POLICY)
-    eventually(lambda: account.ordinary(arn)["status"] == "INACTIVE", what="INACTIVE")
+    eventually(lambda: account.ecs_service(arn)["status"] == "INACTIVE", what="INACTIVE")
 
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
@@ -118,7 +118,7 @@ def test_execution_role_that_trusts_others_stops_the_deployment(account: Account
     service = account.create(f"mistrusted-{of[8:15].strip()}", executionRoleArn=role)
     made.append(service["serviceArn"])
     assert account.settled(service["serviceArn"])["status"] == "ROLLBACK_FAILED"
-    events = " ".join(item["message"] for item in account.ordinary(service["serviceArn"])["events"])
+    events = " ".join(item["message"] for item in account.ecs_service(service["serviceArn"])["events"])
     assert "ECS was unable to assume the role" in events
 
 
@@ -197,7 +197,7 @@ def test_subnets_without_internet_gateway_make_a_private_service(account: Accoun
     assert configuration["networkConfiguration"]["subnets"] == subnets
     managed = account.managed(service["serviceArn"])
     assert managed["ingressPaths"][0]["loadBalancer"]["scheme"] == "internal"
-    network = account.ordinary(service["serviceArn"])["networkConfiguration"]["awsvpcConfiguration"]
+    network = account.ecs_service(service["serviceArn"])["networkConfiguration"]["awsvpcConfiguration"]
     assert network["assignPublicIp"] == "DISABLED"
 
 
@@ -284,7 +284,7 @@ def test_a_load_balancer_that_goes_takes_no_new_service(
     made.append(account.ready("leaving-next", networkConfiguration={"subnets": subnets})["serviceArn"])
     assert leaves(account.managed(made[0]))["loadBalancer"]["arn"] != old
     account.gone(first["serviceArn"])
-    assert account.ordinary(made[0])["status"] == "ACTIVE"
+    assert account.ecs_service(made[0])["status"] == "ACTIVE"
     groups = account.ec2.describe_security_groups()["SecurityGroups"]
     assert not [group for group in groups if group["GroupName"].startswith("default-leaving-last-")]
 

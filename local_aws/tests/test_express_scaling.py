@@ -65,7 +65,7 @@ def scale(account: Account, arn: str, **bounds: Any) -> None:
 def expect_no_tasks(account: Account, arn: str) -> None:
     """Waits until the last task is gone."""
     eventually(lambda: not tasks(account, arn), what="no task")
-    described = account.ordinary(arn)
+    described = account.ecs_service(arn)
     assert (described["desiredCount"], described["runningCount"], described["pendingCount"]) == (0, 0, 0)
 
 
@@ -94,7 +94,7 @@ def test_zero_stops_the_tasks_and_one_starts_them(account: Account, service: dic
     container = account.container({"TEXT": "two"})
     account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=container)
     assert account.settled(arn, 3)["status"] == "SUCCESSFUL"
-    (rollout,) = account.ordinary(arn)["deployments"]
+    (rollout,) = account.ecs_service(arn)["deployments"]
     assert (rollout["rolloutState"], rollout["desiredCount"], rollout["runningCount"]) == ("COMPLETED", 0, 0)
     assert not tasks(account, arn)
 
@@ -108,7 +108,7 @@ def test_minimum_of_zero_alone_stops_nothing(account: Account, service: dict[str
     arn = service["serviceArn"]
     scale(account, arn, maxTaskCount=1)
     assert account.settled(arn, 2)["status"] == "SUCCESSFUL"
-    described = account.ordinary(arn)
+    described = account.ecs_service(arn)
     assert (described["desiredCount"], described["runningCount"]) == (1, 1)
     assert account.get(endpoint_of(service)) == (200, "one")
 
@@ -119,7 +119,7 @@ def test_service_created_at_zero_is_an_empty_deployment(account: Account, made: 
     made.append(arn)
     deployment = account.settled(arn)
     assert deployment["status"] == "SUCCESSFUL"
-    described = account.ordinary(arn)
+    described = account.ecs_service(arn)
     assert (described["desiredCount"], described["deployments"][0]["rolloutState"]) == (0, "COMPLETED")
     assert not [event for event in described["events"] if "has started" in event["message"]]
     assert account.get(endpoint_of(account.describe(arn)))[0] == 503
@@ -148,7 +148,7 @@ def test_desired_count_is_obeyed_and_deploys_nothing(account: Account, service: 
     expect_no_tasks(account, arn)
     assert account.get(endpoint_of(service))[0] == 503
     account.ecs.update_service(service=arn, desiredCount=2)
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 2, what="two tasks")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 2, what="two tasks")
     assert len(account.deployments(arn)) == 1
     with pytest.raises(ClientError) as caught:
         account.ecs.update_service(service=arn, desiredCount=-1)
@@ -160,16 +160,16 @@ def test_scalable_target_moves_the_desired_count(
 ) -> None:
     arn = service["serviceArn"]
     target(arn, MinCapacity=0)
-    assert account.ordinary(arn)["desiredCount"] == 1
+    assert account.ecs_service(arn)["desiredCount"] == 1
     target(arn, MaxCapacity=0)
     expect_no_tasks(account, arn)
     target(arn, MinCapacity=1, MaxCapacity=1)
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 1, what="one task")
     # Also a request without bounds brings the count back between them.
     account.ecs.update_service(service=arn, desiredCount=0)
     suspended = {"DynamicScalingInSuspended": True, "DynamicScalingOutSuspended": False}
     target(arn, SuspendedState={**suspended, "ScheduledScalingSuspended": False})
-    eventually(lambda: account.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: account.ecs_service(arn)["runningCount"] == 1, what="one task")
     client = account.aws.client("application-autoscaling")
     (shown,) = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[arn.split(":", 5)[5]])[
         "ScalableTargets"
@@ -212,12 +212,14 @@ def test_old_version_comes_back_before_the_empty_deployment_is_over(account: Acc
     account.ecs.update_service(service=arn, deploymentConfiguration={"bakeTimeInMinutes": LONGEST})
     old = account.describe(arn)["activeConfigurations"][0]["serviceRevisionArn"]
     account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": "two"}))
-    (current, _stable) = account.ordinary(arn)["deployments"]
+    (current, _stable) = account.ecs_service(arn)["deployments"]
     assert (current["rolloutState"], current["desiredCount"]) == ("IN_PROGRESS", 0)
     scale(account, arn, minTaskCount=1, maxTaskCount=1)
 
     def both_run() -> bool:
-        running = {item["arn"]: item["runningTaskCount"] for item in account.ordinary(arn)["currentServiceRevisions"]}
+        running = {
+            item["arn"]: item["runningTaskCount"] for item in account.ecs_service(arn)["currentServiceRevisions"]
+        }
         return len(running) == 2 and running.pop(old) == 1 and set(running.values()) == {1}
 
     eventually(both_run, what="the old version beside the new one")
@@ -233,7 +235,7 @@ def test_restart_keeps_a_service_at_zero(new_local_aws: Callable[..., Any]) -> N
     aws.down()
     aws.up()
     again = Account(aws)
-    assert again.ordinary(arn)["desiredCount"] == 0
+    assert again.ecs_service(arn)["desiredCount"] == 0
     assert not tasks(again, arn)
     again.ecs.update_service(service=arn, desiredCount=1)
-    eventually(lambda: again.ordinary(arn)["runningCount"] == 1, what="one task")
+    eventually(lambda: again.ecs_service(arn)["runningCount"] == 1, what="one task")

@@ -148,7 +148,7 @@ def test_unknown_services_are_missing_and_classic_ones_are_described_too(account
 
 
 def classic(account: Account, name: str) -> str:
-    """An ordinary service, a record of ministack's."""
+    """A classic service, a record of ministack's."""
     account.ecs.register_task_definition(
         family=name, containerDefinitions=[{"name": "c", "image": "nothing", "memory": 128}]
     )
@@ -213,7 +213,7 @@ def test_life_from_create_to_recreate(account: Account, made: list[str]) -> None
     assert states["certificate"] in ("DEPROVISIONING", "DELETED")
     assert states["rule"] == "DEPROVISIONING"
     account.aws.release(held)
-    eventually(lambda: account.ordinary(arn)["status"] == "INACTIVE", what="INACTIVE")
+    eventually(lambda: account.ecs_service(arn)["status"] == "INACTIVE", what="INACTIVE")
     for operation in (account.ecs.delete_express_gateway_service, account.ecs.update_express_gateway_service):
         with pytest.raises(ClientError) as caught:
             operation(serviceArn=arn)
@@ -383,7 +383,7 @@ def test_tagging_changes_the_service_alone(account: Account, web: dict[str, Any]
     account.ecs.tag_resource(resourceArn=arn, tags=[{"key": "later", "value": "x"}])
     try:
         assert {"key": "later", "value": "x"} in account.ecs.list_tags_for_resource(resourceArn=arn)["tags"]
-        assert {"key": "later", "value": "x"} in account.ordinary(arn)["tags"]
+        assert {"key": "later", "value": "x"} in account.ecs_service(arn)["tags"]
         balancer = account.managed(arn)["ingressPaths"][0]["loadBalancer"]["arn"]
         tags = account.elbv2.describe_tags(ResourceArns=[balancer])["TagDescriptions"][0]["Tags"]
         assert "later" not in [tag["Key"] for tag in tags]
@@ -445,7 +445,9 @@ def test_group_that_names_the_managed_one_blocks_the_end_of_deletion(account: Ac
     permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [{"GroupId": managed}]}
     account.ec2.authorize_security_group_ingress(GroupId=own, IpPermissions=[permission])
     account.ecs.delete_express_gateway_service(serviceArn=arn)
-    eventually(lambda: "DependencyViolation" in json.dumps(account.ordinary(arn)["events"], default=str), what="event")
-    assert account.ordinary(arn)["status"] == "DRAINING"
+    eventually(
+        lambda: "DependencyViolation" in json.dumps(account.ecs_service(arn)["events"], default=str), what="event"
+    )
+    assert account.ecs_service(arn)["status"] == "DRAINING"
     account.ec2.delete_security_group(GroupId=own)
-    eventually(lambda: account.ordinary(arn)["status"] == "INACTIVE", what="INACTIVE")
+    eventually(lambda: account.ecs_service(arn)["status"] == "INACTIVE", what="INACTIVE")

@@ -19,7 +19,7 @@ from express_support import unique
 from running import LocalAws
 from running import eventually
 
-from local_aws.services.ecs_express import handlers as express_room
+from local_aws.services.ecs_express import handlers as express
 from local_aws.services.ecs_express.models import Service
 
 FAST = {"Delay": 1, "MaxAttempts": 1800}
@@ -32,13 +32,13 @@ def test_waiters_of_other_clients_see_the_service_come_and_go(account: Account) 
     name = unique("waiters")
     arn = account.create(name)["serviceArn"]
     account.ecs.get_waiter("services_stable").wait(services=[name], WaiterConfig=FAST)
-    assert account.ordinary(arn)["runningCount"] == 1
+    assert account.ecs_service(arn)["runningCount"] == 1
     account.ecs.delete_express_gateway_service(serviceArn=arn)
     # services_stable gives up on a service that is going, services_inactive waits for its end.
     with pytest.raises(WaiterError, match="terminal failure"):
         account.ecs.get_waiter("services_stable").wait(services=[name], WaiterConfig=FAST)
     account.ecs.get_waiter("services_inactive").wait(services=[arn], WaiterConfig=FAST)
-    assert account.ordinary(arn)["status"] == "INACTIVE"
+    assert account.ecs_service(arn)["status"] == "INACTIVE"
 
 
 def test_waiters_give_up_on_a_service_that_never_was(account: Account) -> None:
@@ -143,16 +143,16 @@ def test_inactive_services_are_forgotten_in_the_end() -> None:
     service = Service("arn:service", "one", "default", "arn:cluster", "arn:role", "host", status="INACTIVE")
     gone = Service("arn:gone", "two", "default", "arn:cluster", "arn:role", "host", status="DRAINING", updated=0)
     clock = SimpleNamespace(real=lambda seconds: seconds / 60)
-    room = express_room.Express.__new__(express_room.Express)
-    room.cloud = SimpleNamespace(clock=clock, changed=lambda: None)  # type: ignore[assignment]
-    room.services = {item.arn: item for item in (service, gone)}
-    room._workers, room._provisioners = {}, {}
-    day = express_room.KEEP_INACTIVE_SECONDS / 60
-    room.forget_old(service.updated + day - 1)
-    assert "arn:service" in room.services
-    room.forget_old(service.updated + day + 1)
+    made = express.Express.__new__(express.Express)
+    made.cloud = SimpleNamespace(clock=clock, changed=lambda: None)  # type: ignore[assignment]
+    made.services = {item.arn: item for item in (service, gone)}
+    made._workers, made._provisioners = {}, {}
+    day = express.KEEP_INACTIVE_SECONDS / 60
+    made.forget_old(service.updated + day - 1)
+    assert "arn:service" in made.services
+    made.forget_old(service.updated + day + 1)
     # Only what is over is forgotten, however old.
-    assert set(room.services) == {"arn:gone"}
+    assert set(made.services) == {"arn:gone"}
 
 
 # --- service-linked roles --------------------------------------------------------------------------------------------

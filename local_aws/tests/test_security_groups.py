@@ -39,7 +39,7 @@ from test_tasks_life import python
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 # Seconds for what takes long where much else runs.
-PATIENCE = 1800
+TIMEOUT = 1800
 
 # Tries over and over, and tells when it was let in. Silence tells nothing: a busy machine is silent, too.
 TRY = """
@@ -113,9 +113,9 @@ def stage(local_aws: LocalAws) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def guarded(local_aws: LocalAws, network: Network) -> Iterator[dict[str, Any]]:
+def restricted(local_aws: LocalAws, network: Network) -> Iterator[dict[str, Any]]:
     """A private database with a group of its own; ``group`` in it."""
-    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    name = f"restricted-{uuid.uuid4().hex[:8]}"
     group = network.group()
     create(local_aws, name, PubliclyAccessible=False, VpcSecurityGroupIds=[group])
     yield {**wait_for(local_aws, name), "group": group}
@@ -149,12 +149,12 @@ class Trying:
     def gets_in(self) -> None:
         """Waits until it is let in from now on."""
         now = time.time()
-        eventually(lambda: any(moment > now for moment in self.moments()), PATIENCE, "an admitted connection")
+        eventually(lambda: any(moment > now for moment in self.moments()), TIMEOUT, "an admitted connection")
 
     def is_dropped(self) -> float:
         """Waits until it is dropped from now on; since when it is."""
         before = self.refusals()
-        eventually(lambda: self.refusals() > before, PATIENCE, "a dropped connection")
+        eventually(lambda: self.refusals() > before, TIMEOUT, "a dropped connection")
         return time.time()
 
     def refusals(self) -> int:
@@ -163,37 +163,37 @@ class Trying:
 
 
 def test_only_the_tasks_of_an_admitted_group_reach_a_database(
-    network: Network, stage: Stage, guarded: dict[str, Any]
+    network: Network, stage: Stage, restricted: dict[str, Any]
 ) -> None:
     service, other = network.group(), network.group()
-    network.admit(guarded["group"], 5432, service)
-    inside, outside = (Trying.at_database(stage, guarded, [group]) for group in (service, other))
+    network.admit(restricted["group"], 5432, service)
+    inside, outside = (Trying.at_database(stage, restricted, [group]) for group in (service, other))
     inside.gets_in()
     outside.is_dropped()
-    network.revoke(guarded["group"], 5432, service)
+    network.revoke(restricted["group"], 5432, service)
     begin = inside.is_dropped()
     inside.is_dropped()
     end = time.time()
-    network.admit(guarded["group"], 5432, service)
+    network.admit(restricted["group"], 5432, service)
     inside.gets_in()
     assert not [moment for moment in inside.moments() if begin < moment < end]
     assert outside.moments() == []
 
 
 def test_a_program_that_is_no_task_reaches_nothing(
-    local_aws: LocalAws, network: Network, stage: Stage, guarded: dict[str, Any]
+    local_aws: LocalAws, network: Network, stage: Stage, restricted: dict[str, Any]
 ) -> None:
     service = network.group()
-    network.admit(guarded["group"], 5432, service)
-    network.admit(guarded["group"], 5432, "0.0.0.0/0")
-    port = guarded["Endpoint"]["Port"]
+    network.admit(restricted["group"], 5432, service)
+    network.admit(restricted["group"], 5432, "0.0.0.0/0")
+    port = restricted["Endpoint"]["Port"]
     assert asks(port) == "dropped"
     start = time.monotonic()
     with pytest.raises(psycopg2.OperationalError, match="timeout expired"):
-        connect(local_aws, guarded, connect_timeout=2)
+        connect(local_aws, restricted, connect_timeout=2)
     assert time.monotonic() - start >= 1.5
     # Neither does one that calls itself a task's.
-    stage.reach(Trying.at_database(stage, guarded, [service]).task, "RUNNING")
+    stage.reach(Trying.at_database(stage, restricted, [service]).task, "RUNNING")
     marks = [process.environ()["LOCAL_AWS_OWNER"] for process in marked_processes(local_aws.home)]
     mark = next(item for item in marks if "#task/" in item)
     code = (
@@ -201,22 +201,22 @@ def test_a_program_that_is_no_task_reaches_nothing(
     )
     child = os.spawnvpe(os.P_WAIT, "python3", ["python3", "-c", code], {**os.environ, "LOCAL_AWS_OWNER": mark})
     assert child != 0
-    network.revoke(guarded["group"], 5432, "0.0.0.0/0")
+    network.revoke(restricted["group"], 5432, "0.0.0.0/0")
 
 
 def test_a_rule_for_the_vpc_admits_tasks_in_its_subnets(
-    network: Network, stage: Stage, guarded: dict[str, Any]
+    network: Network, stage: Stage, restricted: dict[str, Any]
 ) -> None:
     vpc = network.ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
     subnet = network.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"][0]
-    network.admit(guarded["group"], 5432, vpc["CidrBlock"])
+    network.admit(restricted["group"], 5432, vpc["CidrBlock"])
     group = network.group()
     # Without a known subnet there is no address that the block could hold.
-    without = Trying.at_database(stage, guarded, [group])
+    without = Trying.at_database(stage, restricted, [group])
     without.is_dropped()
-    Trying.at_database(stage, guarded, [group], subnets=[subnet["SubnetId"]]).gets_in()
+    Trying.at_database(stage, restricted, [group], subnets=[subnet["SubnetId"]]).gets_in()
     assert without.moments() == []
-    network.revoke(guarded["group"], 5432, vpc["CidrBlock"])
+    network.revoke(restricted["group"], 5432, vpc["CidrBlock"])
 
 
 def test_a_connection_that_was_admitted_stays(local_aws: LocalAws, network: Network) -> None:
@@ -289,7 +289,7 @@ while True:
 def ready(account: Account, name: str) -> dict[str, Any]:
     """A service whose first deployment is over."""
     arn = account.create(name, {"TEXT": "hello"})["serviceArn"]
-    assert account.settled(arn, 1, PATIENCE)["status"] == "SUCCESSFUL"
+    assert account.settled(arn, 1, TIMEOUT)["status"] == "SUCCESSFUL"
     return account.describe(arn)
 
 
@@ -317,10 +317,10 @@ def test_the_balancer_reaches_a_task_by_the_managed_groups_rule(local_aws: Local
         ]
         return set(found)
 
-    eventually(lambda: "Target.Timeout" in reasons(), PATIENCE, "an unhealthy target")
+    eventually(lambda: "Target.Timeout" in reasons(), TIMEOUT, "an unhealthy target")
     network.admit(group, 5000, balancer)
-    eventually(lambda: account.get(endpoint) == (200, "hello"), PATIENCE, "the service to be back")
-    account.gone(service["serviceArn"], PATIENCE)
+    eventually(lambda: account.get(endpoint) == (200, "hello"), TIMEOUT, "the service to be back")
+    account.gone(service["serviceArn"], TIMEOUT)
 
 
 def status_from(aws: LocalAws, endpoint: str, source: str) -> int:
@@ -348,22 +348,22 @@ def test_a_listener_rule_may_let_in_some_addresses_only(local_aws: LocalAws) -> 
     assert status_from(local_aws, endpoint, "127.8.0.7") == 404
     # An update shifts traffic by the rule's actions and leaves its conditions alone.
     account.ecs.update_express_gateway_service(serviceArn=arn, primaryContainer=account.container({"TEXT": "again"}))
-    assert account.settled(arn, 2, PATIENCE)["status"] == "SUCCESSFUL"
+    assert account.settled(arn, 2, TIMEOUT)["status"] == "SUCCESSFUL"
     assert status_from(local_aws, endpoint, "127.9.0.7") == 200
     assert status_from(local_aws, endpoint, "127.8.0.7") == 404
     account.elbv2.modify_rule(RuleArn=rule, Conditions=[host])
     assert status_from(local_aws, endpoint, "127.8.0.7") == 200
-    account.gone(arn, PATIENCE)
+    account.gone(arn, TIMEOUT)
 
 
-def test_who_is_told_in_the_log(local_aws: LocalAws, guarded: dict[str, Any]) -> None:
-    assert asks(guarded["Endpoint"]["Port"]) == "dropped"
-    wanted = rf"database {guarded['DBInstanceIdentifier']}: no security group admits 127\.0\.0\.1, which is no task"
+def test_who_is_told_in_the_log(local_aws: LocalAws, restricted: dict[str, Any]) -> None:
+    assert asks(restricted["Endpoint"]["Port"]) == "dropped"
+    wanted = rf"database {restricted['DBInstanceIdentifier']}: no security group admits 127\.0\.0\.1, which is no task"
     eventually(lambda: re.search(wanted, local_aws.log()), what="a line in the log")
 
 
 def test_nothing_listens_where_other_machines_could_connect(
-    local_aws: LocalAws, network: Network, stage: Stage, guarded: dict[str, Any]
+    local_aws: LocalAws, network: Network, stage: Stage, restricted: dict[str, Any]
 ) -> None:
     """Of the daemon and all that it has started: the API, the load balancers, a database, a task, its endpoint."""
     task = stage.reach(stage.run(python(SERVER), security_groups=[network.group()]), "RUNNING")
@@ -379,6 +379,6 @@ def test_nothing_listens_where_other_machines_could_connect(
         return any(address(task) in found for found in ports.values())
 
     eventually(heard, what="the task's port")
-    assert ports.keys() >= {local_aws.port, guarded["Endpoint"]["Port"]}
+    assert ports.keys() >= {local_aws.port, restricted["Endpoint"]["Port"]}
     addresses = {found for one in ports.values() for found in one}
     assert {found for found in addresses if not ipaddress.ip_address(found).is_loopback} == set()

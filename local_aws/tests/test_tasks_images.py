@@ -14,7 +14,7 @@ from running import PACKAGE
 
 sys.path.insert(0, str(PACKAGE))
 
-from local_aws.runtime.supervisor import Processes
+from local_aws.runtime.supervisor import Supervisor
 from local_aws.services.ecs_tasks import runtimes
 from local_aws.services.ecs_tasks.images import CannotPullContainerError
 from local_aws.services.ecs_tasks.images import architecture
@@ -71,7 +71,7 @@ def test_what_an_aborted_build_left_is_built_again(tmp_path: Path) -> None:
     (aborted / "bin" / "python").write_text("not an interpreter")
 
     async def provide() -> Path:
-        processes = Processes(tmp_path)
+        processes = Supervisor(tmp_path)
         try:
             runtimes = Runtimes(tmp_path / "runtimes", processes)
             first, second = await asyncio.gather(runtimes.provide(image), runtimes.provide(image))
@@ -94,7 +94,7 @@ def test_a_runtime_that_is_complete_is_used_without_writing_to_the_cache(tmp_pat
     (runtime / "complete.json").write_text("{}")
 
     def provide() -> Path:
-        return asyncio.run(Runtimes(tmp_path / "runtimes", Processes(tmp_path)).provide(image))
+        return asyncio.run(Runtimes(tmp_path / "runtimes", Supervisor(tmp_path)).provide(image))
 
     # The first time, the hook is brought up to date, under a lock that others see.
     assert provide() == runtime
@@ -123,7 +123,7 @@ def test_what_makes_a_runtime_gets_the_way_to_the_index_and_no_secret(
 
     async def go() -> None:
         async with asyncio.timeout(60):
-            await Runtimes(tmp_path / "cache", Processes(tmp_path)).provide("python:3.11")
+            await Runtimes(tmp_path / "cache", Supervisor(tmp_path)).provide("python:3.11")
 
     with pytest.raises(CannotPullContainerError):
         asyncio.run(go())

@@ -157,10 +157,10 @@ class Memory(threading.Thread):
         with self._lock, contextlib.suppress(psutil.NoSuchProcess):
             now: Counter[str] = Counter()
             now[GROUPS["daemon"]] += footprint(self._daemon_process)
-            for keeper in self._daemon_process.children():
-                now[GROUPS["daemon"]] += footprint(keeper)
-                group = self._group(keeper)
-                for process in _below(keeper):
+            for shim in self._daemon_process.children():
+                now[GROUPS["daemon"]] += footprint(shim)
+                group = self._group(shim)
+                for process in _below(shim):
                     now[group] += footprint(process)
             for process in _below(psutil.Process()):
                 now[ANSIBLE] += footprint(process)
@@ -169,16 +169,16 @@ class Memory(threading.Thread):
             everything = sum(size for name, size in now.items() if name != ANSIBLE)
             self.peaks["together"] = max(self.peaks["together"], everything)
 
-    def _group(self, keeper: psutil.Process) -> str:
-        """What a keeper keeps, by the marker in its environment: <home>#<kind>/<name>."""
-        if keeper.pid not in self._groups:
+    def _group(self, shim: psutil.Process) -> str:
+        """What a shim keeps, by the marker in its environment: <home>#<kind>/<name>."""
+        if shim.pid not in self._groups:
             try:
-                marker = keeper.environ().get("LOCAL_AWS_OWNER", "")
+                marker = shim.environ().get("LOCAL_AWS_OWNER", "")
             except psutil.Error:
                 return GROUPS["daemon"]
             kind = marker.rpartition("#")[2].partition("/")[0]
-            self._groups[keeper.pid] = GROUPS.get(kind, GROUPS["daemon"])
-        return self._groups[keeper.pid]
+            self._groups[shim.pid] = GROUPS.get(kind, GROUPS["daemon"])
+        return self._groups[shim.pid]
 
 
 def _below(process: psutil.Process) -> list[psutil.Process]:

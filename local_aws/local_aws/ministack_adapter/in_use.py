@@ -177,7 +177,7 @@ def _with_listeners(handler: Handler) -> Handler:
 def _certificate(cloud: Cloud, params: Params) -> None:
     arn = _one(params, "CertificateArn")
     express = getattr(cloud, "express", None)
-    more = express.resources.certificates if express is not None else {}
+    more = express.provisioner.certificates if express is not None else {}
     used = [arn in _certificates(listener) or arn in more.get(name, []) for name, listener in alb._listeners.items()]
     if any(used):
         raise ApiError("ResourceInUseException", f"Certificate {arn} in account {get_account_id()} is in use.")

@@ -69,7 +69,7 @@ class Firewall:
         tasks = getattr(self._cloud, "tasks", None)
         if tasks is None:
             return Peer(client[0])
-        task = await asyncio.to_thread(_task_of, client, server, tasks.keepers())
+        task = await asyncio.to_thread(_task_of, client, server, tasks.shims())
         found: Task | None = tasks.get(task) if task else None
         return Peer(client[0]) if found is None else self.peer_of(found)
 
@@ -156,27 +156,27 @@ def _holds(block: str, peer: Peer) -> bool:
     return False
 
 
-def _task_of(client: Address, server: Address, keepers: dict[int, str]) -> str:
+def _task_of(client: Address, server: Address, shims: dict[int, str]) -> str:
     """The ARN of the task whose process holds the client's end; empty: none does.
 
-    A task is known by its keeper, below which all of its processes stay: the kernel hands orphans to it. So neither
+    A task is known by its shim, below which all of its processes stay: the kernel hands orphans to it. So neither
     an environment variable nor a name makes a process a task's.
 
-    :arg keepers: process id of a keeper → ARN of its task.
+    :arg shims: process id of a shim → ARN of its task.
     """
-    if not keepers:
+    if not shims:
         return ""
     if sys.platform != "linux":
-        return _task_by_processes(client, server, keepers)
+        return _task_by_processes(client, server, shims)
     inode = _inode(client, server)
-    return _task_by_inode(inode, keepers) if inode else ""
+    return _task_by_inode(inode, shims) if inode else ""
 
 
-def _task_by_processes(client: Address, server: Address, keepers: dict[int, str]) -> str:
+def _task_by_processes(client: Address, server: Address, shims: dict[int, str]) -> str:
     """The same where the system has no table of connections that everybody may read."""
-    for keeper, arn in keepers.items():
+    for shim, arn in shims.items():
         with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(keeper).children(recursive=True):
+            for child in psutil.Process(shim).children(recursive=True):
                 for item in child.net_connections("tcp"):
                     if item.raddr and (_plain(item.laddr), _plain(item.raddr)) == (client, server):
                         return arn
@@ -203,15 +203,15 @@ def _in_table(address: str, port: int) -> str:
     return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
 
 
-def _task_by_inode(inode: str, keepers: dict[int, str]) -> str:
+def _task_by_inode(inode: str, shims: dict[int, str]) -> str:
     parents = _parents()
     wanted = f"socket:[{inode}]"
     for pid in parents:
         ancestor = pid
-        while ancestor and ancestor not in keepers:
+        while ancestor and ancestor not in shims:
             ancestor = parents.get(ancestor, 0)
         if ancestor and _holds_socket(pid, wanted):
-            return keepers[ancestor]
+            return shims[ancestor]
     return ""
 
 

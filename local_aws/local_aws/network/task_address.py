@@ -25,7 +25,7 @@ _LOCALHOST_OFFSET = 32
 class Address:
     """Where a task's container port is reached.
 
-    :arg ip: the task's address, which its guard (task_listener.py) answers at.
+    :arg ip: the task's address, at which its listener (task_listener.py) answers.
     :arg localhost: what stands for the task's own 127.0.0.1; nobody else is told of it.
     :arg port: the real port behind the container port: the same one, where the user may open it.
     :arg inner: where the task's program really listens; nobody is told of it but the balancer.

@@ -21,7 +21,7 @@ from .listener import Listener
 from .task_address import Address as TaskAddress
 
 
-class Guard(Listener):
+class TaskListener(Listener):
     """The listener at one task's address.
 
     :arg asks: who a client is, told by both ends of its connection; None: the task's security groups do not admit it.
@@ -30,7 +30,7 @@ class Guard(Listener):
     def __init__(self, address: TaskAddress, asks: Callable[[Address, Address], Awaitable[Peer | None]]) -> None:
         super().__init__(self._admits_peer)
         self._address = address
-        self._asks = asks
+        self._identify = asks
         self._admitted: dict[Address, str] = {}
 
     async def open(self) -> None:
@@ -41,7 +41,7 @@ class Guard(Listener):
         await self.listen(self._address.ip, self._address.port)
 
     async def _admits_peer(self, client: Address, server: Address) -> bool:
-        peer = await self._asks(client, server)
+        peer = await self._identify(client, server)
         if peer is not None:
             self._admitted[client] = addresses.TASK if peer.task else addresses.OUTSIDE
         return peer is not None

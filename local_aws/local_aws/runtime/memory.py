@@ -9,20 +9,18 @@ from pathlib import Path
 
 import psutil
 
-from . import shim
-
 _PAGE = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def tree(pid: int) -> list[int]:
-    """The process, what it started, and what its children left behind (their keeper adopts those)."""
+    """The process, what it started, and what its children left behind (their shim adopts those)."""
     try:
         process = psutil.Process(pid)
-        keeper = process.parent()
+        shim = process.parent()
         members = [pid, *(child.pid for child in process.children(recursive=True))]
-        # Only a keeper's children are all of this task; the parent of a process started otherwise has others.
-        if keeper is not None and shim.__file__ in keeper.cmdline():
-            members = [child.pid for child in keeper.children(recursive=True)]
+        # Only a shim's children are all of this task; the parent of a process started otherwise has others.
+        if shim is not None and shim.__file__ in shim.cmdline():
+            members = [child.pid for child in shim.children(recursive=True)]
     except psutil.Error:
         return []
     return members

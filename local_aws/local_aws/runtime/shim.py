@@ -37,7 +37,7 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-class Keeper:
+class Shim:
     """Starts, watches and ends one process."""
 
     def __init__(self, order: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class Keeper:
             os.setgroups([])
             os.setgid(order["group"])
             os.setuid(order["user"])
-        # After setuid, which would clear it: whoever kills the keeper kills the process.
+        # After setuid, which would clear it: whoever kills the shim kills the process.
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(127)
@@ -145,42 +145,42 @@ def _tell(message: dict[str, Any]) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def _obey(keeper: Keeper, line: bytes) -> None:
+def _obey(shim: Shim, line: bytes) -> None:
     """One command of the daemon."""
     command = json.loads(line)
     if "stop" in command:
-        keeper.stop(command["stop"])
+        shim.stop(command["stop"])
     if "signal" in command:
-        keeper.signal(command["signal"])
+        shim.signal(command["signal"])
 
 
-def _watch(keeper: Keeper, buffer: bytes, wakeup: int) -> None:
+def _watch(shim: Shim, buffer: bytes, wakeup: int) -> None:
     """Until the process has ended."""
     sources = [0, wakeup]
-    keeper.reap()
-    while keeper.exit_code is None:
-        timeout = None if keeper.kill_at is None else max(0.0, keeper.kill_at - time.monotonic())
+    shim.reap()
+    while shim.exit_code is None:
+        timeout = None if shim.kill_at is None else max(0.0, shim.kill_at - time.monotonic())
         ready = select.select(sources, [], [], timeout)[0]
         if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
-            keeper.stop(min(keeper.order["stop_grace"], ORPHAN_GRACE))
+            shim.stop(min(shim.order["stop_grace"], ORPHAN_GRACE))
         if 0 in ready:
             chunk = os.read(0, 65536)
             if not chunk:
                 sources = [wakeup]
-                keeper.stop(min(keeper.order["stop_grace"], ORPHAN_GRACE))
+                shim.stop(min(shim.order["stop_grace"], ORPHAN_GRACE))
             *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:
-                _obey(keeper, line)
-        keeper.reap()
-        if keeper.kill_at is not None and time.monotonic() >= keeper.kill_at:
+                _obey(shim, line)
+        shim.reap()
+        if shim.kill_at is not None and time.monotonic() >= shim.kill_at:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(keeper.pid, signal.SIGKILL)
-            keeper.signal(signal.SIGKILL)
-            keeper.kill_at = time.monotonic() + 1.0
+                os.killpg(shim.pid, signal.SIGKILL)
+            shim.signal(signal.SIGKILL)
+            shim.kill_at = time.monotonic() + 1.0
 
 
 def main() -> int:
-    """The keeper's life."""
+    """The shim's life."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     wakeup, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -196,16 +196,16 @@ def main() -> int:
             return 1
         buffer += chunk
     line, _unused, buffer = buffer.partition(b"\n")
-    keeper = Keeper(json.loads(line))
+    shim = Shim(json.loads(line))
     try:
-        keeper.start()
+        shim.start()
     except OSError as error:
         _tell({"error": error.errno, "message": error.strerror, "filename": error.filename})
         return 1
-    _tell({"pid": keeper.pid})
-    _watch(keeper, buffer, wakeup)
-    keeper.sweep()
-    _tell({"exit": keeper.exit_code})
+    _tell({"pid": shim.pid})
+    _watch(shim, buffer, wakeup)
+    shim.sweep()
+    _tell({"exit": shim.exit_code})
     return 0
 
 

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that cannot outlive the daemon: each one runs under a keeper."""
+"""Supervisor that cannot outlive the daemon: each one runs under a shim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from . import shim as keeper_script
+from . import shim as shim_script
 
 #: The environment variable by which a process of ours is known: ``<home>#<name>``.
 MARKER = "LOCAL_AWS_OWNER"
@@ -33,18 +33,18 @@ class Process:
     """A running (or ended) process.
 
     :ivar name: unique in this daemon.
-    :ivar pid: of the process itself, not of its keeper.
+    :ivar pid: of the process itself, not of its shim.
     :ivar output: its stdout and stderr, merged, where spawn() was given ``asyncio.subprocess.PIPE``; else None.
     :ivar returncode: None while it runs; else the exit code, negative for a signal.
     """
 
-    def __init__(self, name: str, keeper: subprocess.Popen[bytes], control: int, stop_grace: float) -> None:
+    def __init__(self, name: str, shim: subprocess.Popen[bytes], control: int, stop_grace: float) -> None:
         self.name = name
         self.pid = 0
         self.output: asyncio.StreamReader | None = None
         self.returncode: int | None = None
-        self.keeper_pid = keeper.pid
-        self._keeper = keeper
+        self.shim_pid = shim.pid
+        self._shim = shim
         self._control: int | None = control
         self._stop_grace = stop_grace
         self._ended = asyncio.Event()
@@ -81,7 +81,7 @@ class Process:
         self._ended.set()
 
 
-class Processes:
+class Supervisor:
     """All processes of this daemon.
 
     :arg home: the home folder, part of the marker by which our processes are known.
@@ -91,8 +91,8 @@ class Processes:
         self.home = home
         self.running: dict[str, Process] = {}
         self._watchers: set[asyncio.Task[None]] = set()
-        # When a keeper is killed, its process is handed up to us rather than to init.
-        keeper_script.prctl(keeper_script.PR_SET_CHILD_SUBREAPER, 1)
+        # When a shim is killed, its process is handed up to us rather than to init.
+        shim_script.prctl(shim_script.PR_SET_CHILD_SUBREAPER, 1)
 
     async def spawn(
         self,
@@ -106,9 +106,9 @@ class Processes:
         stop_signal: int = signal.SIGTERM,
         stop_grace: float = 30,
     ) -> Process:
-        """Starts a process in a session of its own, below a keeper.
+        """Starts a process in a session of its own, below a shim.
 
-        The keeper stops the whole group when the daemon dies; when the keeper dies, the daemon kills what is left
+        The shim stops the whole group when the daemon dies; when the shim dies, the daemon kills what is left
         (found by the environment variable LOCAL_AWS_OWNER=<home>#<name>). What the process leaves behind when it
         ends is killed.
 
@@ -147,14 +147,14 @@ class Processes:
             raise
 
     async def _start(self, name: str, order: dict[str, Any], read_end: int | None) -> Process:
-        """Gives a keeper its order.
+        """Gives a shim its order.
 
         :arg read_end: of the pipe that the order's output is the other end of, if it is one.
         """
         marker = order["env"][MARKER]
         write_end = order["output"]
         try:
-            process, status = await asyncio.to_thread(_start_keeper, name, order, marker)
+            process, status = await asyncio.to_thread(_start_shim, name, order, marker)
         except BaseException:
             if read_end is not None:
                 os.close(read_end)
@@ -169,14 +169,14 @@ class Processes:
             if "pid" not in answer:
                 number = answer.get("error", errno.EIO)
                 raise OSError(
-                    number, answer.get("message", "its keeper died"), answer.get("filename") or order["argv"][0]
+                    number, answer.get("message", "its shim died"), answer.get("filename") or order["argv"][0]
                 )
         except BaseException:
             if read_end is not None:
                 os.close(read_end)
             del self.running[name]
             process._end(127)
-            await asyncio.to_thread(process._keeper.wait)
+            await asyncio.to_thread(process._shim.wait)
             raise
         process.pid = answer["pid"]
         if read_end is not None:
@@ -187,17 +187,17 @@ class Processes:
         return process
 
     async def _watch(self, process: Process, reader: asyncio.StreamReader, marker: str) -> None:
-        """Until the keeper says that the process ended, or is gone itself."""
+        """Until the shim says that the process ended, or is gone itself."""
         answer = json.loads(await reader.readline() or b"{}")
         if "exit" not in answer:
-            _log.warning("The keeper of %s (pid %d) is gone; killing what it kept.", process.name, process.pid)
+            _log.warning("The shim of %s (pid %d) is gone; killing what it kept.", process.name, process.pid)
             await asyncio.to_thread(_kill_leftovers, process.pid, marker)
-        await asyncio.to_thread(process._keeper.wait)
+        await asyncio.to_thread(process._shim.wait)
         self.running.pop(process.name, None)
         process._end(answer.get("exit", -signal.SIGKILL))
 
     async def stop_all(self, grace: float = 5) -> None:
-        """Stops every process that a room left running."""
+        """Stops every process that a service left running."""
         await asyncio.gather(*(process.stop(grace) for process in list(self.running.values())))
         await asyncio.gather(*self._watchers)
 
@@ -209,13 +209,13 @@ async def _until_done(work: asyncio.Task[Any]) -> None:
             await asyncio.wait([work])
 
 
-def _start_keeper(name: str, order: dict[str, Any], marker: str) -> tuple[Process, int]:
-    """Starts the keeper and gives it its order; the process and the pipe on which the keeper reports."""
+def _start_shim(name: str, order: dict[str, Any], marker: str) -> tuple[Process, int]:
+    """Starts the shim and gives it its order; the process and the pipe on which the shim reports."""
     control_read, control = os.pipe()
     status, status_write = os.pipe()
     try:
-        keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper_script.__file__],
+        shim = subprocess.Popen(
+            [sys.executable, "-I", "-S", shim_script.__file__],
             stdin=control_read,
             stdout=status_write,
             pass_fds=() if order["output"] is None else (order["output"],),
@@ -233,7 +233,7 @@ def _start_keeper(name: str, order: dict[str, Any], marker: str) -> tuple[Proces
     remaining = json.dumps(order).encode() + b"\n"
     while remaining:
         remaining = remaining[os.write(control, remaining) :]
-    return Process(name, keeper, control, order["stop_grace"]), status
+    return Process(name, shim, control, order["stop_grace"]), status
 
 
 async def _reader(descriptor: int) -> asyncio.StreamReader:
@@ -245,9 +245,9 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 
 
 def _kill_leftovers(session: int, marker: str) -> None:
-    """Kills and reaps the processes of one session or marker, handed up to this process by a dead keeper."""
+    """Kills and reaps the processes of one session or marker, handed up to this process by a dead shim."""
     ours: set[int] = {session}
-    for _turn in range(keeper_script.SWEEP_TURNS):
+    for _turn in range(shim_script.SWEEP_TURNS):
         alive = False
         for process in psutil.Process().children(recursive=True):
             if process.pid in ours or _session_of(process.pid) == session or _marker_of(process) == marker:
@@ -260,7 +260,7 @@ def _kill_leftovers(session: int, marker: str) -> None:
                 os.waitpid(pid, os.WNOHANG)
         if not alive:
             return
-        time.sleep(keeper_script.SWEEP_PAUSE)
+        time.sleep(shim_script.SWEEP_PAUSE)
 
 
 def _session_of(pid: int) -> int | None:
@@ -289,13 +289,13 @@ def owned(home: Path) -> list[psutil.Process]:
     ]
 
 
-def sweep(home: Path, patience: float = keeper_script.ORPHAN_GRACE + 2) -> int:
-    """Ends whatever a daemon that is gone left behind: keepers are ending already, so they are given time first.
+def sweep(home: Path, timeout: float = shim_script.ORPHAN_GRACE + 2) -> int:
+    """Ends whatever a daemon that is gone left behind: shims are ending already, so they are given time first.
 
-    :arg patience: real seconds until SIGKILL.
+    :arg timeout: real seconds until SIGKILL.
     :returns: how many processes had to be killed.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     left = owned(home)
     while left and time.monotonic() < deadline and _is_ending(left):
         time.sleep(0.05)
@@ -313,9 +313,9 @@ def sweep(home: Path, patience: float = keeper_script.ORPHAN_GRACE + 2) -> int:
 
 
 def _is_ending(processes: Iterable[psutil.Process]) -> bool:
-    """Whether a keeper is among them: without one nobody ends the others."""
+    """Whether a shim is among them: without one nobody ends the others."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            if keeper_script.__file__ in process.cmdline():
+            if shim_script.__file__ in process.cmdline():
                 return True
     return False

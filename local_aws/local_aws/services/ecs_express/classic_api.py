@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ECS's ordinary operations where they meet Express services, which are services among others."""
+"""ECS's classic operations where they meet Express services, which are services among others."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _check_settings(settings: dict[str, Any]) -> None:
             raise invalid(f"{name} with enable and without rollback: what ECS does then is not imitated here.")
 
 
-class Ordinary:
+class ClassicApi:
     """Answers for Express services; what concerns classic services comes from ministack."""
 
     def __init__(self, express: Express) -> None:
@@ -101,7 +101,7 @@ class Ordinary:
         for service in ours:
             if service is not None:
                 self.express.allow(call, service.arn)
-                shown.append(self.express.views.ecs_service(service, with_tags=with_tags))
+                shown.append(self.express.responses.ecs_service(service, with_tags=with_tags))
         if others:
             for item in others:
                 name = f"{transformations.last_part(cluster or 'default')}/{item}"
@@ -166,7 +166,7 @@ class Ordinary:
             revision = self.express.add_revision(service, dict(current.configuration), own=current.own_definition)
             self.express.deploy(service, revision)
         self.cloud.changed()
-        return {"service": self.express.views.ecs_service(service, with_tags=True)}
+        return {"service": self.express.responses.ecs_service(service, with_tags=True)}
 
     @staticmethod
     def _check_update_service(params: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from .provisioner import message_of
 
 if TYPE_CHECKING:
     from .handlers import Express
-    from .task_set import Fleet
+    from .task_set import TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ CANARY_BAKE_MINUTES = 3
 BAKE_MINUTES = 3
 BREAKER_THRESHOLD = 3
 """Failed tasks until the circuit breaker trips; ECS's minimum (developer guide, deployment-circuit-breaker)."""
-LOOK_SECONDS = 5
-ALARM_LOOK_SECONDS = 15
+POLL_SECONDS = 5
+ALARM_POLL_SECONDS = 15
 
 ABORT, ROLLBACK = "ABORT", "ROLLBACK"
 
 
-class Interrupted(Exception):
+class DeploymentInterrupted(Exception):
     """Somebody stopped the deployment, or a newer one takes its place."""
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -50,7 +50,7 @@ class Interrupted(Exception):
         self.reason = reason
 
 
-class Failed(Exception):
+class DeploymentFailedError(Exception):
     """The deployment goes back; the text is its status reason."""
 
 
@@ -59,19 +59,19 @@ def other(color: str) -> str:
     return "green" if color == "blue" else "blue"
 
 
-class Run:
+class DeploymentRun:
     """One deployment on its way."""
 
     def __init__(self, express: Express, service: Service, deployment: Deployment) -> None:
         self.express = express
         self.cloud = express.cloud
-        self.resources = express.resources
+        self.provisioner = express.provisioner
         self.service = service
         self.deployment = deployment
         self.target = service.revisions[deployment.target]
         self._alarms: list[str] = []
-        self._next_alarm_look = 0.0
-        self._interrupt: Interrupted | None = None
+        self._next_alarm_poll = 0.0
+        self._interrupt: DeploymentInterrupted | None = None
         self._interrupted = asyncio.Event()
 
     # From outside ---------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Run:
     def interrupt(self, kind: str, reason: str) -> None:
         """Stops it at the next possible moment."""
         if self._interrupt is None:
-            self._interrupt = Interrupted(kind, reason)
+            self._interrupt = DeploymentInterrupted(kind, reason)
             self._interrupted.set()
 
     async def run(self) -> None:
@@ -91,13 +91,15 @@ class Run:
                 await self._abort(self.deployment.reason)
             else:
                 await self._forward()
-        except Interrupted as stop:
+        except DeploymentInterrupted as stop:
             await (self._abort(stop.reason) if stop.kind == ABORT else self._roll_back(stop.reason))
-        except Failed as failure:
+        except DeploymentFailedError as failure:
             await self._roll_back(str(failure))
         except (ClientError, BotoCoreError, TrustError) as error:
             # A refused call is not tried again: the deployment stays where it is.
-            self.express.say(self.service, f"deployment {_short(self.deployment.arn)} is stuck: {message_of(error)}")
+            self.express.add_event(
+                self.service, f"deployment {_short(self.deployment.arn)} is stuck: {message_of(error)}"
+            )
             log.warning("deployment %s: %s", self.deployment.arn, message_of(error))
             await self._interrupted.wait()
             await self._abort(str(self._interrupt))
@@ -127,17 +129,17 @@ class Run:
         weights = {self.target.color: percent}
         if self.source is not None:
             weights[self.source.color] = 100 - percent
-        await self.resources.shift(self.service, weights)
+        await self.provisioner.shift(self.service, weights)
         self.deployment.weights = weights
         self.cloud.changed()
 
     async def _forward(self) -> None:
         deployment, service = self.deployment, self.service
-        await self._pause(LOOK_SECONDS)
+        await self._pause(POLL_SECONDS)
         deployment.becomes("IN_PROGRESS")
         self._stage("RECONCILE_SERVICE")
         while not service.provisioned:
-            await self._pause(LOOK_SECONDS)
+            await self._pause(POLL_SECONDS)
         source = self.source
         if not self.target.color:
             self.target.color = other(source.color) if source is not None else "blue"
@@ -149,65 +151,65 @@ class Run:
         self._stage("SCALE_UP")
         # With a desired count of 0 the deployment is empty and completes like any other (a user's script waits for its
         # rolloutState: lamdis-ai, ops/deploy-app.sh).
-        fleet = self.express.fleet(service, self.target)
-        fleet.want(service.desired)
-        fleet.start()
-        await self._until_healthy(fleet)
+        task_set = self.express.task_set(service, self.target)
+        task_set.want(service.desired)
+        task_set.start()
+        await self._until_healthy(task_set)
         self._stage("POST_SCALE_UP")
-        await self._pause(LOOK_SECONDS)
+        await self._pause(POLL_SECONDS)
         self._stage("PRODUCTION_TRAFFIC_SHIFT")
         settings = deployment_configuration(service)
         if source is not None:
             canary = settings["canaryConfiguration"]
             await self._shift(canary["canaryPercent"])
-            await self._bake(fleet, canary["canaryBakeTimeInMinutes"] * 60)
+            await self._bake(task_set, canary["canaryBakeTimeInMinutes"] * 60)
         await self._shift(100)
         self._stage("BAKE_TIME")
-        await self._bake(fleet, settings["bakeTimeInMinutes"] * 60)
+        await self._bake(task_set, settings["bakeTimeInMinutes"] * 60)
         self._stage("CLEAN_UP")
         service.stable = self.target.arn
         if source is not None:
             await self.express.retire(service, source, "Scaling activity initiated by deployment")
-        fleet.want(service.desired)
+        task_set.want(service.desired)
         deployment.breaker = "MONITORING_COMPLETE"
         deployment.alarm = "MONITORING_COMPLETE" if deployment.alarm == "MONITORING" else deployment.alarm
         deployment.becomes("SUCCESSFUL")
-        self.express.say(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
-        self.express.say(service, "has reached a steady state.")
+        self.express.add_event(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
+        self.express.add_event(service, "has reached a steady state.")
         self.cloud.changed()
 
     async def _prepare(self) -> None:
         configuration = self.target.configuration
         container = configuration["primaryContainer"]
-        await self.resources.refresh_target_group(
+        await self.provisioner.refresh_target_group(
             self.service, self.target.color, container["containerPort"], configuration["healthCheckPath"]
         )
-        await self.resources.rewrite_alarm(self.service)
-        await self.resources.rescale(self.service, configuration["scalingTarget"])
+        await self.provisioner.rewrite_alarm(self.service)
+        await self.provisioner.rescale(self.service, configuration["scalingTarget"])
 
-    async def _until_healthy(self, fleet: Fleet) -> None:
-        while fleet.healthy() < fleet.desired:
-            await self._pause(LOOK_SECONDS)
-            self._watch_tasks(fleet)
+    async def _until_healthy(self, task_set: TaskSet) -> None:
+        while task_set.healthy() < task_set.desired:
+            await self._pause(POLL_SECONDS)
+            self._watch_tasks(task_set)
 
-    async def _bake(self, fleet: Fleet, aws_seconds: float) -> None:
+    async def _bake(self, task_set: TaskSet, aws_seconds: float) -> None:
         end = time.monotonic() + self.cloud.clock.real(aws_seconds)
         while time.monotonic() < end:
-            await self._pause(LOOK_SECONDS)
-            self._watch_tasks(fleet)
+            await self._pause(POLL_SECONDS)
+            self._watch_tasks(task_set)
             await self._watch_errors()
 
-    def _watch_tasks(self, fleet: Fleet) -> None:
-        self.deployment.failures = fleet.failures
+    def _watch_tasks(self, task_set: TaskSet) -> None:
+        self.deployment.failures = task_set.failures
         if not deployment_configuration(self.service)["deploymentCircuitBreaker"]["enable"]:
             return
         # A task that stays unhealthy beyond its grace period has cost minutes already: users see the rollback after
         # three to eight of them, which three such tasks in a row would exceed.
-        if fleet.failures >= BREAKER_THRESHOLD or fleet.ill:
+        if task_set.failures >= BREAKER_THRESHOLD or task_set.ill:
             self.deployment.breaker = "TRIGGERED"
-            raise Failed(
+            raise DeploymentFailedError(
                 "Service deployment rolled back because the circuit breaker threshold was exceeded. "
-                f"Last failure: {fleet.last_reason}"
+                f"Last failure: {task_set.last_reason}"
             )
 
     async def _begin_alarms(self) -> None:
@@ -216,7 +218,7 @@ class Run:
         ECS adds its own alarm to those of the service at each deployment (a user's report). An alarm that already is
         in ALARM when a deployment begins is not looked at during it (developer guide, deployment-alarm-failure).
         """
-        own = self.resources.alarm_name(self.service)
+        own = self.provisioner.alarm_name(self.service)
         settings = alarm_settings(self.service, own)
         if own not in settings["alarmNames"]:
             settings["alarmNames"] = [*settings["alarmNames"], own]
@@ -229,14 +231,14 @@ class Run:
 
     async def _watch_errors(self) -> None:
         now = time.monotonic()
-        if now < self._next_alarm_look:
+        if now < self._next_alarm_poll:
             return
-        self._next_alarm_look = now + self.cloud.clock.real(ALARM_LOOK_SECONDS)
+        self._next_alarm_poll = now + self.cloud.clock.real(ALARM_POLL_SECONDS)
         fired = await self.express.alarms.in_alarm(self._alarms)
         if fired:
             self.deployment.alarm = "TRIGGERED"
             self.deployment.fired = fired
-            raise Failed(
+            raise DeploymentFailedError(
                 "Service deployment rolled back because of CloudWatch alarm(s) in ALARM state: " + ", ".join(fired)
             )
 
@@ -249,16 +251,16 @@ class Run:
             deployment.rollback["serviceRevisionArn"] = source.arn
         deployment.becomes("ROLLBACK_REQUESTED", reason)
         self.cloud.changed()
-        await self.cloud.clock.sleep(LOOK_SECONDS)
+        await self.cloud.clock.sleep(POLL_SECONDS)
         deployment.becomes("ROLLBACK_IN_PROGRESS")
         self.cloud.changed()
         await self._back_to_source(reason)
-        await self.resources.rewrite_alarm(self.service)
+        await self.provisioner.rewrite_alarm(self.service)
         if source is None:
             deployment.becomes("ROLLBACK_FAILED", f"{reason} No rollback candidate was found to run the rollback.")
         else:
             deployment.becomes("ROLLBACK_SUCCESSFUL", reason)
-        self.express.say(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
+        self.express.add_event(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
         self.cloud.changed()
 
     async def _abort(self, reason: str) -> None:
@@ -273,8 +275,8 @@ class Run:
         if self.service.provisioned:
             try:
                 if source is not None:
-                    await self.resources.shift(self.service, {source.color: 100})
-                    await self.resources.rescale(self.service, source.configuration["scalingTarget"])
+                    await self.provisioner.shift(self.service, {source.color: 100})
+                    await self.provisioner.rescale(self.service, source.configuration["scalingTarget"])
             except (ClientError, TrustError) as error:
                 log.warning("rollback of %s: %s", self.deployment.arn, message_of(error))
         self.deployment.weights = {source.color: 100.0} if source is not None else {}

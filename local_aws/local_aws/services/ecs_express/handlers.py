@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The room of the control plane: Express Mode's operations, and those around them where they touch its services."""
+"""The control plane: Express Mode's operations, and those around them where they touch its services."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from . import transformations
 from .alarm import Alarms
 from .classic_api import MOST_DESCRIBED
 from .classic_api import TASK_DEFINITION_OPERATIONS
-from .classic_api import Ordinary
+from .classic_api import ClassicApi
 from .classic_api import paged
 from .deployment import ABORT
 from .deployment import ROLLBACK
-from .deployment import Run
+from .deployment import DeploymentRun
 from .models import Deployment
 from .models import Revision
 from .models import Service
 from .provisioner import PRINCIPAL
-from .provisioner import Resources
-from .provisioner import Wedged
+from .provisioner import Provisioner
+from .provisioner import ProvisioningError
 from .provisioner import plan
 from .removal import Remover
-from .responses import Views
+from .responses import Responses
 from .responses import managed_group
 from .scaling import Scaling
-from .task_set import Fleet
+from .task_set import TaskSet
 from .transformations import invalid
 
 if TYPE_CHECKING:
@@ -91,21 +91,21 @@ class Express:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.services: dict[str, Service] = {}
-        self.fleets: dict[str, Fleet] = {}
-        self.resources = Resources(cloud)
-        self.remover = Remover(cloud, self.resources)
+        self.task_sets: dict[str, TaskSet] = {}
+        self.provisioner = Provisioner(cloud)
+        self.remover = Remover(cloud, self.provisioner)
         self.scaling = Scaling(cloud)
-        self.views = Views(self)
-        self.ordinary = Ordinary(self)
+        self.responses = Responses(self)
+        self.classic_api = ClassicApi(self)
         self.alarms = Alarms(cloud)
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, DeploymentRun] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._provisioners: dict[str, asyncio.Task[None]] = {}
         self._creating: set[str] = set()
         conditions.install()
         alarm.install(self.alarms)
 
-    # The room -------------------------------------------------------------------------------------------------------
+    # The service ----------------------------------------------------------------------------------------------------
 
     def owns(self, call: Call) -> bool:
         """Express operations, and calls about Express services."""
@@ -150,7 +150,7 @@ class Express:
             "DescribeServiceDeployments": self._describe_deployments,
             "DescribeServiceRevisions": self._describe_revisions,
             "StopServiceDeployment": self._stop_deployment,
-            **self.ordinary.operations(),
+            **self.classic_api.operations(),
         }
         output = await operations[call.operation](call)
         return aws_response(output, "ecs", call.operation)
@@ -168,27 +168,27 @@ class Express:
         if not service.provisioned and not failed:
             self._begin_provision(service)
         if service.stable:
-            fleet = self.fleet(service, service.revisions[service.stable])
-            fleet.want(service.desired)
-            fleet.start()
+            task_set = self.task_set(service, service.revisions[service.stable])
+            task_set.want(service.desired)
+            task_set.start()
         current = service.current()
         if current is not None:
             self._begin_deployment(service, current)
 
     async def stop(self) -> None:
-        """Ends the work; tasks are stopped by their own room, listeners by the balancer."""
+        """Ends the work; tasks are stopped by their own service, listeners by the balancer."""
         workers = [*self._workers.values(), *self._provisioners.values()]
         for worker in workers:
             worker.cancel()
-        for fleet in self.fleets.values():
-            fleet.abandon()
+        for task_set in self.task_sets.values():
+            task_set.abandon()
         await asyncio.gather(*workers, return_exceptions=True)
 
     def state(self) -> dict[str, Any]:
         """Services with all that belongs to them."""
         return {
             "services": [service.to_json() for service in self.services.values()],
-            "resources": self.resources.state(),
+            "resources": self.provisioner.state(),
             "scaling": self.scaling.state(),
         }
 
@@ -197,7 +197,7 @@ class Express:
         for item in state.get("services", []):
             service = Service.from_json(item)
             self.services[service.arn] = service
-        self.resources.restore(state.get("resources", {}))
+        self.provisioner.restore(state.get("resources", {}))
         self.scaling.restore(state.get("scaling", {}))
 
     def status(self) -> dict[str, Any]:
@@ -266,16 +266,16 @@ class Express:
         the end of an empty deployment starts the old version beside the new one (lamdis-ai, ops/deploy-app.sh).
         """
         if count != service.desired:
-            self.say(service, f"has set the desired count to {count}.")
+            self.add_event(service, f"has set the desired count to {count}.")
         service.desired = count
         current = service.current()
         for arn in dict.fromkeys((service.stable, current.target if current is not None else "")):
-            fleet = self.fleets.get(arn)
-            if fleet is not None:
-                fleet.want(count)
+            task_set = self.task_sets.get(arn)
+            if task_set is not None:
+                task_set.want(count)
         self.cloud.changed()
 
-    def say(self, service: Service, message: str) -> None:
+    def add_event(self, service: Service, message: str) -> None:
         """Adds a service event."""
         service.event(str(uuid.uuid4()), message)
         self.cloud.changed()
@@ -327,7 +327,7 @@ class Express:
         finally:
             self._creating.discard(arn)
         self._begin_provision(service)
-        answer = self.views.express_service(service, with_tags=bool(tags), fresh=True)
+        answer = self.responses.express_service(service, with_tags=bool(tags), fresh=True)
         self._begin_first_deployment(service)
         self.cloud.changed()
         return {"service": answer}
@@ -425,11 +425,11 @@ class Express:
 
     def _begin_provision(self, service: Service) -> None:
         async def work() -> None:
-            if self.cloud.faults.take("express:wedge", service.arn) is not None:
+            if self.cloud.faults.consume("express:wedge", service.arn) is not None:
                 return
             try:
-                await self.resources.provision(service)
-            except Wedged:
+                await self.provisioner.provision(service)
+            except ProvisioningError:
                 return
             except Exception:
                 log.exception("provisioning of %s", service.arn)
@@ -463,7 +463,7 @@ class Express:
         return deployment
 
     def _begin_deployment(self, service: Service, deployment: Deployment, before: Deployment | None = None) -> None:
-        run = Run(self, service, deployment)
+        run = DeploymentRun(self, service, deployment)
         self.runs[deployment.arn] = run
         previous = self._workers.get(service.arn)
         earlier = self.runs.get(before.arn) if before is not None else None
@@ -482,27 +482,27 @@ class Express:
 
         self._workers[service.arn] = asyncio.get_running_loop().create_task(work())
 
-    def fleet(self, service: Service, revision: Revision) -> Fleet:
+    def task_set(self, service: Service, revision: Revision) -> TaskSet:
         """The tasks of a revision; made when first asked for."""
-        if revision.arn not in self.fleets:
-            self.fleets[revision.arn] = Fleet(
+        if revision.arn not in self.task_sets:
+            self.task_sets[revision.arn] = TaskSet(
                 self.cloud,
-                self.resources,
+                self.provisioner,
                 service,
                 revision,
                 make_spec=lambda: self._spec(service, revision),
-                say=lambda message: self.say(service, message),
+                add_event=lambda message: self.add_event(service, message),
             )
-        return self.fleets[revision.arn]
+        return self.task_sets[revision.arn]
 
     async def retire(self, service: Service, revision: Revision, reason: str) -> None:
         """Stops all tasks of a revision."""
-        fleet = self.fleets.pop(revision.arn, None)
-        if fleet is not None:
-            await fleet.close(reason)
+        task_set = self.task_sets.pop(revision.arn, None)
+        if task_set is not None:
+            await task_set.close(reason)
 
     def _spec(self, service: Service, revision: Revision) -> Any:
-        from ..ecs_tasks import TaskSpec  # noqa: PLC0415 - the rooms import each other only when they work
+        from ..ecs_tasks import TaskSpec  # noqa: PLC0415 - the services import each other only when they work
 
         configuration = revision.configuration
         container = configuration["primaryContainer"]
@@ -545,7 +545,7 @@ class Express:
                 raise invalid(f"Invalid identifier: {arn} is not the ARN of a service.")
             raise ApiError("ResourceNotFoundException", "Resource not found")
         with_tags = "TAGS" in (call.params.get("include") or [])
-        return {"service": self.views.express_service(service, with_tags=with_tags)}
+        return {"service": self.responses.express_service(service, with_tags=with_tags)}
 
     async def _update(self, call: Call) -> dict[str, Any]:
         params = call.params
@@ -559,8 +559,8 @@ class Express:
         unchanged = transformations.same(configuration, current.configuration) and own == current.own_definition
         if own and configuration["taskDefinitionArn"] != current.configuration["taskDefinitionArn"]:
             unchanged = False
-        if unchanged and self.cloud.faults.take("express:deploy-unchanged", service.arn) is None:
-            return {"service": self.views.updated_service(service, current)}
+        if unchanged and self.cloud.faults.consume("express:deploy-unchanged", service.arn) is None:
+            return {"service": self.responses.updated_service(service, current)}
         if not own:
             # Users whose policy lacks one of these see their updates refused.
             self.cloud.allow(call, "ecs:DescribeTaskDefinition", "*")
@@ -568,7 +568,7 @@ class Express:
             await self._register(configuration, service.cluster, service.name)
         revision = self.add_revision(service, configuration, own=own)
         self.deploy(service, revision)
-        return {"service": self.views.updated_service(service, revision)}
+        return {"service": self.responses.updated_service(service, revision)}
 
     async def _updated_configuration(
         self, service: Service, current: Revision, params: dict[str, Any]
@@ -594,9 +594,9 @@ class Express:
         self.allow(call, call.params["serviceArn"])
         service = self.changeable(call.params["serviceArn"])
         service.status, service.updated = "DRAINING", time.time()
-        service.overrides["shared"] = self.resources.leave(service)
+        service.overrides["shared"] = self.provisioner.leave(service)
         self._deprovision(service)
-        answer = self.views.express_service(service)
+        answer = self.responses.express_service(service)
         self._begin_drain(service)
         self.cloud.changed()
         return {"service": answer}
@@ -645,8 +645,8 @@ class Express:
             try:
                 await self.remover.remove(service)
                 break
-            except Wedged as error:
-                self.say(service, f"could not be removed yet: {error}")
+            except ProvisioningError as error:
+                self.add_event(service, f"could not be removed yet: {error}")
             await self.cloud.clock.sleep(RETRY_SECONDS)
         left = self.cloud.clock.real(DRAINING_SECONDS) - (time.monotonic() - began)
         await asyncio.sleep(max(0.0, left))
@@ -671,7 +671,7 @@ class Express:
         if bounds.get("before"):
             found = [item for item in found if item.created < bounds["before"].timestamp()]
         page, token = paged(found, params)
-        output: dict[str, Any] = {"serviceDeployments": [self.views.brief(service, item) for item in page]}
+        output: dict[str, Any] = {"serviceDeployments": [self.responses.brief(service, item) for item in page]}
         return output | ({"nextToken": token} if token else {})
 
     def _deployment(self, arn: str) -> tuple[Service, Deployment] | None:
@@ -689,7 +689,7 @@ class Express:
             if found is None:
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
-                shown.append(self.views.deployment(*found))
+                shown.append(self.responses.deployment(*found))
         return {"serviceDeployments": shown, "failures": failures}
 
     async def _describe_revisions(self, call: Call) -> dict[str, Any]:
@@ -702,7 +702,7 @@ class Express:
             elif service.status == "INACTIVE":
                 raise invalid("Cannot call DescribeServiceRevisions for a service that is INACTIVE")
             else:
-                shown.append(self.views.revision(service, service.revisions[arn]))
+                shown.append(self.responses.revision(service, service.revisions[arn]))
         return {"serviceRevisions": shown, "failures": failures}
 
     async def _stop_deployment(self, call: Call) -> dict[str, Any]:
@@ -729,12 +729,12 @@ class Express:
         listener = call.params["ListenerArn"]
         tags = (
             {"AmazonECSManaged": "true"}
-            if any(item.listener == listener for item in self.resources.gateways.values())
+            if any(item.listener == listener for item in self.provisioner.gateways.values())
             else {}
         )
         context = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
         self.cloud.allow(call, f"elasticloadbalancing:{call.operation}", listener, context)
-        known = self.resources.certificates.setdefault(listener, [])
+        known = self.provisioner.certificates.setdefault(listener, [])
         given = [item["CertificateArn"] for item in call.params.get("Certificates") or []]
         if call.operation == "AddListenerCertificates":
             known += [arn for arn in given if arn not in known]

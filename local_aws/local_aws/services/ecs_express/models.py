@@ -22,7 +22,7 @@ def stamp(moment: float | None) -> datetime | None:
 
 
 @dataclass
-class Managed:
+class ManagedResource:
     """One resource that ECS manages for a service.
 
     :arg arn: empty until it exists.
@@ -140,7 +140,7 @@ class Service:
     tags: dict[str, str] = field(default_factory=dict)
     revisions: dict[str, Revision] = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
-    managed: dict[str, Managed] = field(default_factory=dict)
+    managed: dict[str, ManagedResource] = field(default_factory=dict)
     stable: str = ""
     latest: str = ""
     provisioned: bool = False
@@ -184,5 +184,5 @@ class Service:
         service = cls(**{key: value for key, value in data.items() if key not in nested})
         service.revisions = {arn: Revision(**item) for arn, item in data["revisions"].items()}
         service.deployments = [Deployment(**item) for item in data["deployments"]]
-        service.managed = {name: Managed(**item) for name, item in data["managed"].items()}
+        service.managed = {name: ManagedResource(**item) for name, item in data["managed"].items()}
         return service

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from ...context import TrustError
 from . import alarm
-from .models import Managed
+from .models import ManagedResource
 from .models import Service
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _METRICS = {
 }
 
 
-class Wedged(Exception):
+class ProvisioningError(Exception):
     """A managed resource could not be made. ECS does not try again."""
 
 
@@ -92,24 +92,24 @@ def plan(service: Service) -> None:
     scheme = "internet-facing" if service.public else "internal"
     port = configuration["primaryContainer"]["containerPort"]
     service.managed = {
-        "load_balancer_security_group": Managed(),
-        "load_balancer": Managed(details={"scheme": scheme}),
-        "listener": Managed(),
-        "certificate": Managed(details={"domainName": service.host}),
-        "rule": Managed(),
-        "service_security_group": Managed(),
-        "scalable_target": Managed(
+        "load_balancer_security_group": ManagedResource(),
+        "load_balancer": ManagedResource(details={"scheme": scheme}),
+        "listener": ManagedResource(),
+        "certificate": ManagedResource(details={"domainName": service.host}),
+        "rule": ManagedResource(),
+        "service_security_group": ManagedResource(),
+        "scalable_target": ManagedResource(
             details={"minCapacity": scaling["minTaskCount"], "maxCapacity": scaling["maxTaskCount"]}
         ),
-        "scaling_policy": Managed(details=_policy_details(scaling)),
-        "alarm": Managed(),
+        "scaling_policy": ManagedResource(details=_policy_details(scaling)),
+        "alarm": ManagedResource(),
     }
     for color in COLORS:
         details = _group_details(port, configuration["healthCheckPath"])
-        service.managed[f"target_group_{color}"] = Managed(details=details)
+        service.managed[f"target_group_{color}"] = ManagedResource(details=details)
     logs = configuration["primaryContainer"].get("awsLogsConfiguration", {}).get("logGroup", "")
     if service.overrides.get("log_group") == logs and logs:
-        service.managed["log_group"] = Managed(details={"logGroupName": logs})
+        service.managed["log_group"] = ManagedResource(details={"logGroupName": logs})
 
 
 def _group_details(port: int, path: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _policy_details(scaling: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class Resources:
+class Provisioner:
     """Makes, changes and removes managed resources."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -157,7 +157,7 @@ class Resources:
     async def provision(self, service: Service) -> None:
         """Makes what is not there yet; may be called again after a restart.
 
-        :raises Wedged: AWS refused one of the calls.
+        :raises ProvisioningError: AWS refused one of the calls.
         """
         gateway_steps = self._provision_gateway(service)
         certificate = self._provision_certificate(service)
@@ -197,17 +197,17 @@ class Resources:
         if managed.status == "ACTIVE":
             return
         if service.status != "ACTIVE":
-            raise Wedged("The service is being deleted.")
+            raise ProvisioningError("The service is being deleted.")
         try:
             if not managed.arn:
                 managed.arn = await make(service)
                 self.cloud.changed()
             await self.cloud.clock.sleep(seconds)
-        except (ClientError, TrustError, Wedged) as error:
+        except (ClientError, TrustError, ProvisioningError) as error:
             managed.becomes("FAILED", message_of(error))
             log.warning("%s of %s: %s", name, service.arn, error)
             self.cloud.changed()
-            raise Wedged(message_of(error)) from error
+            raise ProvisioningError(message_of(error)) from error
         managed.becomes("ACTIVE")
         self.cloud.changed()
 
@@ -220,7 +220,7 @@ class Resources:
         if found is not None:
             return found
         if service.status != "ACTIVE":
-            raise Wedged("The service is being deleted.")
+            raise ProvisioningError("The service is being deleted.")
         for gateway in self.gateways.values():
             same = gateway.vpc == service.vpc and gateway.public == service.public and gateway.load_balancer
             if same and not gateway.closing and len(gateway.services) < SERVICES_PER_LOAD_BALANCER:
@@ -230,7 +230,7 @@ class Resources:
                         f"not match those of the shared load balancer ({', '.join(gateway.zones)})."
                     )
                     service.managed["load_balancer"].becomes("FAILED", reason)
-                    raise Wedged(reason)
+                    raise ProvisioningError(reason)
                 gateway.services.append(service.arn)
                 return gateway
         gateway = Gateway(
@@ -247,7 +247,7 @@ class Resources:
     def own_gateway(self, service: Service) -> Gateway:
         gateway = self.gateway(service)
         if gateway is None:
-            raise Wedged("The service has no load balancer.")
+            raise ProvisioningError("The service has no load balancer.")
         return gateway
 
     async def _make_balancer_group(self, service: Service) -> str:
@@ -258,7 +258,7 @@ class Resources:
                 "ec2",
                 "create_security_group",
                 GroupName=f"ecs-express-gateway-alb-sg-{int(time.time() * 1000)}",
-                Description="Managed by Amazon ECS Express Mode",
+                Description="ManagedResource by Amazon ECS Express Mode",
                 VpcId=service.vpc,
                 TagSpecifications=self._specification(service, "security-group"),
             )
@@ -285,7 +285,7 @@ class Resources:
             "ec2",
             "create_security_group",
             GroupName=f"{service.cluster}-{service.name}-{service.vpc}",
-            Description="Managed by Amazon ECS Express Mode",
+            Description="ManagedResource by Amazon ECS Express Mode",
             VpcId=service.vpc,
             TagSpecifications=self._specification(service, "security-group"),
         )
@@ -586,7 +586,7 @@ class Resources:
             return
         try:
             await self._make_alarm(service)
-        except (ClientError, TrustError, Wedged) as error:
+        except (ClientError, TrustError, ProvisioningError) as error:
             log.warning("alarm of %s: %s", service.arn, message_of(error))
 
     # Targets --------------------------------------------------------------------------------------------------------

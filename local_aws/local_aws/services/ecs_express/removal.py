@@ -11,33 +11,33 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ...context import TrustError
-from .models import Managed
+from .models import ManagedResource
 from .models import Service
 from .provisioner import Gateway
-from .provisioner import Resources
-from .provisioner import Wedged
+from .provisioner import Provisioner
+from .provisioner import ProvisioningError
 from .provisioner import message_of
 
 if TYPE_CHECKING:
     from ...context import Cloud
 
-# Real seconds between looks at the other services that leave the same load balancer.
+# Real seconds between polls of the other services that leave the same load balancer.
 POLL_SECONDS = 0.1
 
 
 class Remover:
-    """Removes what Resources made."""
+    """Removes what Provisioner made."""
 
-    def __init__(self, cloud: Cloud, resources: Resources) -> None:
+    def __init__(self, cloud: Cloud, provisioner: Provisioner) -> None:
         self.cloud = cloud
-        self.resources = resources
+        self.provisioner = provisioner
 
     async def remove(self, service: Service) -> None:
         """Removes everything but what others use, log groups and task definitions.
 
-        :raises Wedged: AWS refused a call; what is gone is DELETED, calling again goes on from there.
+        :raises ProvisioningError: AWS refused a call; what is gone is DELETED, calling again goes on from there.
         """
-        gateway = self.resources.gateway(service)
+        gateway = self.provisioner.gateway(service)
         if gateway is not None and service.managed["load_balancer"].status == "DEPROVISIONING":
             # The others that are being deleted need the listener and the security group to undo their parts of them.
             while gateway.services != [service.arn]:
@@ -63,10 +63,10 @@ class Remover:
             gateway.services.remove(service.arn)
             gateway.leaving = [arn for arn in gateway.leaving if arn != service.arn]
             if not gateway.services:
-                self.resources.gateways.pop(gateway.name, None)
+                self.provisioner.gateways.pop(gateway.name, None)
         self.cloud.changed()
 
-    async def _unstep(self, service: Service, name: str, managed: Managed, delete: Any) -> None:
+    async def _unstep(self, service: Service, name: str, managed: ManagedResource, delete: Any) -> None:
         try:
             if managed.arn:
                 await delete(service)
@@ -74,49 +74,49 @@ class Remover:
             if not _gone(error):
                 managed.becomes("FAILED", message_of(error))
                 self.cloud.changed()
-                raise Wedged(f"{name}: {message_of(error)}") from error
+                raise ProvisioningError(f"{name}: {message_of(error)}") from error
         managed.becomes("DELETED")
         self.cloud.changed()
 
     async def _delete_rule(self, service: Service) -> None:
-        await self.resources.call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
+        await self.provisioner.call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
 
     async def _delete_listener(self, service: Service) -> None:
-        await self.resources.call(service, "elbv2", "delete_listener", ListenerArn=service.managed["listener"].arn)
+        await self.provisioner.call(service, "elbv2", "delete_listener", ListenerArn=service.managed["listener"].arn)
 
     def _delete_target_group(self, color: str) -> Any:
         async def delete(service: Service) -> None:
             arn = service.managed[f"target_group_{color}"].arn
             self.cloud.balancer.drop_group(arn)
-            await self.resources.call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
+            await self.provisioner.call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
 
         return delete
 
     async def _delete_certificate(self, service: Service) -> None:
         arn = service.managed["certificate"].arn
-        gateway = self.resources.gateway(service)
+        gateway = self.provisioner.gateway(service)
         if gateway is not None and gateway.listener and service.managed["listener"].status != "DELETED":
             await self._replace_default(service, gateway)
-            await self.resources.call(
+            await self.provisioner.call(
                 service,
                 "elbv2",
                 "remove_listener_certificates",
                 ListenerArn=gateway.listener,
                 Certificates=[{"CertificateArn": arn}],
             )
-        await self.resources.call(service, "acm", "delete_certificate", CertificateArn=arn)
+        await self.provisioner.call(service, "acm", "delete_certificate", CertificateArn=arn)
 
     async def _replace_default(self, service: Service, gateway: Gateway) -> None:
         """Makes another service's certificate the listener's default one, if it is that of the service that goes.
 
         ACM keeps a certificate that a listener uses. ECS's managed policy has elasticloadbalancing:ModifyListener.
         """
-        answer = await self.resources.call(service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener])
+        answer = await self.provisioner.call(service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener])
         default = [item["CertificateArn"] for item in answer["Listeners"][0].get("Certificates", [])]
         others = [self.cloud.express.services[arn].managed["certificate"] for arn in gateway.services]
         usable = [item.arn for item in others if item.arn and item.status != "DELETED" and item.arn not in default]
         if service.managed["certificate"].arn in default and usable:
-            await self.resources.call(
+            await self.provisioner.call(
                 service,
                 "elbv2",
                 "modify_listener",
@@ -125,30 +125,30 @@ class Remover:
             )
 
     async def _delete_scaling_policy(self, service: Service) -> None:
-        await self.resources.call(
+        await self.provisioner.call(
             service,
             "application-autoscaling",
             "delete_scaling_policy",
-            **self.resources.scaling_id(service),
+            **self.provisioner.scaling_id(service),
             PolicyName=f"{service.cluster}-{service.name}-target-tracking",
         )
 
     async def _delete_scalable_target(self, service: Service) -> None:
-        await self.resources.call(
-            service, "application-autoscaling", "deregister_scalable_target", **self.resources.scaling_id(service)
+        await self.provisioner.call(
+            service, "application-autoscaling", "deregister_scalable_target", **self.provisioner.scaling_id(service)
         )
 
     async def _delete_alarm(self, service: Service) -> None:
-        await self.resources.call(
-            service, "cloudwatch", "delete_alarms", AlarmNames=[self.resources.alarm_name(service)]
+        await self.provisioner.call(
+            service, "cloudwatch", "delete_alarms", AlarmNames=[self.provisioner.alarm_name(service)]
         )
 
     async def _delete_service_group(self, service: Service) -> None:
         group = service.managed["service_security_group"].arn.rsplit("/", 1)[-1]
-        gateway = self.resources.gateway(service)
+        gateway = self.provisioner.gateway(service)
         if gateway is not None:
             await self._revoke(service, gateway.security_group, group)
-        await self.resources.call(service, "ec2", "delete_security_group", GroupId=group)
+        await self.provisioner.call(service, "ec2", "delete_security_group", GroupId=group)
 
     async def _revoke(self, service: Service, owner: str, other: str) -> None:
         for port in service.overrides.get("ports", []):
@@ -159,7 +159,7 @@ class Remover:
                 "UserIdGroupPairs": [{"GroupId": other}],
             }
             try:
-                await self.resources.call(
+                await self.provisioner.call(
                     service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission]
                 )
             except ClientError as error:
@@ -169,11 +169,11 @@ class Remover:
 
     async def _delete_load_balancer(self, service: Service) -> None:
         arn = service.managed["load_balancer"].arn
-        await self.resources.call(service, "elbv2", "delete_load_balancer", LoadBalancerArn=arn)
+        await self.provisioner.call(service, "elbv2", "delete_load_balancer", LoadBalancerArn=arn)
 
     async def _delete_balancer_group(self, service: Service) -> None:
         group = service.managed["load_balancer_security_group"].arn.rsplit("/", 1)[-1]
-        await self.resources.call(service, "ec2", "delete_security_group", GroupId=group)
+        await self.provisioner.call(service, "ec2", "delete_security_group", GroupId=group)
 
 
 def _gone(error: Exception) -> bool:

@@ -48,8 +48,8 @@ def network(service: Service, revision: Revision) -> dict[str, Any]:
     return {"subnets": given.get("subnets") or service.overrides["subnets"], "securityGroups": groups}
 
 
-class Views:
-    """Renders what the room knows."""
+class Responses:
+    """Renders services, deployments and revisions as the API shows them."""
 
     def __init__(self, express: Express) -> None:
         self.express = express
@@ -122,7 +122,7 @@ class Views:
         """One of DescribeServiceDeployments."""
         result = self.brief(service, deployment)
         del result["targetServiceRevisionArn"]
-        alarm = self.express.resources.alarm_name(service)
+        alarm = self.express.provisioner.alarm_name(service)
         rollback = dict(deployment.rollback)
         if rollback:
             rollback["startedAt"] = stamp(rollback["startedAt"])
@@ -152,12 +152,12 @@ class Views:
         )
 
     def _settings(self, service: Service) -> dict[str, Any]:
-        alarm = self.express.resources.alarm_name(service)
+        alarm = self.express.provisioner.alarm_name(service)
         return {**deployment_configuration(service), "alarms": alarm_settings(service, alarm)}
 
     def _counts(self, service: Service, arn: str) -> tuple[int, int, int]:
-        fleet = self.express.fleets.get(arn)
-        return (fleet.desired, fleet.running(), fleet.pending()) if fleet is not None else (0, 0, 0)
+        task_set = self.express.task_sets.get(arn)
+        return (task_set.desired, task_set.running(), task_set.pending()) if task_set is not None else (0, 0, 0)
 
     def _revision_summary(self, service: Service, arn: str, deployment: Deployment) -> dict[str, Any]:
         desired, running, pending = self._counts(service, arn)
@@ -261,7 +261,7 @@ class Views:
             result["logGroups"] = [items["log_group"].shown("logGroupName")]
         return result
 
-    # The ordinary service -------------------------------------------------------------------------------------------
+    # The classic API -------------------------------------------------------------------------------------------
 
     def ecs_service(self, service: Service, *, with_tags: bool) -> dict[str, Any]:
         """One of DescribeServices."""

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from ...context import TrustError
 from .models import Revision
 from .models import Service
-from .provisioner import Resources
+from .provisioner import Provisioner
 from .provisioner import message_of
 
 if TYPE_CHECKING:
@@ -35,27 +35,27 @@ LONGEST_BACK_OFF = 300
 TICK_SECONDS = 5
 
 
-class Fleet:
+class TaskSet:
     """Keeps a number of tasks of one revision running.
 
     :arg make_spec: gives the TaskSpec of one more task.
-    :arg say: adds a service event.
-    :ivar failures: tasks that ended or were replaced since the fleet began or a task was last healthy.
+    :arg add_event: adds a service event.
+    :ivar failures: tasks that ended or were replaced since the task_set began or a task was last healthy.
     :ivar ill: tasks that were replaced because they stayed unhealthy beyond their grace period.
     """
 
     def __init__(
         self,
         cloud: Cloud,
-        resources: Resources,
+        provisioner: Provisioner,
         service: Service,
         revision: Revision,
         *,
         make_spec: Callable[[], Any],
-        say: Callable[[str], None],
+        add_event: Callable[[str], None],
     ) -> None:
         self.cloud = cloud
-        self.resources = resources
+        self.provisioner = provisioner
         self.service = service
         self.revision = revision
         self.desired = 0
@@ -64,7 +64,7 @@ class Fleet:
         self.last_reason = ""
         self.tasks: dict[str, Any] = {}
         self._make_spec = make_spec
-        self._say = say
+        self._add_event = add_event
         self._registered: dict[str, tuple[str, str, int]] = {}
         self._since: dict[str, float] = {}
         self._stopping: set[str] = set()
@@ -163,7 +163,7 @@ class Fleet:
             task = await self.cloud.tasks.run(spec, self._on_change)
         except (TrustError, ClientError) as error:
             self._failed(message_of(error))
-            self._say(
+            self._add_event(
                 "failed to launch a task with (error ECS was unable to assume the role that was provided for this "
                 "task. Please verify that the role being passed has the proper trust relationship and permissions and "
                 f"that your IAM user has permissions to pass this role: {message_of(error)})."
@@ -171,7 +171,7 @@ class Fleet:
             return
         self.tasks[task.arn] = task
         self._since[task.arn] = time.monotonic()
-        self._say(f"has started 1 tasks: (task {_short(task.arn)}).")
+        self._add_event(f"has started 1 tasks: (task {_short(task.arn)}).")
         if task.last_status != "PROVISIONING":
             self._on_change(task)
 
@@ -197,7 +197,7 @@ class Fleet:
                 if task.exit_code is not None:
                     reason += f" (exit code {task.exit_code})"
                 self._failed(reason)
-                self._say(f"(task {_short(task.arn)}) stopped: {reason}.")
+                self._add_event(f"(task {_short(task.arn)}) stopped: {reason}.")
             self._stopping.discard(task.arn)
             self._wake.set()
         self.cloud.changed()
@@ -211,12 +211,12 @@ class Fleet:
         group, port = self.group, task.spec.container_port
         self._registered[task.arn] = (group, task.ip, port)
         try:
-            await self.resources.register(self.service, group, task.ip, port, task.port)
+            await self.provisioner.register(self.service, group, task.ip, port, task.port)
         except (ClientError, TrustError) as error:
             self._registered.pop(task.arn, None)
-            self._say(f"was unable to register targets in (target-group {group}): {message_of(error)}")
+            self._add_event(f"was unable to register targets in (target-group {group}): {message_of(error)}")
             return
-        self._say(f"registered 1 targets in (target-group {group})")
+        self._add_event(f"registered 1 targets in (target-group {group})")
 
     async def _deregister(self, arn: str) -> None:
         found = self._registered.pop(arn, None)
@@ -225,11 +225,11 @@ class Fleet:
         group, address, port = found
         self.cloud.balancer.deregister(group, address)
         try:
-            await self.resources.deregister(self.service, group, address, port)
+            await self.provisioner.deregister(self.service, group, address, port)
         except (ClientError, TrustError) as error:
             log.warning("deregistering %s: %s", address, message_of(error))
             return
-        self._say(f"deregistered 1 targets in (target-group {group})")
+        self._add_event(f"deregistered 1 targets in (target-group {group})")
 
     async def _replace_ill(self) -> None:
         now = time.monotonic()
@@ -244,7 +244,7 @@ class Fleet:
             if target.state == "unhealthy" and self._beyond_grace(task, target, now):
                 self.ill += 1
                 self._failed(f"Task failed ELB health checks in (target-group {self.group}): {target.description}")
-                self._say(
+                self._add_event(
                     f"(port {target.port}) is unhealthy in (target-group {self.group}) due to "
                     f"(reason {target.description}); (task {_short(task.arn)}) is being replaced."
                 )

@@ -24,7 +24,7 @@ from ...network import addresses
 from ...network import task_address
 from ...network.firewall import Address
 from ...network.firewall import Peer
-from ...network.task_listener import Guard
+from ...network.task_listener import TaskListener
 from ...runtime import log_driver
 from ...runtime import memory
 from ...runtime.log_driver import LogDriver
@@ -82,7 +82,7 @@ class _Running:
     exit_code: int | None = None
     driver: LogDriver | None = None
     address: task_address.Address | None = None
-    guard: Guard | None = None
+    listener: TaskListener | None = None
     output: asyncio.Task[None] | None = None
 
 
@@ -99,7 +99,7 @@ class TaskRunner:
         self._cloud = cloud
         self._tasks: dict[str, Task] = {}
         self._running: dict[str, _Running] = {}
-        self._runtimes = Runtimes(cloud.settings.runtimes, cloud.processes)
+        self._runtimes = Runtimes(cloud.settings.runtimes, cloud.supervisor)
         self._endpoint = ContainerEndpoint(cloud)
 
     # What the control plane calls
@@ -149,11 +149,9 @@ class TaskRunner:
         await self._runtimes.provide(image)
         return is_new
 
-    def keepers(self) -> dict[int, str]:
-        """Process id of each running task's keeper → ARN of the task, all of whose processes are below its keeper."""
-        return {
-            running.process.keeper_pid: arn for arn, running in self._running.items() if running.process is not None
-        }
+    def shims(self) -> dict[int, str]:
+        """Process id of each running task's shim → ARN of the task, all of whose processes are below its shim."""
+        return {running.process.shim_pid: arn for arn, running in self._running.items() if running.process is not None}
 
     def reach(self, ip: str, port: int, source: Peer) -> tuple[str, int] | None:
         """Where the balancer reaches a task.
@@ -178,7 +176,7 @@ class TaskRunner:
     # Room
 
     def owns(self, call: Call) -> bool:
-        """The three operations on tasks, where tasks of this room may be meant."""
+        """The three operations on tasks, where tasks that run here may be meant."""
         return call.service == "ecs" and call.operation in handlers.OPERATIONS
 
     async def handle(self, call: Call) -> Response:
@@ -234,8 +232,8 @@ class TaskRunner:
             )
         finally:
             self._endpoint.dismiss(task)
-            if running.guard is not None:
-                await running.guard.close()
+            if running.listener is not None:
+                await running.listener.close()
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(shutil.rmtree, self._folder(task), True)
             code, reason = running.stop or ("EssentialContainerExited", "Essential container in task exited")
@@ -270,9 +268,9 @@ class TaskRunner:
         except OSError as error:
             raise StartError(f"ResourceInitializationError: {error}") from error
         task.ip, task.port = running.address.ip, running.address.port
-        running.guard = Guard(running.address, lambda client, server: self._admitted(task, client, server))
+        running.listener = TaskListener(running.address, lambda client, server: self._admitted(task, client, server))
         try:
-            await running.guard.open()
+            await running.listener.open()
         except OSError as error:
             raise StartError(f"ResourceInitializationError: {error}") from error
         self._change(task, running, "PENDING")
@@ -303,7 +301,7 @@ class TaskRunner:
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(running.stopping.wait())
         watcher = asyncio.create_task(self._watch_memory(task, running, process))
-        fault = self._cloud.faults.take("tasks:Exit", task.spec.group)
+        fault = self._cloud.faults.consume("tasks:Exit", task.spec.group)
         exiting = asyncio.create_task(self._exit(running, process, fault)) if fault is not None else None
         try:
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -335,7 +333,7 @@ class TaskRunner:
 
     async def _watch_memory(self, task: Task, running: _Running, process: Process) -> None:
         limit = int(task.spec.memory)
-        fault = self._cloud.faults.take("tasks:Memory", task.spec.group)
+        fault = self._cloud.faults.consume("tasks:Memory", task.spec.group)
         more = int(fault.data.get("mib", 0)) if fault is not None else 0
         while True:
             task.memory_mib = more + await asyncio.to_thread(memory.used, process.pid, limit - more)
@@ -450,7 +448,7 @@ class TaskRunner:
                 command = ["/bin/sh", "-c", _WRONG_PROCESSOR, f"/usr/local/bin/{Path(program).name}"]
             else:
                 command = [program, *spec.command[1:]]
-            return await self._cloud.processes.spawn(
+            return await self._cloud.supervisor.spawn(
                 f"task/{task.id}",
                 command,
                 env=environment,
@@ -470,7 +468,7 @@ class TaskRunner:
 
     def _order_fault(self, what: str, subject: str, message: str) -> None:
         """A fault that was ordered: ``tasks:Capacity`` (subject: the group), ``tasks:Pull`` (subject: the image)."""
-        fault = self._cloud.faults.take(what, subject)
+        fault = self._cloud.faults.consume(what, subject)
         if fault is not None:
             raise StartError(fault.message or message)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from ...runtime.supervisor import Processes
+from ...runtime.supervisor import Supervisor
 from .images import CannotPullContainerError
 from .images import Recipe
 from .images import recipe
@@ -47,9 +47,9 @@ class Runtimes:
     :arg folder: the cache.
     """
 
-    def __init__(self, folder: Path, processes: Processes) -> None:
+    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
         self._folder = folder
-        self._processes = processes
+        self._supervisor = supervisor
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def provide(self, image: str) -> Path:
@@ -122,7 +122,7 @@ class Runtimes:
         environment.setdefault("UV_CACHE_DIR", str(self._folder / ".uv"))
         environment.setdefault("UV_PYTHON_INSTALL_DIR", str(self._folder / ".python"))
         environment["UV_NO_PROGRESS"] = "1"
-        process = await self._processes.spawn(
+        process = await self._supervisor.spawn(
             f"runtime/{wanted.key}",
             [find_uv_bin(), *arguments],
             env=environment,

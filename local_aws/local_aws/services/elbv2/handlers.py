@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The room of the data plane: listeners, routes, target groups and their health checks."""
+"""The data plane: listeners, routes, target groups and their health checks."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Route:
 
     :arg key: the service's ARN.
     :arg hosts: the names that lead to it on the common port; the first is AWS's own.
-    :arg door: the port of this service alone.
+    :arg port: the port of this service alone.
     :arg secure: whether its certificate has been issued: until then TLS fails.
     :arg weights: traffic per target group; empty: 503.
     """
 
     key: str
     hosts: list[str]
-    door: int
+    port: int
     secure: bool = False
     weights: Weights = field(default_factory=lambda: Weights({}))
     context: ssl.SSLContext | None = None
@@ -89,10 +89,10 @@ class Balancer:
         self.groups: dict[str, TargetGroup] = {}
         self.answers = Answers(cloud.clock.real(60))
         self._forwarder = Forwarder()
-        self._front: web.ServerRunner | None = None
+        self._shared_listener: web.ServerRunner | None = None
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    # The room -------------------------------------------------------------------------------------------------------
+    # The service ----------------------------------------------------------------------------------------------------
 
     def owns(self, call: Call) -> bool:
         """DescribeTargetHealth of target groups whose health is really checked here."""
@@ -120,9 +120,9 @@ class Balancer:
         self.port = front.getsockname()[1]
         context = self.cloud.authority.server_context(["localhost"])
         context.sni_callback = self._by_name
-        self._front = await self._serve(front, context, None)
+        self._shared_listener = await self._serve(front, context, None)
         for route in self.routes.values():
-            await self._open_door(route)
+            await self._open_port(route)
         self.cloud.changed()
 
     async def stop(self) -> None:
@@ -131,7 +131,7 @@ class Balancer:
             check.cancel()
         await asyncio.gather(*self._checks.values(), return_exceptions=True)
         self._checks.clear()
-        runners = [route.runner for route in self.routes.values()] + [self._front]
+        runners = [route.runner for route in self.routes.values()] + [self._shared_listener]
         for runner in runners:
             if runner is not None:
                 await runner.cleanup()
@@ -143,7 +143,7 @@ class Balancer:
             {
                 "key": route.key,
                 "hosts": route.hosts,
-                "door": route.door,
+                "door": route.port,
                 "secure": route.secure,
                 "weights": route.weights.weights,
             }
@@ -175,7 +175,7 @@ class Balancer:
         """
         local = host.removesuffix(".on.aws") + ".localhost"
         route = Route(key, [host, local], 0)
-        await self._open_door(route)
+        await self._open_port(route)
         self.routes[key] = route
         self.cloud.changed()
         return route
@@ -191,7 +191,7 @@ class Balancer:
         """The host and port by which clients reach a service, without a scheme, as the API shows it."""
         route = self.routes[key]
         if self.cloud.settings.endpoints == "ports":
-            return f"localhost:{route.door}"
+            return f"localhost:{route.port}"
         return f"{route.hosts[1]}:{self.port}"
 
     def secure(self, key: str) -> None:
@@ -254,7 +254,7 @@ class Balancer:
 
     async def _check_once(self, group: TargetGroup, target: Target) -> None:
         """One health check, real or ordered."""
-        fault = self.cloud.faults.take("balancer:HealthCheck", self._owner(target, group))
+        fault = self.cloud.faults.consume("balancer:HealthCheck", self._owner(target, group))
         if fault is None:
             status = await self._probe(group, target)
             target.ordered = 0.0
@@ -297,18 +297,18 @@ class Balancer:
         wanted = host.lower().rstrip(".")
         return next((route for route in self.routes.values() if wanted in route.hosts), None)
 
-    async def _open_door(self, route: Route) -> None:
-        server = await _bind(route.door)
-        route.door = server.getsockname()[1]
+    async def _open_port(self, route: Route) -> None:
+        server = await _bind(route.port)
+        route.port = server.getsockname()[1]
         names = [*route.hosts, "localhost", ADDRESS]
         route.context = self.cloud.authority.server_context(names)
-        door = self.cloud.authority.server_context(names)
+        own_context = self.cloud.authority.server_context(names)
 
         def gate(_connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
             return None if route.secure else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
-        door.sni_callback = gate
-        route.runner = await self._serve(server, door, route)
+        own_context.sni_callback = gate
+        route.runner = await self._serve(server, own_context, route)
 
     async def _serve(self, server: socket.socket, context: ssl.SSLContext, route: Route | None) -> web.ServerRunner:
         port = server.getsockname()[1]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One PostgreSQL cluster: made, started, stopped, copied, and spoken to in SQL.
 
-The server listens on a Unix socket in its own folder only; TLS and the network are the front's (tls_proxy.py).
+The server listens on a Unix socket in its own folder only; TLS and the network are the proxy's (tls_proxy.py).
 
 Folder: ``data/`` the cluster, ``socket/``, ``admin`` the password of the internal superuser (0600), ``postgresql.log``.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from ...runtime.supervisor import Process
-from ...runtime.supervisor import Processes
+from ...runtime.supervisor import Supervisor
 from .engine import Engine
 
 _log = logging.getLogger(__name__)
@@ -96,11 +96,11 @@ class Cluster:
     :arg key: unique among clusters; names the process.
     """
 
-    def __init__(self, key: str, folder: Path, engine: Engine, processes: Processes) -> None:
+    def __init__(self, key: str, folder: Path, engine: Engine, supervisor: Supervisor) -> None:
         self.key = key
         self.folder = folder
         self.engine = engine
-        self._processes = processes
+        self._supervisor = supervisor
         self._process: Process | None = None
 
     @property
@@ -227,7 +227,7 @@ class Cluster:
             return
         await asyncio.to_thread(self._clear_locks)
         log = self.log
-        self._process = await self._processes.spawn(
+        self._process = await self._supervisor.spawn(
             f"db/{self.key}",
             _unprivileged([self._program("postgres"), "-D", str(self.data)]),
             env=self._environment(),

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The room: RDS's operations on PostgreSQL instances and their snapshots."""
+"""RDS's operations on PostgreSQL instances and their snapshots."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .records import Record
 from .records import Records
 from .records import describe_instances
 from .records import describe_snapshots
-from .tls_proxy import Front
+from .tls_proxy import TlsProxy
 
 if TYPE_CHECKING:
     from ...context import Cloud
@@ -52,7 +52,7 @@ _CREATE, _DELETE, _MODIFY, _START, _STOP, _SNAPSHOT, _REBOOT = 360.0, 180.0, 60.
 _NOTICE = 10.0
 _SUPERVISE_PAUSE = 1.0
 _POSTGRESQL_PORT = 5432
-_PATIENCE = 20.0
+_RESTART_TIMEOUT = 20.0
 _SECRET_SHOWN = "****"
 
 # What ModifyDBInstance changes: parameter → (member of the record, whether it waits for the maintenance window).
@@ -102,7 +102,7 @@ class Instance:
     region: str
     record: Record
     cluster: Cluster
-    front: Front
+    proxy: TlsProxy
     job: asyncio.Task[None] | None = None
     supervisor: asyncio.Task[None] | None = None
     exporter: asyncio.Task[None] | None = None
@@ -191,7 +191,7 @@ class Databases:
         # Who starts the local AWS again finds the databases as they were, if they are that quick.
         back = [instance.job for instance in self._instances.values() if instance.job and instance.status == "starting"]
         if back:
-            await asyncio.wait(back, timeout=_PATIENCE)
+            await asyncio.wait(back, timeout=_RESTART_TIMEOUT)
 
     async def stop(self) -> None:
         """Stops all clusters cleanly; their status stays."""
@@ -235,18 +235,18 @@ class Databases:
             key,
             self._cloud.settings.home / "db" / key,
             engine.find(record["EngineVersion"]),
-            self._cloud.processes,
+            self._cloud.supervisor,
         )
         context = self._cloud.rds_authority.server_context([ADDRESS, "127.0.0.1"])
-        front = Front(
+        proxy = TlsProxy(
             cluster,
             context,
             lambda: self._force_ssl(region, record),
             # A fault that was ordered: the database is gone, subject: the instance.
-            lambda: self._cloud.faults.take("databases:Connect", name) is not None,
+            lambda: self._cloud.faults.consume("databases:Connect", name) is not None,
             lambda client, server: self._admits(region, record, client, server),
         )
-        instance = Instance(region, record, cluster, front)
+        instance = Instance(region, record, cluster, proxy)
         self._instances[(region, name)] = instance
         return instance
 
@@ -327,9 +327,9 @@ class Databases:
     # Running
 
     async def _launch(self, instance: Instance) -> None:
-        """Starts server and front and looks after them from then on."""
+        """Starts server and its TLS proxy, and restarts the server when it crashes."""
         await instance.cluster.start()
-        port = await instance.front.open(int(instance.record.get("_Port") or 0))
+        port = await instance.proxy.open(int(instance.record.get("_Port") or 0))
         instance.record["_Port"] = port
         if instance.supervisor is None or instance.supervisor.done():
             instance.supervisor = asyncio.create_task(self._supervise(instance))
@@ -347,7 +347,7 @@ class Databases:
             instance.exporter = None
 
     async def _halt(self, instance: Instance) -> None:
-        """Stops front and server."""
+        """Stops proxy and server."""
         if instance.exporter is not None:
             instance.exporter.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -358,7 +358,7 @@ class Databases:
             with contextlib.suppress(asyncio.CancelledError):
                 await instance.supervisor
             instance.supervisor = None
-        await instance.front.close()
+        await instance.proxy.close()
         await instance.cluster.stop()
 
     async def _supervise(self, instance: Instance) -> None:
@@ -381,7 +381,7 @@ class Databases:
     def _show_endpoint(self, instance: Instance) -> None:
         instance.record["Endpoint"] = {
             "Address": ADDRESS,
-            "Port": instance.front.port,
+            "Port": instance.proxy.port,
             "HostedZoneId": "Z2R2ITUGPM61AM",
         }
 
@@ -517,7 +517,7 @@ class Databases:
             await waiting
         finally:
             waiting.cancel()
-        fault = self._cloud.faults.take("databases:Create", str(record["DBInstanceIdentifier"]))
+        fault = self._cloud.faults.consume("databases:Create", str(record["DBInstanceIdentifier"]))
         if fault is not None:
             await self._cloud.faults.wait(fault, self._cloud.clock.real(fault.delay))
         record["PendingModifiedValues"] = {}

@@ -1,8 +1,8 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ministack's own records of RDS instances, snapshots and groups, which this room changes in place.
+"""ministack's own records of RDS instances, snapshots and groups, which this service changes in place.
 
-What begins with an underscore is ours and never shown: ``_Port`` of the front, ``_RulesPort`` that security groups
+What begins with an underscore is ours and never shown: ``_Port`` of the TLS proxy, ``_RulesPort`` that security groups
 name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source``
 the folder of the snapshot that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the
 final snapshot, ``_Configuration`` what a snapshot keeps of its instance.
@@ -174,7 +174,7 @@ class Records:
 
 
 def is_ours(record: Record) -> bool:
-    """Whether an instance is run by this room."""
+    """Whether an instance is run here."""
     return record.get("Engine") == "postgres" and not record.get("DBClusterIdentifier")
 
 

@@ -31,12 +31,12 @@ _SSL = 80877103
 _GSS = 80877104
 _PROTOCOL_3 = 3
 _LONGEST_STARTUP = 10_000
-_PATIENCE = 60.0
+_NEGOTIATION_TIMEOUT = 60.0
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Front(Listener):
+class TlsProxy(Listener):
     """One listener on a fixed loopback port.
 
     :arg context: the server's certificate.
@@ -76,7 +76,7 @@ class Front(Listener):
         """Negotiates TLS as RDS does, then passes bytes on, both ways."""
         if self._cut():
             return
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_NEGOTIATION_TIMEOUT):
             first = await self._negotiate(reader, writer)
         if first is None:
             return
