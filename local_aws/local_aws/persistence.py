@@ -21,6 +21,9 @@ from .service import Service
 
 _log = logging.getLogger("local_aws.persistence")
 _RETRY_SECONDS = 5.0
+_FOLDER = "services"
+# Where the local AWS of mlops.mlflow_aws 0.1.0 kept it.
+_FORMER_FOLDER = "rooms"
 
 
 class Saver:
@@ -37,7 +40,10 @@ class Saver:
         self._due: float | None = None
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        (folder / "rooms").mkdir(parents=True, exist_ok=True)
+        former = folder / _FORMER_FOLDER
+        if former.is_dir() and not (folder / _FOLDER).exists():
+            former.rename(folder / _FOLDER)
+        (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
         (folder / "ministack").mkdir(parents=True, exist_ok=True)
 
     def restore(self) -> None:
@@ -90,7 +96,7 @@ class Saver:
             await asyncio.to_thread(self._write_changed, encoders)
 
     def _service_file(self, service: Service) -> Path:
-        return self._folder / "rooms" / f"{service.name}.json"
+        return self._folder / _FOLDER / f"{service.name}.json"
 
     def _write_changed(self, encoders: list[tuple[Path, Callable[[], bytes]]]) -> None:
         for path, encode in encoders:

@@ -33,7 +33,7 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         saver = persistence.Saver(tmp_path, [service])
         running = asyncio.create_task(saver.run())
         saver.changed(0)
-        path = tmp_path / "rooms" / "made-up.json"
+        path = tmp_path / "services" / "made-up.json"
         async with asyncio.timeout(120):
             while not path.exists():
                 await asyncio.sleep(0.01)
@@ -41,6 +41,24 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         assert json.loads(path.read_text(encoding="utf-8")) == {"saved": True}
 
     asyncio.run(scenario())
+
+
+def test_state_of_an_older_local_aws_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence.ministack_app, "_load_persisted_state", lambda: None)
+    older = tmp_path / "rooms"
+    older.mkdir()
+    (older / "express.json").write_text('{"services": []}', encoding="utf-8")
+    restored: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        service: Any = SimpleNamespace(name="express", restore=restored.append)
+        persistence.Saver(tmp_path, [service]).restore()
+        # Once more, as at every later start.
+        persistence.Saver(tmp_path, [service]).restore()
+
+    asyncio.run(scenario())
+    assert restored == [{"services": []}] * 2
+    assert not older.exists()
 
 
 def test_who_asks_for_a_daemon_does_not_keep_one_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_a_new_master_password_is_a_new_password(local_aws: LocalAws, new_databa
 def test_no_password_is_kept_in_clear(local_aws: LocalAws, new_database: Make) -> None:
     new_database()
     local_aws.client("rds").describe_db_instances()
-    eventually((local_aws.home / "state/rooms/databases.json").exists, what="a saved state")
+    eventually((local_aws.home / "state/services/databases.json").exists, what="a saved state")
     for path in local_aws.home.rglob("*"):
         if path.is_file() and not path.is_symlink():
             assert PASSWORD.encode() not in path.read_bytes(), path
@@ -256,7 +256,7 @@ def test_everything_is_back_after_a_restart(new_local_aws: Callable[..., LocalAw
     aws.client("rds").stop_db_instance(DBInstanceIdentifier="sleeping")
     wait_for(aws, "sleeping", "stopped")
     create(aws, "unborn")
-    state = aws.home / "state/rooms/databases.json"
+    state = aws.home / "state/services/databases.json"
     eventually(lambda: state.exists() and '"unborn"' in state.read_text(), what="the state to be saved")
     if end == "down":
         aws.down()

@@ -432,7 +432,7 @@ def test_services_come_back_after_a_restart(new_local_aws: Callable[..., LocalAw
         aws.down()
     else:
         # The last file that is written when the state is saved.
-        state = aws.home / "state" / "rooms" / "express.json"
+        state = aws.home / "state" / "services" / "express.json"
         eventually(lambda: '"SUCCESSFUL"' in state.read_text(encoding="utf-8"), what="the state to be saved")
         os.kill(aws.info["pid"], signal.SIGKILL)
     port = aws.port
