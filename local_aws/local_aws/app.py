@@ -30,7 +30,7 @@ from . import authorization
 from . import coverage
 from . import iam
 from . import wire
-from .context import Cloud
+from .context import Context
 from .faults import EVENTS
 from .faults import Fault
 from .service import ApiError
@@ -45,7 +45,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: The rooms: the name by which Cloud knows them, module, class. In the order in which they are started.
+#: The rooms: the name by which Context knows them, module, class. In the order in which they are started.
 SERVICES = {
     "databases": ("services.rds", "Databases"),
     "tasks": ("services.ecs_tasks", "TaskRunner"),
@@ -72,7 +72,7 @@ _COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oa
 _COGNITO_DOCUMENT = re.compile(r"/[a-z]{2}(?:-[a-z]+)+-\d_\w+/\.well-known/(?:openid-configuration|jwks\.json)")
 
 
-def build_services(cloud: Cloud, names: list[str]) -> list[Service]:
+def build_services(cloud: Context, names: list[str]) -> list[Service]:
     """Makes the rooms and introduces them to each other."""
     rooms = []
     for name in names:
@@ -90,7 +90,7 @@ def _is_read(operation: str) -> bool:
 class App:
     """The ASGI application."""
 
-    def __init__(self, cloud: Cloud, rooms: list[Service]) -> None:
+    def __init__(self, cloud: Context, rooms: list[Service]) -> None:
         self.cloud = cloud
         self.rooms = rooms
 

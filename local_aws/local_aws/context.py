@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .services.elbv2 import Balancer
     from .services.rds import Databases
 
-__all__ = ["ApiError", "Authority", "Clock", "Cloud", "RecordedCall", "Settings", "TrustError"]
+__all__ = ["ApiError", "Authority", "Clock", "Context", "RecordedCall", "Settings", "TrustError"]
 
 # How long a role's client holds, and how long before that it is made anew; seconds.
 _SESSION_SECONDS = 3600
@@ -68,7 +68,7 @@ class RecordedCall:
     user_agent: str = ""
 
 
-class Cloud:
+class Context:
     """One local AWS. The rooms are set by the app before any of them is started."""
 
     balancer: Balancer

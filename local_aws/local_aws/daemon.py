@@ -25,7 +25,7 @@ from . import account
 from . import app
 from . import iam
 from .authority import Authority
-from .context import Cloud
+from .context import Context
 from .files import write_atomically
 from .ministack_adapter import cloudwatch
 from .ministack_adapter import forward_config
@@ -55,29 +55,29 @@ async def run(settings: Settings, listener: socket.socket, service_names: list[s
     # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
     processes = Supervisor(settings.home)
-    cloud = Cloud(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
-    security_groups.install(cloud)
-    in_use.install(cloud)
+    ctx = Context(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
+    security_groups.install(ctx)
+    in_use.install(ctx)
     forward_config.install()
-    services = app.build_services(cloud, service_names)
+    services = app.build_services(ctx, service_names)
     saver = Saver(settings.home / "state", services)
     saver.restore()
-    cloud.on_change = saver.changed
+    ctx.on_change = saver.changed
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     closing = asyncio.Event()
     certificate = settings.home / "ca" / "api.pem"
-    cloud.authority.write(certificate, ["127.0.0.1", "localhost"])
-    server = asyncio.create_task(_serve(app.App(cloud, services), listener, certificate, closing))
+    ctx.authority.write(certificate, ["127.0.0.1", "localhost"])
+    server = asyncio.create_task(_serve(app.App(ctx, services), listener, certificate, closing))
     saving = asyncio.create_task(saver.run())
     started = []
     try:
         for service in services:
             await service.start()
             started.append(service)
-        _announce(cloud)
+        _announce(ctx)
         await _first(stopping, server)
     finally:
         _log.info("Stopping.")
@@ -129,13 +129,13 @@ def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
         loop.default_exception_handler(context)
 
 
-def _announce(cloud: Cloud) -> None:
+def _announce(ctx: Context) -> None:
     """Tells ``up`` that everything is ready."""
-    settings = cloud.settings
-    balancer = getattr(cloud, "balancer", None)
+    settings = ctx.settings
+    balancer = getattr(ctx, "balancer", None)
     document = {
         "pid": os.getpid(),
-        "endpoint_url": cloud.endpoint_url,
+        "endpoint_url": ctx.endpoint_url,
         "region": settings.region,
         "account_id": settings.account_id,
         "version": __version__,
@@ -143,4 +143,4 @@ def _announce(cloud: Cloud) -> None:
         "domain": f"ecs.{settings.region}.localhost:{balancer.port}" if balancer else "",
     }
     write_atomically(settings.home / "daemon.json", json.dumps(document).encode(), 0o644)
-    _log.info("Ready on %s.", cloud.endpoint_url)
+    _log.info("Ready on %s.", ctx.endpoint_url)

@@ -178,7 +178,7 @@ def role_of_session(principal: str) -> str:
 
 
 def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
-    """See Cloud.allow()."""
+    """See Context.allow()."""
     scope = authorization.Scope(call.region, call.account_id, call.operation)
     given = {**authorization.conditions(action, scope, call.params), **(context or {})}
     is_own = action.partition(":")[2] == call.operation
@@ -315,7 +315,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def role_session(role_arn: str, principal: str, seconds: int) -> dict[str, str]:
-    """Credentials of a role whose trust has been checked; see Cloud.role_credentials()."""
+    """Credentials of a role whose trust has been checked; see Context.role_credentials()."""
     name = f"{principal.partition('.')[0]}-{uuid.uuid4().hex[:16]}"
     assumed, error = sts_service._assumed_role_arn(role_arn, name)
     if error:

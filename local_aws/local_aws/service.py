@@ -37,7 +37,7 @@ class Call:
     :arg headers: the request's headers, names in lower case.
     :arg principal_arn: the caller: root, user, or assumed-role session.
     :arg access_key_id: the key that signed the request.
-    :arg asked: whether IAM has been asked, by Cloud.allow() or by ministack.
+    :arg asked: whether IAM has been asked, by Context.allow() or by ministack.
     """
 
     service: str
@@ -93,7 +93,7 @@ class Service(Protocol):
     async def handle(self, call: Call) -> Response:
         """The answer; raises ApiError.
 
-        Asks IAM by Cloud.allow(), unless it passes the call on. A read that it did not ask for is asked for on "*".
+        Asks IAM by Context.allow(), unless it passes the call on. A read that it did not ask for is asked for on "*".
         """
 
     async def start(self) -> None:

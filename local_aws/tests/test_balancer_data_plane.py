@@ -191,7 +191,7 @@ async def _upstream() -> web.AppRunner:
 
 @asynccontextmanager
 async def setting(home: Path, *, secure: bool = True, registered: bool = True) -> AsyncIterator[Setting]:
-    cloud: Any = SimpleNamespace(
+    ctx: Any = SimpleNamespace(
         clock=Clock(6000),
         authority=Authority(home / "ca", home / "ca.pem"),
         settings=SimpleNamespace(endpoints="ports", account_id="123456789012", region="us-east-1"),
@@ -199,7 +199,7 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
         faults=Faults(),
         tasks=SimpleNamespace(all=list),
     )
-    balancer = Balancer(cloud)
+    balancer = Balancer(ctx)
     await balancer.start()
     upstream = await _upstream()
     port = upstream.addresses[0][1]
@@ -446,7 +446,7 @@ def test_a_check_that_breaks_is_not_the_last_one(tmp_path: Path) -> None:
                     raise error
                 return []
 
-            here.balancer.cloud.tasks.all = tasks
+            here.balancer.ctx.tasks.all = tasks
             await here.healthy()
             assert next(broken, None) is None
 
@@ -456,9 +456,9 @@ def test_a_check_that_breaks_is_not_the_last_one(tmp_path: Path) -> None:
 def test_ports_stay_the_same_over_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
-            state, cloud = here.balancer.state(), here.balancer.cloud
+            state, ctx = here.balancer.state(), here.balancer.ctx
             await here.balancer.stop()
-            again = Balancer(cloud)
+            again = Balancer(ctx)
             again.restore(state)
             await again.start()
             try:

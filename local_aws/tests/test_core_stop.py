@@ -28,7 +28,7 @@ def saver(home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]
 
 def task_set(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
     made = TaskSet.__new__(TaskSet)
-    made.cloud, made._wake = SimpleNamespace(clock=CLOCK), asyncio.Event()  # type: ignore[assignment]
+    made.ctx, made._wake = SimpleNamespace(clock=CLOCK), asyncio.Event()  # type: ignore[assignment]
 
     async def once() -> None: ...
 
@@ -38,7 +38,7 @@ def task_set(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], N
 
 def deployment(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
     made = DeploymentRun.__new__(DeploymentRun)
-    made.cloud, made._interrupt, made._interrupted = SimpleNamespace(clock=CLOCK), None, asyncio.Event()  # type: ignore[assignment]
+    made.ctx, made._interrupt, made._interrupted = SimpleNamespace(clock=CLOCK), None, asyncio.Event()  # type: ignore[assignment]
 
     async def pauses() -> None:
         while True:

@@ -235,8 +235,8 @@ def test_events_are_asked_for_by_time_and_page(rds: Any) -> None:
 
 
 def test_events_are_kept_for_fourteen_days_of_the_local_clock() -> None:
-    cloud: Any = SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 600), changed=lambda: None)
-    events = Events(cloud)
+    ctx: Any = SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 600), changed=lambda: None)
+    events = Events(ctx)
     instance = {"DBInstanceIdentifier": "x", "DBInstanceArn": "arn:aws:rds:us-east-1:1:db:x"}
     events.of_instance(instance, CREATED)
     events.of_instance(instance, CREATED)

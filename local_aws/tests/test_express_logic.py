@@ -187,7 +187,7 @@ def test_resources_that_ministack_does_not_name() -> None:
 def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None:
     task = SimpleNamespace(arn="made-up")
     task_set: Any = SimpleNamespace(
-        cloud=SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 60)),
+        ctx=SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 60)),
         service=SimpleNamespace(overrides={}),
         _since={task.arn: 0.0},
     )
@@ -216,7 +216,7 @@ def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() 
         async def stop_task(arn: str, _reason: str) -> None:
             stopped.append(arn)
 
-        cloud: Any = SimpleNamespace(
+        ctx: Any = SimpleNamespace(
             clock=SimpleNamespace(real=lambda seconds: seconds),
             balancer=SimpleNamespace(groups={}, deregister=lambda *_unused: None),
             tasks=SimpleNamespace(stop_task=stop_task),
@@ -224,7 +224,7 @@ def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() 
         resources: Any = SimpleNamespace(deregister=deregister)
         service = Service("arn", "n", "c", "carn", "role", "host")
         task_set = TaskSet(
-            cloud, resources, service, Revision("r", {}), make_spec=lambda: None, add_event=lambda _message: None
+            ctx, resources, service, Revision("r", {}), make_spec=lambda: None, add_event=lambda _message: None
         )
         task_set.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")
         task_set._registered["task"] = ("group", "127.64.0.1", 5000)

@@ -144,7 +144,7 @@ def test_inactive_services_are_forgotten_in_the_end() -> None:
     gone = Service("arn:gone", "two", "default", "arn:cluster", "arn:role", "host", status="DRAINING", updated=0)
     clock = SimpleNamespace(real=lambda seconds: seconds / 60)
     made = express.Express.__new__(express.Express)
-    made.cloud = SimpleNamespace(clock=clock, changed=lambda: None)  # type: ignore[assignment]
+    made.ctx = SimpleNamespace(clock=clock, changed=lambda: None)  # type: ignore[assignment]
     made.services = {item.arn: item for item in (service, gone)}
     made._workers, made._provisioners = {}, {}
     day = express.KEEP_INACTIVE_SECONDS / 60

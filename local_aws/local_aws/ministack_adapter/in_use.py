@@ -28,14 +28,14 @@ from ..service import ApiError
 from ..services.security_groups import dependents
 
 if TYPE_CHECKING:
-    from ..context import Cloud
+    from ..context import Context
 
 Params = dict[str, Any]
 Handler = Callable[[Params], Any]
 Check = Callable[[Params], None]
 
 
-def install(cloud: Cloud) -> None:
+def install(cloud: Context) -> None:
     """Puts the checks before ministack's handlers. Called once, at start."""
     _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(cloud))
     _guard(alb._ACTION_MAP, alb._error, {"DeleteTargetGroup": _target_group, "DeleteLoadBalancer": _load_balancer})
@@ -84,7 +84,7 @@ def _dependency(kind: str, name: str) -> ApiError:
     return ApiError("DependencyViolation", f"The {kind} '{name}' has dependencies and cannot be deleted.")
 
 
-def _ec2_checks(cloud: Cloud) -> dict[str, Check]:
+def _ec2_checks(cloud: Context) -> dict[str, Check]:
     def subnet(params: Params) -> None:
         name = _one(params, "SubnetId")
         if name in ec2._subnets and dependents.of_subnet(cloud, name):
@@ -174,7 +174,7 @@ def _with_listeners(handler: Handler) -> Handler:
     return handle
 
 
-def _certificate(cloud: Cloud, params: Params) -> None:
+def _certificate(cloud: Context, params: Params) -> None:
     arn = _one(params, "CertificateArn")
     express = getattr(cloud, "express", None)
     more = express.provisioner.certificates if express is not None else {}
@@ -192,7 +192,7 @@ def _certificates(listener: dict[str, Any]) -> list[str]:
 # ECS -----------------------------------------------------------------------------------------------------------------
 
 
-def _cluster(cloud: Cloud, params: Params) -> None:
+def _cluster(cloud: Context, params: Params) -> None:
     """Tasks; services, which are Express ones, are looked for by their own room."""
     name = _one(params, "cluster").rsplit("/", 1)[-1] or "default"
     arn = (ecs._clusters.get(name) or {}).get("clusterArn")

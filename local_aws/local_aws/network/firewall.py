@@ -25,7 +25,7 @@ import psutil
 from ministack.services import ec2
 
 if TYPE_CHECKING:
-    from ..context import Cloud
+    from ..context import Context
     from ..services.ecs_tasks.models import Task
 
 Address = tuple[str, int]
@@ -57,8 +57,8 @@ class Peer:
 class Firewall:
     """The security groups of the account."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     async def peer(self, client: Address, server: Address) -> Peer:
         """Who has opened a connection to a listener on this machine.
@@ -66,7 +66,7 @@ class Firewall:
         :arg client: the connection's other end, as the listener sees it.
         :arg server: the listener's end.
         """
-        tasks = getattr(self._cloud, "tasks", None)
+        tasks = getattr(self._ctx, "tasks", None)
         if tasks is None:
             return Peer(client[0])
         task = await asyncio.to_thread(_task_of, client, server, tasks.shims())
@@ -93,7 +93,7 @@ class Firewall:
         return [
             name
             for (account, where, name), group in list(ec2._security_groups._data.items())
-            if (account, where) == (self._cloud.settings.account_id, region)
+            if (account, where) == (self._ctx.settings.account_id, region)
             and (group["GroupName"], group["VpcId"]) == ("default", vpc)
         ]
 
@@ -107,19 +107,19 @@ class Firewall:
         )
 
     def _inbound(self, region: str, group: str) -> list[dict[str, Any]]:
-        record = ec2._security_groups._data.get((self._cloud.settings.account_id, region, group)) or {}
+        record = ec2._security_groups._data.get((self._ctx.settings.account_id, region, group)) or {}
         return list(record.get("IpPermissions", []))
 
     def _networks(self, region: str, subnets: list[str]) -> tuple[str, ...]:
         return tuple(found["CidrBlock"] for name in subnets if (found := self._subnet(region, name)) is not None)
 
     def _subnet(self, region: str, name: str) -> dict[str, Any] | None:
-        record: dict[str, Any] | None = ec2._subnets._data.get((self._cloud.settings.account_id, region, name))
+        record: dict[str, Any] | None = ec2._subnets._data.get((self._ctx.settings.account_id, region, name))
         return record
 
     def _default_vpc(self, region: str) -> str:
         for (account, where, name), vpc in list(ec2._vpcs._data.items()):
-            if (account, where) == (self._cloud.settings.account_id, region) and vpc.get("IsDefault"):
+            if (account, where) == (self._ctx.settings.account_id, region) and vpc.get("IsDefault"):
                 return str(name)
         return ""
 

@@ -21,7 +21,7 @@ from ...service import parse_response
 from . import models
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _READS = ("DescribeCertificate", "GetCertificate", "ListCertificates")
 # The errors of Elastic Load Balancing's API reference; the sentence is what ELB answers for a certificate that is not
@@ -37,8 +37,8 @@ class CertificateManager:
 
     name = "certificates"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """ACM's operations on requests, and ELB's that name a certificate that cannot be used yet."""
@@ -74,11 +74,11 @@ class CertificateManager:
             models.make_pending(record, call.account_id, time.time())
             if all(models.is_validated_by_aws(domain) for domain in record["SubjectAlternativeNames"]):
                 models.issue(record)
-        self._cloud.changed()
+        self._ctx.changed()
         return found
 
     def _is_issued(self, region: str, arn: str) -> bool:
-        record = acm.certificate(self._cloud.settings.account_id, region, arn)
+        record = acm.certificate(self._ctx.settings.account_id, region, arn)
         return record is not None and record["Status"] == models.ISSUED
 
     def _unusable(self, call: Call) -> list[str]:
@@ -88,7 +88,7 @@ class CertificateManager:
     async def _refuse_use(self, call: Call) -> Response:
         """Looks once more, as the validation may have come in since; then ELB's refusal."""
         target = call.params.get("ListenerArn") or call.params.get("LoadBalancerArn") or "*"
-        self._cloud.allow(call, f"elasticloadbalancing:{call.operation}", target)
+        self._ctx.allow(call, f"elasticloadbalancing:{call.operation}", target)
         await self._settle(call.region)
         arn = next(iter(self._unusable(call)), "")
         if acm.certificate(call.account_id, call.region, arn) is None:
@@ -96,23 +96,23 @@ class CertificateManager:
         raise ApiError("UnsupportedCertificate", _UNSUPPORTED.format(arn=arn))
 
     async def _settle(self, region: str) -> None:
-        account = self._cloud.settings.account_id
+        account = self._ctx.settings.account_id
         waiting = [one for one in acm.certificates(account, region) if one.get("Status") == models.PENDING]
         if not waiting:
             return
         cnames = await self._cnames()
-        limit = self._cloud.clock.real(models.VALIDATION_SECONDS)
+        limit = self._ctx.clock.real(models.VALIDATION_SECONDS)
         for record in waiting:
             if models.settle(record, cnames, limit):
-                self._cloud.changed()
+                self._ctx.changed()
 
     async def _cnames(self) -> dict[str, str]:
         """The CNAME records of all public hosted zones."""
         found = {}
-        for zone in (await self._cloud.aws("route53", "list_hosted_zones"))["HostedZones"]:
+        for zone in (await self._ctx.aws("route53", "list_hosted_zones"))["HostedZones"]:
             if zone["Config"].get("PrivateZone"):
                 continue
-            answer = await self._cloud.aws("route53", "list_resource_record_sets", HostedZoneId=zone["Id"])
+            answer = await self._ctx.aws("route53", "list_resource_record_sets", HostedZoneId=zone["Id"])
             for record in answer["ResourceRecordSets"]:
                 if record["Type"] == "CNAME" and record.get("ResourceRecords"):
                     found[record["Name"].lower()] = record["ResourceRecords"][0]["Value"].rstrip(".").lower() + "."

@@ -12,7 +12,7 @@ from ...service import Response
 from ...service import aws_response
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 # The values of a new account (Amazon EC2 API Reference, DescribeAccountAttributes).
 _ATTRIBUTES = {"supported-platforms": "VPC", "vpc-max-security-groups-per-interface": "5", "max-elastic-ips": "5"}
@@ -23,8 +23,8 @@ class AccountAttributes:
 
     name = "account_attributes"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """Whether it is DescribeAccountAttributes."""
@@ -32,9 +32,9 @@ class AccountAttributes:
 
     async def handle(self, call: Call) -> Response:
         """The attributes that are asked for, or all."""
-        self._cloud.allow(call, "ec2:DescribeAccountAttributes")
+        self._ctx.allow(call, "ec2:DescribeAccountAttributes")
         default = [{"Name": "is-default", "Values": ["true"]}]
-        vpcs = (await self._cloud.aws("ec2", "describe_vpcs", region=call.region, Filters=default))["Vpcs"]
+        vpcs = (await self._ctx.aws("ec2", "describe_vpcs", region=call.region, Filters=default))["Vpcs"]
         values = {**_ATTRIBUTES, "default-vpc": vpcs[0]["VpcId"] if vpcs else "none"}
         wanted = call.params.get("AttributeNames") or list(values)
         shown: list[dict[str, Any]] = [

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 DESCRIPTION = "Rate of 4XX and 5XX errors"
 NAMESPACE = "AWS/ApplicationELB"
@@ -217,14 +217,14 @@ def state(alarm: dict[str, Any], points: list[Value]) -> str:
 class Alarms:
     """Alarms of CloudWatch on the requests to target groups: their state is found out whenever it is asked for."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
 
     async def in_alarm(self, names: list[str]) -> list[str]:
         """Which of these alarms are in the state ALARM now; asked by DescribeAlarms, as ECS asks."""
         if not names:
             return []
-        answer = await self.cloud.aws("cloudwatch", "describe_alarms", AlarmNames=names)
+        answer = await self.ctx.aws("cloudwatch", "describe_alarms", AlarmNames=names)
         return [item["AlarmName"] for item in answer["MetricAlarms"] if item["StateValue"] == ALARM]
 
     def state(self, alarm: dict[str, Any]) -> str:
@@ -239,7 +239,7 @@ class Alarms:
             return str(alarm["StateValue"])
 
     def _points(self, queries: list[dict[str, Any]], periods: int) -> list[Value]:
-        balancer, now = self.cloud.balancer, time.monotonic()
+        balancer, now = self.ctx.balancer, time.monotonic()
         groups = {suffix(arn): group for arn, group in balancer.groups.items()}
         points = []
         for index in range(periods):

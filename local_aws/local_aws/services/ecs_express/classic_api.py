@@ -73,7 +73,7 @@ class ClassicApi:
 
     def __init__(self, express: Express) -> None:
         self.express = express
-        self.cloud = express.cloud
+        self.ctx = express.ctx
 
     def operations(self) -> dict[str, Callable[[Call], Awaitable[dict[str, Any]]]]:
         """The operations by name."""
@@ -107,7 +107,7 @@ class ClassicApi:
                 name = f"{transformations.last_part(cluster or 'default')}/{item}"
                 self.express.allow(call, item if item.startswith("arn:") else self.express.new_arn("service", name))
             changed = {**params, "services": others}
-            answer = await self.cloud.aws("ecs", "describe_services", **changed)
+            answer = await self.ctx.aws("ecs", "describe_services", **changed)
             shown += answer["services"]
             failures += answer["failures"]
         return {"services": shown, "failures": failures}
@@ -165,7 +165,7 @@ class ClassicApi:
             current = service.revisions[service.latest]
             revision = self.express.add_revision(service, dict(current.configuration), own=current.own_definition)
             self.express.deploy(service, revision)
-        self.cloud.changed()
+        self.ctx.changed()
         return {"service": self.express.responses.ecs_service(service, with_tags=True)}
 
     @staticmethod
@@ -210,7 +210,7 @@ class ClassicApi:
         if "Error" in answer:
             raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
         for cluster in answer["clusters"]:
-            tasks = [task for task in self.cloud.tasks.all() if task.spec.cluster_arn == cluster["clusterArn"]]
+            tasks = [task for task in self.ctx.tasks.all() if task.spec.cluster_arn == cluster["clusterArn"]]
             cluster["activeServicesCount"] += len(self.express.in_cluster(cluster["clusterName"]))
             cluster["runningTasksCount"] += sum(task.last_status == "RUNNING" for task in tasks)
             cluster["pendingTasksCount"] += sum(task.last_status in ("PROVISIONING", "PENDING") for task in tasks)
@@ -236,7 +236,7 @@ class ClassicApi:
         if len({**service.tags, **new}) > 50:
             raise invalid("Tags can not have more than 50 elements.")
         service.tags |= new
-        self.cloud.changed()
+        self.ctx.changed()
         return {}
 
     async def _untag(self, call: Call) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class ClassicApi:
         self.express.allow(call, service.arn)
         for key in call.params["tagKeys"]:
             service.tags.pop(key, None)
-        self.cloud.changed()
+        self.ctx.changed()
         return {}
 
     async def _list_tags(self, call: Call) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class DeploymentRun:
 
     def __init__(self, express: Express, service: Service, deployment: Deployment) -> None:
         self.express = express
-        self.cloud = express.cloud
+        self.ctx = express.ctx
         self.provisioner = express.provisioner
         self.service = service
         self.deployment = deployment
@@ -114,12 +114,12 @@ class DeploymentRun:
 
     def _stage(self, name: str) -> None:
         self.deployment.enters(name)
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _pause(self, aws_seconds: float) -> None:
         # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.cloud.clock.real(aws_seconds)):
+            async with asyncio.timeout(self.ctx.clock.real(aws_seconds)):
                 await self._interrupted.wait()
         if self._interrupt is not None:
             raise self._interrupt
@@ -131,7 +131,7 @@ class DeploymentRun:
             weights[self.source.color] = 100 - percent
         await self.provisioner.shift(self.service, weights)
         self.deployment.weights = weights
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _forward(self) -> None:
         deployment, service = self.deployment, self.service
@@ -176,7 +176,7 @@ class DeploymentRun:
         deployment.becomes("SUCCESSFUL")
         self.express.add_event(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
         self.express.add_event(service, "has reached a steady state.")
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _prepare(self) -> None:
         configuration = self.target.configuration
@@ -193,7 +193,7 @@ class DeploymentRun:
             self._watch_tasks(task_set)
 
     async def _bake(self, task_set: TaskSet, aws_seconds: float) -> None:
-        end = time.monotonic() + self.cloud.clock.real(aws_seconds)
+        end = time.monotonic() + self.ctx.clock.real(aws_seconds)
         while time.monotonic() < end:
             await self._pause(POLL_SECONDS)
             self._watch_tasks(task_set)
@@ -233,7 +233,7 @@ class DeploymentRun:
         now = time.monotonic()
         if now < self._next_alarm_poll:
             return
-        self._next_alarm_poll = now + self.cloud.clock.real(ALARM_POLL_SECONDS)
+        self._next_alarm_poll = now + self.ctx.clock.real(ALARM_POLL_SECONDS)
         fired = await self.express.alarms.in_alarm(self._alarms)
         if fired:
             self.deployment.alarm = "TRIGGERED"
@@ -250,10 +250,10 @@ class DeploymentRun:
         if source is not None:
             deployment.rollback["serviceRevisionArn"] = source.arn
         deployment.becomes("ROLLBACK_REQUESTED", reason)
-        self.cloud.changed()
-        await self.cloud.clock.sleep(POLL_SECONDS)
+        self.ctx.changed()
+        await self.ctx.clock.sleep(POLL_SECONDS)
         deployment.becomes("ROLLBACK_IN_PROGRESS")
-        self.cloud.changed()
+        self.ctx.changed()
         await self._back_to_source(reason)
         await self.provisioner.rewrite_alarm(self.service)
         if source is None:
@@ -261,14 +261,14 @@ class DeploymentRun:
         else:
             deployment.becomes("ROLLBACK_SUCCESSFUL", reason)
         self.express.add_event(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _abort(self, reason: str) -> None:
         self.deployment.becomes("STOP_REQUESTED", reason)
-        self.cloud.changed()
+        self.ctx.changed()
         await self._back_to_source(reason)
         self.deployment.becomes("STOPPED", reason)
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _back_to_source(self, reason: str) -> None:
         source = self.source

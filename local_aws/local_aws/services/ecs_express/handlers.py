@@ -46,7 +46,7 @@ from .task_set import TaskSet
 from .transformations import invalid
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +88,16 @@ class Express:
 
     name = "express"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
         self.services: dict[str, Service] = {}
         self.task_sets: dict[str, TaskSet] = {}
-        self.provisioner = Provisioner(cloud)
-        self.remover = Remover(cloud, self.provisioner)
-        self.scaling = Scaling(cloud)
+        self.provisioner = Provisioner(ctx)
+        self.remover = Remover(ctx, self.provisioner)
+        self.scaling = Scaling(ctx)
         self.responses = Responses(self)
         self.classic_api = ClassicApi(self)
-        self.alarms = Alarms(cloud)
+        self.alarms = Alarms(ctx)
         self.runs: dict[str, DeploymentRun] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._provisioners: dict[str, asyncio.Task[None]] = {}
@@ -137,7 +137,7 @@ class Express:
         if call.service == "application-autoscaling":
             answer = await self.scaling.handle(call)
             if call.operation == "RegisterScalableTarget" and call.params["ServiceNamespace"] == "ecs":
-                await self.cloud.linked_role(call, "ecs.application-autoscaling.amazonaws.com")
+                await self.ctx.linked_role(call, "ecs.application-autoscaling.amazonaws.com")
             return aws_response(answer, call.service, call.operation)
         if call.service == "elbv2":
             return aws_response(self._listener_certificates(call), call.service, call.operation)
@@ -216,18 +216,18 @@ class Express:
 
         :arg now: seconds since the epoch.
         """
-        limit = now - self.cloud.clock.real(KEEP_INACTIVE_SECONDS)
+        limit = now - self.ctx.clock.real(KEEP_INACTIVE_SECONDS)
         for arn, service in list(self.services.items()):
             if service.status == "INACTIVE" and service.updated < limit:
                 del self.services[arn]
                 self._workers.pop(arn, None)
                 self._provisioners.pop(arn, None)
-                self.cloud.changed()
+                self.ctx.changed()
 
     # Lookups --------------------------------------------------------------------------------------------------------
 
     def new_arn(self, kind: str, rest: str) -> str:
-        settings = self.cloud.settings
+        settings = self.ctx.settings
         return f"arn:aws:ecs:{settings.region}:{settings.account_id}:{kind}/{rest}"
 
     def find(self, service: str | None, cluster: str | None) -> Service | None:
@@ -256,7 +256,7 @@ class Express:
 
     def endpoint(self, service: Service) -> str:
         """Where the service is reached; empty when it is not any more."""
-        return self.cloud.balancer.endpoint(service.arn) if service.arn in self.cloud.balancer.routes else ""
+        return self.ctx.balancer.endpoint(service.arn) if service.arn in self.ctx.balancer.routes else ""
 
     def scale(self, service: Service, count: int) -> None:
         """Sets a service's desired count.
@@ -273,15 +273,15 @@ class Express:
             task_set = self.task_sets.get(arn)
             if task_set is not None:
                 task_set.want(count)
-        self.cloud.changed()
+        self.ctx.changed()
 
     def add_event(self, service: Service, message: str) -> None:
         """Adds a service event."""
         service.event(str(uuid.uuid4()), message)
-        self.cloud.changed()
+        self.ctx.changed()
 
     def allow(self, call: Call, resource: str, context: dict[str, Any] | None = None) -> None:
-        self.cloud.allow(call, f"ecs:{call.operation}", resource, context)
+        self.ctx.allow(call, f"ecs:{call.operation}", resource, context)
 
     # Create ---------------------------------------------------------------------------------------------------------
 
@@ -305,12 +305,12 @@ class Express:
         try:
             await self._check_free(arn, cluster, name)
             await self._check_trust(params["infrastructureRoleArn"])
-            where = await network.resolve(self.cloud, configuration["networkConfiguration"].get("subnets"))
+            where = await network.resolve(self.ctx, configuration["networkConfiguration"].get("subnets"))
             if own is None:
                 # Needed by the caller: ECS registers the definition in the caller's name (CloudFormation's handler).
-                self.cloud.allow(call, "ecs:RegisterTaskDefinition", "*")
+                self.ctx.allow(call, "ecs:RegisterTaskDefinition", "*")
                 await self._register(configuration, cluster, name)
-            host = transformations.endpoint_host(name, secrets.token_hex(16), self.cloud.settings.region)
+            host = transformations.endpoint_host(name, secrets.token_hex(16), self.ctx.settings.region)
             service = Service(
                 arn, name, cluster, cluster_arn, params["infrastructureRoleArn"], host, created_by=call.principal_arn
             )
@@ -322,14 +322,14 @@ class Express:
             service.desired = transformations.within(1, configuration["scalingTarget"])
             self.add_revision(service, configuration, own=own is not None)
             plan(service)
-            await self.cloud.balancer.open(arn, host)
+            await self.ctx.balancer.open(arn, host)
             self.services[arn] = service
         finally:
             self._creating.discard(arn)
         self._begin_provision(service)
         answer = self.responses.express_service(service, with_tags=bool(tags), fresh=True)
         self._begin_first_deployment(service)
-        self.cloud.changed()
+        self.ctx.changed()
         return {"service": answer}
 
     def _first_configuration(self, params: dict[str, Any], own: dict[str, Any] | None, logs: str) -> dict[str, Any]:
@@ -340,7 +340,7 @@ class Express:
         """What a user's own task definition says; None when there is none."""
         if not params.get("taskDefinitionArn"):
             return None
-        answer = await self.cloud.aws("ecs", "describe_task_definition", taskDefinition=params["taskDefinitionArn"])
+        answer = await self.ctx.aws("ecs", "describe_task_definition", taskDefinition=params["taskDefinitionArn"])
         return transformations.from_definition(answer["taskDefinition"])
 
     def _pass_roles(self, call: Call, configuration: dict[str, Any], infrastructure: str = "") -> None:
@@ -352,12 +352,12 @@ class Express:
         ]
         for role, principal in roles:
             if role:
-                self.cloud.allow(call, "iam:PassRole", role, {"iam:PassedToService": principal})
+                self.ctx.allow(call, "iam:PassRole", role, {"iam:PassedToService": principal})
 
     async def _linked_role(self, call: Call) -> None:
         """ECS's service-linked role, made when ECS is first used (developer guide, express-service-first-run)."""
         try:
-            await self.cloud.linked_role(call, PRINCIPAL)
+            await self.ctx.linked_role(call, PRINCIPAL)
         except ApiError as error:
             raise invalid(
                 "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
@@ -365,14 +365,14 @@ class Express:
 
     async def _cluster(self, call: Call, name: str) -> str:
         """The cluster's ARN; only ``default`` is made when it is missing."""
-        found = await self.cloud.aws("ecs", "describe_clusters", clusters=[name])
+        found = await self.ctx.aws("ecs", "describe_clusters", clusters=[name])
         active = [item for item in found["clusters"] if item["status"] == "ACTIVE"]
         if active:
             return str(active[0]["clusterArn"])
         if name != "default":
             raise ApiError("ClusterNotFoundException", "Cluster not found.")
-        self.cloud.allow(call, "ecs:CreateCluster", "*")
-        made = await self.cloud.aws("ecs", "create_cluster", clusterName="default")
+        self.ctx.allow(call, "ecs:CreateCluster", "*")
+        made = await self.ctx.aws("ecs", "create_cluster", clusterName="default")
         return str(made["cluster"]["clusterArn"])
 
     async def _check_free(self, arn: str, cluster: str, name: str) -> None:
@@ -382,13 +382,13 @@ class Express:
         if known is not None and known.status == "ACTIVE":
             raise invalid("Creation of service was not idempotent.")
         if known is None:
-            answer = await self.cloud.aws("ecs", "describe_services", cluster=cluster, services=[name])
+            answer = await self.ctx.aws("ecs", "describe_services", cluster=cluster, services=[name])
             if any(item["status"] != "INACTIVE" for item in answer["services"]):
                 raise invalid("Creation of service was not idempotent.")
 
     async def _check_trust(self, role: str) -> None:
         try:
-            await asyncio.to_thread(self.cloud.client, "elbv2", role_arn=role, principal=PRINCIPAL)
+            await asyncio.to_thread(self.ctx.client, "elbv2", role_arn=role, principal=PRINCIPAL)
         except TrustError as error:
             raise ApiError("AccessDeniedException", f"Cannot assume role {role}: {error}") from error
 
@@ -405,12 +405,12 @@ class Express:
                 "operatingSystemFamily": "LINUX",
                 "cpuArchitecture": configuration.get("cpuArchitecture", "X86_64"),
             },
-            "containerDefinitions": [transformations.container_definition(configuration, self.cloud.settings.region)],
+            "containerDefinitions": [transformations.container_definition(configuration, self.ctx.settings.region)],
             "tags": [{"key": "AmazonECSManaged", "value": "true"}],
         }
         if configuration.get("taskRoleArn"):
             definition["taskRoleArn"] = configuration["taskRoleArn"]
-        answer = await self.cloud.aws("ecs", "register_task_definition", **definition)
+        answer = await self.ctx.aws("ecs", "register_task_definition", **definition)
         configuration["taskDefinitionArn"] = answer["taskDefinition"]["taskDefinitionArn"]
 
     def add_revision(self, service: Service, configuration: dict[str, Any], *, own: bool) -> Revision:
@@ -425,7 +425,7 @@ class Express:
 
     def _begin_provision(self, service: Service) -> None:
         async def work() -> None:
-            if self.cloud.faults.consume("express:wedge", service.arn) is not None:
+            if self.ctx.faults.consume("express:wedge", service.arn) is not None:
                 return
             try:
                 await self.provisioner.provision(service)
@@ -435,7 +435,7 @@ class Express:
                 log.exception("provisioning of %s", service.arn)
                 return
             service.provisioned = True
-            self.cloud.changed()
+            self.ctx.changed()
 
         self._provisioners[service.arn] = asyncio.get_running_loop().create_task(work())
 
@@ -443,7 +443,7 @@ class Express:
         """The first deployment appears a moment after the service."""
 
         async def work() -> None:
-            await self.cloud.clock.sleep(FIRST_DEPLOYMENT_SECONDS)
+            await self.ctx.clock.sleep(FIRST_DEPLOYMENT_SECONDS)
             if service.status == "ACTIVE" and not service.deployments:
                 self.deploy(service, service.revisions[service.latest])
 
@@ -459,7 +459,7 @@ class Express:
         before = service.current()
         service.deployments.append(deployment)
         self._begin_deployment(service, deployment, before)
-        self.cloud.changed()
+        self.ctx.changed()
         return deployment
 
     def _begin_deployment(self, service: Service, deployment: Deployment, before: Deployment | None = None) -> None:
@@ -486,7 +486,7 @@ class Express:
         """The tasks of a revision; made when first asked for."""
         if revision.arn not in self.task_sets:
             self.task_sets[revision.arn] = TaskSet(
-                self.cloud,
+                self.ctx,
                 self.provisioner,
                 service,
                 revision,
@@ -523,7 +523,7 @@ class Express:
             container_port=container["containerPort"],
             log_group=logs.get("logGroup", ""),
             log_prefix=logs.get("logStreamPrefix", ""),
-            log_region=self.cloud.settings.region if logs else "",
+            log_region=self.ctx.settings.region if logs else "",
             execution_role_arn=configuration.get("executionRoleArn", ""),
             task_role_arn=configuration.get("taskRoleArn", ""),
             cpu=configuration["cpu"],
@@ -559,12 +559,12 @@ class Express:
         unchanged = transformations.same(configuration, current.configuration) and own == current.own_definition
         if own and configuration["taskDefinitionArn"] != current.configuration["taskDefinitionArn"]:
             unchanged = False
-        if unchanged and self.cloud.faults.consume("express:deploy-unchanged", service.arn) is None:
+        if unchanged and self.ctx.faults.consume("express:deploy-unchanged", service.arn) is None:
             return {"service": self.responses.updated_service(service, current)}
         if not own:
             # Users whose policy lacks one of these see their updates refused.
-            self.cloud.allow(call, "ecs:DescribeTaskDefinition", "*")
-            self.cloud.allow(call, "ecs:RegisterTaskDefinition", "*")
+            self.ctx.allow(call, "ecs:DescribeTaskDefinition", "*")
+            self.ctx.allow(call, "ecs:RegisterTaskDefinition", "*")
             await self._register(configuration, service.cluster, service.name)
         revision = self.add_revision(service, configuration, own=own)
         self.deploy(service, revision)
@@ -585,7 +585,7 @@ class Express:
             is_own = False
         subnets = (params.get("networkConfiguration") or {}).get("subnets")
         if subnets:
-            where = await network.resolve(self.cloud, subnets)
+            where = await network.resolve(self.ctx, subnets)
             if where.vpc != service.vpc:
                 raise invalid(f"The subnets are in {where.vpc}, the service is in {service.vpc}.")
         return configuration, is_own
@@ -598,7 +598,7 @@ class Express:
         self._deprovision(service)
         answer = self.responses.express_service(service)
         self._begin_drain(service)
-        self.cloud.changed()
+        self.ctx.changed()
         return {"service": answer}
 
     @staticmethod
@@ -632,8 +632,8 @@ class Express:
 
     async def _drain(self, service: Service) -> None:
         began = time.monotonic()
-        if service.arn in self.cloud.balancer.routes:
-            self.cloud.balancer.weigh(service.arn, {})
+        if service.arn in self.ctx.balancer.routes:
+            self.ctx.balancer.weigh(service.arn, {})
         for deployment in service.deployments:
             if not deployment.over:
                 deployment.becomes("STOPPED", "The service is being deleted.")
@@ -647,12 +647,12 @@ class Express:
                 break
             except ProvisioningError as error:
                 self.add_event(service, f"could not be removed yet: {error}")
-            await self.cloud.clock.sleep(RETRY_SECONDS)
-        left = self.cloud.clock.real(DRAINING_SECONDS) - (time.monotonic() - began)
+            await self.ctx.clock.sleep(RETRY_SECONDS)
+        left = self.ctx.clock.real(DRAINING_SECONDS) - (time.monotonic() - began)
         await asyncio.sleep(max(0.0, left))
-        await self.cloud.balancer.close(service.arn)
+        await self.ctx.balancer.close(service.arn)
         service.status, service.updated = "INACTIVE", time.time()
-        self.cloud.changed()
+        self.ctx.changed()
 
     # Deployments and revisions --------------------------------------------------------------------------------------
 
@@ -720,7 +720,7 @@ class Express:
         reason = "Service deployment was stopped by StopServiceDeployment."
         self.runs[arn].interrupt(kind, reason)
         deployment.becomes("STOP_REQUESTED" if kind == ABORT else "ROLLBACK_REQUESTED", reason)
-        self.cloud.changed()
+        self.ctx.changed()
         return {"serviceDeploymentArn": arn}
 
     # Listener certificates, which ministack does not have -----------------------------------------------------------
@@ -733,14 +733,14 @@ class Express:
             else {}
         )
         context = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-        self.cloud.allow(call, f"elasticloadbalancing:{call.operation}", listener, context)
+        self.ctx.allow(call, f"elasticloadbalancing:{call.operation}", listener, context)
         known = self.provisioner.certificates.setdefault(listener, [])
         given = [item["CertificateArn"] for item in call.params.get("Certificates") or []]
         if call.operation == "AddListenerCertificates":
             known += [arn for arn in given if arn not in known]
         elif call.operation == "RemoveListenerCertificates":
             known[:] = [arn for arn in known if arn not in given]
-            self.cloud.changed()
+            self.ctx.changed()
             return {}
-        self.cloud.changed()
+        self.ctx.changed()
         return {"Certificates": [{"CertificateArn": arn, "IsDefault": False} for arn in known]}

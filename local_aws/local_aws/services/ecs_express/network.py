@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from .transformations import invalid
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Network:
     public: bool
 
 
-async def resolve(cloud: Cloud, subnets: list[str] | None) -> Network:
+async def resolve(ctx: Context, subnets: list[str] | None) -> Network:
     """Looks the subnets up; without any, the public ones of the default VPC (developer guide, express-service-work).
 
     :raises ApiError: a subnet does not exist, they are in several VPCs, or in fewer than two zones.
     """
-    found = await _described(cloud, subnets) if subnets else await _default(cloud)
+    found = await _described(ctx, subnets) if subnets else await _default(ctx)
     if not found:
         raise invalid("No subnets were given, and the default VPC is missing or has no public subnets.")
     vpcs = {item["VpcId"] for item in found}
@@ -44,7 +44,7 @@ async def resolve(cloud: Cloud, subnets: list[str] | None) -> Network:
     if len(zones) < 2:
         raise invalid("At least two subnets in two different Availability Zones must be specified")
     vpc = vpcs.pop()
-    tables = await _tables(cloud, vpc)
+    tables = await _tables(ctx, vpc)
     public = all(is_public(item["SubnetId"], tables) for item in found)
     return Network(vpc, [item["SubnetId"] for item in found], zones, public)
 
@@ -59,9 +59,9 @@ def is_public(subnet: str, tables: list[dict[str, Any]]) -> bool:
     return False
 
 
-async def _described(cloud: Cloud, subnets: list[str]) -> list[dict[str, Any]]:
+async def _described(ctx: Context, subnets: list[str]) -> list[dict[str, Any]]:
     try:
-        answer = await cloud.aws("ec2", "describe_subnets", SubnetIds=subnets)
+        answer = await ctx.aws("ec2", "describe_subnets", SubnetIds=subnets)
     except ClientError as error:
         raise invalid(error.response["Error"]["Message"]) from error
     known = {item["SubnetId"]: item for item in answer["Subnets"]}
@@ -71,17 +71,17 @@ async def _described(cloud: Cloud, subnets: list[str]) -> list[dict[str, Any]]:
     return [known[name] for name in dict.fromkeys(subnets)]
 
 
-async def _default(cloud: Cloud) -> list[dict[str, Any]]:
-    vpcs = await cloud.aws("ec2", "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])
+async def _default(ctx: Context) -> list[dict[str, Any]]:
+    vpcs = await ctx.aws("ec2", "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])
     if not vpcs["Vpcs"]:
         return []
     vpc = vpcs["Vpcs"][0]["VpcId"]
-    tables = await _tables(cloud, vpc)
-    answer = await cloud.aws("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+    tables = await _tables(ctx, vpc)
+    answer = await ctx.aws("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     return [item for item in answer["Subnets"] if is_public(item["SubnetId"], tables)]
 
 
-async def _tables(cloud: Cloud, vpc: str) -> list[dict[str, Any]]:
-    answer = await cloud.aws("ec2", "describe_route_tables", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
+async def _tables(ctx: Context, vpc: str) -> list[dict[str, Any]]:
+    answer = await ctx.aws("ec2", "describe_route_tables", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     tables: list[dict[str, Any]] = answer["RouteTables"]
     return tables

@@ -26,7 +26,7 @@ from .models import ManagedResource
 from .models import Service
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +127,8 @@ def _policy_details(scaling: dict[str, Any]) -> dict[str, Any]:
 class Provisioner:
     """Makes, changes and removes managed resources."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
         self.gateways: dict[str, Gateway] = {}
         self.certificates: dict[str, list[str]] = {}
         self._locks: dict[tuple[str, bool], asyncio.Lock] = {}
@@ -137,7 +137,7 @@ class Provisioner:
 
     async def call(self, service: Service, api: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call as the service's infrastructure role."""
-        return await self.cloud.aws(api, operation, role_arn=service.infrastructure_role, principal=PRINCIPAL, **params)
+        return await self.ctx.aws(api, operation, role_arn=service.infrastructure_role, principal=PRINCIPAL, **params)
 
     def tags(self, service: Service) -> dict[str, str]:
         """The tags of a new managed resource: ECS's own mark and the service's."""
@@ -150,7 +150,7 @@ class Provisioner:
         return [{"ResourceType": kind, "Tags": self._elb_tags(service)}]
 
     def _group_arn(self, group: str) -> str:
-        return group_arn(self.cloud.settings.region, self.cloud.settings.account_id, group)
+        return group_arn(self.ctx.settings.region, self.ctx.settings.account_id, group)
 
     # Making ---------------------------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Provisioner:
 
     async def _provision_certificate(self, service: Service) -> None:
         await self._step(service, "certificate", self._make_certificate, CERTIFICATE_SECONDS)
-        self.cloud.balancer.secure(service.arn)
+        self.ctx.balancer.secure(service.arn)
 
     async def _step(self, service: Service, name: str, make: Any, seconds: float) -> None:
         """One resource: made, then ACTIVE after the time it takes."""
@@ -201,15 +201,15 @@ class Provisioner:
         try:
             if not managed.arn:
                 managed.arn = await make(service)
-                self.cloud.changed()
-            await self.cloud.clock.sleep(seconds)
+                self.ctx.changed()
+            await self.ctx.clock.sleep(seconds)
         except (ClientError, TrustError, ProvisioningError) as error:
             managed.becomes("FAILED", message_of(error))
             log.warning("%s of %s: %s", name, service.arn, error)
-            self.cloud.changed()
+            self.ctx.changed()
             raise ProvisioningError(message_of(error)) from error
         managed.becomes("ACTIVE")
-        self.cloud.changed()
+        self.ctx.changed()
 
     def gateway(self, service: Service) -> Gateway | None:
         """The gateway that a service has joined."""
@@ -334,9 +334,9 @@ class Provisioner:
             gateway.load_balancer = answer["LoadBalancers"][0]["LoadBalancerArn"]
             gateway.created = time.time()
             managed.arn = gateway.load_balancer
-            self.cloud.changed()
+            self.ctx.changed()
         managed.details |= {"subnetIds": gateway.subnets, "securityGroupIds": [gateway.security_group]}
-        left = self.cloud.clock.real(LOAD_BALANCER_SECONDS) - (time.time() - gateway.created)
+        left = self.ctx.clock.real(LOAD_BALANCER_SECONDS) - (time.time() - gateway.created)
         await asyncio.sleep(max(0.0, left))
         return gateway.load_balancer
 
@@ -345,7 +345,7 @@ class Provisioner:
 
         Elastic Load Balancing User Guide, "Subnets for your load balancer"; the message as users report it.
         """
-        answer = await self.cloud.aws("ec2", "describe_subnets", SubnetIds=subnets)
+        answer = await self.ctx.aws("ec2", "describe_subnets", SubnetIds=subnets)
         for subnet in answer["Subnets"]:
             if subnet["AvailableIpAddressCount"] < FREE_ADDRESSES:
                 message = (
@@ -360,7 +360,7 @@ class Provisioner:
         DescribeAccountAttributes is what users found refused (CloudTrail); the role itself ECS may create.
         """
         name = "elasticloadbalancing.amazonaws.com"
-        roles = await self.cloud.aws("iam", "list_roles", PathPrefix=f"/aws-service-role/{name}/")
+        roles = await self.ctx.aws("iam", "list_roles", PathPrefix=f"/aws-service-role/{name}/")
         if not roles["Roles"]:
             await self.call(service, "ec2", "describe_account_attributes")
             await self.call(service, "iam", "create_service_linked_role", AWSServiceName=name)
@@ -430,7 +430,7 @@ class Provisioner:
             Tags=self._elb_tags(service),
         )
         arn = str(answer["TargetGroups"][0]["TargetGroupArn"])
-        self.cloud.balancer.add_group(arn, details["path"])
+        self.ctx.balancer.add_group(arn, details["path"])
         return arn
 
     def _forward(self, service: Service, weights: dict[str, float]) -> list[dict[str, Any]]:
@@ -468,7 +468,7 @@ class Provisioner:
         actions = self._forward(service, weights)
         await self.call(service, "elbv2", "modify_rule", RuleArn=service.managed["rule"].arn, Actions=actions)
         real = {service.managed[f"target_group_{color}"].arn: weight for color, weight in weights.items() if weight}
-        self.cloud.balancer.weigh(service.arn, real)
+        self.ctx.balancer.weigh(service.arn, real)
 
     async def refresh_target_group(self, service: Service, color: str, port: int, path: str) -> None:
         """Gives a revision's idle target group the revision's port and health check.
@@ -476,7 +476,7 @@ class Provisioner:
         The role may not modify target groups, so a group that does not fit is replaced.
         """
         managed = service.managed[f"target_group_{color}"]
-        if managed.details == _group_details(port, path) and managed.arn in self.cloud.balancer.groups:
+        if managed.details == _group_details(port, path) and managed.arn in self.ctx.balancer.groups:
             return
         old = managed.arn
         managed.details = _group_details(port, path)
@@ -489,7 +489,7 @@ class Provisioner:
             actions = self._forward(service, {serving: 100})
             await self.call(service, "elbv2", "modify_rule", RuleArn=service.managed["rule"].arn, Actions=actions)
             await self.call(service, "elbv2", "delete_target_group", TargetGroupArn=old)
-            self.cloud.balancer.drop_group(old)
+            self.ctx.balancer.drop_group(old)
         ports = service.overrides.setdefault("ports", [])
         if port not in ports:
             await self.open_port(service, service.managed["service_security_group"].arn.rsplit("/", 1)[-1], port)
@@ -498,7 +498,7 @@ class Provisioner:
     async def _make_log_group(self, service: Service) -> str:
         name = service.managed["log_group"].details["logGroupName"]
         await self.call(service, "logs", "create_log_group", logGroupName=name, tags=self.tags(service))
-        return f"arn:aws:logs:{self.cloud.settings.region}:{self.cloud.settings.account_id}:log-group:{name}"
+        return f"arn:aws:logs:{self.ctx.settings.region}:{self.ctx.settings.account_id}:log-group:{name}"
 
     def scaling_id(self, service: Service) -> dict[str, str]:
         return {
@@ -574,7 +574,7 @@ class Provisioner:
             Metrics=alarm.metrics(self.own_gateway(service).load_balancer, groups),
             Tags=self._elb_tags(service),
         )
-        return f"arn:aws:cloudwatch:{self.cloud.settings.region}:{self.cloud.settings.account_id}:alarm:{name}"
+        return f"arn:aws:cloudwatch:{self.ctx.settings.region}:{self.ctx.settings.account_id}:alarm:{name}"
 
     async def rewrite_alarm(self, service: Service) -> None:
         """Makes the rollback alarm anew, as ECS does at the beginning of each deployment and after a rollback.
@@ -601,12 +601,12 @@ class Provisioner:
         await self.call(service, "elbv2", "register_targets", TargetGroupArn=arn, Targets=targets)
         gateway = self.gateway(service)
         groups, subnets = ([gateway.security_group], gateway.subnets) if gateway is not None else ([], [])
-        source = self.cloud.firewall.member(groups, self.cloud.settings.region, subnets)
-        self.cloud.balancer.register(arn, target, port, real_port, source)
+        source = self.ctx.firewall.member(groups, self.ctx.settings.region, subnets)
+        self.ctx.balancer.register(arn, target, port, real_port, source)
 
     async def deregister(self, service: Service, arn: str, target: str, port: int) -> None:
         """Takes a task out of a target group: at once for real, then in the records."""
-        self.cloud.balancer.deregister(arn, target)
+        self.ctx.balancer.deregister(arn, target)
         targets = [{"Id": target, "Port": port}]
         await self.call(service, "elbv2", "deregister_targets", TargetGroupArn=arn, Targets=targets)
 

@@ -19,7 +19,7 @@ from .provisioner import ProvisioningError
 from .provisioner import message_of
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 # Real seconds between polls of the other services that leave the same load balancer.
 POLL_SECONDS = 0.1
@@ -28,8 +28,8 @@ POLL_SECONDS = 0.1
 class Remover:
     """Removes what Provisioner made."""
 
-    def __init__(self, cloud: Cloud, provisioner: Provisioner) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context, provisioner: Provisioner) -> None:
+        self.ctx = ctx
         self.provisioner = provisioner
 
     async def remove(self, service: Service) -> None:
@@ -64,7 +64,7 @@ class Remover:
             gateway.leaving = [arn for arn in gateway.leaving if arn != service.arn]
             if not gateway.services:
                 self.provisioner.gateways.pop(gateway.name, None)
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _unstep(self, service: Service, name: str, managed: ManagedResource, delete: Any) -> None:
         try:
@@ -73,10 +73,10 @@ class Remover:
         except (ClientError, TrustError) as error:
             if not _gone(error):
                 managed.becomes("FAILED", message_of(error))
-                self.cloud.changed()
+                self.ctx.changed()
                 raise ProvisioningError(f"{name}: {message_of(error)}") from error
         managed.becomes("DELETED")
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def _delete_rule(self, service: Service) -> None:
         await self.provisioner.call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
@@ -87,7 +87,7 @@ class Remover:
     def _delete_target_group(self, color: str) -> Any:
         async def delete(service: Service) -> None:
             arn = service.managed[f"target_group_{color}"].arn
-            self.cloud.balancer.drop_group(arn)
+            self.ctx.balancer.drop_group(arn)
             await self.provisioner.call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
 
         return delete
@@ -113,7 +113,7 @@ class Remover:
         """
         answer = await self.provisioner.call(service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener])
         default = [item["CertificateArn"] for item in answer["Listeners"][0].get("Certificates", [])]
-        others = [self.cloud.express.services[arn].managed["certificate"] for arn in gateway.services]
+        others = [self.ctx.express.services[arn].managed["certificate"] for arn in gateway.services]
         usable = [item.arn for item in others if item.arn and item.status != "DELETED" and item.arn not in default]
         if service.managed["certificate"].arn in default and usable:
             await self.provisioner.call(

@@ -23,7 +23,7 @@ from .models import stamp
 from .transformations import within
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
     from .models import Service
 
 KEEP_ACTIVITIES_SECONDS = 42 * 24 * 3600
@@ -62,8 +62,8 @@ def _check_bounds(target: dict[str, Any]) -> None:
 class Scaling:
     """Scalable targets and their policies."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
         self.targets: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
         self.activities: list[dict[str, Any]] = []
@@ -98,7 +98,7 @@ class Scaling:
             context.setdefault(f"aws:ResourceTag/{key}", value)
         if call.params.get("ServiceNamespace"):
             context["application-autoscaling:service-namespace"] = call.params["ServiceNamespace"]
-        self.cloud.allow(call, f"application-autoscaling:{call.operation}", arn, context)
+        self.ctx.allow(call, f"application-autoscaling:{call.operation}", arn, context)
 
     def _new_arn(self, call: Call) -> str:
         number = secrets.token_hex(18)
@@ -127,7 +127,7 @@ class Scaling:
         service = self._express_service(params)
         if service is not None:
             self._keep_within(service, target)
-        self.cloud.changed()
+        self.ctx.changed()
         return {"ScalableTargetARN": arn}
 
     def _express_service(self, params: dict[str, Any]) -> Service | None:
@@ -135,7 +135,7 @@ class Scaling:
         if params["ScalableDimension"] != _DIMENSION:
             return None
         _kind, cluster, name = params["ResourceId"].split("/")
-        return self.cloud.express.find(name, cluster)
+        return self.ctx.express.find(name, cluster)
 
     async def _check_resource(self, params: dict[str, Any]) -> None:
         """Refuses a service that ECS does not have, in AWS's words (spinnaker/spinnaker#4371)."""
@@ -152,7 +152,7 @@ class Scaling:
 
     async def _classic_states(self, cluster: str, name: str) -> list[str]:
         try:
-            found = await self.cloud.aws("ecs", "describe_services", cluster=cluster, services=[name])
+            found = await self.ctx.aws("ecs", "describe_services", cluster=cluster, services=[name])
         except ClientError:  # no such cluster
             return []
         return [item["status"] for item in found["services"]]
@@ -168,7 +168,7 @@ class Scaling:
         if count == service.desired or service.status != "ACTIVE":
             return
         bound = "minimum" if count > service.desired else "maximum"
-        self.cloud.express.scale(service, count)
+        self.ctx.express.scale(service, count)
         now = time.time()
         activity = {
             "ActivityId": str(uuid.uuid4()),
@@ -187,7 +187,7 @@ class Scaling:
         key = _key(call.params)
         del self.targets[key]
         self.policies = {arn: policy for arn, policy in self.policies.items() if _key(policy) != key}
-        self.cloud.changed()
+        self.ctx.changed()
         return {}
 
     def _describe_targets(self, call: Call) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class Scaling:
 
     def _shown(self, target: dict[str, Any]) -> dict[str, Any]:
         role = "aws-service-role/ecs.application-autoscaling.amazonaws.com"
-        account = self.cloud.settings.account_id
+        account = self.ctx.settings.account_id
         shown = {name: target[name] for name in (*_IDENTITY, *_CHANGEABLE) if name in target}
         return shown | {
             "RoleARN": f"arn:aws:iam::{account}:role/{role}/AWSServiceRoleForApplicationAutoScaling_ECSService",
@@ -233,7 +233,7 @@ class Scaling:
             else f"arn:aws:autoscaling:{call.region}:{call.account_id}:scalingPolicy:{uuid.uuid4()}:{resource}"
         )
         self.policies[arn] = {**params, "PolicyARN": arn, "created": found[0]["created"] if found else time.time()}
-        self.cloud.changed()
+        self.ctx.changed()
         return {"PolicyARN": arn, "Alarms": []}
 
     def _delete_policy(self, call: Call) -> dict[str, Any]:
@@ -242,7 +242,7 @@ class Scaling:
         for arn, policy in list(self.policies.items()):
             if _key(policy) == _key(params) and policy["PolicyName"] == params["PolicyName"]:
                 del self.policies[arn]
-                self.cloud.changed()
+                self.ctx.changed()
                 return {}
         raise ApiError("ObjectNotFoundException", f"No scaling policy found for policy name {params['PolicyName']}.")
 
@@ -258,7 +258,7 @@ class Scaling:
 
     def _describe_activities(self, call: Call) -> dict[str, Any]:
         self._allow(call, self._new_arn(call).rsplit("/", 1)[0] + "/*")
-        since = time.time() - self.cloud.clock.real(KEEP_ACTIVITIES_SECONDS)
+        since = time.time() - self.ctx.clock.real(KEEP_ACTIVITIES_SECONDS)
         self.activities = [item for item in self.activities if item["StartTime"] >= since]
         found = [
             {**item, "StartTime": stamp(item["StartTime"]), "EndTime": stamp(item["EndTime"])}
@@ -276,14 +276,14 @@ class Scaling:
 
     def _tag(self, call: Call) -> dict[str, Any]:
         self._tagged(call)["tags"].update(call.params["Tags"])
-        self.cloud.changed()
+        self.ctx.changed()
         return {}
 
     def _untag(self, call: Call) -> dict[str, Any]:
         tags = self._tagged(call)["tags"]
         for key in call.params["TagKeys"]:
             tags.pop(key, None)
-        self.cloud.changed()
+        self.ctx.changed()
         return {}
 
     def _list_tags(self, call: Call) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .provisioner import Provisioner
 from .provisioner import message_of
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class TaskSet:
 
     def __init__(
         self,
-        cloud: Cloud,
+        ctx: Context,
         provisioner: Provisioner,
         service: Service,
         revision: Revision,
@@ -54,7 +54,7 @@ class TaskSet:
         make_spec: Callable[[], Any],
         add_event: Callable[[str], None],
     ) -> None:
-        self.cloud = cloud
+        self.ctx = ctx
         self.provisioner = provisioner
         self.service = service
         self.revision = revision
@@ -98,7 +98,7 @@ class TaskSet:
 
     def _target(self, arn: str) -> Any:
         group_arn, address, _port = self._registered.get(arn, ("", "", 0))
-        group = self.cloud.balancer.groups.get(group_arn)
+        group = self.ctx.balancer.groups.get(group_arn)
         return group.targets.get(address) if group is not None else None
 
     def _health(self, arn: str) -> str:
@@ -139,7 +139,7 @@ class TaskSet:
             self._wake.clear()
             # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.1, self.cloud.clock.real(TICK_SECONDS))):
+                async with asyncio.timeout(max(0.1, self.ctx.clock.real(TICK_SECONDS))):
                     await self._wake.wait()
 
     async def _once(self) -> None:
@@ -159,8 +159,8 @@ class TaskSet:
             spec = self._make_spec()
             for role in (spec.execution_role_arn, spec.task_role_arn):
                 if role:
-                    await asyncio.to_thread(self.cloud.role_credentials, role, "ecs-tasks.amazonaws.com")
-            task = await self.cloud.tasks.run(spec, self._on_change)
+                    await asyncio.to_thread(self.ctx.role_credentials, role, "ecs-tasks.amazonaws.com")
+            task = await self.ctx.tasks.run(spec, self._on_change)
         except (TrustError, ClientError) as error:
             self._failed(message_of(error))
             self._add_event(
@@ -180,7 +180,7 @@ class TaskSet:
         self.failures += 1
         self.last_reason = reason
         delay = min(10 * 2 ** (self.failures - 1), LONGEST_BACK_OFF)
-        self._not_before = time.monotonic() + self.cloud.clock.real(delay)
+        self._not_before = time.monotonic() + self.ctx.clock.real(delay)
 
     def _on_change(self, task: Any) -> None:
         """A task's status changed."""
@@ -200,7 +200,7 @@ class TaskSet:
                 self._add_event(f"(task {_short(task.arn)}) stopped: {reason}.")
             self._stopping.discard(task.arn)
             self._wake.set()
-        self.cloud.changed()
+        self.ctx.changed()
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -223,7 +223,7 @@ class TaskSet:
         if found is None:
             return
         group, address, port = found
-        self.cloud.balancer.deregister(group, address)
+        self.ctx.balancer.deregister(group, address)
         try:
             await self.provisioner.deregister(self.service, group, address, port)
         except (ClientError, TrustError) as error:
@@ -252,7 +252,7 @@ class TaskSet:
 
     def _beyond_grace(self, task: Any, target: Any, now: float) -> bool:
         """Whether an unhealthy task has had its time; only wrong answers are judged by AWS's clock."""
-        grace = self.cloud.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
+        grace = self.ctx.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
         if target.ordered:
             return bool(now - target.ordered > grace)
         if not target.answered:
@@ -270,7 +270,7 @@ class TaskSet:
             await self._deregister(arn)
         finally:
             # Also when close() cancels the loop just here: it leaves to us what is being stopped already.
-            await self.cloud.tasks.stop_task(arn, reason)
+            await self.ctx.tasks.stop_task(arn, reason)
 
 
 def _short(arn: str) -> str:

@@ -44,7 +44,7 @@ from .models import TaskSpec
 from .runtimes import Runtimes
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _log = logging.getLogger(__name__)
 
@@ -95,12 +95,12 @@ class TaskRunner:
 
     name = "tasks"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self._tasks: dict[str, Task] = {}
         self._running: dict[str, _Running] = {}
-        self._runtimes = Runtimes(cloud.settings.runtimes, cloud.supervisor)
-        self._endpoint = ContainerEndpoint(cloud)
+        self._runtimes = Runtimes(ctx.settings.runtimes, ctx.supervisor)
+        self._endpoint = ContainerEndpoint(ctx)
 
     # What the control plane calls
 
@@ -110,14 +110,14 @@ class TaskRunner:
         :arg on_change: called in the event loop after each change of the task's status; must not raise.
         :returns: the task, PROVISIONING.
         """
-        task = Task(arn=self._new_arn(spec.cluster_arn), spec=spec, created_at=self._cloud.clock.now())
+        task = Task(arn=self._new_arn(spec.cluster_arn), spec=spec, created_at=self._ctx.clock.now())
         task.log_stream = f"{spec.log_prefix}/{spec.container_name}/{task.id}"
         running = _Running(on_change)
         self._tasks[task.arn] = task
         self._running[task.arn] = running
         self._forget_old()
         running.work = asyncio.create_task(self._life(task, running), name=f"task {task.id}")
-        self._cloud.changed()
+        self._ctx.changed()
         return task
 
     async def stop_task(self, task_arn: str, reason: str, stop_code: str = "ServiceSchedulerInitiated") -> None:
@@ -131,7 +131,7 @@ class TaskRunner:
             return
         running.stop = (stop_code, reason)
         task.desired_status = "STOPPED"
-        task.stopping_at = self._cloud.clock.now()
+        task.stopping_at = self._ctx.clock.now()
         task.version += 1
         running.stopping.set()
 
@@ -164,7 +164,7 @@ class TaskRunner:
         for arn, running in self._running.items():
             task, address = self._tasks[arn], running.address
             if address is not None and task.ip == ip and task.spec.container_port == port:
-                firewall = self._cloud.firewall
+                firewall = self._ctx.firewall
                 is_admitted = firewall.admits(self._arn_region(task), firewall.groups_of(task), port, source)
                 return (address.inner, address.inner_port) if is_admitted else None
         return ip, port
@@ -181,7 +181,7 @@ class TaskRunner:
 
     async def handle(self, call: Call) -> Response:
         """ListTasks, DescribeTasks, StopTask."""
-        return await handlers.handle(self, self._cloud, call)
+        return await handlers.handle(self, self._ctx, call)
 
     async def start(self) -> None:
         """Opens the containers' endpoint."""
@@ -202,7 +202,7 @@ class TaskRunner:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes back the tasks. None of them runs any more: those that did are STOPPED; their service starts others."""
-        now = self._cloud.clock.now()
+        now = self._ctx.clock.now()
         for data in state.get("tasks", []):
             task = Task.from_json(data)
             if task.last_status != "STOPPED":
@@ -239,9 +239,9 @@ class TaskRunner:
             code, reason = running.stop or ("EssentialContainerExited", "Essential container in task exited")
             task.stop_code, task.stopped_reason = code, reason
             task.desired_status = "STOPPED"
-            task.stopping_at = task.stopping_at or self._cloud.clock.now()
+            task.stopping_at = task.stopping_at or self._ctx.clock.now()
             self._change(task, running, "DEPROVISIONING")
-            task.stopped_at = self._cloud.clock.now()
+            task.stopped_at = self._ctx.clock.now()
             del self._running[task.arn]
             self._change(task, running, "STOPPED")
             _log.info("task %s: stopped: %s (exit code %s)", task.id, reason, task.exit_code)
@@ -278,7 +278,7 @@ class TaskRunner:
         driver = running.driver = await self._open_log(task)
         self._order_fault("tasks:Pull", spec.image, f"CannotPullContainerError: {spec.image}: pull access denied")
         # The pull lasts at least as long as on AWS; making a runtime for the first time, longer.
-        pull = asyncio.create_task(self._cloud.clock.sleep(_PULL_SECONDS))
+        pull = asyncio.create_task(self._ctx.clock.sleep(_PULL_SECONDS))
         try:
             runtime = await self._runtimes.provide(spec.image)
             await pull
@@ -289,7 +289,7 @@ class TaskRunner:
         task.image_digest = images.digest(spec.image)
         running.process = await self._spawn(task, running, runtime, values)
         task.pid = running.process.pid
-        task.started_at = self._cloud.clock.now()
+        task.started_at = self._ctx.clock.now()
         self._change(task, running, "RUNNING")
         _log.info("task %s: runs %s at %s:%s, pid %s", task.id, spec.image, task.ip, task.port, task.pid)
         assert running.process.output is not None
@@ -301,7 +301,7 @@ class TaskRunner:
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(running.stopping.wait())
         watcher = asyncio.create_task(self._watch_memory(task, running, process))
-        fault = self._cloud.faults.consume("tasks:Exit", task.spec.group)
+        fault = self._ctx.faults.consume("tasks:Exit", task.spec.group)
         exiting = asyncio.create_task(self._exit(running, process, fault)) if fault is not None else None
         try:
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -324,7 +324,7 @@ class TaskRunner:
 
     async def _exit(self, running: _Running, process: Process, fault: Fault) -> None:
         """The container ends on order, with its last words."""
-        await self._cloud.faults.wait(fault, self._cloud.clock.real(fault.delay))
+        await self._ctx.faults.wait(fault, self._ctx.clock.real(fault.delay))
         if running.driver is not None:
             for line in fault.message.splitlines():
                 running.driver.write(line.encode())
@@ -333,7 +333,7 @@ class TaskRunner:
 
     async def _watch_memory(self, task: Task, running: _Running, process: Process) -> None:
         limit = int(task.spec.memory)
-        fault = self._cloud.faults.consume("tasks:Memory", task.spec.group)
+        fault = self._ctx.faults.consume("tasks:Memory", task.spec.group)
         more = int(fault.data.get("mib", 0)) if fault is not None else 0
         while True:
             task.memory_mib = more + await asyncio.to_thread(memory.used, process.pid, limit - more)
@@ -355,7 +355,7 @@ class TaskRunner:
             if not role:
                 continue
             try:
-                await asyncio.to_thread(self._cloud.role_credentials, role, PRINCIPAL, 900)
+                await asyncio.to_thread(self._ctx.role_credentials, role, PRINCIPAL, 900)
             except Exception as error:  # TrustError; any other refusal means the same to ECS
                 raise StartError(
                     f"ECS was unable to assume the role '{role}' that was provided for this task. Please verify that "
@@ -365,7 +365,7 @@ class TaskRunner:
 
     async def _admitted(self, task: Task, client: Address, server: Address) -> Peer | None:
         """Who connects to a task's container port; None: its security groups do not let it in."""
-        firewall = self._cloud.firewall
+        firewall = self._ctx.firewall
         peer = await firewall.peer(client, server)
         if firewall.admits(self._arn_region(task), firewall.groups_of(task), task.spec.container_port, peer):
             return peer
@@ -377,7 +377,7 @@ class TaskRunner:
             return {}
 
         async def call(service: str, operation: str, parameters: dict[str, Any], region: str) -> dict[str, Any]:
-            return await self._cloud.aws(
+            return await self._ctx.aws(
                 service, operation, role_arn=spec.execution_role_arn, principal=PRINCIPAL, region=region, **parameters
             )
 
@@ -390,7 +390,7 @@ class TaskRunner:
         spec = task.spec
 
         async def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-            return await self._cloud.aws(
+            return await self._ctx.aws(
                 "logs", operation, role_arn=spec.execution_role_arn, principal=PRINCIPAL, **parameters
             )
 
@@ -423,13 +423,13 @@ class TaskRunner:
             "AWS_DEFAULT_REGION": region,
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             # They stand for the network: on AWS addresses are resolved and certificates known, here they are told.
-            "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
-            "AWS_CA_BUNDLE": str(self._cloud.authority.bundle),
+            "AWS_ENDPOINT_URL": self._ctx.endpoint_url,
+            "AWS_CA_BUNDLE": str(self._ctx.authority.bundle),
             **self._endpoint.admit(task),
             **spec.environment,
             **values,
             task_address.VARIABLE: running.address.variable(
-                spec.container_port, addresses.as_seen(self._cloud.firewall.peer_of(task).networks)
+                spec.container_port, addresses.as_seen(self._ctx.firewall.peer_of(task).networks)
             ),
         }
         if len(str(folder / "tmp")) <= _LONGEST_TMPDIR:
@@ -448,7 +448,7 @@ class TaskRunner:
                 command = ["/bin/sh", "-c", _WRONG_PROCESSOR, f"/usr/local/bin/{Path(program).name}"]
             else:
                 command = [program, *spec.command[1:]]
-            return await self._cloud.supervisor.spawn(
+            return await self._ctx.supervisor.spawn(
                 f"task/{task.id}",
                 command,
                 env=environment,
@@ -468,14 +468,14 @@ class TaskRunner:
 
     def _order_fault(self, what: str, subject: str, message: str) -> None:
         """A fault that was ordered: ``tasks:Capacity`` (subject: the group), ``tasks:Pull`` (subject: the image)."""
-        fault = self._cloud.faults.consume(what, subject)
+        fault = self._ctx.faults.consume(what, subject)
         if fault is not None:
             raise StartError(fault.message or message)
 
     def _change(self, task: Task, running: _Running, status: str) -> None:
         task.last_status = status
         task.version += 1
-        self._cloud.changed()
+        self._ctx.changed()
         try:
             running.on_change(task)
         except Exception:
@@ -490,14 +490,14 @@ class TaskRunner:
         return task.arn.split(":")[3]
 
     def _region(self, spec: TaskSpec) -> str:
-        return spec.log_region or self._cloud.settings.region
+        return spec.log_region or self._ctx.settings.region
 
     def _folder(self, task: Task) -> Path:
         # Not the whole id: what the task makes in its tmp folder may be a socket, whose path is limited.
-        return self._cloud.settings.tasks / task.id[:12]
+        return self._ctx.settings.tasks / task.id[:12]
 
     def _forget_old(self) -> None:
-        limit = self._cloud.clock.now() - _KEEP_STOPPED
+        limit = self._ctx.clock.now() - _KEEP_STOPPED
         for arn, task in list(self._tasks.items()):
             if task.stopped_at is not None and task.stopped_at < limit:
                 del self._tasks[arn]

@@ -26,7 +26,7 @@ from aiohttp import web
 from .models import Task
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _log = logging.getLogger(__name__)
 PRINCIPAL = "ecs-tasks.amazonaws.com"
@@ -46,8 +46,8 @@ class _Guest:
 class ContainerEndpoint:
     """One server for all tasks, on a loopback port."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self._guests: dict[str, _Guest] = {}
         self._runner: web.AppRunner | None = None
         self._url = ""
@@ -102,7 +102,7 @@ class ContainerEndpoint:
         role = guest.task.spec.task_role_arn
         known = guest.credentials
         if known is None or datetime.fromisoformat(known["Expiration"]) - datetime.now(UTC) < _RENEW:
-            known = await asyncio.to_thread(self._cloud.role_credentials, role, PRINCIPAL, _VALID)
+            known = await asyncio.to_thread(self._ctx.role_credentials, role, PRINCIPAL, _VALID)
             guest.credentials = known
         return {"RoleArn": role, **known}
 

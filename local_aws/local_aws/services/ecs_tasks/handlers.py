@@ -16,22 +16,22 @@ from . import standalone
 from .models import Task
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
     from .controller import TaskRunner
 
 OPERATIONS = ("RunTask", "ListTasks", "DescribeTasks", "StopTask")
 _CONTAINER_STATUS = {"PROVISIONING": "PENDING", "DEPROVISIONING": "STOPPED"}
 
 
-async def handle(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
+async def handle(runner: TaskRunner, ctx: Context, call: Call) -> Response:
     """Answers one of OPERATIONS."""
     if call.operation == "RunTask":
-        return await _run(runner, cloud, call)
+        return await _run(runner, ctx, call)
     if call.operation == "ListTasks":
-        return await _list(runner, cloud, call)
+        return await _list(runner, ctx, call)
     if call.operation == "DescribeTasks":
-        return await _describe(runner, cloud, call)
-    return await _stop(runner, cloud, call)
+        return await _describe(runner, ctx, call)
+    return await _stop(runner, ctx, call)
 
 
 def _cluster_name(call: Call) -> str:
@@ -57,7 +57,7 @@ async def _others(call: Call) -> dict[str, Any]:
     return {} if error else output
 
 
-async def _list(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
+async def _list(runner: TaskRunner, ctx: Context, call: Call) -> Response:
     params = call.params
     cluster = _cluster_name(call)
     wanted = params.get("desiredStatus") or "RUNNING"
@@ -89,13 +89,13 @@ async def _list(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
     return json_response(merged, "ecs", "ListTasks")
 
 
-async def _describe(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
+async def _describe(runner: TaskRunner, ctx: Context, call: Call) -> Response:
     found = {reference: _find(runner, call, reference) for reference in call.params.get("tasks", [])}
     if not any(found.values()):
         return await call.passthrough()
     for task in found.values():
         if task is not None:
-            cloud.allow(call, "ecs:DescribeTasks", task.arn)
+            ctx.allow(call, "ecs:DescribeTasks", task.arn)
     output: dict[str, Any] = {"tasks": [_shape(task) for task in found.values() if task is not None], "failures": []}
     if not all(found.values()):
         others = await _others(call)
@@ -109,26 +109,26 @@ def _about(failure: dict[str, Any], arns: set[str]) -> bool:
     return any(str(failure.get("arn", "")).rsplit("/", 1)[-1] == arn.rsplit("/", 1)[-1] for arn in arns)
 
 
-async def _stop(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
+async def _stop(runner: TaskRunner, ctx: Context, call: Call) -> Response:
     task = _find(runner, call, call.params["task"])
     if task is None:
         return await call.passthrough()
-    cloud.allow(call, "ecs:StopTask", task.arn)
+    ctx.allow(call, "ecs:StopTask", task.arn)
     await runner.stop_task(task.arn, call.params.get("reason") or "Task stopped by user", "UserInitiated")
     return json_response({"task": _shape(task)}, "ecs", "StopTask")
 
 
-async def _run(runner: TaskRunner, cloud: Cloud, call: Call) -> Response:
-    output = await cloud.aws("ecs", "describe_task_definition", taskDefinition=call.params["taskDefinition"])
+async def _run(runner: TaskRunner, ctx: Context, call: Call) -> Response:
+    output = await ctx.aws("ecs", "describe_task_definition", taskDefinition=call.params["taskDefinition"])
     definition = output["taskDefinition"]
-    cloud.allow(call, "ecs:RunTask", definition["taskDefinitionArn"])
-    clusters = await cloud.aws("ecs", "describe_clusters", clusters=[_cluster_name(call)])
+    ctx.allow(call, "ecs:RunTask", definition["taskDefinitionArn"])
+    clusters = await ctx.aws("ecs", "describe_clusters", clusters=[_cluster_name(call)])
     if not clusters.get("clusters"):
         raise ApiError("ClusterNotFoundException", "Cluster not found.")
     spec = standalone.spec(call.params, definition, clusters["clusters"][0]["clusterArn"], call.region)
     for role in (spec.execution_role_arn, spec.task_role_arn):
         if role:
-            cloud.allow(call, "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"})
+            ctx.allow(call, "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"})
     count = int(call.params.get("count") or 1)
     tasks = [await runner.run(spec, lambda task: None) for _unused in range(count)]
     return json_response({"tasks": [_shape(task) for task in tasks], "failures": []}, "ecs", "RunTask")

@@ -33,7 +33,7 @@ from .models import Weights
 from .sources import lets_in
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ class Balancer:
 
     name = "balancer"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
         self.port = 0
         self.routes: dict[str, Route] = {}
         self.groups: dict[str, TargetGroup] = {}
-        self.answers = Answers(cloud.clock.real(60))
+        self.answers = Answers(ctx.clock.real(60))
         self._forwarder = Forwarder()
         self._shared_listener: web.ServerRunner | None = None
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -104,7 +104,7 @@ class Balancer:
 
     async def handle(self, call: Call) -> Response:
         """Answers DescribeTargetHealth from the checks."""
-        self.cloud.allow(call, "elasticloadbalancing:DescribeTargetHealth", "*")
+        self.ctx.allow(call, "elasticloadbalancing:DescribeTargetHealth", "*")
         group = self.groups[call.params["TargetGroupArn"]]
         asked = [item["Id"] for item in call.params.get("Targets") or []]
         unknown = [name for name in asked if name not in group.targets]
@@ -118,12 +118,12 @@ class Balancer:
         """Opens the common port and the door of each known service, on the ports they had before."""
         front = await _bind(self.port)
         self.port = front.getsockname()[1]
-        context = self.cloud.authority.server_context(["localhost"])
+        context = self.ctx.authority.server_context(["localhost"])
         context.sni_callback = self._by_name
         self._shared_listener = await self._serve(front, context, None)
         for route in self.routes.values():
             await self._open_port(route)
-        self.cloud.changed()
+        self.ctx.changed()
 
     async def stop(self) -> None:
         """Closes all listeners and ends the health checks."""
@@ -177,7 +177,7 @@ class Balancer:
         route = Route(key, [host, local], 0)
         await self._open_port(route)
         self.routes[key] = route
-        self.cloud.changed()
+        self.ctx.changed()
         return route
 
     async def close(self, key: str) -> None:
@@ -185,24 +185,24 @@ class Balancer:
         route = self.routes.pop(key, None)
         if route is not None and route.runner is not None:
             await route.runner.cleanup()
-        self.cloud.changed()
+        self.ctx.changed()
 
     def endpoint(self, key: str) -> str:
         """The host and port by which clients reach a service, without a scheme, as the API shows it."""
         route = self.routes[key]
-        if self.cloud.settings.endpoints == "ports":
+        if self.ctx.settings.endpoints == "ports":
             return f"localhost:{route.port}"
         return f"{route.hosts[1]}:{self.port}"
 
     def secure(self, key: str) -> None:
         """The certificate of a service has been issued."""
         self.routes[key].secure = True
-        self.cloud.changed()
+        self.ctx.changed()
 
     def weigh(self, key: str, weights: dict[str, float]) -> None:
         """Shares the requests of a service among target groups."""
         self.routes[key].weights = Weights(weights)
-        self.cloud.changed()
+        self.ctx.changed()
 
     def add_group(self, arn: str, path: str) -> TargetGroup:
         """A target group with Express Mode's health check: 30 s, 5 s, 5 healthy, 2 unhealthy, code 200."""
@@ -246,7 +246,7 @@ class Balancer:
 
     async def _check(self, group: TargetGroup, target: Target) -> None:
         while True:
-            await self.cloud.clock.sleep(group.interval)
+            await self.ctx.clock.sleep(group.interval)
             try:
                 await self._check_once(group, target)
             except Exception:
@@ -254,12 +254,12 @@ class Balancer:
 
     async def _check_once(self, group: TargetGroup, target: Target) -> None:
         """One health check, real or ordered."""
-        fault = self.cloud.faults.consume("balancer:HealthCheck", self._owner(target, group))
+        fault = self.ctx.faults.consume("balancer:HealthCheck", self._owner(target, group))
         if fault is None:
             status = await self._probe(group, target)
             target.ordered = 0.0
         else:
-            await self.cloud.faults.wait(fault, self.cloud.clock.real(fault.delay))
+            await self.ctx.faults.wait(fault, self.ctx.clock.real(fault.delay))
             target.ordered = target.ordered or time.monotonic()
             status = 0 if fault.data.get("timeout") else fault.data.get("status")
         if group.observe(target, status, time.monotonic()):
@@ -277,12 +277,12 @@ class Balancer:
         """Host and port of a target; None: its security groups drop what the load balancer sends."""
         if target.source is None:
             return f"{target.id}:{target.real_port}"
-        found = self.cloud.tasks.reach(target.id, target.port, target.source)
+        found = self.ctx.tasks.reach(target.id, target.port, target.source)
         return None if found is None else f"{found[0]}:{found[1]}"
 
     def _owner(self, target: Target, group: TargetGroup) -> str:
         """Whose target it is, as its task says: ``service:<name>``."""
-        owners = (task.spec.group for task in self.cloud.tasks.all() if task.ip == target.id)
+        owners = (task.spec.group for task in self.ctx.tasks.all() if task.ip == target.id)
         return next(owners, group.arn)
 
     def _by_name(self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
@@ -301,8 +301,8 @@ class Balancer:
         server = await _bind(route.port)
         route.port = server.getsockname()[1]
         names = [*route.hosts, "localhost", ADDRESS]
-        route.context = self.cloud.authority.server_context(names)
-        own_context = self.cloud.authority.server_context(names)
+        route.context = self.ctx.authority.server_context(names)
+        own_context = self.ctx.authority.server_context(names)
 
         def gate(_connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
             return None if route.secure else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
@@ -330,7 +330,7 @@ class Balancer:
         return runner
 
     def _lets_in(self, route: Route, address: str) -> bool:
-        settings = self.cloud.settings
+        settings = self.ctx.settings
         return lets_in(settings.account_id, settings.region, route.hosts[0], address)
 
     async def _answer(self, route: Route, request: web.BaseRequest, port: int) -> web.StreamResponse:

@@ -24,7 +24,7 @@ from ...service import aws_response
 from ...service import parse_response
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _PARAMETERS = ("GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory")
 _AWS_MANAGED = "alias/aws/"
@@ -46,8 +46,8 @@ class EncryptedValues:
 
     name = "encrypted_values"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """Whether the call returns values of several secrets, or of parameters decrypted."""
@@ -82,7 +82,7 @@ class EncryptedValues:
         return aws_response({**output, "SecretValues": values, "Errors": errors}, call.service, call.operation)
 
     async def _check_secret(self, call: Call, arn: str) -> None:
-        described = await self._cloud.aws("secretsmanager", "describe_secret", region=call.region, SecretId=arn)
+        described = await self._ctx.aws("secretsmanager", "describe_secret", region=call.region, SecretId=arn)
         await self._check(
             call,
             str(described.get("KmsKeyId") or ""),
@@ -95,7 +95,7 @@ class EncryptedValues:
         if parameter.get("Type") != "SecureString":
             return
         by_name = [{"Key": "Name", "Option": "Equals", "Values": [parameter["Name"]]}]
-        described = await self._cloud.aws("ssm", "describe_parameters", region=call.region, ParameterFilters=by_name)
+        described = await self._ctx.aws("ssm", "describe_parameters", region=call.region, ParameterFilters=by_name)
         for found in described["Parameters"]:
             await self._check(
                 call,
@@ -111,7 +111,7 @@ class EncryptedValues:
         if not key or key.startswith(_AWS_MANAGED) or f":{_AWS_MANAGED}" in key:
             return
         try:
-            found = await self._cloud.aws("kms", "describe_key", region=call.region, KeyId=key)
+            found = await self._ctx.aws("kms", "describe_key", region=call.region, KeyId=key)
         except ClientError as error:
             raise unusable from error
         metadata = found["KeyMetadata"]
@@ -119,7 +119,7 @@ class EncryptedValues:
             raise unusable
         given = {**context, "kms:ViaService": f"{call.service}.{call.region}.amazonaws.com"}
         try:
-            self._cloud.allow(call, "kms:Decrypt", metadata["Arn"], given)
+            self._ctx.allow(call, "kms:Decrypt", metadata["Arn"], given)
         except ApiError as error:
             raise denied from error
 

@@ -23,7 +23,7 @@ from ...service import Response
 from ...service import aws_response
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 # What the guide's example admits the service to, one action of each.
 _NEEDED = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
@@ -34,8 +34,8 @@ class LogGroupKeys:
 
     name = "log_group_keys"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """Whether it names a key, or takes one away."""
@@ -51,19 +51,19 @@ class LogGroupKeys:
             await self._check(call, call.params["logGroupName"])
             return await call.passthrough()
         group = await self._group(call)
-        self._cloud.allow(call, f"logs:{call.operation}", f"{group['arn'].removesuffix(':*')}:*")
+        self._ctx.allow(call, f"logs:{call.operation}", f"{group['arn'].removesuffix(':*')}:*")
         key = ""
         if call.operation == "AssociateKmsKey":
             await self._check(call, group["logGroupName"])
             key = str(call.params["kmsKeyId"])
         log_groups.set_key(call.account_id, call.region, group["logGroupName"], key)
-        self._cloud.changed()
+        self._ctx.changed()
         return aws_response({}, "logs", call.operation)
 
     async def _group(self, call: Call) -> dict[str, Any]:
         given = str(call.params.get("logGroupName") or call.params.get("resourceIdentifier") or "")
         name = given.partition(":log-group:")[2].removesuffix(":*") or given
-        found = await self._cloud.aws("logs", "describe_log_groups", region=call.region, logGroupNamePrefix=name)
+        found = await self._ctx.aws("logs", "describe_log_groups", region=call.region, logGroupNamePrefix=name)
         for group in found["logGroups"]:
             if group["logGroupName"] == name:
                 return dict(group)
@@ -79,8 +79,8 @@ class LogGroupKeys:
         if not key.startswith("arn:"):
             raise refused
         try:
-            found = await self._cloud.aws("kms", "describe_key", region=call.region, KeyId=key)
-            policy = await self._cloud.aws("kms", "get_key_policy", region=call.region, KeyId=key, PolicyName="default")
+            found = await self._ctx.aws("kms", "describe_key", region=call.region, KeyId=key)
+            policy = await self._ctx.aws("kms", "get_key_policy", region=call.region, KeyId=key, PolicyName="default")
         except ClientError as error:
             raise refused from error
         service = f"logs.{call.region}.amazonaws.com"

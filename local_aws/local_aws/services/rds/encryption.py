@@ -17,12 +17,12 @@ from ...service import Call
 from . import rules
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 DEFAULT_ALIAS = "alias/aws/rds"
 
 
-async def key(cloud: Cloud, call: Call) -> str:
+async def key(ctx: Context, call: Call) -> str:
     """The ARN of the key that a new instance is encrypted with; empty without encryption; raises ApiError."""
     given = str(call.params.get("KmsKeyId") or "")
     if not call.params.get("StorageEncrypted"):
@@ -30,22 +30,22 @@ async def key(cloud: Cloud, call: Call) -> str:
             raise rules.combination("You can't specify a KMS key for an unencrypted DB instance.")
         return ""
     try:
-        return await _arn(cloud, given or DEFAULT_ALIAS)
+        return await _arn(ctx, given or DEFAULT_ALIAS)
     except ClientError as error:
         if not given:
-            return await _make_default(cloud)
+            return await _make_default(ctx)
         text = f"The specified KMS key [{given}] does not exist, is not enabled or you are not permitted to use it."
         raise ApiError("KMSKeyNotAccessibleFault", text) from error
 
 
-async def _arn(cloud: Cloud, name: str) -> str:
-    found = await cloud.aws("kms", "describe_key", KeyId=name)
+async def _arn(ctx: Context, name: str) -> str:
+    found = await ctx.aws("kms", "describe_key", KeyId=name)
     return str(found["KeyMetadata"]["Arn"])
 
 
-async def _make_default(cloud: Cloud) -> str:
+async def _make_default(ctx: Context) -> str:
     """The AWS managed key, which AWS makes when it is first used."""
     text = "Default key that protects my RDS database volumes when no other key is defined"
-    made = await cloud.aws("kms", "create_key", Description=text)
-    await cloud.aws("kms", "create_alias", AliasName=DEFAULT_ALIAS, TargetKeyId=made["KeyMetadata"]["KeyId"])
+    made = await ctx.aws("kms", "create_key", Description=text)
+    await ctx.aws("kms", "create_alias", AliasName=DEFAULT_ALIAS, TargetKeyId=made["KeyMetadata"]["KeyId"])
     return str(made["KeyMetadata"]["Arn"])

@@ -23,7 +23,7 @@ from ...service import aws_response
 from . import rules
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 KEPT_SECONDS = 14 * 24 * 3600
 _MINUTES = range(14 * 24 * 60 + 1)
@@ -112,8 +112,8 @@ _CHANGES = {
 class Events:
     """The events of one account."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self.records: list[dict[str, Any]] = []
 
     def of_instance(self, instance: dict[str, Any], kind: Kind, **fields: Any) -> None:
@@ -154,15 +154,15 @@ class Events:
                 "Date": time.time(),
             }
         )
-        self._cloud.changed()
+        self._ctx.changed()
 
     def _forget(self) -> None:
-        oldest = time.time() - self._cloud.clock.real(KEPT_SECONDS)
+        oldest = time.time() - self._ctx.clock.real(KEPT_SECONDS)
         self.records = [item for item in self.records if item["Date"] >= oldest]
 
     async def describe(self, call: Call) -> Response:
         """DescribeEvents."""
-        self._cloud.allow(call, "rds:DescribeEvents")
+        self._ctx.allow(call, "rds:DescribeEvents")
         params = call.params
         _check(params)
         self._forget()

@@ -42,7 +42,7 @@ from .records import describe_snapshots
 from .tls_proxy import TlsProxy
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _log = logging.getLogger(__name__)
 
@@ -123,10 +123,10 @@ class Databases:
 
     name = "databases"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-        self._records = Records(cloud.settings.account_id, cloud.clock)
-        self._events = Events(cloud)
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._records = Records(ctx.settings.account_id, ctx.clock)
+        self._events = Events(ctx)
         self._instances: dict[tuple[str, str], Instance] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._restored: dict[str, Any] = {}
@@ -218,7 +218,7 @@ class Databases:
         """An answer about RDS itself, for callers who may ask."""
 
         async def handler(call: Call) -> Response:
-            self._cloud.allow(call, f"rds:{call.operation}")
+            self._ctx.allow(call, f"rds:{call.operation}")
             return await answer(call)
 
         return handler
@@ -230,20 +230,20 @@ class Databases:
         for group in record.get("DBParameterGroups", []):
             self._records.make_default_group(region, group["DBParameterGroupName"])
         name = record["DBInstanceIdentifier"]
-        key = name if region == self._cloud.settings.region else f"{region}.{name}"
+        key = name if region == self._ctx.settings.region else f"{region}.{name}"
         cluster = Cluster(
             key,
-            self._cloud.settings.home / "db" / key,
+            self._ctx.settings.home / "db" / key,
             engine.find(record["EngineVersion"]),
-            self._cloud.supervisor,
+            self._ctx.supervisor,
         )
-        context = self._cloud.rds_authority.server_context([ADDRESS, "127.0.0.1"])
+        context = self._ctx.rds_authority.server_context([ADDRESS, "127.0.0.1"])
         proxy = TlsProxy(
             cluster,
             context,
             lambda: self._force_ssl(region, record),
             # A fault that was ordered: the database is gone, subject: the instance.
-            lambda: self._cloud.faults.consume("databases:Connect", name) is not None,
+            lambda: self._ctx.faults.consume("databases:Connect", name) is not None,
             lambda client, server: self._admits(region, record, client, server),
         )
         instance = Instance(region, record, cluster, proxy)
@@ -259,7 +259,7 @@ class Databases:
 
     async def _admits(self, region: str, record: Record, client: Address, server: Address) -> bool:
         """Whether the security groups let a connection in, and the internet is let in at all."""
-        firewall = self._cloud.firewall
+        firewall = self._ctx.firewall
         peer = await firewall.peer(client, server)
         if not peer.task and not record.get("PubliclyAccessible"):
             allowed = False
@@ -280,9 +280,9 @@ class Databases:
         instance = self._instances.get((call.region, record["DBInstanceIdentifier"])) if record else None
         if instance is None:
             named = f"arn:aws:rds:{call.region}:{call.account_id}:db:{identifier.lower()}"
-            self._cloud.allow(call, f"rds:{call.operation}", named)
+            self._ctx.allow(call, f"rds:{call.operation}", named)
             raise ApiError("DBInstanceNotFound", f"DBInstance {identifier} not found.", 404)
-        self._cloud.allow(call, f"rds:{call.operation}", instance.record["DBInstanceArn"])
+        self._ctx.allow(call, f"rds:{call.operation}", instance.record["DBInstanceArn"])
         return instance
 
     def _settings(self, instance: Instance) -> dict[str, str]:
@@ -297,7 +297,7 @@ class Databases:
     def _set_status(self, instance: Instance, status: str) -> None:
         instance.record["DBInstanceStatus"] = status
         _log.info("database %s: %s", instance.name, status)
-        self._cloud.changed()
+        self._ctx.changed()
 
     def _begin(self, instance: Instance, work: Coroutine[Any, Any, None], failed: str = "failed") -> None:
         """Does something with an instance in the background; if it fails, the instance shows it."""
@@ -340,7 +340,7 @@ class Databases:
         wanted = log_exports.is_sent(instance.record)
         running = instance.exporter is not None and not instance.exporter.done()
         if wanted and not running:
-            sending = log_exports.send(self._cloud, instance.region, instance.record, instance.cluster.log)
+            sending = log_exports.send(self._ctx, instance.region, instance.record, instance.cluster.log)
             instance.exporter = asyncio.create_task(sending)
         elif not wanted and instance.exporter is not None:
             instance.exporter.cancel()
@@ -422,7 +422,7 @@ class Databases:
         if self._records.instance(call.region, name) is not None:
             raise ApiError("DBInstanceAlreadyExists", "DB instance already exists")
         await self._linked_role(call)
-        key = await encryption.key(self._cloud, call)
+        key = await encryption.key(self._ctx, call)
         response = await call.passthrough()
         if response.status >= 400:
             return response
@@ -456,7 +456,7 @@ class Databases:
         groups.complete_default_subnets(record, call.region, call.account_id)
         if not record.get("VpcSecurityGroups"):
             subnets = [item["SubnetIdentifier"] for item in (record.get("DBSubnetGroup") or {}).get("Subnets", [])]
-            default = self._cloud.firewall.default_groups(call.region, subnets)
+            default = self._ctx.firewall.default_groups(call.region, subnets)
             record["VpcSecurityGroups"] = [{"VpcSecurityGroupId": name, "Status": "active"} for name in default]
 
     async def _linked_role(self, call: Call) -> None:
@@ -464,9 +464,9 @@ class Databases:
 
         The message: Amazon RDS User Guide, "Using service-linked roles for Amazon RDS".
         """
-        self._cloud.allow(call, f"rds:{call.operation}", self._new_arn(call))
+        self._ctx.allow(call, f"rds:{call.operation}", self._new_arn(call))
         try:
-            await self._cloud.linked_role(call, "rds.amazonaws.com")
+            await self._ctx.linked_role(call, "rds.amazonaws.com")
         except ApiError as error:
             raise rules.invalid(
                 "Unable to create the resource. Verify that you have permission to create service linked role. "
@@ -496,13 +496,13 @@ class Databases:
     def _begin_creation(self, region: str, record: Record, operation: str) -> Response:
         instance = self._adopt(region, record)
         response = self._records.instance_response(region, record, operation)
-        self._cloud.changed()
+        self._ctx.changed()
         self._begin(instance, self._make(instance))
         return response
 
     async def _make(self, instance: Instance) -> None:
         record = instance.record
-        waiting = asyncio.create_task(self._cloud.clock.sleep(_CREATE))
+        waiting = asyncio.create_task(self._ctx.clock.sleep(_CREATE))
         try:
             source = record.get("_Source")
             if source:
@@ -517,9 +517,9 @@ class Databases:
             await waiting
         finally:
             waiting.cancel()
-        fault = self._cloud.faults.consume("databases:Create", str(record["DBInstanceIdentifier"]))
+        fault = self._ctx.faults.consume("databases:Create", str(record["DBInstanceIdentifier"]))
         if fault is not None:
-            await self._cloud.faults.wait(fault, self._cloud.clock.real(fault.delay))
+            await self._ctx.faults.wait(fault, self._ctx.clock.real(fault.delay))
         record["PendingModifiedValues"] = {}
         record.pop("_Source", None)
         self._show_endpoint(instance)
@@ -562,7 +562,7 @@ class Databases:
             record["EnabledCloudwatchLogsExports"] = exported
             self._export_logs(instance)
         response = self._records.instance_response(instance.region, record, call.operation)
-        self._cloud.changed()
+        self._ctx.changed()
         if record.get("_Changes") or record.get("_NewVerifier"):
             self._begin(instance, self._carry_out(instance))
         elif params.get("DBParameterGroupName"):
@@ -602,11 +602,11 @@ class Databases:
 
     async def _carry_out(self, instance: Instance) -> None:
         """A modification that takes time."""
-        await self._cloud.clock.sleep(_NOTICE)
+        await self._ctx.clock.sleep(_NOTICE)
         only_password = not instance.record.get("_Changes")
         self._events.of_changes(instance.record, instance.record.get("_Changes") or {}, finished=False)
         self._set_status(instance, "resetting-master-credentials" if only_password else "modifying")
-        await self._cloud.clock.sleep(_MODIFY)
+        await self._ctx.clock.sleep(_MODIFY)
         await self._apply_changes(instance)
         self._set_status(instance, "available")
 
@@ -660,7 +660,7 @@ class Databases:
         self._require(instance, ("stopped",), f"Instance {instance.name} is not stopped, cannot be started.")
 
         async def work() -> None:
-            waiting = asyncio.create_task(self._cloud.clock.sleep(_START))
+            waiting = asyncio.create_task(self._ctx.clock.sleep(_START))
             try:
                 instance.cluster.configure(self._settings(instance))
                 await self._launch(instance)
@@ -684,7 +684,7 @@ class Databases:
             if snapshot:
                 await self._copy(instance, str(snapshot).lower())
             await self._halt(instance)
-            await self._cloud.clock.sleep(_STOP)
+            await self._ctx.clock.sleep(_STOP)
             self._set_status(instance, "stopped")
             self._events.of_instance(instance.record, events.STOPPED)
 
@@ -702,7 +702,7 @@ class Databases:
             if failover:
                 self._events.of_instance(instance.record, events.FAILOVER_BEGUN)
             await self._restart(instance)
-            await self._cloud.clock.sleep(_REBOOT)
+            await self._ctx.clock.sleep(_REBOOT)
             if failover:
                 self._events.of_instance(instance.record, events.FAILOVER_FINISHED)
             self._set_status(instance, "available")
@@ -759,19 +759,19 @@ class Databases:
         if snapshot is not None and snapshot["Status"] != "available":
             await self._copy(instance, str(final))
         await self._halt(instance)
-        await self._cloud.clock.sleep(_DELETE)
+        await self._ctx.clock.sleep(_DELETE)
         await asyncio.to_thread(shutil.rmtree, instance.cluster.folder, True)
         self._instances.pop((instance.region, instance.name), None)
         self._records.remove_instance(instance.region, instance.record)
         self._events.of_instance(instance.record, events.DELETED)
         _log.info("database %s: deleted", instance.name)
-        self._cloud.changed()
+        self._ctx.changed()
 
     # Snapshots
 
     def _snapshot_folder(self, region: str, name: str) -> Path:
-        key = name if region == self._cloud.settings.region else f"{region}.{name}"
-        return self._cloud.settings.home / "snapshots" / key
+        key = name if region == self._ctx.settings.region else f"{region}.{name}"
+        return self._ctx.settings.home / "snapshots" / key
 
     def _new_snapshot(self, instance: Instance, given: str, tags: list[dict[str, str]]) -> Record:
         """A snapshot's record; its data follow."""
@@ -791,7 +791,7 @@ class Databases:
         record = self._records.snapshot(instance.region, name)
         if record is None:
             return
-        waiting = asyncio.create_task(self._cloud.clock.sleep(_SNAPSHOT))
+        waiting = asyncio.create_task(self._ctx.clock.sleep(_SNAPSHOT))
         try:
             folder = self._snapshot_folder(instance.region, name)
             await asyncio.to_thread(shutil.rmtree, folder, True)
@@ -802,7 +802,7 @@ class Databases:
             raise
         finally:
             waiting.cancel()
-            self._cloud.changed()
+            self._ctx.changed()
         record.update(Status="available", PercentProgress=100)
         self._events.of_instance(instance.record, events.BACKUP_FINISHED)
         self._events.of_snapshot(record, events.SNAPSHOT_CREATED)
@@ -894,7 +894,7 @@ class Databases:
 
     async def _refuse(self, call: Call) -> Response:
         """What would be a record of something that does not run."""
-        self._cloud.allow(call, f"rds:{call.operation}")
+        self._ctx.allow(call, f"rds:{call.operation}")
         refused.refuse(call.operation, refused.OPERATIONS[call.operation])
 
     # Parameter groups
@@ -922,7 +922,7 @@ class Databases:
                     instance.cluster.reload()
                     if static:
                         group["ParameterApplyStatus"] = "pending-reboot"
-        self._cloud.changed()
+        self._ctx.changed()
         return response
 
 

@@ -23,7 +23,7 @@ from . import rules
 from .records import Record
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 # botocore's model of RDS, CreateDBInstance, EnableCloudwatchLogsExports, for RDS for PostgreSQL.
 TYPES = ("iam-db-auth-error", "postgresql", "upgrade")
@@ -59,7 +59,7 @@ def is_sent(record: Record) -> bool:
     return _WRITTEN in (record.get("EnabledCloudwatchLogsExports") or [])
 
 
-async def send(cloud: Cloud, region: str, record: Record, log: Path) -> None:
+async def send(ctx: Context, region: str, record: Record, log: Path) -> None:
     """Sends each new line of the server's log, for as long as this runs; what was sent stays in the record.
 
     :arg log: the file that the server's output goes to, which grows from one start to the next.
@@ -69,13 +69,13 @@ async def send(cloud: Cloud, region: str, record: Record, log: Path) -> None:
 
     async def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            return await cloud.aws("logs", operation, region=region, **parameters)
+            return await ctx.aws("logs", operation, region=region, **parameters)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
         # Deleted by a user: RDS makes it again.
         await make()
-        return await cloud.aws("logs", operation, region=region, **parameters)
+        return await ctx.aws("logs", operation, region=region, **parameters)
 
     async def make() -> None:
         for operation, parameters in (
@@ -83,7 +83,7 @@ async def send(cloud: Cloud, region: str, record: Record, log: Path) -> None:
             ("create_log_stream", {"logGroupName": group, "logStreamName": stream}),
         ):
             try:
-                await cloud.aws("logs", operation, region=region, **parameters)
+                await ctx.aws("logs", operation, region=region, **parameters)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
                     raise

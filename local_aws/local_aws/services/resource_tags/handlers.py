@@ -21,7 +21,7 @@ from ...service import aws_response
 from ...service import parse_response
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 SERVICE = "resourcegroupstaggingapi"
 _LISTS = {"GetResources": "ResourceTagMappingList", "GetTagKeys": "TagKeys", "GetTagValues": "TagValues"}
@@ -35,8 +35,8 @@ class ResourceTags:
 
     name = "resource_tags"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """Whether it is one of its reads."""
@@ -64,7 +64,7 @@ class ResourceTags:
     def _express_services(self) -> list[tuple[str, dict[str, str]]]:
         return [
             (service.arn, service.tags)
-            for service in self._cloud.express.services.values()
+            for service in self._ctx.express.services.values()
             if service.status != "INACTIVE"
         ]
 

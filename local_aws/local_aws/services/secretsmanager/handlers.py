@@ -16,7 +16,7 @@ from ...service import Response
 from . import keys
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 # AWS's sentences, as users quote them: https://github.com/getmoto/moto/pull/3912 (no function) and
 # https://repost.aws/knowledge-center/secrets-manager-invoke-lambda (a function that cannot be invoked).
@@ -32,8 +32,8 @@ class SecretsManager:
 
     name = "secretsmanager"
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
         """Whether it is RotateSecret, or about a value."""
@@ -45,12 +45,12 @@ class SecretsManager:
         :raises ApiError: the key may not be used; for a rotation always (ResourceNotFoundException: DescribeSecret).
         """
         if keys.concerns(call):
-            await keys.check(self._cloud, call)
+            await keys.check(self._ctx, call)
             return await call.passthrough()
-        secret = await self._cloud.aws(
+        secret = await self._ctx.aws(
             "secretsmanager", "describe_secret", region=call.region, SecretId=call.params["SecretId"]
         )
-        self._cloud.allow(call, "secretsmanager:RotateSecret", secret["ARN"])
+        self._ctx.allow(call, "secretsmanager:RotateSecret", secret["ARN"])
         if call.params.get("RotationLambdaARN"):
             raise ApiError("AccessDeniedException", _NOT_INVOKED)
         raise ApiError("InvalidRequestException", _NO_FUNCTION)

@@ -18,7 +18,7 @@ from ...service import ApiError
 from ...service import Call
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _OWN = "alias/aws/secretsmanager"
 _DECRYPT, _WRITE = ("kms:Decrypt",), ("kms:GenerateDataKey", "kms:Decrypt")
@@ -30,46 +30,46 @@ def concerns(call: Call) -> bool:
     return call.operation in ("CreateSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret")
 
 
-async def check(cloud: Cloud, call: Call) -> None:
+async def check(ctx: Context, call: Call) -> None:
     """Asks IAM for the caller's rights on the keys that an operation needs.
 
     :raises ApiError: the caller lacks one, or there is no such key, or it is disabled.
     """
-    secret = {} if call.operation == "CreateSecret" else await _secret(cloud, call)
+    secret = {} if call.operation == "CreateSecret" else await _secret(ctx, call)
     context = {"kms:ViaService": f"secretsmanager.{call.region}.amazonaws.com"}
     if "ARN" in secret:
         context["kms:EncryptionContext:SecretARN"] = secret["ARN"]
     present = str(secret.get("KmsKeyId") or "")
     new = str(call.params.get("KmsKeyId") or "")
     if call.operation == "GetSecretValue":
-        await _ask(cloud, call, present, _DECRYPT, context)
+        await _ask(ctx, call, present, _DECRYPT, context)
     elif call.operation == "UpdateSecret" and "KmsKeyId" in call.params and new != present:
         # The value is decrypted with the one and encrypted with the other.
-        await _ask(cloud, call, present, _DECRYPT, context)
-        await _ask(cloud, call, new, _WRITE, context)
+        await _ask(ctx, call, present, _DECRYPT, context)
+        await _ask(ctx, call, new, _WRITE, context)
     elif call.operation != "UpdateSecret" or {"SecretString", "SecretBinary"} & call.params.keys():
-        await _ask(cloud, call, new or present, _WRITE, context)
+        await _ask(ctx, call, new or present, _WRITE, context)
 
 
-async def _secret(cloud: Cloud, call: Call) -> dict[str, Any]:
+async def _secret(ctx: Context, call: Call) -> dict[str, Any]:
     name = call.params["SecretId"]
     try:
-        return await cloud.aws("secretsmanager", "describe_secret", region=call.region, SecretId=name)
+        return await ctx.aws("secretsmanager", "describe_secret", region=call.region, SecretId=name)
     except ClientError:
         # The operation itself says what is wrong.
         return {}
 
 
-async def _ask(cloud: Cloud, call: Call, key: str, actions: tuple[str, ...], context: dict[str, str]) -> None:
+async def _ask(ctx: Context, call: Call, key: str, actions: tuple[str, ...], context: dict[str, str]) -> None:
     if key in ("", _OWN):
         return
     try:
-        found = (await cloud.aws("kms", "describe_key", region=call.region, KeyId=key))["KeyMetadata"]
+        found = (await ctx.aws("kms", "describe_key", region=call.region, KeyId=key))["KeyMetadata"]
     except ClientError as error:
         raise ApiError("InvalidParameterException", f"The KMS key {key} does not exist.") from error
     for action in actions:
         try:
-            cloud.allow(call, action, found["Arn"], context)
+            ctx.allow(call, action, found["Arn"], context)
         except ApiError as error:
             raise ApiError("AccessDeniedException", _DENIED) from error
     if not found["Enabled"]:

@@ -20,22 +20,22 @@ from ministack.services import ec2
 from ministack.services import rds
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 Found = tuple[str, list[str], list[str]]
 """Name, security groups and subnets of something with a network interface."""
 
 
-def of_group(cloud: Cloud, group: dict[str, Any]) -> list[str]:
+def of_group(ctx: Context, group: dict[str, Any]) -> list[str]:
     """Names of what depends on a security group."""
     identifier = group["GroupId"]
-    users = [name for name, groups, _subnets in _interfaces(cloud) if identifier in groups]
+    users = [name for name, groups, _subnets in _interfaces(ctx) if identifier in groups]
     return users + [other["GroupId"] for other in ec2._security_groups.values() if _refers(other, identifier)]
 
 
-def of_subnet(cloud: Cloud, identifier: str) -> list[str]:
+def of_subnet(ctx: Context, identifier: str) -> list[str]:
     """Names of what has a network interface in a subnet."""
-    return [name for name, _groups, subnets in _interfaces(cloud) if identifier in subnets]
+    return [name for name, _groups, subnets in _interfaces(ctx) if identifier in subnets]
 
 
 def _refers(other: dict[str, Any], identifier: str) -> bool:
@@ -45,7 +45,7 @@ def _refers(other: dict[str, Any], identifier: str) -> bool:
     return other["GroupId"] != identifier and any(pair.get("GroupId") == identifier for pair in pairs)
 
 
-def _interfaces(cloud: Cloud) -> Iterator[Found]:
+def _interfaces(ctx: Context) -> Iterator[Found]:
     """Everything in the caller's region that has a network interface."""
     for name, interface in ec2._network_interfaces.items():
         yield name, _ids(interface.get("Groups"), "GroupId"), [interface["SubnetId"]]
@@ -62,7 +62,7 @@ def _interfaces(cloud: Cloud) -> Iterator[Found]:
             yield name, [], [gateway.get("SubnetId", "")]
     for name, instance in rds._instances.items():
         yield name, _ids(instance.get("VpcSecurityGroups"), "VpcSecurityGroupId"), subnets_of(instance)
-    yield from _tasks(cloud)
+    yield from _tasks(ctx)
 
 
 def subnets_of(instance: dict[str, Any]) -> list[str]:
@@ -79,12 +79,12 @@ def subnets_of(instance: dict[str, Any]) -> list[str]:
     ]
 
 
-def _tasks(cloud: Cloud) -> Iterator[Found]:
+def _tasks(ctx: Context) -> Iterator[Found]:
     prefix = f"arn:aws:ecs:{get_region()}:{get_account_id()}:"
-    room = getattr(cloud, "tasks", None)
+    room = getattr(ctx, "tasks", None)
     for task in room.all() if room is not None else []:
         if task.arn.startswith(prefix) and task.last_status != "STOPPED":
-            yield task.arn, cloud.firewall.groups_of(task), list(task.spec.subnets)
+            yield task.arn, ctx.firewall.groups_of(task), list(task.spec.subnets)
 
 
 def _ids(items: Any, member: str) -> list[str]:

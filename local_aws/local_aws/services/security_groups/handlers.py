@@ -25,7 +25,7 @@ from . import rules
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from ...context import Cloud
+    from ...context import Context
 
 _log = logging.getLogger("local_aws.security_groups")
 
@@ -38,7 +38,7 @@ MOST_RULES = 60
 _MEMBERS = {False: "IpPermissions", True: "IpPermissionsEgress"}
 
 
-def install(cloud: Cloud) -> None:
+def install(ctx: Context) -> None:
     """Puts the operations in the place of ministack's. Called once, at start."""
     operations: dict[str, Callable[[Params], dict[str, Any]]] = {
         "AuthorizeSecurityGroupIngress": lambda params: _authorize(params, is_egress=False),
@@ -49,7 +49,7 @@ def install(cloud: Cloud) -> None:
         "UpdateSecurityGroupRuleDescriptionsEgress": lambda params: _describe_anew(params, is_egress=True),
         "ModifySecurityGroupRules": _modify,
         "DescribeSecurityGroupRules": _describe_rules,
-        "DeleteSecurityGroup": lambda params: _delete(cloud, params),
+        "DeleteSecurityGroup": lambda params: _delete(ctx, params),
     }
     for name, operation in operations.items():
         ec2._ACTION_MAP[name] = _action(name, operation)
@@ -376,7 +376,7 @@ def _page(items: list[dict[str, Any]], params: Params) -> dict[str, Any]:
     return page | ({"NextToken": str(following)} if following < len(items) else {})
 
 
-def _delete(cloud: Cloud, params: Params) -> dict[str, Any]:
+def _delete(ctx: Context, params: Params) -> dict[str, Any]:
     """Refused for default groups, and while something uses the group or another group's rule names it."""
     group = _group(params)
     identifier = group["GroupId"]
@@ -384,7 +384,7 @@ def _delete(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise ApiError(
             "CannotDelete", f'the specified group: "{identifier}" name: "default" cannot be deleted by a user'
         )
-    users = dependents.of_group(cloud, group)
+    users = dependents.of_group(ctx, group)
     if users:
         # EC2 does not say what the dependent object is; the log does.
         _log.info("security group %s is used by %s", identifier, ", ".join(users))
