@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import importlib
 import json
 import logging
 import re
@@ -30,6 +29,7 @@ from . import authorization
 from . import coverage
 from . import iam
 from . import wire
+from .build import Services
 from .context import Context
 from .faults import EVENTS
 from .faults import Fault
@@ -45,20 +45,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: The rooms: the name by which Context knows them, module, class. In the order in which they are started.
-SERVICES = {
-    "databases": ("services.rds", "Databases"),
-    "tasks": ("services.ecs_tasks", "TaskRunner"),
-    "balancer": ("services.elbv2", "Balancer"),
-    "account_attributes": ("services.ec2", "AccountAttributes"),
-    "certificates": ("services.acm", "CertificateManager"),
-    "express": ("services.ecs_express", "Express"),
-    "resource_tags": ("services.resource_tags", "ResourceTags"),
-    "secretsmanager": ("services.secretsmanager", "SecretsManager"),
-    "encrypted_values": ("services.kms", "EncryptedValues"),
-    "log_group_keys": ("services.logs", "LogGroupKeys"),
-}
-
 _log = logging.getLogger("local_aws.app")
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Filter", "Lookup", "Search", "Simulate", "Test")
 # Log events come often and are worth less than a deployment's state.
@@ -72,17 +58,6 @@ _COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oa
 _COGNITO_DOCUMENT = re.compile(r"/[a-z]{2}(?:-[a-z]+)+-\d_\w+/\.well-known/(?:openid-configuration|jwks\.json)")
 
 
-def build_services(cloud: Context, names: list[str]) -> list[Service]:
-    """Makes the rooms and introduces them to each other."""
-    rooms = []
-    for name in names:
-        module, class_name = SERVICES[name]
-        room = getattr(importlib.import_module(f"local_aws.{module}"), class_name)(cloud)
-        setattr(cloud, name, room)
-        rooms.append(room)
-    return rooms
-
-
 def _is_read(operation: str) -> bool:
     return operation.startswith(_READS)
 
@@ -90,9 +65,10 @@ def _is_read(operation: str) -> bool:
 class App:
     """The ASGI application."""
 
-    def __init__(self, cloud: Context, rooms: list[Service]) -> None:
+    def __init__(self, cloud: Context, services: Services) -> None:
         self.cloud = cloud
-        self.rooms = rooms
+        self.rooms = services.all
+        self._tasks = services.tasks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's event stream."""
@@ -314,7 +290,7 @@ class App:
             "account_id": self.cloud.settings.account_id,
             "scale": self.cloud.settings.scale,
             "processes": {name: process.pid for name, process in self.cloud.supervisor.running.items()},
-            "rooms": [room.name for room in self.rooms],
+            "services": [room.name for room in self.rooms],
         }
         for room in self.rooms:
             describe = getattr(room, "status", None)
@@ -333,7 +309,7 @@ class App:
         """Brings the software of an image here; answers when it is there."""
         image = json.loads(await exchange.read())["image"]
         try:
-            return _json({"changed": await self.cloud.tasks.prepare(image)})
+            return _json({"changed": await self._tasks.prepare(image)})
         except Exception as error:
             return _json({"error": str(error)}, 400)
 

@@ -18,13 +18,6 @@ from . import control
 from .launch import serve
 from .settings import SettingsError
 
-_SERVICES = ",".join(
-    (
-        *("databases", "tasks", "balancer", "account_attributes", "certificates", "express", "resource_tags"),
-        *("secretsmanager", "encrypted_values", "log_group_keys"),
-    )
-)
-
 # What stays on this machine does not go through the user's proxy. Programs differ in which of the two they read first.
 _NO_PROXY = (
     'no_proxy="${no_proxy:-${NO_PROXY:-}}"',
@@ -67,8 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("env", "print the shell commands that point AWS clients at it")
     prepare = add("prepare", "bring the software of a container image here")
     prepare.add_argument("image", metavar="IMAGE", help="as in a task definition")
-    for command in (up, add("serve", "run in the foreground")):
-        command.add_argument("--services", default=_SERVICES, help=argparse.SUPPRESS)
+    add("serve", "run in the foreground")
     return parser
 
 
@@ -101,7 +93,7 @@ def _up(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     if wanted["runtimes"]:
         wanted["runtimes"] = str(Path(wanted["runtimes"]).expanduser().absolute())
     with control.one_at_a_time(home):
-        return control.up(home, wanted, options.services)
+        return control.up(home, wanted)
 
 
 def _down(home: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -151,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     home = options.home.expanduser().absolute()
     if options.command == "serve":
-        return serve(home, [name for name in options.services.split(",") if name])
+        return serve(home)
     try:
         result = _COMMANDS[options.command](home, options)
     except (control.CommandError, SettingsError) as error:

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the rooms share: settings, clock, certificate authority, processes, AWS clients, and each other."""
+"""What the services share: settings, clock, certificate authority, processes, AWS clients. It knows no service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections import Counter
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from typing import Any
 
 import botocore.session
@@ -24,20 +23,10 @@ from . import iam
 from .authority import Authority
 from .clock import Clock
 from .faults import Faults
-from .network.firewall import Firewall
 from .runtime.supervisor import Supervisor
-from .service import ApiError
 from .service import Call
 from .service import TrustError
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .services.ecs_express import Express
-    from .services.ecs_tasks import TaskRunner
-    from .services.elbv2 import Balancer
-    from .services.rds import Databases
-
-__all__ = ["ApiError", "Authority", "Clock", "Context", "RecordedCall", "Settings", "TrustError"]
 
 # How long a role's client holds, and how long before that it is made anew; seconds.
 _SESSION_SECONDS = 3600
@@ -69,12 +58,7 @@ class RecordedCall:
 
 
 class Context:
-    """One local AWS. The rooms are set by the app before any of them is started."""
-
-    balancer: Balancer
-    tasks: TaskRunner
-    databases: Databases
-    express: Express
+    """What one local AWS has one of, and all of its parts need."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor, authority: Authority) -> None:
         self.settings = settings
@@ -86,7 +70,6 @@ class Context:
         self.rds_authority = Authority(home / "ca" / "rds", home / "rds-ca.pem", "mlops.mlflow_aws local AWS: RDS")
         self.supervisor = supervisor
         self.faults = Faults()
-        self.firewall = Firewall(self)
         self.endpoint_url = f"https://127.0.0.1:{settings.port}"
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
@@ -214,7 +197,7 @@ class Context:
     ) -> None:
         """Enforces the caller's IAM policies for one action on one resource.
 
-        Operations that only we know are not authorised by anybody else: each room asks here for its own, and for
+        Operations that only we know are not authorised by anybody else: each service asks here for its own, and for
         ``iam:PassRole`` on every role that a call hands to a service (context: ``{"iam:PassedToService":
         "ecs.amazonaws.com"}``). Not needed for what goes to ministack by passthrough().
 

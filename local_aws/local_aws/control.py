@@ -83,7 +83,7 @@ def _running_pid(home: Path) -> int | None:
     return None
 
 
-def up(home: Path, wanted: dict[str, Any], services: str) -> dict[str, Any]:
+def up(home: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """Starts the daemon if it does not run; see the README for the line that is printed."""
     pid = _running_pid(home)
     changed = pid is None
@@ -94,7 +94,7 @@ def up(home: Path, wanted: dict[str, Any], services: str) -> dict[str, Any]:
         chosen = settings_module.choose(home, wanted)
         make_private_folders(home)
         (home / "settings.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
-        _start(home, services)
+        _start(home)
     elif any(value is not None for value in wanted.values()):
         say("The local AWS runs already; options take effect after the next down.")
     ready = _await_ready(home)
@@ -140,7 +140,7 @@ def _write_command(home: Path) -> None:
         write_atomically(path, content, 0o700)
 
 
-def _start(home: Path, services: str) -> None:
+def _start(home: Path) -> None:
     say(f"Starting the local AWS in {home}.")
     (home / "daemon.json").unlink(missing_ok=True)
     settings_module.load(home)
@@ -148,7 +148,7 @@ def _start(home: Path, services: str) -> None:
     package = str(Path(__file__).resolve().parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH", "")]))
     environment[supervisor.MARKER] = f"{home}#daemon"
-    command = [sys.executable, "-m", "local_aws", "serve", "--home", str(home), "--services", services]
+    command = [sys.executable, "-m", "local_aws", "serve", "--home", str(home)]
     log = os.open(home / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         started = subprocess.Popen(

@@ -25,14 +25,13 @@ from . import account
 from . import app
 from . import iam
 from .authority import Authority
+from .build import build_services
 from .context import Context
 from .files import write_atomically
 from .ministack_adapter import cloudwatch
 from .ministack_adapter import forward_config
-from .ministack_adapter import in_use
 from .persistence import Saver
 from .runtime.supervisor import Supervisor
-from .services import security_groups
 from .settings import Settings
 
 _log = logging.getLogger("local_aws.daemon")
@@ -43,7 +42,7 @@ _SSL_SHUTDOWN = 0.5
 _THREADS = 256
 
 
-async def run(settings: Settings, listener: socket.socket, service_names: list[str]) -> None:
+async def run(settings: Settings, listener: socket.socket) -> None:
     """Everything between the environment and the end.
 
     :arg listener: the bound and listening socket of the API.
@@ -56,11 +55,9 @@ async def run(settings: Settings, listener: socket.socket, service_names: list[s
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
     processes = Supervisor(settings.home)
     ctx = Context(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
-    security_groups.install(ctx)
-    in_use.install(ctx)
     forward_config.install()
-    services = app.build_services(ctx, service_names)
-    saver = Saver(settings.home / "state", services)
+    services = build_services(ctx)
+    saver = Saver(settings.home / "state", services.all)
     saver.restore()
     ctx.on_change = saver.changed
     stopping = asyncio.Event()
@@ -74,10 +71,10 @@ async def run(settings: Settings, listener: socket.socket, service_names: list[s
     saving = asyncio.create_task(saver.run())
     started = []
     try:
-        for service in services:
+        for service in services.all:
             await service.start()
             started.append(service)
-        _announce(ctx)
+        _announce(ctx, services.balancer.port)
         await _first(stopping, server)
     finally:
         _log.info("Stopping.")
@@ -129,10 +126,9 @@ def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
         loop.default_exception_handler(context)
 
 
-def _announce(ctx: Context) -> None:
+def _announce(ctx: Context, balancer_port: int) -> None:
     """Tells ``up`` that everything is ready."""
     settings = ctx.settings
-    balancer = getattr(ctx, "balancer", None)
     document = {
         "pid": os.getpid(),
         "endpoint_url": ctx.endpoint_url,
@@ -140,7 +136,7 @@ def _announce(ctx: Context) -> None:
         "account_id": settings.account_id,
         "version": __version__,
         # What the host names of Express services end in, where they are names.
-        "domain": f"ecs.{settings.region}.localhost:{balancer.port}" if balancer else "",
+        "domain": f"ecs.{settings.region}.localhost:{balancer_port}",
     }
     write_atomically(settings.home / "daemon.json", json.dumps(document).encode(), 0o644)
     _log.info("Ready on %s.", ctx.endpoint_url)

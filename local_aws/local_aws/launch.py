@@ -54,7 +54,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def serve(home: Path, services: list[str]) -> int:
+def serve(home: Path) -> int:
     """Runs in the foreground until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("local_aws").setLevel(logging.INFO)
@@ -72,7 +72,7 @@ def serve(home: Path, services: list[str]) -> int:
 
     try:
         with plain_paths.provide(settings) as plain:
-            asyncio.run(run(plain, listener, services))
+            asyncio.run(run(plain, listener))
     except SettingsError as error:
         _log.error("%s", error)
         return 1

@@ -4,7 +4,6 @@
 
 LOCAL_AWS_PYTHON: the interpreter that runs the daemon (default: the one that runs the tests).
 LOCAL_AWS_RUNTIMES: a cache of task runtimes that outlives the test run (default: inside the temporary home).
-LOCAL_AWS_SERVICES: the services to start, separated by commas (default: all).
 """
 
 from __future__ import annotations
@@ -84,8 +83,6 @@ class LocalAws:
 
     def run(self, verb: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Runs one verb of the command line."""
-        if verb == "up" and "LOCAL_AWS_SERVICES" in os.environ:
-            arguments = (*arguments, "--services", os.environ["LOCAL_AWS_SERVICES"])
         return subprocess.run(
             [*self.command, "-m", "local_aws", verb, "--home", str(self.home), *arguments],
             env={**os.environ, **self.environment, **(environment or {})},

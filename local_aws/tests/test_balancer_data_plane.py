@@ -113,8 +113,11 @@ def test_weights_without_any_weight_give_nothing() -> None:
 class Setting:
     """A balancer with one route, and an upstream that tells what reached it."""
 
-    def __init__(self, balancer: Balancer, session: aiohttp.ClientSession, port: int, upstream: int) -> None:
+    def __init__(
+        self, balancer: Balancer, tasks: Any, session: aiohttp.ClientSession, port: int, upstream: int
+    ) -> None:
         self.balancer = balancer
+        self.tasks = tasks
         self.session = session
         self.url = f"https://localhost:{port}"
         self.upstream = upstream
@@ -130,7 +133,7 @@ class Setting:
 
     def keep_healthy(self) -> None:
         """Nobody checks any more: what is healthy stays so, whatever it does."""
-        for check in self.balancer._checks.values():
+        for check in self.balancer.health_checks._checks.values():
             check.cancel()
 
 
@@ -197,9 +200,9 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
         settings=SimpleNamespace(endpoints="ports", account_id="123456789012", region="us-east-1"),
         changed=lambda: None,
         faults=Faults(),
-        tasks=SimpleNamespace(all=list),
     )
-    balancer = Balancer(ctx)
+    tasks: Any = SimpleNamespace(group_at=lambda _address: "")
+    balancer = Balancer(ctx, tasks)
     await balancer.start()
     upstream = await _upstream()
     port = upstream.addresses[0][1]
@@ -221,7 +224,7 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
     connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver(), force_close=True)
     async with aiohttp.ClientSession(connector=connector) as session:
         try:
-            yield Setting(balancer, session, route.port, port)
+            yield Setting(balancer, tasks, session, route.port, port)
         finally:
             await balancer.stop()
             await upstream.cleanup()
@@ -441,12 +444,12 @@ def test_a_check_that_breaks_is_not_the_last_one(tmp_path: Path) -> None:
         async with setting(tmp_path) as here:
             broken = iter([ValueError("made up"), KeyError("made up")])
 
-            def tasks() -> list[Any]:
+            def group_at(_address: str) -> str:
                 for error in broken:
                     raise error
-                return []
+                return ""
 
-            here.balancer.ctx.tasks.all = tasks
+            here.tasks.group_at = group_at
             await here.healthy()
             assert next(broken, None) is None
 
@@ -456,10 +459,10 @@ def test_a_check_that_breaks_is_not_the_last_one(tmp_path: Path) -> None:
 def test_ports_stay_the_same_over_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with setting(tmp_path) as here:
-            state, ctx = here.balancer.state(), here.balancer.ctx
+            state = here.balancer.store.state()
             await here.balancer.stop()
-            again = Balancer(ctx)
-            again.restore(state)
+            again = Balancer(here.balancer.ctx, here.tasks)
+            again.store.restore(state)
             await again.start()
             try:
                 assert again.port == here.balancer.port

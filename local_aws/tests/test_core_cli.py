@@ -254,8 +254,6 @@ def test_two_ups_at_once_start_one_daemon(new_local_aws: Maker) -> None:
     aws = new_local_aws()
     python = os.environ.get("LOCAL_AWS_PYTHON", sys.executable)
     arguments = [python, "-m", "local_aws", "up", "--home", str(aws.home)]
-    if "LOCAL_AWS_SERVICES" in os.environ:
-        arguments += ["--services", os.environ["LOCAL_AWS_SERVICES"]]
     package = str(PACKAGE)
     both = [
         subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, text=True)

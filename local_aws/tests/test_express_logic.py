@@ -188,7 +188,7 @@ def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None
     task = SimpleNamespace(arn="made-up")
     task_set: Any = SimpleNamespace(
         ctx=SimpleNamespace(clock=SimpleNamespace(real=lambda seconds: seconds / 60)),
-        service=SimpleNamespace(overrides={}),
+        service=Service("arn", "n", "c", "carn", "role", "host"),
         _since={task.arn: 0.0},
     )
     group, target = TargetGroup("made-up"), Target("127.64.0.1", 5000, 5000)
@@ -204,7 +204,7 @@ def test_a_task_that_starts_slowly_is_not_replaced_at_its_first_answer() -> None
     assert TaskSet._beyond_grace(task_set, task, target, 101 + SILENT_REAL_SECONDS)
 
 
-def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() -> None:
+def test_a_task_that_is_being_stopped_is_stopped_although_its_task_set_is_closed() -> None:
     async def scenario() -> None:
         stopped: list[str] = []
         deregistering = asyncio.Event()
@@ -218,15 +218,23 @@ def test_a_task_that_is_being_stopped_is_stopped_although_its_fleet_is_closed() 
 
         ctx: Any = SimpleNamespace(
             clock=SimpleNamespace(real=lambda seconds: seconds),
-            balancer=SimpleNamespace(groups={}, deregister=lambda *_unused: None),
-            tasks=SimpleNamespace(stop_task=stop_task),
         )
-        resources: Any = SimpleNamespace(deregister=deregister)
+        balancer: Any = SimpleNamespace(groups={}, deregister=lambda *_unused: None)
+        tasks: Any = SimpleNamespace(stop_task=stop_task)
+        target_groups: Any = SimpleNamespace(deregister=deregister)
+        make_spec: Any = None
         service = Service("arn", "n", "c", "carn", "role", "host")
         task_set = TaskSet(
-            ctx, resources, service, Revision("r", {}), make_spec=lambda: None, add_event=lambda _message: None
+            ctx,
+            service,
+            Revision("r", {}),
+            balancer=balancer,
+            tasks=tasks,
+            target_groups=target_groups,
+            make_spec=make_spec,
+            add_event=lambda _message: None,
         )
-        task_set.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")
+        task_set.tasks["task"] = SimpleNamespace(arn="task", last_status="RUNNING")  # type: ignore[assignment]
         task_set._registered["task"] = ("group", "127.64.0.1", 5000)
         # One task too many; while it leaves its target group, the service is deleted.
         task_set.start()

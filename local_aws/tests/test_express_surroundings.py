@@ -19,7 +19,7 @@ from express_support import unique
 from running import LocalAws
 from running import eventually
 
-from local_aws.services.ecs_express import handlers as express
+from local_aws.services.ecs_express import store
 from local_aws.services.ecs_express.models import Service
 
 FAST = {"Delay": 1, "MaxAttempts": 1800}
@@ -143,14 +143,13 @@ def test_inactive_services_are_forgotten_in_the_end() -> None:
     service = Service("arn:service", "one", "default", "arn:cluster", "arn:role", "host", status="INACTIVE")
     gone = Service("arn:gone", "two", "default", "arn:cluster", "arn:role", "host", status="DRAINING", updated=0)
     clock = SimpleNamespace(real=lambda seconds: seconds / 60)
-    made = express.Express.__new__(express.Express)
-    made.ctx = SimpleNamespace(clock=clock, changed=lambda: None)  # type: ignore[assignment]
+    ctx: Any = SimpleNamespace(clock=clock, changed=lambda: None)
+    made = store.ServiceStore(ctx)
     made.services = {item.arn: item for item in (service, gone)}
-    made._workers, made._provisioners = {}, {}
-    day = express.KEEP_INACTIVE_SECONDS / 60
-    made.forget_old(service.updated + day - 1)
+    day = store.KEEP_INACTIVE_SECONDS / 60
+    assert made.forget_old(service.updated + day - 1) == []
     assert "arn:service" in made.services
-    made.forget_old(service.updated + day + 1)
+    assert made.forget_old(service.updated + day + 1) == ["arn:service"]
     # Only what is over is forgotten, however old.
     assert set(made.services) == {"arn:gone"}
 

@@ -4,17 +4,18 @@
 
 Each check is put before ministack's own handler, so that IAM is asked first. The codes are those that botocore's models
 or the EC2 API's list of error codes have for the operations, the messages those that users report. Security groups:
-see ``services.security_groups``; groups of RDS: see ``database.groups``.
+see ``services.security_groups``; groups of RDS: see ``services.rds.groups``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 from ministack.core.responses import error_response_json
 from ministack.core.responses import get_account_id
@@ -25,26 +26,41 @@ from ministack.services import ecs
 from ministack.services import iam
 
 from ..service import ApiError
+from ..services.security_groups import TaskInterfaces
 from ..services.security_groups import dependents
-
-if TYPE_CHECKING:
-    from ..context import Context
 
 Params = dict[str, Any]
 Handler = Callable[[Params], Any]
 Check = Callable[[Params], None]
 
 
-def install(cloud: Context) -> None:
-    """Puts the checks before ministack's handlers. Called once, at start."""
-    _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(cloud))
+class ClusterTask(Protocol):
+    """A task of a cluster."""
+
+    @property
+    def last_status(self) -> str:
+        """ECS's lastStatus."""
+
+
+def install(
+    interfaces: TaskInterfaces,
+    tasks_of: Callable[[str], Iterable[ClusterTask]],
+    certificates_of: Callable[[str], list[str]],
+) -> None:
+    """Puts the checks before ministack's handlers. Called once, at start.
+
+    :arg interfaces: the network interfaces of tasks.
+    :arg tasks_of: the tasks of a cluster, by its ARN.
+    :arg certificates_of: the certificates that a listener has beside its default one, by its ARN.
+    """
+    _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(interfaces))
     _guard(alb._ACTION_MAP, alb._error, {"DeleteTargetGroup": _target_group, "DeleteLoadBalancer": _load_balancer})
     alb._ACTION_MAP["DeleteLoadBalancer"] = _with_listeners(alb._ACTION_MAP["DeleteLoadBalancer"])
     iam_checks = {"DeletePolicy": _policy, "DeleteUser": _user, "DeleteGroup": _user_group}
     _guard(iam._IAM_HANDLERS, _iam_error, iam_checks)
-    _guard(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(cloud, params)})
+    _guard(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(tasks_of, params)})
     handlers = {"DeleteCertificate": acm._delete_certificate}
-    _guard(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(cloud, params)})
+    _guard(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(certificates_of, params)})
     acm._delete_certificate = handlers["DeleteCertificate"]
 
 
@@ -84,10 +100,10 @@ def _dependency(kind: str, name: str) -> ApiError:
     return ApiError("DependencyViolation", f"The {kind} '{name}' has dependencies and cannot be deleted.")
 
 
-def _ec2_checks(cloud: Context) -> dict[str, Check]:
+def _ec2_checks(interfaces: TaskInterfaces) -> dict[str, Check]:
     def subnet(params: Params) -> None:
         name = _one(params, "SubnetId")
-        if name in ec2._subnets and dependents.of_subnet(cloud, name):
+        if name in ec2._subnets and dependents.of_subnet(interfaces, name):
             raise _dependency("subnet", name)
 
     return {
@@ -174,11 +190,10 @@ def _with_listeners(handler: Handler) -> Handler:
     return handle
 
 
-def _certificate(cloud: Context, params: Params) -> None:
+def _certificate(certificates_of: Callable[[str], list[str]], params: Params) -> None:
     arn = _one(params, "CertificateArn")
-    express = getattr(cloud, "express", None)
-    more = express.provisioner.certificates if express is not None else {}
-    used = [arn in _certificates(listener) or arn in more.get(name, []) for name, listener in alb._listeners.items()]
+    listeners = alb._listeners.items()
+    used = [arn in _certificates(listener) or arn in certificates_of(name) for name, listener in listeners]
     if any(used):
         raise ApiError("ResourceInUseException", f"Certificate {arn} in account {get_account_id()} is in use.")
 
@@ -192,13 +207,11 @@ def _certificates(listener: dict[str, Any]) -> list[str]:
 # ECS -----------------------------------------------------------------------------------------------------------------
 
 
-def _cluster(cloud: Context, params: Params) -> None:
-    """Tasks; services, which are Express ones, are looked for by their own room."""
+def _cluster(tasks_of: Callable[[str], Iterable[ClusterTask]], params: Params) -> None:
+    """Tasks; services, which are Express ones, are looked for by their own service."""
     name = _one(params, "cluster").rsplit("/", 1)[-1] or "default"
     arn = (ecs._clusters.get(name) or {}).get("clusterArn")
-    room = getattr(cloud, "tasks", None)
-    tasks = [task for task in room.all() if task.spec.cluster_arn == arn] if room is not None else []
-    if any(task.last_status != "STOPPED" for task in tasks):
+    if any(task.last_status != "STOPPED" for task in tasks_of(arn or "")):
         raise ApiError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 
 

@@ -18,15 +18,11 @@ import ipaddress
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 import psutil
 from ministack.services import ec2
-
-if TYPE_CHECKING:
-    from ..context import Context
-    from ..services.ecs_tasks.models import Task
 
 Address = tuple[str, int]
 
@@ -54,11 +50,46 @@ class Peer:
     task: str = ""
 
 
+class NetworkInterface(Protocol):
+    """Something with an address in a VPC: a task."""
+
+    @property
+    def arn(self) -> str:
+        """What it belongs to."""
+
+    @property
+    def region(self) -> str:
+        """Its region."""
+
+    @property
+    def ip(self) -> str:
+        """Its address."""
+
+    @property
+    def subnets(self) -> list[str]:
+        """The subnets that it is in."""
+
+    @property
+    def security_groups(self) -> list[str]:
+        """The groups that it was given."""
+
+
+class TaskLookup(Protocol):
+    """The tasks that may be at the other end of a connection."""
+
+    def get(self, task_arn: str) -> NetworkInterface | None:
+        """A task by its ARN."""
+
+    def shims(self) -> dict[int, str]:
+        """Process id of each running task's shim → ARN of the task."""
+
+
 class Firewall:
     """The security groups of the account."""
 
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
+    def __init__(self, account_id: str, tasks: TaskLookup) -> None:
+        self._account_id = account_id
+        self._tasks = tasks
 
     async def peer(self, client: Address, server: Address) -> Peer:
         """Who has opened a connection to a listener on this machine.
@@ -66,25 +97,22 @@ class Firewall:
         :arg client: the connection's other end, as the listener sees it.
         :arg server: the listener's end.
         """
-        tasks = getattr(self._ctx, "tasks", None)
-        if tasks is None:
-            return Peer(client[0])
-        task = await asyncio.to_thread(_task_of, client, server, tasks.shims())
-        found: Task | None = tasks.get(task) if task else None
+        task = await asyncio.to_thread(_task_of, client, server, self._tasks.shims())
+        found = self._tasks.get(task) if task else None
         return Peer(client[0]) if found is None else self.peer_of(found)
 
-    def peer_of(self, task: Task) -> Peer:
+    def peer_of(self, task: NetworkInterface) -> Peer:
         """A task as the other end of a connection."""
-        networks = self._networks(_region(task), task.spec.subnets)
+        networks = self._networks(task.region, task.subnets)
         return Peer(task.ip, frozenset(self.groups_of(task)), networks, task.arn)
 
     def member(self, groups: list[str], region: str, subnets: list[str]) -> Peer:
         """Something of AWS's own in a VPC, such as a load balancer, as the other end of a connection."""
         return Peer(groups=frozenset(groups), networks=self._networks(region, subnets))
 
-    def groups_of(self, task: Task) -> list[str]:
+    def groups_of(self, task: NetworkInterface) -> list[str]:
         """The security groups of a task; without any, its VPC's default group (ECS, AwsVpcConfiguration)."""
-        return task.spec.security_groups or self.default_groups(_region(task), task.spec.subnets)
+        return task.security_groups or self.default_groups(task.region, task.subnets)
 
     def default_groups(self, region: str, subnets: list[str]) -> list[str]:
         """The default security group of the VPC that subnets belong to, or of the default VPC."""
@@ -93,7 +121,7 @@ class Firewall:
         return [
             name
             for (account, where, name), group in list(ec2._security_groups._data.items())
-            if (account, where) == (self._ctx.settings.account_id, region)
+            if (account, where) == (self._account_id, region)
             and (group["GroupName"], group["VpcId"]) == ("default", vpc)
         ]
 
@@ -106,26 +134,26 @@ class Firewall:
             _covers(rule, port) and _names(rule, peer) for group in groups for rule in self._inbound(region, group)
         )
 
+    def admits_to(self, task: NetworkInterface, port: int, peer: Peer) -> bool:
+        """The same for a port of a task."""
+        return self.admits(task.region, self.groups_of(task), port, peer)
+
     def _inbound(self, region: str, group: str) -> list[dict[str, Any]]:
-        record = ec2._security_groups._data.get((self._ctx.settings.account_id, region, group)) or {}
+        record = ec2._security_groups._data.get((self._account_id, region, group)) or {}
         return list(record.get("IpPermissions", []))
 
     def _networks(self, region: str, subnets: list[str]) -> tuple[str, ...]:
         return tuple(found["CidrBlock"] for name in subnets if (found := self._subnet(region, name)) is not None)
 
     def _subnet(self, region: str, name: str) -> dict[str, Any] | None:
-        record: dict[str, Any] | None = ec2._subnets._data.get((self._ctx.settings.account_id, region, name))
+        record: dict[str, Any] | None = ec2._subnets._data.get((self._account_id, region, name))
         return record
 
     def _default_vpc(self, region: str) -> str:
         for (account, where, name), vpc in list(ec2._vpcs._data.items()):
-            if (account, where) == (self._ctx.settings.account_id, region) and vpc.get("IsDefault"):
+            if (account, where) == (self._account_id, region) and vpc.get("IsDefault"):
                 return str(name)
         return ""
-
-
-def _region(task: Task) -> str:
-    return task.arn.split(":")[3]
 
 
 def _covers(rule: dict[str, Any], port: int) -> bool:

@@ -104,7 +104,7 @@ class _Progress:
         return self.answer
 
 
-class Forwarder:
+class HttpProxy:
     """Forwards to targets over plain HTTP; one connection per request, so that none is stale."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ certificate whose records are set elsewhere waits until it times out; one to be 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 from typing import Any
 
+from ...context import Context
 from ...ministack_adapter import acm
 from ...service import ApiError
 from ...service import Call
@@ -19,9 +19,6 @@ from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
 from . import models
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 _READS = ("DescribeCertificate", "GetCertificate", "ListCertificates")
 # The errors of Elastic Load Balancing's API reference; the sentence is what ELB answers for a certificate that is not

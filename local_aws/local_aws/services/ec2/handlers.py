@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from typing import Any
 
+from ...context import Context
 from ...service import Call
 from ...service import Response
 from ...service import aws_response
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 # The values of a new account (Amazon EC2 API Reference, DescribeAccountAttributes).
 _ATTRIBUTES = {"supported-platforms": "VPC", "vpc-max-security-groups-per-interface": "5", "max-elastic-ips": "5"}

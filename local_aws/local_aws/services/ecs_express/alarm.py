@@ -16,11 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from typing import Any
 
-if TYPE_CHECKING:
-    from ...context import Context
+from ...context import Context
+from ..elbv2 import Balancer
+from .models import Service
 
 DESCRIPTION = "Rate of 4XX and 5XX errors"
 NAMESPACE = "AWS/ApplicationELB"
@@ -31,6 +31,11 @@ _TARGET_CODES = {f"HTTPCode_Target_{hundreds}XX_Count": hundreds for hundreds in
 
 Value = float | None
 """A datapoint; None: missing."""
+
+
+def name_of(service: Service) -> str:
+    """The name of a service's rollback alarm."""
+    return f"{service.cluster}/{service.name}/RollbackAlarm"
 
 
 def metrics(load_balancer: str, groups: list[str]) -> list[dict[str, Any]]:
@@ -217,8 +222,9 @@ def state(alarm: dict[str, Any], points: list[Value]) -> str:
 class Alarms:
     """Alarms of CloudWatch on the requests to target groups: their state is found out whenever it is asked for."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, balancer: Balancer) -> None:
         self.ctx = ctx
+        self._balancer = balancer
 
     async def in_alarm(self, names: list[str]) -> list[str]:
         """Which of these alarms are in the state ALARM now; asked by DescribeAlarms, as ECS asks."""
@@ -239,7 +245,7 @@ class Alarms:
             return str(alarm["StateValue"])
 
     def _points(self, queries: list[dict[str, Any]], periods: int) -> list[Value]:
-        balancer, now = self.ctx.balancer, time.monotonic()
+        balancer, now = self._balancer, time.monotonic()
         groups = {suffix(arn): group for arn, group in balancer.groups.items()}
         points = []
         for index in range(periods):

@@ -6,34 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from typing import Any
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from ...service import parse_response
+from ..ecs_tasks import TaskStore
+from . import caller
 from . import transformations
+from .controller import Controller
+from .paging import paged
+from .responses import Responses
 from .responses import tags as shown_tags
+from .store import ServiceStore
 from .transformations import invalid
 
-if TYPE_CHECKING:
-    from .handlers import Express
-
-PAGE = 20
 MOST_DESCRIBED = 10
 TASK_DEFINITION_OPERATIONS = ("RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition")
 OLD_FORMAT = 2
 """Parts of ``arn:…:service/<name>``; today's has a cluster before the name."""
-
-
-def paged(items: list[Any], params: dict[str, Any], default: int = PAGE) -> tuple[list[Any], str]:
-    """One page of a list and the token of the next one; the token is an offset."""
-    token = str(params.get("nextToken") or "0")
-    if not token.isdigit():
-        raise invalid("Invalid nextToken.")
-    begin, size = int(token), int(params.get("maxResults") or default)
-    following = begin + size
-    return items[begin:following], str(following) if following < len(items) else ""
 
 
 CHANGEABLE = (
@@ -71,9 +63,14 @@ def _check_settings(settings: dict[str, Any]) -> None:
 class ClassicApi:
     """Answers for Express services; what concerns classic services comes from ministack."""
 
-    def __init__(self, express: Express) -> None:
-        self.express = express
-        self.ctx = express.ctx
+    def __init__(
+        self, ctx: Context, store: ServiceStore, controller: Controller, responses: Responses, tasks: TaskStore
+    ) -> None:
+        self.ctx = ctx
+        self._store = store
+        self._controller = controller
+        self._responses = responses
+        self._tasks = tasks
 
     def operations(self) -> dict[str, Callable[[Call], Awaitable[dict[str, Any]]]]:
         """The operations by name."""
@@ -95,17 +92,17 @@ class ClassicApi:
         params = call.params
         cluster, with_tags = params.get("cluster"), "TAGS" in (params.get("include") or [])
         self._check_names(params["services"], transformations.last_part(cluster or "default"))
-        ours = [self.express.find(item, cluster) for item in params["services"]]
+        ours = [self._store.find(item, cluster) for item in params["services"]]
         others = [item for item, service in zip(params["services"], ours, strict=True) if service is None]
         shown, failures = [], []
         for service in ours:
             if service is not None:
-                self.express.allow(call, service.arn)
-                shown.append(self.express.responses.ecs_service(service, with_tags=with_tags))
+                caller.allow(self.ctx, call, service.arn)
+                shown.append(self._responses.ecs_service(service, with_tags=with_tags))
         if others:
             for item in others:
                 name = f"{transformations.last_part(cluster or 'default')}/{item}"
-                self.express.allow(call, item if item.startswith("arn:") else self.express.new_arn("service", name))
+                caller.allow(self.ctx, call, item if item.startswith("arn:") else self._store.new_arn("service", name))
             changed = {**params, "services": others}
             answer = await self.ctx.aws("ecs", "describe_services", **changed)
             shown += answer["services"]
@@ -129,7 +126,7 @@ class ClassicApi:
         kind = params.get("resourceManagementType")
         ours = [
             item.arn
-            for item in self.express.in_cluster(cluster)
+            for item in self._store.in_cluster(cluster)
             if params.get("schedulingStrategy", "REPLICA") == "REPLICA"
             and params.get("launchType") in (None, "FARGATE")
         ]
@@ -147,26 +144,26 @@ class ClassicApi:
 
     async def _update_service(self, call: Call) -> dict[str, Any]:
         params = call.params
-        found = self.express.find(params["service"], params.get("cluster"))
+        found = self._store.find(params["service"], params.get("cluster"))
         assert found is not None  # owns() asked
-        self.express.allow(call, found.arn)
-        service = self.express.changeable(found.arn)
+        caller.allow(self.ctx, call, found.arn)
+        service = self._store.changeable(found.arn)
         self._check_update_service(params)
         settings = params.get("deploymentConfiguration") or {}
-        changes = service.overrides.setdefault("deployment", {})
+        changes = service.overrides.deployment
         for name in CHANGEABLE:
             if settings.get(name) is not None:
                 changes[name] = settings[name]
         if params.get("healthCheckGracePeriodSeconds") is not None:
-            service.overrides["grace"] = params["healthCheckGracePeriodSeconds"]
+            service.overrides.grace = params["healthCheckGracePeriodSeconds"]
         if params.get("desiredCount") is not None:
-            self.express.scale(service, params["desiredCount"])
+            self._controller.scale(service, params["desiredCount"])
         if params.get("forceNewDeployment"):
             current = service.revisions[service.latest]
-            revision = self.express.add_revision(service, dict(current.configuration), own=current.own_definition)
-            self.express.deploy(service, revision)
+            revision = self._store.add_revision(service, dict(current.configuration), own=current.own_definition)
+            self._controller.deploy(service, revision)
         self.ctx.changed()
-        return {"service": self.express.responses.ecs_service(service, with_tags=True)}
+        return {"service": self._responses.ecs_service(service, with_tags=True)}
 
     @staticmethod
     def _check_update_service(params: dict[str, Any]) -> None:
@@ -190,15 +187,15 @@ class ClassicApi:
                 raise invalid(f"Updating {name} by UpdateService is not supported for ExpressGatewayServices.")
 
     async def _delete_service(self, call: Call) -> dict[str, Any]:
-        found = self.express.find(call.params["service"], call.params.get("cluster"))
+        found = self._store.find(call.params["service"], call.params.get("cluster"))
         assert found is not None  # owns() asked
-        self.express.allow(call, found.arn)
+        caller.allow(self.ctx, call, found.arn)
         raise invalid(f"{found.arn} has ResourceManagementType=ECS use DeleteExpressGatewayService to delete")
 
     async def _create_service(self, call: Call) -> dict[str, Any]:
-        found = self.express.find(call.params["serviceName"], call.params.get("cluster"))
+        found = self._store.find(call.params["serviceName"], call.params.get("cluster"))
         assert found is not None  # owns() asked
-        self.express.allow(call, found.arn)
+        caller.allow(self.ctx, call, found.arn)
         if found.status == "DRAINING":
             raise invalid("Unable to Start a service that is still Draining.")
         raise invalid("Creation of service was not idempotent.")
@@ -210,8 +207,8 @@ class ClassicApi:
         if "Error" in answer:
             raise ApiError(answer["Error"]["Code"], answer["Error"]["Message"], response.status)
         for cluster in answer["clusters"]:
-            tasks = [task for task in self.ctx.tasks.all() if task.spec.cluster_arn == cluster["clusterArn"]]
-            cluster["activeServicesCount"] += len(self.express.in_cluster(cluster["clusterName"]))
+            tasks = self._tasks.of_cluster(cluster["clusterArn"])
+            cluster["activeServicesCount"] += len(self._store.in_cluster(cluster["clusterName"]))
             cluster["runningTasksCount"] += sum(task.last_status == "RUNNING" for task in tasks)
             cluster["pendingTasksCount"] += sum(task.last_status in ("PROVISIONING", "PENDING") for task in tasks)
         return answer
@@ -226,13 +223,13 @@ class ClassicApi:
         return {**answer, "taskDefinition": definition}
 
     async def _delete_cluster(self, call: Call) -> dict[str, Any]:
-        self.express.allow(call, self.express.new_arn("cluster", transformations.last_part(call.params["cluster"])))
+        caller.allow(self.ctx, call, self._store.new_arn("cluster", transformations.last_part(call.params["cluster"])))
         raise ApiError("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.")
 
     async def _tag(self, call: Call) -> dict[str, Any]:
-        service = self.express.services[call.params["resourceArn"]]
+        service = self._store.services[call.params["resourceArn"]]
         new = {item["key"]: item.get("value", "") for item in call.params["tags"]}
-        self.express.allow(call, service.arn, {f"aws:RequestTag/{key}": value for key, value in new.items()})
+        caller.allow(self.ctx, call, service.arn, {f"aws:RequestTag/{key}": value for key, value in new.items()})
         if len({**service.tags, **new}) > 50:
             raise invalid("Tags can not have more than 50 elements.")
         service.tags |= new
@@ -240,14 +237,14 @@ class ClassicApi:
         return {}
 
     async def _untag(self, call: Call) -> dict[str, Any]:
-        service = self.express.services[call.params["resourceArn"]]
-        self.express.allow(call, service.arn)
+        service = self._store.services[call.params["resourceArn"]]
+        caller.allow(self.ctx, call, service.arn)
         for key in call.params["tagKeys"]:
             service.tags.pop(key, None)
         self.ctx.changed()
         return {}
 
     async def _list_tags(self, call: Call) -> dict[str, Any]:
-        service = self.express.services[call.params["resourceArn"]]
-        self.express.allow(call, service.arn)
+        service = self._store.services[call.params["resourceArn"]]
+        caller.allow(self.ctx, call, service.arn)
         return {"tags": shown_tags(service)}

@@ -12,29 +12,28 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
-from typing import Any
 
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError
 
-from ...context import TrustError
+from ...context import Context
+from ...service import TrustError
+from . import alarm
+from .alarm import Alarms
+from .deployment_settings import BREAKER_THRESHOLD
+from .deployment_settings import alarm_settings
+from .deployment_settings import deployment_configuration
+from .infrastructure import message_of
 from .models import Deployment
 from .models import Revision
 from .models import Service
-from .provisioner import message_of
-
-if TYPE_CHECKING:
-    from .handlers import Express
-    from .task_set import TaskSet
+from .provisioner import Provisioner
+from .store import ServiceStore
+from .task_set import TaskSet
+from .task_sets import TaskSets
 
 log = logging.getLogger(__name__)
 
-CANARY_PERCENT = 5.0
-CANARY_BAKE_MINUTES = 3
-BAKE_MINUTES = 3
-BREAKER_THRESHOLD = 3
-"""Failed tasks until the circuit breaker trips; ECS's minimum (developer guide, deployment-circuit-breaker)."""
 POLL_SECONDS = 5
 ALARM_POLL_SECONDS = 15
 
@@ -62,10 +61,22 @@ def other(color: str) -> str:
 class DeploymentRun:
     """One deployment on its way."""
 
-    def __init__(self, express: Express, service: Service, deployment: Deployment) -> None:
-        self.express = express
-        self.ctx = express.ctx
-        self.provisioner = express.provisioner
+    def __init__(
+        self,
+        service: Service,
+        deployment: Deployment,
+        *,
+        ctx: Context,
+        store: ServiceStore,
+        task_sets: TaskSets,
+        provisioner: Provisioner,
+        alarms: Alarms,
+    ) -> None:
+        self.ctx = ctx
+        self._store = store
+        self._task_sets = task_sets
+        self._provisioner = provisioner
+        self._cloudwatch = alarms
         self.service = service
         self.deployment = deployment
         self.target = service.revisions[deployment.target]
@@ -97,7 +108,7 @@ class DeploymentRun:
             await self._roll_back(str(failure))
         except (ClientError, BotoCoreError, TrustError) as error:
             # A refused call is not tried again: the deployment stays where it is.
-            self.express.add_event(
+            self._store.add_event(
                 self.service, f"deployment {_short(self.deployment.arn)} is stuck: {message_of(error)}"
             )
             log.warning("deployment %s: %s", self.deployment.arn, message_of(error))
@@ -129,11 +140,18 @@ class DeploymentRun:
         weights = {self.target.color: percent}
         if self.source is not None:
             weights[self.source.color] = 100 - percent
-        await self.provisioner.shift(self.service, weights)
+        await self._provisioner.target_groups.shift(self.service, weights)
         self.deployment.weights = weights
         self.ctx.changed()
 
     async def _forward(self) -> None:
+        await self._begin()
+        task_set = await self._scale_up()
+        await self._shift_traffic(task_set)
+        await self._finish(task_set)
+
+    async def _begin(self) -> None:
+        """Until the service has its resources, and all traffic stays where it is."""
         deployment, service = self.deployment, self.service
         await self._pause(POLL_SECONDS)
         deployment.becomes("IN_PROGRESS")
@@ -146,46 +164,55 @@ class DeploymentRun:
         await self._begin_alarms()
         if source is not None:
             await self._shift(0)
+
+    async def _scale_up(self) -> TaskSet:
         self._stage("PRE_SCALE_UP")
         await self._prepare()
         self._stage("SCALE_UP")
         # With a desired count of 0 the deployment is empty and completes like any other (a user's script waits for its
         # rolloutState: lamdis-ai, ops/deploy-app.sh).
-        task_set = self.express.task_set(service, self.target)
-        task_set.want(service.desired)
+        task_set = self._task_sets.provide(self.service, self.target)
+        task_set.set_desired(self.service.desired)
         task_set.start()
         await self._until_healthy(task_set)
         self._stage("POST_SCALE_UP")
         await self._pause(POLL_SECONDS)
+        return task_set
+
+    async def _shift_traffic(self, task_set: TaskSet) -> None:
+        """The canary's share first, then all."""
         self._stage("PRODUCTION_TRAFFIC_SHIFT")
-        settings = deployment_configuration(service)
-        if source is not None:
+        settings = deployment_configuration(self.service)
+        if self.source is not None:
             canary = settings["canaryConfiguration"]
             await self._shift(canary["canaryPercent"])
             await self._bake(task_set, canary["canaryBakeTimeInMinutes"] * 60)
         await self._shift(100)
         self._stage("BAKE_TIME")
         await self._bake(task_set, settings["bakeTimeInMinutes"] * 60)
+
+    async def _finish(self, task_set: TaskSet) -> None:
+        deployment, service, source = self.deployment, self.service, self.source
         self._stage("CLEAN_UP")
         service.stable = self.target.arn
         if source is not None:
-            await self.express.retire(service, source, "Scaling activity initiated by deployment")
-        task_set.want(service.desired)
+            await self._task_sets.retire(source, "Scaling activity initiated by deployment")
+        task_set.set_desired(service.desired)
         deployment.breaker = "MONITORING_COMPLETE"
         deployment.alarm = "MONITORING_COMPLETE" if deployment.alarm == "MONITORING" else deployment.alarm
         deployment.becomes("SUCCESSFUL")
-        self.express.add_event(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
-        self.express.add_event(service, "has reached a steady state.")
+        self._store.add_event(service, f"(deployment {_short(deployment.arn)}) deployment completed.")
+        self._store.add_event(service, "has reached a steady state.")
         self.ctx.changed()
 
     async def _prepare(self) -> None:
         configuration = self.target.configuration
         container = configuration["primaryContainer"]
-        await self.provisioner.refresh_target_group(
+        await self._provisioner.target_groups.refresh(
             self.service, self.target.color, container["containerPort"], configuration["healthCheckPath"]
         )
-        await self.provisioner.rewrite_alarm(self.service)
-        await self.provisioner.rescale(self.service, configuration["scalingTarget"])
+        await self._provisioner.rewrite_alarm(self.service)
+        await self._provisioner.scaling.rescale(self.service, configuration["scalingTarget"])
 
     async def _until_healthy(self, task_set: TaskSet) -> None:
         while task_set.healthy() < task_set.desired:
@@ -205,7 +232,7 @@ class DeploymentRun:
             return
         # A task that stays unhealthy beyond its grace period has cost minutes already: users see the rollback after
         # three to eight of them, which three such tasks in a row would exceed.
-        if task_set.failures >= BREAKER_THRESHOLD or task_set.ill:
+        if task_set.failures >= BREAKER_THRESHOLD or task_set.replaced:
             self.deployment.breaker = "TRIGGERED"
             raise DeploymentFailedError(
                 "Service deployment rolled back because the circuit breaker threshold was exceeded. "
@@ -218,14 +245,14 @@ class DeploymentRun:
         ECS adds its own alarm to those of the service at each deployment (a user's report). An alarm that already is
         in ALARM when a deployment begins is not looked at during it (developer guide, deployment-alarm-failure).
         """
-        own = self.provisioner.alarm_name(self.service)
+        own = alarm.name_of(self.service)
         settings = alarm_settings(self.service, own)
         if own not in settings["alarmNames"]:
             settings["alarmNames"] = [*settings["alarmNames"], own]
-            self.service.overrides.setdefault("deployment", {})["alarms"] = settings
+            self.service.overrides.deployment["alarms"] = settings
         watched = settings["enable"] and self.source is not None
         self._alarms = list(settings["alarmNames"]) if watched else []
-        if await self.express.alarms.in_alarm(self._alarms):
+        if await self._cloudwatch.in_alarm(self._alarms):
             self._alarms = []
         self.deployment.alarm = "MONITORING" if self._alarms or (settings["enable"] and not watched) else "DISABLED"
 
@@ -234,7 +261,7 @@ class DeploymentRun:
         if now < self._next_alarm_poll:
             return
         self._next_alarm_poll = now + self.ctx.clock.real(ALARM_POLL_SECONDS)
-        fired = await self.express.alarms.in_alarm(self._alarms)
+        fired = await self._cloudwatch.in_alarm(self._alarms)
         if fired:
             self.deployment.alarm = "TRIGGERED"
             self.deployment.fired = fired
@@ -255,12 +282,12 @@ class DeploymentRun:
         deployment.becomes("ROLLBACK_IN_PROGRESS")
         self.ctx.changed()
         await self._back_to_source(reason)
-        await self.provisioner.rewrite_alarm(self.service)
+        await self._provisioner.rewrite_alarm(self.service)
         if source is None:
             deployment.becomes("ROLLBACK_FAILED", f"{reason} No rollback candidate was found to run the rollback.")
         else:
             deployment.becomes("ROLLBACK_SUCCESSFUL", reason)
-        self.express.add_event(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
+        self._store.add_event(self.service, f"(deployment {_short(deployment.arn)}) deployment failed: {reason}")
         self.ctx.changed()
 
     async def _abort(self, reason: str) -> None:
@@ -275,36 +302,16 @@ class DeploymentRun:
         if self.service.provisioned:
             try:
                 if source is not None:
-                    await self.provisioner.shift(self.service, {source.color: 100})
-                    await self.provisioner.rescale(self.service, source.configuration["scalingTarget"])
+                    await self._provisioner.target_groups.shift(self.service, {source.color: 100})
+                    await self._provisioner.scaling.rescale(self.service, source.configuration["scalingTarget"])
             except (ClientError, TrustError) as error:
                 log.warning("rollback of %s: %s", self.deployment.arn, message_of(error))
         self.deployment.weights = {source.color: 100.0} if source is not None else {}
         if self.target.arn != self.service.stable:
-            await self.express.retire(self.service, self.target, reason)
+            await self._task_sets.retire(self.target, reason)
             self.target.color = ""
         if source is not None and self.service.latest == self.target.arn:
             self.service.latest = source.arn
-
-
-def alarm_settings(service: Service, own: str) -> dict[str, Any]:
-    """The alarms that roll deployments back; ``own``: the name of the one that ECS makes."""
-    standard = {"alarmNames": [own], "rollback": True, "enable": True}
-    return {**standard, **service.overrides.get("deployment", {}).get("alarms", {})}
-
-
-def deployment_configuration(service: Service) -> dict[str, Any]:
-    """The settings of an Express service's deployments but for its alarms, as UpdateService may have changed them."""
-    changes = service.overrides.get("deployment", {})
-    canary = {"canaryPercent": CANARY_PERCENT, "canaryBakeTimeInMinutes": CANARY_BAKE_MINUTES}
-    return {
-        "strategy": "CANARY",
-        "maximumPercent": changes.get("maximumPercent", 200),
-        "minimumHealthyPercent": changes.get("minimumHealthyPercent", 100),
-        "bakeTimeInMinutes": changes.get("bakeTimeInMinutes", BAKE_MINUTES),
-        "canaryConfiguration": {**canary, **changes.get("canaryConfiguration", {})},
-        "deploymentCircuitBreaker": changes.get("deploymentCircuitBreaker", {"enable": True, "rollback": True}),
-    }
 
 
 def _short(arn: str) -> str:

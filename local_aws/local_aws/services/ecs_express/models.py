@@ -114,6 +114,36 @@ class Deployment:
 
 
 @dataclass
+class Placement:
+    """Where a service is, and what it shares.
+
+    :arg subnets: of the load balancer, and of the tasks unless a revision says otherwise.
+    :arg zones: the subnets' Availability Zones.
+    :arg ports: what its security group admits from the load balancer.
+    :arg log_group: the log group that ECS makes for it; empty: none.
+    :arg shared: whether its load balancer stays when the service is deleted.
+    """
+
+    subnets: list[str] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    log_group: str = ""
+    shared: bool = False
+
+
+@dataclass
+class Overrides:
+    """What UpdateService changed.
+
+    :arg deployment: members of the deployment configuration.
+    :arg grace: healthCheckGracePeriodSeconds; None: Express Mode's own.
+    """
+
+    deployment: dict[str, Any] = field(default_factory=dict)
+    grace: int | None = None
+
+
+@dataclass
 class Service:
     """An Express service.
 
@@ -121,7 +151,6 @@ class Service:
     :arg stable: the ARN of the revision that serves when no deployment runs; empty before the first success.
     :arg provisioned: whether all managed resources have been made.
     :arg desired: how many tasks the service shall have: ECS's desired count, which every running deployment follows.
-    :arg overrides: deployment settings that UpdateService changed.
     """
 
     arn: str
@@ -146,7 +175,8 @@ class Service:
     provisioned: bool = False
     desired: int = 1
     events: list[dict[str, Any]] = field(default_factory=list)
-    overrides: dict[str, Any] = field(default_factory=dict)
+    placement: Placement = field(default_factory=Placement)
+    overrides: Overrides = field(default_factory=Overrides)
 
     def current(self) -> Deployment | None:
         """The deployment that is under way."""
@@ -175,14 +205,24 @@ class Service:
 
     def to_json(self) -> dict[str, Any]:
         """For the state file."""
-        return dataclasses.asdict(self)
+        data = dataclasses.asdict(self)
+        # One structure in the file, as in those of earlier versions.
+        data["overrides"] |= data.pop("placement")
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Service:
         """From the state file."""
-        nested = ("revisions", "deployments", "managed")
+        nested = ("revisions", "deployments", "managed", "overrides")
         service = cls(**{key: value for key, value in data.items() if key not in nested})
         service.revisions = {arn: Revision(**item) for arn, item in data["revisions"].items()}
         service.deployments = [Deployment(**item) for item in data["deployments"]]
         service.managed = {name: ManagedResource(**item) for name, item in data["managed"].items()}
+        kept = data["overrides"]
+        service.placement = Placement(**_members(Placement, kept))
+        service.overrides = Overrides(**_members(Overrides, kept))
         return service
+
+
+def _members(kind: type[Placement | Overrides], data: dict[str, Any]) -> dict[str, Any]:
+    return {item.name: data[item.name] for item in dataclasses.fields(kind) if item.name in data}

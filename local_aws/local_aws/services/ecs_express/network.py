@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from .transformations import invalid
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 
 @dataclass(frozen=True)

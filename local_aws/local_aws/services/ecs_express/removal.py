@@ -5,39 +5,46 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ...context import TrustError
+from ...context import Context
+from ...service import TrustError
+from ..elbv2 import Balancer
+from . import alarm
+from .gateways import Gateway
+from .gateways import Gateways
+from .infrastructure import Infrastructure
+from .infrastructure import ProvisioningError
+from .infrastructure import message_of
 from .models import ManagedResource
 from .models import Service
-from .provisioner import Gateway
-from .provisioner import Provisioner
-from .provisioner import ProvisioningError
-from .provisioner import message_of
-
-if TYPE_CHECKING:
-    from ...context import Context
+from .scaling_resources import scaling_id
+from .store import ServiceStore
 
 # Real seconds between polls of the other services that leave the same load balancer.
 POLL_SECONDS = 0.1
 
 
 class Remover:
-    """Removes what Provisioner made."""
+    """Removes what the provisioner made."""
 
-    def __init__(self, ctx: Context, provisioner: Provisioner) -> None:
-        self.ctx = ctx
-        self.provisioner = provisioner
+    def __init__(
+        self, ctx: Context, store: ServiceStore, balancer: Balancer, infrastructure: Infrastructure, gateways: Gateways
+    ) -> None:
+        self._ctx = ctx
+        self._store = store
+        self._balancer = balancer
+        self._infrastructure = infrastructure
+        self._gateways = gateways
 
     async def remove(self, service: Service) -> None:
         """Removes everything but what others use, log groups and task definitions.
 
         :raises ProvisioningError: AWS refused a call; what is gone is DELETED, calling again goes on from there.
         """
-        gateway = self.provisioner.gateway(service)
+        gateway = self._gateways.of(service)
         if gateway is not None and service.managed["load_balancer"].status == "DEPROVISIONING":
             # The others that are being deleted need the listener and the security group to undo their parts of them.
             while gateway.services != [service.arn]:
@@ -58,65 +65,69 @@ class Remover:
         for name, delete in steps:
             managed = service.managed.get(name)
             if managed is not None and managed.status in ("DEPROVISIONING", "FAILED"):
-                await self._unstep(service, name, managed, delete)
+                await self._remove(service, name, managed, delete)
         if gateway is not None:
             gateway.services.remove(service.arn)
             gateway.leaving = [arn for arn in gateway.leaving if arn != service.arn]
             if not gateway.services:
-                self.provisioner.gateways.pop(gateway.name, None)
-        self.ctx.changed()
+                self._gateways.gateways.pop(gateway.name, None)
+        self._ctx.changed()
 
-    async def _unstep(self, service: Service, name: str, managed: ManagedResource, delete: Any) -> None:
+    async def _remove(self, service: Service, name: str, managed: ManagedResource, delete: Any) -> None:
         try:
             if managed.arn:
                 await delete(service)
         except (ClientError, TrustError) as error:
             if not _gone(error):
                 managed.becomes("FAILED", message_of(error))
-                self.ctx.changed()
+                self._ctx.changed()
                 raise ProvisioningError(f"{name}: {message_of(error)}") from error
         managed.becomes("DELETED")
-        self.ctx.changed()
+        self._ctx.changed()
 
     async def _delete_rule(self, service: Service) -> None:
-        await self.provisioner.call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
+        await self._infrastructure.call(service, "elbv2", "delete_rule", RuleArn=service.managed["rule"].arn)
 
     async def _delete_listener(self, service: Service) -> None:
-        await self.provisioner.call(service, "elbv2", "delete_listener", ListenerArn=service.managed["listener"].arn)
+        await self._infrastructure.call(
+            service, "elbv2", "delete_listener", ListenerArn=service.managed["listener"].arn
+        )
 
     def _delete_target_group(self, color: str) -> Any:
         async def delete(service: Service) -> None:
             arn = service.managed[f"target_group_{color}"].arn
-            self.ctx.balancer.drop_group(arn)
-            await self.provisioner.call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
+            self._balancer.drop_group(arn)
+            await self._infrastructure.call(service, "elbv2", "delete_target_group", TargetGroupArn=arn)
 
         return delete
 
     async def _delete_certificate(self, service: Service) -> None:
         arn = service.managed["certificate"].arn
-        gateway = self.provisioner.gateway(service)
+        gateway = self._gateways.of(service)
         if gateway is not None and gateway.listener and service.managed["listener"].status != "DELETED":
             await self._replace_default(service, gateway)
-            await self.provisioner.call(
+            await self._infrastructure.call(
                 service,
                 "elbv2",
                 "remove_listener_certificates",
                 ListenerArn=gateway.listener,
                 Certificates=[{"CertificateArn": arn}],
             )
-        await self.provisioner.call(service, "acm", "delete_certificate", CertificateArn=arn)
+        await self._infrastructure.call(service, "acm", "delete_certificate", CertificateArn=arn)
 
     async def _replace_default(self, service: Service, gateway: Gateway) -> None:
         """Makes another service's certificate the listener's default one, if it is that of the service that goes.
 
         ACM keeps a certificate that a listener uses. ECS's managed policy has elasticloadbalancing:ModifyListener.
         """
-        answer = await self.provisioner.call(service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener])
+        answer = await self._infrastructure.call(
+            service, "elbv2", "describe_listeners", ListenerArns=[gateway.listener]
+        )
         default = [item["CertificateArn"] for item in answer["Listeners"][0].get("Certificates", [])]
-        others = [self.ctx.express.services[arn].managed["certificate"] for arn in gateway.services]
+        others = [self._store.services[arn].managed["certificate"] for arn in gateway.services]
         usable = [item.arn for item in others if item.arn and item.status != "DELETED" and item.arn not in default]
         if service.managed["certificate"].arn in default and usable:
-            await self.provisioner.call(
+            await self._infrastructure.call(
                 service,
                 "elbv2",
                 "modify_listener",
@@ -125,33 +136,31 @@ class Remover:
             )
 
     async def _delete_scaling_policy(self, service: Service) -> None:
-        await self.provisioner.call(
+        await self._infrastructure.call(
             service,
             "application-autoscaling",
             "delete_scaling_policy",
-            **self.provisioner.scaling_id(service),
+            **scaling_id(service),
             PolicyName=f"{service.cluster}-{service.name}-target-tracking",
         )
 
     async def _delete_scalable_target(self, service: Service) -> None:
-        await self.provisioner.call(
-            service, "application-autoscaling", "deregister_scalable_target", **self.provisioner.scaling_id(service)
+        await self._infrastructure.call(
+            service, "application-autoscaling", "deregister_scalable_target", **scaling_id(service)
         )
 
     async def _delete_alarm(self, service: Service) -> None:
-        await self.provisioner.call(
-            service, "cloudwatch", "delete_alarms", AlarmNames=[self.provisioner.alarm_name(service)]
-        )
+        await self._infrastructure.call(service, "cloudwatch", "delete_alarms", AlarmNames=[alarm.name_of(service)])
 
     async def _delete_service_group(self, service: Service) -> None:
         group = service.managed["service_security_group"].arn.rsplit("/", 1)[-1]
-        gateway = self.provisioner.gateway(service)
+        gateway = self._gateways.of(service)
         if gateway is not None:
             await self._revoke(service, gateway.security_group, group)
-        await self.provisioner.call(service, "ec2", "delete_security_group", GroupId=group)
+        await self._infrastructure.call(service, "ec2", "delete_security_group", GroupId=group)
 
     async def _revoke(self, service: Service, owner: str, other: str) -> None:
-        for port in service.overrides.get("ports", []):
+        for port in service.placement.ports:
             permission = {
                 "IpProtocol": "tcp",
                 "FromPort": port,
@@ -159,7 +168,7 @@ class Remover:
                 "UserIdGroupPairs": [{"GroupId": other}],
             }
             try:
-                await self.provisioner.call(
+                await self._infrastructure.call(
                     service, "ec2", "revoke_security_group_egress", GroupId=owner, IpPermissions=[permission]
                 )
             except ClientError as error:
@@ -169,11 +178,11 @@ class Remover:
 
     async def _delete_load_balancer(self, service: Service) -> None:
         arn = service.managed["load_balancer"].arn
-        await self.provisioner.call(service, "elbv2", "delete_load_balancer", LoadBalancerArn=arn)
+        await self._infrastructure.call(service, "elbv2", "delete_load_balancer", LoadBalancerArn=arn)
 
     async def _delete_balancer_group(self, service: Service) -> None:
         group = service.managed["load_balancer_security_group"].arn.rsplit("/", 1)[-1]
-        await self.provisioner.call(service, "ec2", "delete_security_group", GroupId=group)
+        await self._infrastructure.call(service, "ec2", "delete_security_group", GroupId=group)
 
 
 def _gone(error: Exception) -> bool:

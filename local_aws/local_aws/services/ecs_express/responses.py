@@ -4,23 +4,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from typing import Any
 
-from .deployment import BREAKER_THRESHOLD
-from .deployment import alarm_settings
-from .deployment import deployment_configuration
+from . import alarm
+from .deployment_settings import BREAKER_THRESHOLD
+from .deployment_settings import alarm_settings
+from .deployment_settings import deployment_configuration
+from .infrastructure import COLORS
 from .models import Deployment
 from .models import Revision
 from .models import Service
 from .models import stamp
-from .provisioner import COLORS
-from .task_set import GRACE_SECONDS
-
-if TYPE_CHECKING:
-    from .handlers import Express
-
-_MANAGED_TAG_NOTE = "AmazonECSManaged"
+from .task_set import grace_seconds
 
 
 def without_none(structure: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +41,19 @@ def network(service: Service, revision: Revision) -> dict[str, Any]:
     groups = list(given.get("securityGroups") or [])
     if managed_group(service) and managed_group(service) not in groups:
         groups.append(managed_group(service))
-    return {"subnets": given.get("subnets") or service.overrides["subnets"], "securityGroups": groups}
+    return {"subnets": given.get("subnets") or service.placement.subnets, "securityGroups": groups}
 
 
 class Responses:
-    """Renders services, deployments and revisions as the API shows them."""
+    """Renders services, deployments and revisions as the API shows them.
 
-    def __init__(self, express: Express) -> None:
-        self.express = express
+    :arg endpoint: where a service is reached; empty when it is not.
+    :arg counts: how many tasks a revision shall have, how many run, how many are on their way.
+    """
+
+    def __init__(self, endpoint: Callable[[Service], str], counts: Callable[[str], tuple[int, int, int]]) -> None:
+        self._endpoint = endpoint
+        self._counts = counts
 
     # Express --------------------------------------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ class Responses:
         result["serviceRevisionArn"] = revision.arn
         result["networkConfiguration"] = network(service, revision)
         result["createdAt"] = stamp(revision.created)
-        endpoint = self.express.endpoint(service)
+        endpoint = self._endpoint(service)
         if endpoint:
             access = "PUBLIC" if service.public else "PRIVATE"
             result["ingressPaths"] = [{"accessType": access, "endpoint": endpoint}]
@@ -122,7 +123,7 @@ class Responses:
         """One of DescribeServiceDeployments."""
         result = self.brief(service, deployment)
         del result["targetServiceRevisionArn"]
-        alarm = self.express.provisioner.alarm_name(service)
+        own_alarm = alarm.name_of(service)
         rollback = dict(deployment.rollback)
         if rollback:
             rollback["startedAt"] = stamp(rollback["startedAt"])
@@ -145,22 +146,18 @@ class Responses:
                 },
                 "alarms": {
                     "status": deployment.alarm,
-                    "alarmNames": alarm_settings(service, alarm)["alarmNames"],
+                    "alarmNames": alarm_settings(service, own_alarm)["alarmNames"],
                     "triggeredAlarmNames": deployment.fired,
                 },
             }
         )
 
     def _settings(self, service: Service) -> dict[str, Any]:
-        alarm = self.express.provisioner.alarm_name(service)
-        return {**deployment_configuration(service), "alarms": alarm_settings(service, alarm)}
-
-    def _counts(self, service: Service, arn: str) -> tuple[int, int, int]:
-        task_set = self.express.task_sets.get(arn)
-        return (task_set.desired, task_set.running(), task_set.pending()) if task_set is not None else (0, 0, 0)
+        own_alarm = alarm.name_of(service)
+        return {**deployment_configuration(service), "alarms": alarm_settings(service, own_alarm)}
 
     def _revision_summary(self, service: Service, arn: str, deployment: Deployment) -> dict[str, Any]:
-        desired, running, pending = self._counts(service, arn)
+        desired, running, pending = self._counts(arn)
         color = service.revisions[arn].color
         weight = deployment.weights.get(color, 0.0) if color else 0.0
         if not deployment.weights and arn == service.stable:
@@ -236,7 +233,7 @@ class Responses:
         items = service.managed
         ingress = {
             "accessType": "PUBLIC" if service.public else "PRIVATE",
-            "endpoint": self.express.endpoint(service) or service.host,
+            "endpoint": self._endpoint(service) or service.host,
             "loadBalancer": items["load_balancer"].shown("scheme", "subnetIds", "securityGroupIds"),
             "loadBalancerSecurityGroups": [items["load_balancer_security_group"].shown()],
             "certificate": items["certificate"].shown("domainName"),
@@ -266,7 +263,7 @@ class Responses:
     def ecs_service(self, service: Service, *, with_tags: bool) -> dict[str, Any]:
         """One of DescribeServices."""
         active = [] if service.status == "INACTIVE" else service.active()
-        counts = [self._counts(service, revision.arn) for revision in active]
+        counts = [self._counts(revision.arn) for revision in active]
         newest = active[0] if active else service.revisions[service.stable or service.latest]
         current = service.current()
         result = without_none(
@@ -298,7 +295,7 @@ class Responses:
                     }
                     for revision, count in zip(active, counts, strict=True)
                 ],
-                "healthCheckGracePeriodSeconds": service.overrides.get("grace", GRACE_SECONDS),
+                "healthCheckGracePeriodSeconds": grace_seconds(service),
                 "schedulingStrategy": "REPLICA",
                 "enableECSManagedTags": True,
                 "enableExecuteCommand": False,
@@ -318,7 +315,7 @@ class Responses:
         return service.deployments[-1].arn if service.deployments else None
 
     def _rollout(self, service: Service, revision: Revision) -> dict[str, Any]:
-        desired, running, pending = self._counts(service, revision.arn)
+        desired, running, pending = self._counts(revision.arn)
         found = next((item for item in reversed(service.deployments) if item.target == revision.arn), None)
         states = {"SUCCESSFUL": "COMPLETED", "PENDING": "IN_PROGRESS", "IN_PROGRESS": "IN_PROGRESS"}
         state = states.get(found.status, "FAILED") if found else "IN_PROGRESS"

@@ -12,19 +12,18 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
+from .controller import Controller
+from .models import Service
 from .models import stamp
+from .store import ServiceStore
 from .transformations import within
-
-if TYPE_CHECKING:
-    from ...context import Context
-    from .models import Service
 
 KEEP_ACTIVITIES_SECONDS = 42 * 24 * 3600
 """AWS seconds that scaling activities are kept: six weeks (botocore's text on DescribeScalingActivities)."""
@@ -62,8 +61,10 @@ def _check_bounds(target: dict[str, Any]) -> None:
 class Scaling:
     """Scalable targets and their policies."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, store: ServiceStore, controller: Controller) -> None:
         self.ctx = ctx
+        self._store = store
+        self._controller = controller
         self.targets: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, dict[str, Any]] = {}
         self.activities: list[dict[str, Any]] = []
@@ -135,7 +136,7 @@ class Scaling:
         if params["ScalableDimension"] != _DIMENSION:
             return None
         _kind, cluster, name = params["ResourceId"].split("/")
-        return self.ctx.express.find(name, cluster)
+        return self._store.find(name, cluster)
 
     async def _check_resource(self, params: dict[str, Any]) -> None:
         """Refuses a service that ECS does not have, in AWS's words (spinnaker/spinnaker#4371)."""
@@ -168,7 +169,7 @@ class Scaling:
         if count == service.desired or service.status != "ACTIVE":
             return
         bound = "minimum" if count > service.desired else "maximum"
-        self.ctx.express.scale(service, count)
+        self._controller.scale(service, count)
         now = time.time()
         activity = {
             "ActivityId": str(uuid.uuid4()),

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tasks of one revision: as many as wanted, in its target group, replaced when they end or stay ill."""
+"""The tasks of one revision: as many as wanted, in its target group, replaced when they end or stay unhealthy."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ...context import TrustError
+from ...context import Context
+from ...service import TrustError
+from ..ecs_tasks import Task
+from ..ecs_tasks import TaskController
+from ..ecs_tasks import TaskSpec
+from ..elbv2 import Balancer
+from .infrastructure import message_of
 from .models import Revision
 from .models import Service
-from .provisioner import Provisioner
-from .provisioner import message_of
-
-if TYPE_CHECKING:
-    from ...context import Context
+from .target_groups import TargetGroups
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,14 @@ GRACE_SECONDS = 300
 STARTUP_REAL_SECONDS = 900
 """The same in real seconds, for tasks that do not answer yet: a process does not start faster than it does."""
 SILENT_REAL_SECONDS = 120
-"""Real seconds that a task which has answered may be silent: a busy machine is not an ill task."""
+"""Real seconds that a task which has answered may be silent: a busy machine is not an unhealthy task."""
 LONGEST_BACK_OFF = 300
 TICK_SECONDS = 5
+
+
+def grace_seconds(service: Service) -> int:
+    """healthCheckGracePeriodSeconds of a service, AWS seconds."""
+    return GRACE_SECONDS if service.overrides.grace is None else service.overrides.grace
 
 
 class TaskSet:
@@ -41,28 +47,32 @@ class TaskSet:
     :arg make_spec: gives the TaskSpec of one more task.
     :arg add_event: adds a service event.
     :ivar failures: tasks that ended or were replaced since the task_set began or a task was last healthy.
-    :ivar ill: tasks that were replaced because they stayed unhealthy beyond their grace period.
+    :ivar replaced: tasks that were replaced because they stayed unhealthy beyond their grace period.
     """
 
     def __init__(
         self,
         ctx: Context,
-        provisioner: Provisioner,
         service: Service,
         revision: Revision,
         *,
-        make_spec: Callable[[], Any],
+        balancer: Balancer,
+        tasks: TaskController,
+        target_groups: TargetGroups,
+        make_spec: Callable[[], TaskSpec],
         add_event: Callable[[str], None],
     ) -> None:
         self.ctx = ctx
-        self.provisioner = provisioner
+        self._balancer = balancer
+        self._task_controller = tasks
+        self._target_groups = target_groups
         self.service = service
         self.revision = revision
         self.desired = 0
         self.failures = 0
-        self.ill = 0
+        self.replaced = 0
         self.last_reason = ""
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, Task] = {}
         self._make_spec = make_spec
         self._add_event = add_event
         self._registered: dict[str, tuple[str, str, int]] = {}
@@ -80,7 +90,7 @@ class TaskSet:
         """The ARN of the target group of the revision's color."""
         return self.service.managed[f"target_group_{self.revision.color}"].arn
 
-    def alive(self) -> list[Any]:
+    def alive(self) -> list[Task]:
         """Tasks that have not ended and are not being stopped."""
         return [task for arn, task in self.tasks.items() if arn not in self._stopping]
 
@@ -98,7 +108,7 @@ class TaskSet:
 
     def _target(self, arn: str) -> Any:
         group_arn, address, _port = self._registered.get(arn, ("", "", 0))
-        group = self.ctx.balancer.groups.get(group_arn)
+        group = self._balancer.groups.get(group_arn)
         return group.targets.get(address) if group is not None else None
 
     def _health(self, arn: str) -> str:
@@ -112,7 +122,7 @@ class TaskSet:
         if self._loop is None:
             self._loop = asyncio.get_running_loop().create_task(self._keep())
 
-    def want(self, desired: int) -> None:
+    def set_desired(self, desired: int) -> None:
         """Sets how many tasks there should be."""
         self.desired = desired
         self._wake.set()
@@ -120,10 +130,10 @@ class TaskSet:
     async def close(self, reason: str) -> None:
         """Tells all tasks to stop, and starts no more."""
         self.desired = 0
-        self.abandon()
+        self.cancel()
         await asyncio.gather(*(self._stop(arn, reason) for arn in list(self.tasks)))
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Leaves the tasks to themselves: the daemon is stopping."""
         if self._loop is not None:
             self._loop.cancel()
@@ -143,7 +153,7 @@ class TaskSet:
                     await self._wake.wait()
 
     async def _once(self) -> None:
-        await self._replace_ill()
+        await self._replace_unhealthy()
         alive = self.alive()
         missing = self.desired - len(alive)
         if missing > 0 and time.monotonic() >= self._not_before:
@@ -160,7 +170,7 @@ class TaskSet:
             for role in (spec.execution_role_arn, spec.task_role_arn):
                 if role:
                     await asyncio.to_thread(self.ctx.role_credentials, role, "ecs-tasks.amazonaws.com")
-            task = await self.ctx.tasks.run(spec, self._on_change)
+            task = await self._task_controller.run(spec, self._on_change)
         except (TrustError, ClientError) as error:
             self._failed(message_of(error))
             self._add_event(
@@ -182,7 +192,7 @@ class TaskSet:
         delay = min(10 * 2 ** (self.failures - 1), LONGEST_BACK_OFF)
         self._not_before = time.monotonic() + self.ctx.clock.real(delay)
 
-    def _on_change(self, task: Any) -> None:
+    def _on_change(self, task: Task) -> None:
         """A task's status changed."""
         if task.last_status == "RUNNING" and task.arn not in self._registered and task.arn not in self._stopping:
             self.revision.digest = self.revision.digest or task.image_digest
@@ -207,11 +217,11 @@ class TaskSet:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _register(self, task: Any) -> None:
+    async def _register(self, task: Task) -> None:
         group, port = self.group, task.spec.container_port
         self._registered[task.arn] = (group, task.ip, port)
         try:
-            await self.provisioner.register(self.service, group, task.ip, port, task.port)
+            await self._target_groups.register(self.service, group, task.ip, port, task.port)
         except (ClientError, TrustError) as error:
             self._registered.pop(task.arn, None)
             self._add_event(f"was unable to register targets in (target-group {group}): {message_of(error)}")
@@ -223,15 +233,15 @@ class TaskSet:
         if found is None:
             return
         group, address, port = found
-        self.ctx.balancer.deregister(group, address)
+        self._balancer.deregister(group, address)
         try:
-            await self.provisioner.deregister(self.service, group, address, port)
+            await self._target_groups.deregister(self.service, group, address, port)
         except (ClientError, TrustError) as error:
             log.warning("deregistering %s: %s", address, message_of(error))
             return
         self._add_event(f"deregistered 1 targets in (target-group {group})")
 
-    async def _replace_ill(self) -> None:
+    async def _replace_unhealthy(self) -> None:
         now = time.monotonic()
         for task in self.alive():
             target = self._target(task.arn)
@@ -242,7 +252,7 @@ class TaskSet:
                     self.failures = 0
                 continue
             if target.state == "unhealthy" and self._beyond_grace(task, target, now):
-                self.ill += 1
+                self.replaced += 1
                 self._failed(f"Task failed ELB health checks in (target-group {self.group}): {target.description}")
                 self._add_event(
                     f"(port {target.port}) is unhealthy in (target-group {self.group}) due to "
@@ -250,9 +260,9 @@ class TaskSet:
                 )
                 await self._stop(task.arn, f"Task failed ELB health checks in (target-group {self.group})")
 
-    def _beyond_grace(self, task: Any, target: Any, now: float) -> bool:
+    def _beyond_grace(self, task: Task, target: Any, now: float) -> bool:
         """Whether an unhealthy task has had its time; only wrong answers are judged by AWS's clock."""
-        grace = self.ctx.clock.real(self.service.overrides.get("grace", GRACE_SECONDS))
+        grace = self.ctx.clock.real(grace_seconds(self.service))
         if target.ordered:
             return bool(now - target.ordered > grace)
         if not target.answered:
@@ -270,7 +280,7 @@ class TaskSet:
             await self._deregister(arn)
         finally:
             # Also when close() cancels the loop just here: it leaves to us what is being stopped already.
-            await self.ctx.tasks.stop_task(arn, reason)
+            await self._task_controller.stop_task(arn, reason)
 
 
 def _short(arn: str) -> str:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from .controller import TaskRunner
+from .controller import TaskController
+from .handlers import EcsTasks
 from .models import Task
 from .models import TaskSpec
+from .store import TaskStore
 
-__all__ = ["Task", "TaskRunner", "TaskSpec"]
+__all__ = ["EcsTasks", "Task", "TaskController", "TaskSpec", "TaskStore"]

@@ -18,15 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from typing import Any
 
 from aiohttp import web
 
+from ...context import Context
 from .models import Task
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 _log = logging.getLogger(__name__)
 PRINCIPAL = "ecs-tasks.amazonaws.com"
@@ -36,7 +33,7 @@ _VALID = 3600
 
 
 @dataclass
-class _Guest:
+class _Container:
     task: Task
     token: str
     metadata_id: str
@@ -48,7 +45,7 @@ class ContainerEndpoint:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._guests: dict[str, _Guest] = {}
+        self._containers: dict[str, _Container] = {}
         self._runner: web.AppRunner | None = None
         self._url = ""
 
@@ -73,45 +70,47 @@ class ContainerEndpoint:
             await self._runner.cleanup()
             self._runner = None
 
-    def admit(self, task: Task) -> dict[str, str]:
+    def register(self, task: Task) -> dict[str, str]:
         """The environment variables by which a container finds this endpoint."""
-        guest = _Guest(task, secrets.token_urlsafe(32), f"{task.id}-{secrets.randbelow(10**10)}")
-        self._guests[task.id] = guest
-        variables = {"ECS_CONTAINER_METADATA_URI_V4": f"{self._url}/v4/{guest.metadata_id}"}
+        container = _Container(task, secrets.token_urlsafe(32), f"{task.id}-{secrets.randbelow(10**10)}")
+        self._containers[task.id] = container
+        variables = {"ECS_CONTAINER_METADATA_URI_V4": f"{self._url}/v4/{container.metadata_id}"}
         if task.spec.task_role_arn:
             variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{self._url}/v2/credentials/{task.id}"
-            variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = guest.token
+            variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = container.token
         return variables
 
-    def dismiss(self, task: Task) -> None:
+    def deregister(self, task: Task) -> None:
         """Forgets a task; its token is worth nothing from now on."""
-        self._guests.pop(task.id, None)
+        self._containers.pop(task.id, None)
 
     async def _credentials(self, request: web.Request) -> web.Response:
-        guest = self._guests.get(request.match_info["id"])
+        container = self._containers.get(request.match_info["id"])
         offered = request.headers.get("Authorization", "")
-        if guest is None or not hmac.compare_digest(offered.encode(), guest.token.encode()):
+        if container is None or not hmac.compare_digest(offered.encode(), container.token.encode()):
             return web.json_response({"code": "AccessDenied", "message": "unknown task or wrong token"}, status=403)
         try:
-            return web.json_response(await self._fresh(guest))
+            return web.json_response(await self._fresh(container))
         except Exception as error:  # the role may have been deleted meanwhile: the SDK shows what we answer
-            _log.warning("task %s: no credentials of %s: %s", guest.task.id, guest.task.spec.task_role_arn, error)
+            _log.warning(
+                "task %s: no credentials of %s: %s", container.task.id, container.task.spec.task_role_arn, error
+            )
             return web.json_response({"code": "InternalServerError", "message": str(error)}, status=500)
 
-    async def _fresh(self, guest: _Guest) -> dict[str, str]:
-        role = guest.task.spec.task_role_arn
-        known = guest.credentials
+    async def _fresh(self, container: _Container) -> dict[str, str]:
+        role = container.task.spec.task_role_arn
+        known = container.credentials
         if known is None or datetime.fromisoformat(known["Expiration"]) - datetime.now(UTC) < _RENEW:
             known = await asyncio.to_thread(self._ctx.role_credentials, role, PRINCIPAL, _VALID)
-            guest.credentials = known
+            container.credentials = known
         return {"RoleArn": role, **known}
 
     def _metadata(self, describe: Callable[[Task], dict[str, Any]]) -> Callable[[web.Request], Any]:
         async def handler(request: web.Request) -> web.Response:
-            guest = self._guests.get(request.match_info["id"].partition("-")[0])
-            if guest is None or guest.metadata_id != request.match_info["id"]:
+            container = self._containers.get(request.match_info["id"].partition("-")[0])
+            if container is None or container.metadata_id != request.match_info["id"]:
                 return web.json_response({"error": "unknown container"}, status=404)
-            return web.json_response(describe(guest.task))
+            return web.json_response(describe(container.task))
 
         return handler
 

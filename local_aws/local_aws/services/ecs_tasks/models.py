@@ -108,6 +108,21 @@ class Task:
         """The last part of the ARN, 32 hexadecimal digits."""
         return self.arn.rsplit("/", 1)[-1]
 
+    @property
+    def region(self) -> str:
+        """The region in its ARN."""
+        return self.arn.split(":")[3]
+
+    @property
+    def subnets(self) -> list[str]:
+        """The subnets of its network interface."""
+        return self.spec.subnets
+
+    @property
+    def security_groups(self) -> list[str]:
+        """The security groups that it was given."""
+        return self.spec.security_groups
+
     def to_json(self) -> dict[str, Any]:
         """All of it, for the state file."""
         data = asdict(self)

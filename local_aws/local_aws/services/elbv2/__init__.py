@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from .handlers import Balancer
-from .handlers import Route
+from .controller import Balancer
+from .handlers import LoadBalancing
+from .models import Route
 from .models import TargetGroup
 from .models import Weights
 
-__all__ = ["Balancer", "Route", "TargetGroup", "Weights"]
+__all__ = ["Balancer", "LoadBalancing", "Route", "TargetGroup", "Weights"]

@@ -7,10 +7,14 @@ Health states, reason codes and descriptions are those of ELB's DescribeTargetHe
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
+from typing import Protocol
+
+from aiohttp import web
 
 from ...network.firewall import Peer
 
@@ -188,3 +192,33 @@ class Answers:
         """Drops the counts of a target group that is gone."""
         for key in [key for key in self._periods if key[0] == arn]:
             del self._periods[key]
+
+
+@dataclass
+class Route:
+    """How one service is reached.
+
+    :arg key: the service's ARN.
+    :arg hosts: the names that lead to it on the common port; the first is AWS's own.
+    :arg port: the port of this service alone.
+    :arg secure: whether its certificate has been issued: until then TLS fails.
+    :arg weights: traffic per target group; empty: 503.
+    """
+
+    key: str
+    hosts: list[str]
+    port: int
+    secure: bool = False
+    weights: Weights = field(default_factory=lambda: Weights({}))
+    context: ssl.SSLContext | None = None
+    runner: web.ServerRunner | None = None
+
+
+class TaskNetwork(Protocol):
+    """What a load balancer asks about the tasks that are its targets."""
+
+    def reach(self, ip: str, port: int, source: Peer) -> tuple[str, int] | None:
+        """Host and port of a task's program; None: its security groups do not admit the source."""
+
+    def group_at(self, ip: str) -> str:
+        """The group of the task at an address, ``service:<name>``; empty: there is none."""

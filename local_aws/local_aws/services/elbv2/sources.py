@@ -11,8 +11,8 @@ from typing import Any
 from ministack.services import alb
 
 
-def lets_in(account_id: str, region: str, host: str, address: str) -> bool:
-    """Whether the rule for a host name lets requests from an address through; without such a condition it does.
+def rule_allows(account_id: str, region: str, host: str, address: str) -> bool:
+    """Whether the rule for a host name allows requests from an address; without such a condition it does.
 
     :arg host: AWS's name of the service, by which its rule is found.
     :arg address: where the connection comes from; ELB does not look at X-Forwarded-For for this.

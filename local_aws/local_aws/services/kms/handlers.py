@@ -12,19 +12,16 @@ service. Key policies are not evaluated: each key counts as having the default o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 _PARAMETERS = ("GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory")
 _AWS_MANAGED = "alias/aws/"

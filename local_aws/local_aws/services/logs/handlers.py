@@ -10,20 +10,17 @@ InvalidParameterException where the key does not exist or is disabled.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ... import iam
+from ...context import Context
 from ...ministack_adapter import log_groups
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
 from ...service import aws_response
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 # What the guide's example admits the service to, one action of each.
 _NEEDED = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")

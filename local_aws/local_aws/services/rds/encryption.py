@@ -8,16 +8,12 @@ default key, which is the AWS managed key with the alias aws/rds. What is shown 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from . import rules
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 DEFAULT_ALIAS = "alias/aws/rds"
 

@@ -13,17 +13,14 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
-from typing import TYPE_CHECKING
 from typing import Any
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
 from ...service import aws_response
 from . import rules
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 KEPT_SECONDS = 14 * 24 * 3600
 _MINUTES = range(14 * 24 * 60 + 1)

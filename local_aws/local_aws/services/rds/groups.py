@@ -16,7 +16,7 @@ from ...service import Response
 from ..security_groups.dependents import subnets_of
 from . import engine
 from .engine import Engine
-from .records import Record
+from .models import Record
 from .records import Records
 from .rules import combination
 from .rules import invalid

@@ -12,18 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from ...runtime.log_driver import LogDriver
 from ...runtime.log_driver import LogsError
 from . import rules
-from .records import Record
-
-if TYPE_CHECKING:
-    from ...context import Context
+from .models import Record
 
 # botocore's model of RDS, CreateDBInstance, EnableCloudwatchLogsExports, for RDS for PostgreSQL.
 TYPES = ("iam-db-auth-error", "postgresql", "upgrade")

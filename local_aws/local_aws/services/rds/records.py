@@ -12,19 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from ministack.core.responses import request_scope
 from ministack.services import rds
 
 from ...clock import Clock
-from ...service import Call
 from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
+from . import responses
 from . import restored
-
-Record = dict[str, Any]
+from .models import Record
 
 _LOG_SECONDS = 300.0
 
@@ -96,10 +94,6 @@ class Records:
         """Adds or replaces a snapshot."""
         rds._snapshots._data[(self._account_id, region, record["DBSnapshotIdentifier"])] = record
 
-    def remove_snapshot(self, region: str, record: Record) -> None:
-        """Forgets a snapshot."""
-        rds._snapshots._data.pop((self._account_id, region, record["DBSnapshotIdentifier"]), None)
-
     def subnet_group(self, region: str, name: str) -> Record | None:
         """A subnet group."""
         record: Record | None = rds._subnet_groups._data.get((self._account_id, region, name))
@@ -159,7 +153,7 @@ class Records:
             status, headers, body = rds._single_instance_response(f"{operation}Response", f"{operation}Result", record)
         lower = {name.lower(): value for name, value in headers.items()}
         output = parse_response(Response(status, lower, body), "rds", operation)
-        patch_instance(output["DBInstance"], record)
+        responses.patch_instance(output["DBInstance"], record)
         return aws_response(output, "rds", operation)
 
     def snapshot_response(self, region: str, record: Record, operation: str) -> Response:
@@ -169,48 +163,10 @@ class Records:
             status, headers, body = rds._xml(200, f"{operation}Response", inner)
         lower = {name.lower(): value for name, value in headers.items()}
         output = parse_response(Response(status, lower, body), "rds", operation)
-        restored.patch_snapshot(output["DBSnapshot"], record)
+        responses.patch_snapshot(output["DBSnapshot"], record)
         return aws_response(output, "rds", operation)
 
 
 def is_ours(record: Record) -> bool:
     """Whether an instance is run here."""
     return record.get("Engine") == "postgres" and not record.get("DBClusterIdentifier")
-
-
-def patch_instance(shape: dict[str, Any], record: Record) -> None:
-    """Makes what ministack shows of an instance what RDS shows: no endpoint before there is one, no empty strings."""
-    if not record.get("Endpoint"):
-        shape.pop("Endpoint", None)
-    if not record.get("LatestRestorableTime"):
-        shape.pop("LatestRestorableTime", None)
-    shape["EnabledCloudwatchLogsExports"] = list(record.get("EnabledCloudwatchLogsExports") or [])
-    for name in [name for name, value in shape.items() if value == ""]:
-        del shape[name]
-
-
-async def describe_instances(records: Records, call: Call) -> Response:
-    """DescribeDBInstances of all engines, ours as they are."""
-    for region, known in records.instances():
-        if region == call.region:
-            records.show_restorable(known)
-    response = await call.passthrough()
-    output = parse_response(response, "rds", call.operation)
-    if "Error" in output:
-        return response
-    for shape in output.get("DBInstances", []):
-        record = records.instance(call.region, shape["DBInstanceIdentifier"])
-        if record is not None:
-            patch_instance(shape, record)
-    return aws_response(output, "rds", call.operation)
-
-
-async def describe_snapshots(records: Records, call: Call) -> Response:
-    """DescribeDBSnapshots of all engines, ours as they are."""
-    response = await call.passthrough()
-    output = parse_response(response, "rds", call.operation)
-    if "Error" in output:
-        return response
-    for shape in output.get("DBSnapshots", []):
-        restored.patch_snapshot(shape, records.snapshot(call.region, shape["DBSnapshotIdentifier"]) or {})
-    return aws_response(output, "rds", call.operation)

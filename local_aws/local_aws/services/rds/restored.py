@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Record = dict[str, Any]
+from .models import Record
 
 KEPT = (
     "AllocatedStorage",
@@ -62,13 +62,3 @@ def fill(record: Record, snapshot: Record, params: dict[str, Any]) -> None:
     for parameter in _PARAMETERS:
         if params.get(parameter) is not None:
             record[_MEMBERS.get(parameter, parameter)] = params[parameter]
-
-
-def patch_snapshot(shape: dict[str, Any], record: Record) -> None:
-    """Makes what ministack shows of a snapshot what RDS shows."""
-    configuration = record.get("_Configuration") or {}
-    for name in ("BackupRetentionPeriod", "PreferredBackupWindow", "Iops", "StorageThroughput"):
-        if configuration.get(name):
-            shape[name] = configuration[name]
-    for name in [name for name, value in shape.items() if value == ""]:
-        del shape[name]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from typing import Any
 
 from ...ministack_adapter import resource_tags
@@ -20,9 +20,6 @@ from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
 
-if TYPE_CHECKING:
-    from ...context import Context
-
 SERVICE = "resourcegroupstaggingapi"
 _LISTS = {"GetResources": "ResourceTagMappingList", "GetTagKeys": "TagKeys", "GetTagValues": "TagValues"}
 _PAGE = 50
@@ -31,12 +28,15 @@ _LONG_PAGE = 100
 
 
 class ResourceTags:
-    """The reads of the Resource Groups Tagging API."""
+    """The reads of the Resource Groups Tagging API.
+
+    :arg express_services: ARN and tags of each Express service.
+    """
 
     name = "resource_tags"
 
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
+    def __init__(self, express_services: Callable[[], list[tuple[str, dict[str, str]]]]) -> None:
+        self._express_services = express_services
 
     def owns(self, call: Call) -> bool:
         """Whether it is one of its reads."""
@@ -60,13 +60,6 @@ class ResourceTags:
     async def start(self) -> None:
         """Adds the services whose tags ministack does not collect."""
         resource_tags.install(self._express_services)
-
-    def _express_services(self) -> list[tuple[str, dict[str, str]]]:
-        return [
-            (service.arn, service.tags)
-            for service in self._ctx.express.services.values()
-            if service.status != "INACTIVE"
-        ]
 
     async def stop(self) -> None:
         """Nothing to stop."""

@@ -7,16 +7,13 @@ There is no Lambda here that could rotate a secret, so that fails as it does at 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from typing import Any
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
 from . import keys
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 # AWS's sentences, as users quote them: https://github.com/getmoto/moto/pull/3912 (no function) and
 # https://repost.aws/knowledge-center/secrets-manager-invoke-lambda (a function that cannot be invoked).

@@ -9,16 +9,13 @@ key asks for nothing. What a caller without them gets is a sentence without the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 _OWN = "alias/aws/secretsmanager"
 _DECRYPT, _WRITE = ("kms:Decrypt",), ("kms:GenerateDataKey", "kms:Decrypt")

@@ -6,6 +6,8 @@
 ``dependents`` knows what keeps a group from being deleted.
 """
 
+from .dependents import Interface
+from .dependents import TaskInterfaces
 from .handlers import install
 
-__all__ = ["install"]
+__all__ = ["Interface", "TaskInterfaces", "install"]

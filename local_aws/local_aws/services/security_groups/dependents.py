@@ -9,8 +9,9 @@ they are found with their owners.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from typing import Any
 
 from ministack.core.responses import get_account_id
@@ -19,23 +20,22 @@ from ministack.services import alb
 from ministack.services import ec2
 from ministack.services import rds
 
-if TYPE_CHECKING:
-    from ...context import Context
-
-Found = tuple[str, list[str], list[str]]
+Interface = tuple[str, list[str], list[str]]
+TaskInterfaces = Callable[[], Iterable[Interface]]
+"""Those of all tasks that are not STOPPED; the name is the task\'s ARN."""
 """Name, security groups and subnets of something with a network interface."""
 
 
-def of_group(ctx: Context, group: dict[str, Any]) -> list[str]:
+def of_group(tasks: TaskInterfaces, group: dict[str, Any]) -> list[str]:
     """Names of what depends on a security group."""
     identifier = group["GroupId"]
-    users = [name for name, groups, _subnets in _interfaces(ctx) if identifier in groups]
+    users = [name for name, groups, _subnets in _interfaces(tasks) if identifier in groups]
     return users + [other["GroupId"] for other in ec2._security_groups.values() if _refers(other, identifier)]
 
 
-def of_subnet(ctx: Context, identifier: str) -> list[str]:
+def of_subnet(tasks: TaskInterfaces, identifier: str) -> list[str]:
     """Names of what has a network interface in a subnet."""
-    return [name for name, _groups, subnets in _interfaces(ctx) if identifier in subnets]
+    return [name for name, _groups, subnets in _interfaces(tasks) if identifier in subnets]
 
 
 def _refers(other: dict[str, Any], identifier: str) -> bool:
@@ -45,7 +45,7 @@ def _refers(other: dict[str, Any], identifier: str) -> bool:
     return other["GroupId"] != identifier and any(pair.get("GroupId") == identifier for pair in pairs)
 
 
-def _interfaces(ctx: Context) -> Iterator[Found]:
+def _interfaces(tasks: TaskInterfaces) -> Iterator[Interface]:
     """Everything in the caller's region that has a network interface."""
     for name, interface in ec2._network_interfaces.items():
         yield name, _ids(interface.get("Groups"), "GroupId"), [interface["SubnetId"]]
@@ -62,7 +62,8 @@ def _interfaces(ctx: Context) -> Iterator[Found]:
             yield name, [], [gateway.get("SubnetId", "")]
     for name, instance in rds._instances.items():
         yield name, _ids(instance.get("VpcSecurityGroups"), "VpcSecurityGroupId"), subnets_of(instance)
-    yield from _tasks(ctx)
+    prefix = f"arn:aws:ecs:{get_region()}:{get_account_id()}:"
+    yield from (found for found in tasks() if found[0].startswith(prefix))
 
 
 def subnets_of(instance: dict[str, Any]) -> list[str]:
@@ -77,14 +78,6 @@ def subnets_of(instance: dict[str, Any]) -> list[str]:
         for item in subnets
         if zone in ("", (item.get("SubnetAvailabilityZone") or {}).get("Name"))
     ]
-
-
-def _tasks(ctx: Context) -> Iterator[Found]:
-    prefix = f"arn:aws:ecs:{get_region()}:{get_account_id()}:"
-    room = getattr(ctx, "tasks", None)
-    for task in room.all() if room is not None else []:
-        if task.arn.startswith(prefix) and task.last_status != "STOPPED":
-            yield task.arn, ctx.firewall.groups_of(task), list(task.spec.subnets)
 
 
 def _ids(items: Any, member: str) -> list[str]:

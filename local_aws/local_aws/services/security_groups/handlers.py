@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Callable
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from typing import Any
 
 from ministack.core.responses import get_account_id
@@ -22,10 +21,8 @@ from ... import wire
 from ...service import ApiError
 from . import dependents
 from . import rules
+from .dependents import TaskInterfaces
 from .rules import Rule
-
-if TYPE_CHECKING:
-    from ...context import Context
 
 _log = logging.getLogger("local_aws.security_groups")
 
@@ -38,8 +35,11 @@ MOST_RULES = 60
 _MEMBERS = {False: "IpPermissions", True: "IpPermissionsEgress"}
 
 
-def install(ctx: Context) -> None:
-    """Puts the operations in the place of ministack's. Called once, at start."""
+def install(tasks: TaskInterfaces) -> None:
+    """Puts the operations in the place of ministack's. Called once, at start.
+
+    :arg tasks: the network interfaces of tasks.
+    """
     operations: dict[str, Callable[[Params], dict[str, Any]]] = {
         "AuthorizeSecurityGroupIngress": lambda params: _authorize(params, is_egress=False),
         "AuthorizeSecurityGroupEgress": lambda params: _authorize(params, is_egress=True),
@@ -49,7 +49,7 @@ def install(ctx: Context) -> None:
         "UpdateSecurityGroupRuleDescriptionsEgress": lambda params: _describe_anew(params, is_egress=True),
         "ModifySecurityGroupRules": _modify,
         "DescribeSecurityGroupRules": _describe_rules,
-        "DeleteSecurityGroup": lambda params: _delete(ctx, params),
+        "DeleteSecurityGroup": lambda params: _delete(tasks, params),
     }
     for name, operation in operations.items():
         ec2._ACTION_MAP[name] = _action(name, operation)
@@ -376,7 +376,7 @@ def _page(items: list[dict[str, Any]], params: Params) -> dict[str, Any]:
     return page | ({"NextToken": str(following)} if following < len(items) else {})
 
 
-def _delete(ctx: Context, params: Params) -> dict[str, Any]:
+def _delete(tasks: TaskInterfaces, params: Params) -> dict[str, Any]:
     """Refused for default groups, and while something uses the group or another group's rule names it."""
     group = _group(params)
     identifier = group["GroupId"]
@@ -384,7 +384,7 @@ def _delete(ctx: Context, params: Params) -> dict[str, Any]:
         raise ApiError(
             "CannotDelete", f'the specified group: "{identifier}" name: "default" cannot be deleted by a user'
         )
-    users = dependents.of_group(ctx, group)
+    users = dependents.of_group(tasks, group)
     if users:
         # EC2 does not say what the dependent object is; the log does.
         _log.info("security group %s is used by %s", identifier, ", ".join(users))
