@@ -246,6 +246,26 @@ def test_events_are_kept_for_fourteen_days_of_the_local_clock() -> None:
     assert len(events.records) == 2
 
 
+def test_an_instance_that_cannot_run_says_why_and_where_to_read_on(local_aws: LocalAws, rds: Any) -> None:
+    name = unique("blocked")
+    # Where the instance's data would go, something is in the way.
+    obstacle = local_aws.home / "db" / name
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.write_text("not a folder", encoding="utf-8")
+    create(local_aws, name)
+    eventually(lambda: (describe(local_aws, name) or {}).get("DBInstanceStatus") == "failed", what="failed")
+    (_category, failed), (category, explained) = told(rds, name)[-2:]
+    assert "Begin a point-in-time-restore" in failed
+    assert category == "notification"
+    assert explained.startswith("The local AWS could not run this DB instance: FileExistsError: ")
+    assert f"The whole of it is in {local_aws.home / 'daemon.log'}. local-aws down --wipe" in explained
+    assert "make rehearse-wipe" in explained
+    assert "\n" not in explained
+    assert f"database {name}: failed while creating" in local_aws.log()
+    delete(local_aws, name)
+    obstacle.unlink()
+
+
 REFUSED = {
     "create_db_cluster": {"DBClusterIdentifier": "x", "Engine": "postgres"},
     "create_db_cluster_snapshot": {"DBClusterIdentifier": "x", "DBClusterSnapshotIdentifier": "y"},

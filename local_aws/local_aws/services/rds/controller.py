@@ -83,10 +83,10 @@ class InstanceController:
         async def job() -> None:
             try:
                 await work
-            except Exception:
+            except Exception as error:
                 _log.exception("database %s: failed while %s", instance.name, instance.status)
                 self.set_status(instance, failed)
-                self._events.of_instance(instance.record, events.FAILED)
+                self._events.of_failure(instance.record, error)
             finally:
                 instance.job = None
 

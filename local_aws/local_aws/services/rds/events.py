@@ -64,6 +64,13 @@ FAILED = Kind(
     "The DB instance has failed due to an incompatible configuration or an underlying storage issue. Begin a "
     "point-in-time-restore for the DB instance.",
 )
+# Not RDS's: what a rehearser needs to know when RDS would only say that the instance has failed.
+LOCAL_FAILURE = Kind(
+    "local-aws",
+    "notification",
+    "The local AWS could not run this DB instance: {reason}. The whole of it is in {log}. local-aws down --wipe (for a "
+    "rehearsal: make rehearse-wipe) deletes all that there is and starts afresh.",
+)
 PASSWORD_RESET = Kind("RDS-EVENT-0016", "configuration change", "Reset master credentials")
 GROUP_USED = Kind("RDS-EVENT-0011", "configuration change", "Updated to use DBParameterGroup {group}")
 GROUP_ADDED = Kind("RDS-EVENT-0009", "configuration change", "Added DB instance to security group {group}")
@@ -116,6 +123,14 @@ class Events:
     def of_instance(self, instance: dict[str, Any], kind: Kind, **fields: Any) -> None:
         """Something happened to an instance."""
         self._add("db-instance", instance["DBInstanceIdentifier"], instance["DBInstanceArn"], kind, fields)
+
+    def of_failure(self, instance: dict[str, Any], error: Exception) -> None:
+        """An instance failed for a reason of this machine's: RDS's event, and one in the local AWS's own words."""
+        self.of_instance(instance, FAILED)
+        first_line = next(iter(str(error).splitlines()), "")
+        reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+        log = self._ctx.settings.home / "daemon.log"
+        self.of_instance(instance, LOCAL_FAILURE, reason=reason.rstrip(". "), log=log)
 
     def of_snapshot(self, snapshot: dict[str, Any], kind: Kind, **fields: Any) -> None:
         """Something happened to a snapshot."""
