@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.services.rds import cluster
 from local_aws.services.rds import engine
+from local_aws.services.rds import programs
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user's programs run as that user")
@@ -23,8 +23,8 @@ def test_root_may_have_them_in_a_folder_of_its_own(tmp_path: Path) -> None:
     (closed / "programs").symlink_to(installed)
     data = tmp_path / "data"
     data.mkdir()
-    cluster._give_away(data)
+    programs.give_away(data)
     command = [str(closed / "programs" / "initdb"), "--no-sync", "--pgdata", str(data / "cluster")]
-    done = subprocess.run(cluster._unprivileged(command), cwd="/", capture_output=True, text=True, check=False)
+    done = subprocess.run(programs.unprivileged(command), cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "invalid binary" not in done.stderr

@@ -16,11 +16,11 @@ def tree(pid: int) -> list[int]:
     """The process, what it started, and what its children left behind (their shim adopts those)."""
     try:
         process = psutil.Process(pid)
-        shim = process.parent()
+        parent = process.parent()
         members = [pid, *(child.pid for child in process.children(recursive=True))]
         # Only a shim's children are all of this task; the parent of a process started otherwise has others.
-        if shim is not None and shim.__file__ in shim.cmdline():
-            members = [child.pid for child in shim.children(recursive=True)]
+        if parent is not None and shim.__file__ in parent.cmdline():
+            members = [child.pid for child in parent.children(recursive=True)]
     except psutil.Error:
         return []
     return members

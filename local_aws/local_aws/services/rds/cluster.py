@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -25,7 +24,9 @@ import psutil
 
 from ...runtime.supervisor import Process
 from ...runtime.supervisor import Supervisor
+from . import programs
 from .engine import Engine
+from .programs import ClusterError
 
 _log = logging.getLogger(__name__)
 
@@ -38,48 +39,6 @@ _KILLED_SECONDS = 60.0
 _SOCKET_PATH = 103
 # What RDS's rds_superuser may do ("Understanding the rds_superuser role", RDS User Guide), as far as roles give it.
 _GRANTED = ("pg_monitor", "pg_signal_backend", "pg_checkpoint")
-
-
-class ClusterError(Exception):
-    """PostgreSQL refused something; the message is its own."""
-
-
-def _unprivileged(argv: list[str]) -> list[str]:
-    """The command for a user other than root, as which PostgreSQL refuses to run.
-
-    Root's processes are run as nobody, with the one capability to pass folders that only root may enter: the programs
-    and the data may lie below such a folder. PostgreSQL asks access(2) about its programs, which ignores capabilities
-    of users other than root unless SECBIT_NO_SETUID_FIXUP is set (Linux, fs/open.c, access_override_creds).
-    """
-    if os.geteuid() != 0:
-        return argv
-    nobody = pwd.getpwnam("nobody")
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise ClusterError("PostgreSQL cannot run as root, and setpriv (package util-linux) is not installed.")
-    return [
-        setpriv,
-        f"--reuid={nobody.pw_uid}",
-        f"--regid={nobody.pw_gid}",
-        "--clear-groups",
-        "--inh-caps=-all,+dac_override",
-        "--ambient-caps=-all,+dac_override",
-        "--bounding-set=-all,+dac_override",
-        "--securebits=+no_setuid_fixup",
-        "--",
-        *argv,
-    ]
-
-
-def _give_away(folder: Path) -> None:
-    """Makes a folder and all in it the server's, where the server is another user."""
-    if os.geteuid() != 0:
-        return
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    for root, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(root) / name, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
 
 
 def _quote(text: str) -> str:
@@ -135,8 +94,8 @@ class Cluster:
         self._make_folder()
         password = secrets.token_urlsafe(32)
         password_file = self.folder / "password"
-        _write_secret(password_file, password)
-        _give_away(password_file)
+        programs.write_secret(password_file, password)
+        programs.give_away(password_file)
         try:
             await self._run(
                 [
@@ -154,7 +113,7 @@ class Cluster:
             password_file.unlink()
         self._write_access()
         self.configure(settings)
-        _write_secret(self.folder / "admin", password)
+        programs.write_secret(self.folder / "admin", password)
 
     async def create_from(self, source: Path, settings: dict[str, str]) -> None:
         """Makes the cluster as a copy of a snapshot's folder."""
@@ -163,17 +122,17 @@ class Cluster:
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
         self._make_folder()
         await asyncio.to_thread(shutil.copytree, source / "data", self.data, symlinks=True, dirs_exist_ok=True)
-        await asyncio.to_thread(_give_away, self.data)
+        await asyncio.to_thread(programs.give_away, self.data)
         self._write_access()
         self.configure(settings)
-        _write_secret(self.folder / "admin", (source / "admin").read_text())
+        programs.write_secret(self.folder / "admin", (source / "admin").read_text())
 
     def _make_folder(self) -> None:
         self.folder.mkdir(parents=True, mode=0o700)
         for path in (self.data, self.folder / "socket"):
             path.mkdir(mode=0o700)
         for path in (self.folder, self.data, self.folder / "socket"):
-            _give_away(path)
+            programs.give_away(path)
 
     def _write_access(self) -> None:
         lines = ["local all all scram-sha-256", f"local replication {SUPERUSER} scram-sha-256"]
@@ -213,7 +172,7 @@ class Cluster:
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(content)
-        _give_away(new)
+        programs.give_away(new)
         new.replace(path)
 
     # Running
@@ -229,7 +188,7 @@ class Cluster:
         log = self.log
         self._process = await self._supervisor.spawn(
             f"db/{self.key}",
-            _unprivileged([self._program("postgres"), "-D", str(self.data)]),
+            programs.unprivileged([self._program("postgres"), "-D", str(self.data)]),
             env=self._environment(),
             cwd=self.folder,
             stdout=log,
@@ -291,7 +250,7 @@ class Cluster:
                 "PGDATABASE": database,
                 "PGPASSWORD": (self.folder / "admin").read_text(),
             }
-            return await _run(command, environment, self.folder, script, descriptors)
+            return await programs.run(command, environment, self.folder, script, descriptors)
 
     async def set_verifier(self, user: str, verifier: str) -> None:
         """Changes a role's password.
@@ -340,7 +299,7 @@ class Cluster:
                 await asyncio.to_thread(shutil.copytree, self.data, new / "data", symlinks=True)
             else:
                 await self._base_backup(new / "data")
-            _write_secret(new / "admin", (self.folder / "admin").read_text())
+            programs.write_secret(new / "admin", (self.folder / "admin").read_text())
             new.replace(target)
         finally:
             await asyncio.to_thread(shutil.rmtree, new, True)
@@ -354,7 +313,7 @@ class Cluster:
                 "PGPASSWORD": (self.folder / "admin").read_text(),
             }
             command = [self._program("pg_basebackup"), "-D", str(target), "-X", "stream", "-c", "fast", "--no-sync"]
-            await _run(command, environment, self.folder, "", descriptors)
+            await programs.run(command, environment, self.folder, "", descriptors)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the server as a client has it.
@@ -387,37 +346,4 @@ class Cluster:
 
     async def _run(self, command: list[str]) -> str:
         """Runs a program as the server's user."""
-        return await _run(_unprivileged(command), self._environment(), self.folder, "", ())
-
-
-async def _run(
-    command: list[str], environment: dict[str, str], folder: Path, text: str, descriptors: tuple[int, ...]
-) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environment,
-        cwd=folder,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        pass_fds=descriptors,
-    )
-    try:
-        output, errors = await process.communicate(text.encode())
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
-        raise ClusterError(errors.decode(errors="replace").strip() or f"{command[0]} ended with {process.returncode}")
-    return output.decode().strip()
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Only the owner may read it; whole or not at all."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
-    new.replace(path)
+        return await programs.run(programs.unprivileged(command), self._environment(), self.folder, "", ())

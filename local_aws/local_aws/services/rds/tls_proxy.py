@@ -21,7 +21,7 @@ from ...network.firewall import Address
 from ...network.listener import CHUNK
 from ...network.listener import Listener
 from .cluster import Cluster
-from .cluster import ClusterError
+from .programs import ClusterError
 
 _log = logging.getLogger(__name__)
 
