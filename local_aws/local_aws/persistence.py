@@ -21,9 +21,7 @@ from .service import Service
 
 _log = logging.getLogger("local_aws.persistence")
 _RETRY_SECONDS = 5.0
-_FOLDER = "services"
-# Where the local AWS of mlops.mlflow_aws 0.1.0 kept it.
-_FORMER_FOLDER = "rooms"
+_FOLDER, _FOLDER_OF_MINISTACK = "services", "ministack"
 
 
 class Saver:
@@ -40,11 +38,18 @@ class Saver:
         self._due: float | None = None
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        former = folder / _FORMER_FOLDER
-        if former.is_dir() and not (folder / _FOLDER).exists():
-            former.rename(folder / _FOLDER)
-        (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-        (folder / "ministack").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._rename_former()
+        (folder / _FOLDER).mkdir(exist_ok=True)
+        (folder / _FOLDER_OF_MINISTACK).mkdir(exist_ok=True)
+
+    def _rename_former(self) -> None:
+        """Takes over what mlops.mlflow_aws 0.1.0 kept: in the one folder beside ministack's, under another name."""
+        if (self._folder / _FOLDER).exists():
+            return
+        for path in list(self._folder.iterdir()):
+            if path.is_dir() and path.name != _FOLDER_OF_MINISTACK:
+                path.rename(self._folder / _FOLDER)
 
     def restore(self) -> None:
         """Gives ministack and the services what they had."""
@@ -89,7 +94,9 @@ class Saver:
             for name, get_state in ministack_app._build_persistence_save_dict().items():
                 state = get_state()
                 if state is not None:
-                    encoders.append((self._folder / "ministack" / f"{name}.json", _ministack_encoder(name, state)))
+                    encoders.append(
+                        (self._folder / _FOLDER_OF_MINISTACK / f"{name}.json", _ministack_encoder(name, state))
+                    )
             for service in self._services:
                 content = json.dumps(service.state()).encode()
                 encoders.append((self._service_file(service), functools.partial(bytes, content)))

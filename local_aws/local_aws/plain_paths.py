@@ -33,7 +33,7 @@ from .settings import SettingsError
 # Not tempfile.gettempdir(): TMPDIR may be just such a folder.
 _LINKS = Path("/tmp")
 _PLAIN = re.compile(r"[A-Za-z0-9._/+@-]+")
-# Leaves room in a script's first line for what is below it: /tasks/123456789012/layer/bin/python3.11.
+# Leaves space in a script's first line for what is below it: /tasks/123456789012/layer/bin/python3.11.
 _LONGEST = 80
 
 

@@ -99,9 +99,9 @@ def _typed(value: Any, kind: type, path: str) -> Any:
 def watch(client: BaseClient) -> BaseClient:
     """Has every answer that a client reads compared with the model."""
 
-    def look(operation_model: OperationModel, response_dict: dict[str, Any], **_unused: Any) -> None:
+    def compare(operation_model: OperationModel, response_dict: dict[str, Any], **_unused: Any) -> None:
         check(operation_model, response_dict["status_code"], response_dict["body"])
 
     if client.meta.service_model.service_name in SERVICES:
-        client.meta.events.register("before-parse", look)
+        client.meta.events.register("before-parse", compare)
     return client

@@ -175,11 +175,11 @@ def test_only_the_default_cluster_makes_itself_and_deployments_come_later(
     arn = service["serviceArn"]
     seen: list[str] = []
 
-    def look() -> bool:
+    def is_in_progress() -> bool:
         seen.extend(state for state in [status_of_newest(account, arn)] if state not in seen)
         return "IN_PROGRESS" in seen
 
-    eventually(look, what="IN_PROGRESS")
+    eventually(is_in_progress, what="IN_PROGRESS")
     # Who is not quick does not see the first ones.
     steps = ["none", "PENDING", "IN_PROGRESS"]
     assert seen == steps[-len(seen) :]

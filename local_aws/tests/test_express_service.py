@@ -121,7 +121,7 @@ def test_target_health_is_the_balancers_own(account: Account, web: dict[str, Any
     assert target["Target"]["Port"] == 5000
 
 
-def test_ordinary_description(account: Account, web: dict[str, Any]) -> None:
+def test_classic_description(account: Account, web: dict[str, Any]) -> None:
     for name in ("web-one", web["serviceArn"]):
         (service,) = account.ecs.describe_services(cluster="default", services=[name])["services"]
         assert service["resourceManagementType"] == "ECS"
@@ -360,7 +360,7 @@ def test_unknown_arns(account: Account) -> None:
     assert answer["failures"][0]["reason"] == "MISSING"
 
 
-def test_ordinary_delete_and_rolling_are_refused_in_awss_words(account: Account, web: dict[str, Any]) -> None:
+def test_classic_delete_and_rolling_are_refused_in_awss_words(account: Account, web: dict[str, Any]) -> None:
     arn = web["serviceArn"]
     with pytest.raises(ClientError) as caught:
         account.ecs.delete_service(service="web-one", force=True)

@@ -168,7 +168,7 @@ def test_a_container_sees_its_own_environment_only(stage: Stage) -> None:
     assert seen["GREETING"] == "hello"
     assert seen["AWS_REGION"] == "eu-west-1"
     assert seen["HOME"] == folder
-    # The start of the id is enough, and leaves room for the names of sockets.
+    # The start of the id is enough, and leaves space for the names of sockets.
     assert folder == str(stage.aws.home / "tasks" / task["taskArn"].rsplit("/", 1)[-1][:12])
     foreign = set(seen) - {
         "PATH",

@@ -149,7 +149,7 @@ class LogDriver:
         try:
             await self._caller("put_log_events", parameters)
         except (ClientError, BotoCoreError, TrustError) as error:
-            # The driver keeps what it could not send as long as there is room, and tries again.
+            # The driver keeps what it could not send as long as its buffer has space, and tries again.
             _log.warning("log stream %s of %s: %s", self._stream, self._group, error)
             self._events.extendleft(reversed(batch))
             return False

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from . import shim
+
 _PAGE = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

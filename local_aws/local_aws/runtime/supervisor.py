@@ -191,7 +191,7 @@ class Supervisor:
         answer = json.loads(await reader.readline() or b"{}")
         if "exit" not in answer:
             _log.warning("The shim of %s (pid %d) is gone; killing what it kept.", process.name, process.pid)
-            await asyncio.to_thread(_kill_leftovers, process.pid, marker)
+            await asyncio.to_thread(_kill_remaining, process.pid, marker)
         await asyncio.to_thread(process._shim.wait)
         self.running.pop(process.name, None)
         process._end(answer.get("exit", -signal.SIGKILL))
@@ -244,7 +244,7 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
     return reader
 
 
-def _kill_leftovers(session: int, marker: str) -> None:
+def _kill_remaining(session: int, marker: str) -> None:
     """Kills and reaps the processes of one session or marker, handed up to this process by a dead shim."""
     ours: set[int] = {session}
     for _turn in range(shim_script.SWEEP_TURNS):
