@@ -22,6 +22,8 @@ from running import eventually
 IMAGE = "public.ecr.aws/docker/library/python:3.11"
 EXECUTION_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 INFRASTRUCTURE_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonECSInfrastructureRoleforExpressGatewayServices"
+# ECS's longest bake time in minutes: so long that the deployment ends for another reason, or is ended.
+LONGEST_BAKE = 1440
 OVER = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 
 SERVER = """
@@ -235,3 +237,13 @@ def sample(check: Any, seconds: float) -> list[Any]:
             seen.append(result)
         time.sleep(0.02)
     return seen
+
+
+def vpc(account: Account) -> list[str]:
+    """Two subnets in two zones of a VPC of their own."""
+    name = account.ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    made = [
+        account.ec2.create_subnet(VpcId=name, CidrBlock=f"10.8.{number}.0/24", AvailabilityZone=f"us-east-1{zone}")
+        for number, zone in enumerate("ab")
+    ]
+    return [item["Subnet"]["SubnetId"] for item in made]

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import strict
-from express_support import INFRASTRUCTURE_POLICY
 from express_support import Account
 from express_support import endpoint_of
 from express_support import leaves
@@ -25,6 +24,7 @@ from express_support import refused
 from express_support import sample
 from express_support import status_of_newest
 from express_support import unique
+from express_support import vpc
 from running import SCALE
 from running import LocalAws
 from running import eventually
@@ -47,16 +47,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 http.server.ThreadingHTTPServer(("0.0.0.0", 5000), Handler).serve_forever()
 """
-
-
-def vpc(account: Account) -> list[str]:
-    """Two subnets in two zones of a VPC of their own."""
-    name = account.ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
-    made = [
-        account.ec2.create_subnet(VpcId=name, CidrBlock=f"10.8.{number}.0/24", AvailabilityZone=f"us-east-1{zone}")
-        for number, zone in enumerate("ab")
-    ]
-    return [item["Subnet"]["SubnetId"] for item in made]
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------------
@@ -317,77 +307,6 @@ def test_a_container_gets_its_command_environment_secrets_and_task_role(account:
     assert "The specified log group does not exist" in deployment["statusReason"]
     groups = account.aws.client("logs").describe_log_groups(logGroupNamePrefix=missing)["logGroups"]
     assert groups == []
-
-
-# Roles ----------------------------------------------------------------------------------------------------------------
-
-DENIED = {
-    "ec2:CreateSecurityGroup": "loadBalancerSecurityGroup",
-    "acm:RequestCertificate": "certificate",
-    "elasticloadbalancing:CreateLoadBalancer": "loadBalancer",
-    "elasticloadbalancing:CreateListener": "listener",
-    "elasticloadbalancing:CreateTargetGroup": "targetGroup0",
-    "elasticloadbalancing:CreateRule": "rule",
-    "logs:CreateLogGroup": "logGroup0",
-    "application-autoscaling:RegisterScalableTarget": "scalableTarget",
-    "application-autoscaling:PutScalingPolicy": "policy",
-    "cloudwatch:PutMetricAlarm": "alarm",
-}
-
-
-def test_one_denied_action_of_the_infrastructure_role_fails_its_resource_for_good(
-    account: Account, made: list[str]
-) -> None:
-    services: dict[str, tuple[str, str]] = {}
-    for action in DENIED:
-        role = account.role("denied", "ecs.amazonaws.com", INFRASTRUCTURE_POLICY)
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
-        name = role.rsplit("/", 1)[-1]
-        account.iam.put_role_policy(RoleName=name, PolicyName="deny", PolicyDocument=json.dumps(document))
-        service = account.create(
-            unique("denied"), infrastructureRoleArn=role, networkConfiguration={"subnets": vpc(account)}
-        )
-        services[action] = (service["serviceArn"], name)
-        made.append(service["serviceArn"])
-    for action, (arn, role) in services.items():
-
-        def failed(arn: str = arn) -> dict[str, dict[str, Any]]:
-            return {name: item for name, item in leaves(account.managed(arn)).items() if item["status"] == "FAILED"}
-
-        found = eventually(failed, what=f"a failed resource without {action}")
-        assert list(found) == [DENIED[action]]
-        reason = found[DENIED[action]]["statusReason"]
-        assert action in reason
-        assert f"assumed-role/{role}/" in reason
-        assert account.describe(arn)["status"]["statusCode"] == "ACTIVE"
-        eventually(lambda arn=arn: account.deployments(arn)[0]["status"] == "IN_PROGRESS", what="IN_PROGRESS")
-
-
-def test_resources_are_made_by_the_infrastructure_role_and_by_nobody_else(account: Account, made: list[str]) -> None:
-    subnets = vpc(account)
-    account.aws.page("calls", "DELETE")
-    made.append(account.ready(unique("maker"), networkConfiguration={"subnets": subnets})["serviceArn"])
-    calls = account.aws.page("calls")["calls"]
-    makes = ("Create", "Register", "Request", "Put", "Authorize", "Modify")
-    apis = ("elbv2", "acm", "ec2", "application-autoscaling", "cloudwatch")
-    by = {
-        call["api"]: call["principal"]
-        for call in calls
-        if call["api"].split(":")[0] in apis and call["api"].split(":")[1].startswith(makes)
-    }
-    assert {
-        "elbv2:CreateLoadBalancer",
-        "elbv2:CreateListener",
-        "elbv2:CreateTargetGroup",
-        "elbv2:CreateRule",
-        "elbv2:RegisterTargets",
-        "acm:RequestCertificate",
-        "ec2:CreateSecurityGroup",
-        "application-autoscaling:RegisterScalableTarget",
-        "cloudwatch:PutMetricAlarm",
-    } <= set(by)
-    role = account.infrastructure.rsplit("/", 1)[-1]
-    assert {api for api, principal in by.items() if f":assumed-role/{role}/" not in principal} == set()
 
 
 # Times ----------------------------------------------------------------------------------------------------------------
