@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 class Listener(abc.ABC):
-    """Listens at one address, and hands on what the security groups admit.
+    """Listens at one address, and serves the connections that the security groups admit.
 
     :arg admits: asked for each connection, with both of its ends; false leaves it without an answer.
     """

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands at a task's address: asks the task's security groups, then passes bytes to where its program listens.
+"""The listener at a task's address: it checks the task's security groups, then forwards to the task's program.
 
 The balancer does not come this way. It is part of this program, asks the same groups for its own, and goes straight to
 the program (see TaskRunner.reach), so that requests are not copied twice.

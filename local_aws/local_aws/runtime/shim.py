@@ -69,7 +69,7 @@ class Shim:
             raise OSError(*json.loads(answer))
 
     def _become(self, parent: int) -> None:
-        """In the child: session, streams, user, folder, program."""
+        """Set up session, streams, user and folder in the child, and execute the program."""
         order = self.order
         os.setsid()
         output = order["output"]
@@ -140,13 +140,13 @@ def _children() -> list[int]:
 
 
 def _tell(message: dict[str, Any]) -> None:
-    """One line to the daemon, if there is one."""
+    """Report one line to the daemon, if it is still there."""
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def _obey(shim: Shim, line: bytes) -> None:
-    """One command of the daemon."""
+def _execute(shim: Shim, line: bytes) -> None:
+    """Execute one command of the daemon."""
     command = json.loads(line)
     if "stop" in command:
         shim.stop(command["stop"])
@@ -155,7 +155,7 @@ def _obey(shim: Shim, line: bytes) -> None:
 
 
 def _watch(shim: Shim, buffer: bytes, wakeup: int) -> None:
-    """Until the process has ended."""
+    """Wait until the process has ended, executing the daemon's commands."""
     sources = [0, wakeup]
     shim.reap()
     while shim.exit_code is None:
@@ -170,7 +170,7 @@ def _watch(shim: Shim, buffer: bytes, wakeup: int) -> None:
                 shim.stop(min(shim.order["stop_grace"], ORPHAN_GRACE))
             *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:
-                _obey(shim, line)
+                _execute(shim, line)
         shim.reap()
         if shim.kill_at is not None and time.monotonic() >= shim.kill_at:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -180,7 +180,7 @@ def _watch(shim: Shim, buffer: bytes, wakeup: int) -> None:
 
 
 def main() -> int:
-    """The shim's life."""
+    """Read the order, start the process, and stay until it has ended."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     wakeup, write_end = os.pipe()
     os.set_blocking(write_end, False)

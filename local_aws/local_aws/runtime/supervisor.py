@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Supervisor that cannot outlive the daemon: each one runs under a shim."""
+"""Processes that cannot outlive the daemon: each one runs under a shim."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Supervisor:
             raise
 
     async def _start(self, name: str, order: dict[str, Any], read_end: int | None) -> Process:
-        """Gives a shim its order.
+        """Start a shim with an order, and wait until its process runs.
 
         :arg read_end: of the pipe that the order's output is the other end of, if it is one.
         """
@@ -187,7 +187,7 @@ class Supervisor:
         return process
 
     async def _watch(self, process: Process, reader: asyncio.StreamReader, marker: str) -> None:
-        """Until the shim says that the process ended, or is gone itself."""
+        """Wait until the shim reports the end of the process, or is gone itself."""
         answer = json.loads(await reader.readline() or b"{}")
         if "exit" not in answer:
             _log.warning("The shim of %s (pid %d) is gone; killing what it kept.", process.name, process.pid)
@@ -203,14 +203,14 @@ class Supervisor:
 
 
 async def _until_done(work: asyncio.Task[Any]) -> None:
-    """Waits for a task, whoever wants to be quicker."""
+    """Wait for a task, even while being cancelled."""
     while not work.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([work])
 
 
 def _start_shim(name: str, order: dict[str, Any], marker: str) -> tuple[Process, int]:
-    """Starts the shim and gives it its order; the process and the pipe on which the shim reports."""
+    """Start a shim and send it its order. Returns the process and the pipe on which the shim reports."""
     control_read, control = os.pipe()
     status, status_write = os.pipe()
     try:
@@ -290,7 +290,7 @@ def owned(home: Path) -> list[psutil.Process]:
 
 
 def sweep(home: Path, timeout: float = shim_script.ORPHAN_GRACE + 2) -> int:
-    """Ends whatever a daemon that is gone left behind: shims are ending already, so they are given time first.
+    """End what a daemon that is gone left behind. Its shims are ending already, so they get time first.
 
     :arg timeout: real seconds until SIGKILL.
     :returns: how many processes had to be killed.

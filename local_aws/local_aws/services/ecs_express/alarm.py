@@ -156,7 +156,7 @@ def _calculate(node: ast.expr, values: Mapping[str, Value]) -> Any:
 
 
 def measure(metric: str, counts: Counter[int] | None, targets: int) -> Value:
-    """A metric of a target group in one minute; None: not reported, as nothing flowed.
+    """Return a metric of a target group for one minute; None where nothing was reported.
 
     :arg counts: answers by the hundreds of their status, 0 for those of the balancer itself.
     :arg targets: how many targets there are to share the requests.
@@ -220,7 +220,7 @@ def state(alarm: dict[str, Any], points: list[Value]) -> str:
 
 
 class Alarms:
-    """Alarms of CloudWatch on the requests to target groups: their state is found out whenever it is asked for."""
+    """CloudWatch alarms on the requests to target groups. Their state is evaluated when it is read."""
 
     def __init__(self, ctx: Context, balancer: Balancer) -> None:
         self.ctx = ctx
@@ -234,7 +234,7 @@ class Alarms:
         return [item["AlarmName"] for item in answer["MetricAlarms"] if item["StateValue"] == ALARM]
 
     def state(self, alarm: dict[str, Any]) -> str:
-        """An alarm's state now; where it is on something else than load balancers, the one that it has."""
+        """Evaluate an alarm. One that is not on load balancers keeps its state."""
         queries = queries_of(alarm)
         if not queries:
             return str(alarm["StateValue"])

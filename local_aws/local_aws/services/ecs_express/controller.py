@@ -31,7 +31,7 @@ FIRST_DEPLOYMENT_SECONDS = 3
 
 
 class Controller:
-    """Brings services to where the API has said that they shall be."""
+    """Runs the provisioning, the deployments and the deletion of all services."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Controller:
         self._provisioners: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """Takes up what was under way: provisioning, deployments, deletions; runs the tasks of all services again."""
+        """Resume provisioning, deployments and deletions, and run the tasks of all services again."""
         for service in self._store.services.values():
             if service.status == "ACTIVE":
                 self._resume(service)
@@ -76,7 +76,7 @@ class Controller:
         self._runs[deployment.arn].interrupt(kind, reason)
 
     def forget(self, arn: str) -> None:
-        """Forgets the work on a service that is gone."""
+        """Forget the work on a service that is gone."""
         self._workers.pop(arn, None)
         self._provisioners.pop(arn, None)
 

@@ -27,7 +27,7 @@ from .transformations import invalid
 
 
 class Creation:
-    """Creates services, one of a name at a time."""
+    """Creates services; two requests for one name at the same time are refused."""
 
     def __init__(
         self, ctx: Context, store: ServiceStore, balancer: Balancer, controller: Controller, responses: Responses
@@ -105,7 +105,7 @@ class Creation:
     def _new_service(
         self, call: Call, cluster_arn: str, arn: str, configuration: dict[str, Any], where: Network
     ) -> Service:
-        """A service in the store's form, before anything of it is made."""
+        """Return the new service, before any of its resources is created."""
         params = call.params
         cluster, name = arn.rsplit("/", 2)[-2:]
         host = transformations.endpoint_host(name, secrets.token_hex(16), self._ctx.settings.region)

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a service deployment: scale up, 5 % of the traffic, bake, all of it, bake, clean up; or back.
+"""A service deployment: scale up, canary traffic, bake, all traffic, bake, clean up; or roll back.
 
 Stages and states: botocore's model of ECS (ServiceDeployment). Canary of 5 %, 3 minutes each, and the alarm of more
 than 1 % errors: ECS developer guide, express-service-update-full.
@@ -50,7 +50,7 @@ class DeploymentInterrupted(Exception):
 
 
 class DeploymentFailedError(Exception):
-    """The deployment goes back; the text is its status reason."""
+    """The deployment is rolled back; the text is its status reason."""
 
 
 def other(color: str) -> str:
@@ -59,7 +59,7 @@ def other(color: str) -> str:
 
 
 class DeploymentRun:
-    """One deployment on its way."""
+    """One deployment in progress."""
 
     def __init__(
         self,
@@ -88,13 +88,13 @@ class DeploymentRun:
     # From outside ---------------------------------------------------------------------------------------------------
 
     def interrupt(self, kind: str, reason: str) -> None:
-        """Stops it at the next possible moment."""
+        """Stop the deployment at the next step."""
         if self._interrupt is None:
             self._interrupt = DeploymentInterrupted(kind, reason)
             self._interrupted.set()
 
     async def run(self) -> None:
-        """To the end, whichever it is."""
+        """Run the deployment until it succeeds, is rolled back, or is stopped."""
         try:
             if self.deployment.status in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"):
                 await self._roll_back(self.deployment.rollback.get("reason", self.deployment.reason))
@@ -136,7 +136,7 @@ class DeploymentRun:
             raise self._interrupt
 
     async def _shift(self, percent: float) -> None:
-        """Gives the target so much of the traffic, the source the rest."""
+        """Shift a percentage of the traffic to the target revision, the rest to the source."""
         weights = {self.target.color: percent}
         if self.source is not None:
             weights[self.source.color] = 100 - percent
@@ -151,7 +151,7 @@ class DeploymentRun:
         await self._finish(task_set)
 
     async def _begin(self) -> None:
-        """Until the service has its resources, and all traffic stays where it is."""
+        """Wait for the service's resources, and keep all traffic on the source revision."""
         deployment, service = self.deployment, self.service
         await self._pause(POLL_SECONDS)
         deployment.becomes("IN_PROGRESS")
@@ -180,7 +180,7 @@ class DeploymentRun:
         return task_set
 
     async def _shift_traffic(self, task_set: TaskSet) -> None:
-        """The canary's share first, then all."""
+        """Shift the canary's share of the traffic, bake, shift all of it, bake."""
         self._stage("PRODUCTION_TRAFFIC_SHIFT")
         settings = deployment_configuration(self.service)
         if self.source is not None:

@@ -49,7 +49,7 @@ class Gateway:
 
     @property
     def closing(self) -> bool:
-        """Whether nobody stays, so that the load balancer goes too and no new service may join."""
+        """Whether all its services are being deleted, so that it is deleted too and no service may join."""
         return set(self.services) <= set(self.leaving)
 
     @property
@@ -59,7 +59,7 @@ class Gateway:
 
 
 class Gateways:
-    """All of them.
+    """The load balancers of the account.
 
     :ivar certificates: of each listener, beside its default one.
     """

@@ -23,7 +23,7 @@ class ProvisioningError(Exception):
 
 
 def message_of(error: Exception) -> str:
-    """AWS's sentence, with its code."""
+    """Return AWS's error code and message."""
     if isinstance(error, ClientError):
         details = error.response["Error"]
         return f"{details['Code']}: {details['Message']}"
@@ -31,7 +31,7 @@ def message_of(error: Exception) -> str:
 
 
 class Infrastructure:
-    """The account as the infrastructure roles see it."""
+    """A client of the API that acts as the infrastructure role of a service."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx

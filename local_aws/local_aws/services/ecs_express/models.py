@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is remembered of a service: revisions, deployments, managed resources. Plain data, JSON both ways."""
+"""The state of a service: revisions, deployments, managed resources. Plain data that JSON can hold."""
 
 from __future__ import annotations
 

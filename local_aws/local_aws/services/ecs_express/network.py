@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a service lives: VPC, subnets, zones, and whether the internet reaches it."""
+"""The network of a service: VPC, subnets, zones, and whether it is public."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ SMALL_SECONDS = 3
 
 
 def plan(service: Service) -> None:
-    """Writes down what is going to be made, all of it PROVISIONING."""
+    """Plan the resources of a service, all of them PROVISIONING."""
     configuration = service.revisions[service.latest].configuration
     scaling = configuration["scalingTarget"]
     scheme = "internet-facing" if service.public else "internal"
@@ -63,7 +63,7 @@ def plan(service: Service) -> None:
 
 
 class Provisioner:
-    """Makes managed resources."""
+    """Creates managed resources."""
 
     def __init__(
         self, ctx: Context, balancer: Balancer, infrastructure: Infrastructure, gateways: Gateways, groups: TargetGroups
@@ -77,7 +77,7 @@ class Provisioner:
         self._locks: dict[tuple[str, bool], asyncio.Lock] = {}
 
     async def provision(self, service: Service) -> None:
-        """Makes what is not there yet; may be called again after a restart.
+        """Create the resources that are missing; may be called again after a restart.
 
         :raises ProvisioningError: AWS refused one of the calls.
         """
@@ -114,7 +114,7 @@ class Provisioner:
         self._balancer.secure(service.arn)
 
     async def _step(self, service: Service, name: str, make: Any, seconds: float) -> None:
-        """One resource: made, then ACTIVE after the time it takes."""
+        """Create one resource, which is ACTIVE after the time that AWS takes."""
         managed = service.managed[name]
         if managed.status == "ACTIVE":
             return

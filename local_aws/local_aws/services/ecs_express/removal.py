@@ -186,7 +186,7 @@ class Remover:
 
 
 def _gone(error: Exception) -> bool:
-    """Whether the thing to delete is not there any more, which is what was wanted."""
+    """Whether the resource to delete is gone already."""
     return isinstance(error, ClientError) and (
         "NotFound" in error.response["Error"]["Code"] or error.response["Error"]["Code"] == "ResourceNotFoundException"
     )

@@ -57,7 +57,7 @@ def give_away(folder: Path) -> None:
 async def run(
     command: list[str], environment: dict[str, str], folder: Path, text: str, descriptors: tuple[int, ...]
 ) -> str:
-    """Runs a program to its end; what it has printed.
+    """Run a program to its end, and return what it printed.
 
     :arg text: what it reads.
     :arg descriptors: those that it inherits.
@@ -85,7 +85,7 @@ async def run(
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Only the owner may read it; whole or not at all."""
+    """Write a file that only its owner may read, atomically."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:

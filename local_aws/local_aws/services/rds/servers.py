@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server of an instance and what stands around it: TLS proxy, restarts after a crash, export of its log."""
+"""The server of an instance with its TLS proxy, its restart after a crash, and the export of its log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Servers:
         self.export_logs(instance)
 
     def export_logs(self, instance: Instance) -> None:
-        """Sends the server's log to CloudWatch Logs, or no longer, as the record says."""
+        """Start or stop sending the server's log to CloudWatch Logs, as the record says."""
         wanted = log_exports.is_sent(instance.record)
         running = instance.exporter is not None and not instance.exporter.done()
         if wanted and not running:
@@ -82,7 +82,7 @@ class Servers:
                 await asyncio.sleep(_RESTART_PAUSE)
 
     async def restart(self, instance: Instance) -> None:
-        """A restart with the settings as they are now; clients are disconnected, the port stays."""
+        """Restart the server with the present settings. Clients are disconnected, the port stays."""
         await self.halt(instance)
         self._events.of_instance(instance.record, events.SHUT_DOWN)
         instance.cluster.configure(self._store.server_parameters(instance))

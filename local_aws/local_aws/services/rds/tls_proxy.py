@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What RDS puts in front of a database: its security groups, TLS on a TCP port, and rds.force_ssl.
+"""The proxy in front of a database: security groups, TLS on a TCP port, and rds.force_ssl.
 
 PostgreSQL's wire protocol ("Message Flow" and "SSL Session Encryption" in its manual): a client may ask for GSSAPI
 encryption and for TLS before it sends its startup message; a cancel request is a connection of its own. After the
