@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
+from balancer_support import upstream
 
 from local_aws.authority import Authority
 from local_aws.clock import Clock
@@ -29,7 +29,6 @@ KEY = "arn:aws:ecs:us-east-1:123456789012:service/default/web"
 HOST = "we-0123456789abcdef0123456789abcdef.ecs.us-east-1.on.aws"
 LOCAL = HOST.removesuffix(".on.aws") + ".localhost"
 BLUE = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/blue/1"
-NEXT: web.AppKey[asyncio.Queue[None]] = web.AppKey("next", asyncio.Queue)
 GREEN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/green/1"
 
 
@@ -60,61 +59,6 @@ class Setting:
             check.cancel()
 
 
-async def _upstream() -> web.AppRunner:
-    async def echo(request: web.Request) -> web.Response:
-        headers = dict(request.headers.items())
-        return web.json_response({"path": request.raw_path, "method": request.method, "headers": headers})
-
-    async def count(request: web.Request) -> web.Response:
-        total = 0
-        async for chunk in request.content.iter_any():
-            total += len(chunk)
-        return web.json_response({"bytes": total, "length": request.headers.get("Content-Length")})
-
-    async def stream(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await answer.prepare(request)
-        for number in range(3):
-            await answer.write(f"data: {number}\n\n".encode())
-            await request.app[NEXT].get()
-        return answer
-
-    async def broken(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Length": "1000"})
-        await answer.prepare(request)
-        await answer.write(b"half")
-        assert request.transport is not None
-        request.transport.abort()
-        return answer
-
-    async def socket(request: web.Request) -> web.WebSocketResponse:
-        answer = web.WebSocketResponse(protocols=["chat"])
-        await answer.prepare(request)
-        async for message in answer:
-            await answer.send_str(f"{request.headers['X-Forwarded-Proto']} {message.data}")
-        return answer
-
-    async def redirect(_request: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": "/elsewhere", "Set-Cookie": "a=b"})
-
-    async def health(_request: web.Request) -> web.Response:
-        return web.Response(text="OK")
-
-    app = web.Application(client_max_size=2**30)
-    app[NEXT] = asyncio.Queue()
-    app.router.add_get("/health", health)
-    app.router.add_post("/count", count)
-    app.router.add_get("/stream", stream)
-    app.router.add_get("/broken", broken)
-    app.router.add_get("/socket", socket)
-    app.router.add_get("/redirect", redirect)
-    app.router.add_route("*", "/{rest:.*}", echo)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner
-
-
 @asynccontextmanager
 async def setting(home: Path, *, secure: bool = True, registered: bool = True) -> AsyncIterator[Setting]:
     ctx: Any = SimpleNamespace(
@@ -127,8 +71,8 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
     tasks: Any = SimpleNamespace(group_at=lambda _address: "")
     balancer = Balancer(ctx, tasks)
     await balancer.start()
-    upstream = await _upstream()
-    port = upstream.addresses[0][1]
+    server = await upstream()
+    port = server.addresses[0][1]
     route = await balancer.open(KEY, HOST)
     balancer.add_group(BLUE, "/health")
     balancer.weigh(KEY, {BLUE: 100})
@@ -150,7 +94,7 @@ async def setting(home: Path, *, secure: bool = True, registered: bool = True) -
             yield Setting(balancer, tasks, session, route.port, port)
         finally:
             await balancer.stop()
-            await upstream.cleanup()
+            await server.cleanup()
 
 
 def test_tls_fails_before_the_certificate_is_issued(tmp_path: Path) -> None:
