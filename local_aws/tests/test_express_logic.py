@@ -245,3 +245,20 @@ def test_a_task_that_is_being_stopped_is_stopped_although_its_task_set_is_closed
         assert stopped == ["task"]
 
     asyncio.run(scenario())
+
+
+def test_a_service_in_the_state_of_an_older_version_is_taken_back() -> None:
+    kept = {
+        "subnets": ["subnet-1"],
+        "zones": ["us-east-1a"],
+        "ports": [5000],
+        "grace": 77,
+        "deployment": {"alarms": {}},
+    }
+    state = {**Service("arn", "n", "c", "carn", "role", "host").to_json(), "overrides": kept}
+    service = Service.from_json(state)
+    assert (service.placement.subnets, service.placement.zones) == (["subnet-1"], ["us-east-1a"])
+    assert (service.placement.ports, service.placement.log_group, service.placement.shared) == ([5000], "", False)
+    assert (service.overrides.grace, service.overrides.deployment) == (77, {"alarms": {}})
+    assert service.to_json()["overrides"] == {**kept, "log_group": "", "shared": False}
+    assert Service.from_json(service.to_json()) == service
