@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -31,6 +32,7 @@ from .runtime import supervisor
 _PROFILE = "local-aws"
 _PROFILE_FILE = "aws-credentials"
 _COMMAND_FILE = "local-aws"
+_SOURCE_FILE = "daemon.source"
 # Seconds; what takes longer hangs. Under way is shown every so often.
 _START_SECONDS = 900.0
 _STOP_SECONDS = 600.0
@@ -84,8 +86,13 @@ def _running_pid(home: Path) -> int | None:
 
 
 def up(home: Path, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Starts the daemon if it does not run; see the README for the line that is printed."""
+    """Starts the daemon if it does not run, or runs other code than this; see the README for the line it prints."""
     pid = _running_pid(home)
+    if pid is not None and _source_of_daemon(home) != _source():
+        # It would look for files of its own that an update has moved.
+        say("The local AWS was started by another version of its code, so it is started anew.")
+        down(home, wipe=False)
+        pid = None
     changed = pid is None
     if pid is None:
         killed = supervisor.sweep(home)
@@ -140,9 +147,26 @@ def _write_command(home: Path) -> None:
         write_atomically(path, content, 0o700)
 
 
+def _source() -> str:
+    """The SHA-256 of this package's files, with their names."""
+    package = Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _source_of_daemon(home: Path) -> str:
+    """That of the code by which the daemon was started; empty if it is not known."""
+    with contextlib.suppress(FileNotFoundError):
+        return (home / _SOURCE_FILE).read_text(encoding="utf-8")
+    return ""
+
+
 def _start(home: Path) -> None:
     say(f"Starting the local AWS in {home}.")
     (home / "daemon.json").unlink(missing_ok=True)
+    (home / _SOURCE_FILE).write_text(_source(), encoding="utf-8")
     settings_module.load(home)
     environment = dict(os.environ)
     package = str(Path(__file__).resolve().parent.parent)
@@ -218,7 +242,7 @@ def down(home: Path, *, wipe: bool) -> dict[str, Any]:
         _await_end(home, pid)
     if supervisor.sweep(home):
         changed = True
-    for name in ("daemon.json", "daemon.pid"):
+    for name in ("daemon.json", "daemon.pid", _SOURCE_FILE):
         (home / name).unlink(missing_ok=True)
     if wipe:
         changed = _wipe(home) or changed

@@ -54,6 +54,22 @@ def test_a_second_up_changes_nothing(new_local_aws: Maker) -> None:
     assert second == {**first, "changed": False}
 
 
+def test_a_daemon_of_other_code_is_started_anew_and_keeps_its_state(new_local_aws: Maker) -> None:
+    """An update of the package under a daemon that runs: it would look for its own files where they were."""
+    aws = new_local_aws()
+    first = aws.up()
+    aws.client("s3").create_bucket(Bucket="kept")
+    (aws.home / "daemon.source").write_text("of another version", encoding="utf-8")
+    second = aws.up()
+    assert second["changed"] is True
+    assert second["pid"] != first["pid"]
+    assert [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    assert aws.up()["changed"] is False
+    # A daemon from before there was this file.
+    (aws.home / "daemon.source").unlink()
+    assert aws.up()["changed"] is True
+
+
 def test_down_leaves_no_process_and_no_port(new_local_aws: Maker) -> None:
     aws = new_local_aws()
     aws.up()
