@@ -19,10 +19,10 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from . import iam
 from .authority import Authority
 from .clock import Clock
 from .faults import Faults
+from .iam import policies
 from .runtime.supervisor import Supervisor
 from .service import Call
 from .service import TrustError
@@ -107,7 +107,7 @@ class Context:
         if role_arn is None:
             key, secret, token = self.settings.access_key_id, self.settings.secret_access_key, None
         else:
-            fresh = iam.role_session(role_arn, principal, _SESSION_SECONDS)
+            fresh = policies.role_session(role_arn, principal, _SESSION_SECONDS)
             key, secret, token = fresh["AccessKeyId"], fresh["SecretAccessKey"], fresh["Token"]
         return self._session.create_client(
             service,
@@ -137,7 +137,7 @@ class Context:
         :raises TrustError: the role does not exist or does not trust the principal.
         """
         self._check_trust(role_arn, principal)
-        return iam.role_session(role_arn, principal, seconds)
+        return policies.role_session(role_arn, principal, seconds)
 
     def _check_trust(self, role_arn: str, principal: str) -> None:
         """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
@@ -146,7 +146,7 @@ class Context:
             or self.faults.consume("iam:Propagation", role_arn) is not None
         ):
             raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
-        iam.check_trust(self.settings, role_arn, principal)
+        policies.check_trust(self.settings, role_arn, principal)
 
     def role_changed(self, name: str) -> None:
         """A role, its trust or its policies were changed now."""
@@ -206,7 +206,7 @@ class Context:
         :raises ApiError: AccessDeniedException (JSON services) or AccessDenied (Query), worded as AWS words it.
         """
         call.asked = True
-        iam.enforce(call, action, resource, context)
+        policies.enforce(call, action, resource, context)
 
     async def linked_role(self, call: Call, service: str) -> None:
         """The service-linked role that AWS makes in the caller's name when a service is first used.

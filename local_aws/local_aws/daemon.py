@@ -21,14 +21,14 @@ import hypercorn.config
 from ministack import app as ministack_app
 
 from . import __version__
-from . import account
-from . import app
-from . import iam
 from .authority import Authority
 from .build import build_services
 from .context import Context
 from .files import write_atomically
+from .http import dispatch
+from .iam import policies
 from .ministack_adapter import cloudwatch
+from .ministack_adapter import default_vpc
 from .ministack_adapter import forward_config
 from .persistence import Saver
 from .runtime.supervisor import Supervisor
@@ -48,8 +48,8 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     :arg listener: the bound and listening socket of the API.
     """
     asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(_THREADS))
-    iam.prepare()
-    account.prepare()
+    policies.prepare()
+    default_vpc.prepare()
     cloudwatch.install()
     # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
     ministack_app._MAIN_LOOP = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     closing = asyncio.Event()
     certificate = settings.home / "ca" / "api.pem"
     ctx.authority.write(certificate, ["127.0.0.1", "localhost"])
-    server = asyncio.create_task(_serve(app.App(ctx, services), listener, certificate, closing))
+    server = asyncio.create_task(_serve(dispatch.App(ctx, services), listener, certificate, closing))
     saving = asyncio.create_task(saver.run())
     started = []
     try:

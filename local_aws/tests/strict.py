@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A second opinion on the local AWS's answers: boto3 drops members that it does not know, these checks do not.
 
-Independent of the local AWS's own check (wire.py), and applied to every answer that a test's boto3 client reads.
+Independent of the local AWS's own check (its package protocol), and applied to every answer that a test's boto3 client
+reads.
 """
 
 from __future__ import annotations

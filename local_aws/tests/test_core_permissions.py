@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 from express_support import refused
 from running import LocalAws
 
-from local_aws import tag_on_create
+from local_aws.iam import tag_on_create
 
 Order = Callable[..., str]
 TAGS = [{"Key": "Owner", "Value": "it"}]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from local_aws.iam import request_context
 from local_aws.service import ApiError
-from local_aws.services.ecs_express import conditions
 from local_aws.services.ecs_express import network
 from local_aws.services.ecs_express import transformations
 from local_aws.services.ecs_express.models import Deployment
@@ -163,16 +163,16 @@ def test_active_revisions_newest_first_until_the_deployment_is_over() -> None:
 
 def test_tags_of_a_create_request_count_as_the_resources_own() -> None:
     tags = {"aws:requesttag/amazonecsmanaged": "true", "aws:TagKeys": ["AmazonECSManaged"]}
-    found = conditions.context_of("elasticloadbalancing", "CreateLoadBalancer", {}, tags)
+    found = request_context.context_of("elasticloadbalancing", "CreateLoadBalancer", {}, tags)
     assert found == {"aws:ResourceTag/amazonecsmanaged": "true"}
     # … but not where a resource exists already: its own tags decide.
-    assert conditions.context_of("elasticloadbalancing", "AddTags", {}, tags) == {}
-    assert conditions.context_of("rds", "CreateDBInstance", {}, tags) == {}
+    assert request_context.context_of("elasticloadbalancing", "AddTags", {}, tags) == {}
+    assert request_context.context_of("rds", "CreateDBInstance", {}, tags) == {}
 
 
 def test_resources_that_ministack_does_not_name() -> None:
     def arn(service: str, body: bytes = b"", **params: str) -> str:
-        return conditions.resource_of(service, dict(params), body, "us-east-1", "1")
+        return request_context.resource_of(service, dict(params), body, "us-east-1", "1")
 
     elb = "arn:aws:elasticloadbalancing:us-east-1:1"
     assert arn("elasticloadbalancing", Action="CreateLoadBalancer", Name="x") == f"{elb}:loadbalancer/app/x/new"

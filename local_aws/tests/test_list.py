@@ -22,7 +22,7 @@ INTERNAL = {
     "test_balancer_data_plane.py",
     "test_balancer_models.py",
     "test_express_logic.py",
-    "test_core_wire.py",
+    "test_core_protocol.py",
     "test_core_stop.py",
 }
 

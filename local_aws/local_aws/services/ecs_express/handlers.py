@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...context import Context
+from ...iam import request_context
 from ...network.firewall import Firewall
 from ...service import ApiError
 from ...service import Call
@@ -20,7 +21,6 @@ from ..ecs_tasks import TaskStore
 from ..elbv2 import Balancer
 from . import alarm
 from . import caller
-from . import conditions
 from . import definitions
 from . import listener_certificates
 from . import network
@@ -95,7 +95,7 @@ class Express:
         self._deployment_handlers = DeploymentHandlers(ctx, store, self._controller, self._responses)
         self._classic_api = ClassicApi(ctx, store, self._controller, self._responses, task_store)
         self._listener_certificates = ListenerCertificates(ctx, gateways)
-        conditions.install()
+        request_context.install()
         alarm.install(alarms)
 
     @property

@@ -94,7 +94,7 @@ class Scaling:
     def _allow(self, call: Call, arn: str, tags: dict[str, str] | None = None) -> None:
         context: dict[str, Any] = {f"aws:ResourceTag/{key}": value for key, value in (tags or {}).items()}
         for key, value in (call.params.get("Tags") or {}).items():
-            # The tags of a request that creates count as the resource's own (see conditions.py).
+            # The tags of a request that creates count as the resource's own (see iam/request_context.py).
             context[f"aws:RequestTag/{key}"] = value
             context.setdefault(f"aws:ResourceTag/{key}", value)
         if call.params.get("ServiceNamespace"):

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ... import iam
 from ...context import Context
+from ...iam import policies
 from ...ministack_adapter import log_groups
 from ...service import ApiError
 from ...service import Call
@@ -84,7 +84,7 @@ class LogGroupKeys:
         document = json.loads(policy["Policy"])
         context = {"kms:encryptioncontext:aws:logs:arn": arn}
         if not found["KeyMetadata"]["Enabled"] or not all(
-            iam.service_may(document, service, action, key, context) for action in _NEEDED
+            policies.service_may(document, service, action, key, context) for action in _NEEDED
         ):
             raise refused
 

@@ -17,7 +17,7 @@ from ministack.core.responses import get_account_id
 from ministack.core.responses import get_region
 from ministack.services import ec2
 
-from ... import wire
+from ...protocol import requests
 from ...service import ApiError
 from . import dependents
 from . import rules
@@ -61,16 +61,16 @@ def _action(name: str, operation: Callable[[Params], dict[str, Any]]) -> Callabl
 
     def answer(form: dict[str, list[str]]) -> Answer:
         flat = {key: value[0] if isinstance(value, list) else value for key, value in form.items()}
-        request = wire.identify({}, {**flat, "Action": name, "Version": "2016-11-15"}, b"")
+        request = requests.identify({}, {**flat, "Action": name, "Version": "2016-11-15"}, b"")
         try:
             if request.problems:
                 kind, message = request.problems[0]
                 raise ApiError("MissingParameter" if kind == "missing" else "InvalidParameterValue", message)
             if request.params.get("DryRun"):
                 raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-            headers, body = wire.serialize(operation(request.params), "ec2", name)
+            headers, body = requests.serialize(operation(request.params), "ec2", name)
         except ApiError as error:
-            return wire.serialize_error(error.code, error.message, error.status, "ec2")
+            return requests.serialize_error(error.code, error.message, error.status, "ec2")
         return 200, headers, body
 
     return answer
@@ -191,7 +191,7 @@ def _check_source(rule: Rule, group: Group) -> None:
 def _prefix_lists() -> set[str]:
     """Managed prefix lists, also those of AWS that ministack shows."""
     status, headers, body = ec2._describe_prefix_lists({})
-    listed = wire.parse(status, headers, body, "ec2", "DescribePrefixLists")
+    listed = requests.parse(status, headers, body, "ec2", "DescribePrefixLists")
     return {*ec2._prefix_lists, *(item["PrefixListId"] for item in listed.get("PrefixLists", []))}
 
 

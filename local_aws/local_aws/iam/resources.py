@@ -24,8 +24,8 @@ from ministack.core import responses
 from ministack.services import iam as iam_service
 from ministack.services import tagging
 
+from ..protocol import requests
 from . import service_linked_roles
-from . import wire
 
 Params = dict[str, Any]
 
@@ -351,7 +351,7 @@ def _extract(original: Callable[..., str]) -> Callable[..., str]:
         if service not in ("ec2", "ecs", "iam", "logs", "rds", "secretsmanager", "ssm"):
             return found
         flat = {name: value[0] if isinstance(value, list) else value for name, value in query_params.items()}
-        request = wire.identify(headers, flat, body)
+        request = requests.identify(headers, flat, body)
         scope = Scope(region, account_id, request.operation)
         action = f"{service}:{request.operation}"
         arns = resources(action, scope, request.params, found)

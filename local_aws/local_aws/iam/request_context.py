@@ -128,7 +128,7 @@ def install() -> None:
     from ministack.core import iam_actions  # noqa: PLC0415
     from ministack.services import tagging  # noqa: PLC0415
 
-    from ...ministack_adapter import resource_tags  # noqa: PLC0415
+    from ..ministack_adapter import resource_tags  # noqa: PLC0415
 
     if getattr(iam_actions, "_mlflow_aws_conditions", False):
         return

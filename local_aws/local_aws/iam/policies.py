@@ -20,14 +20,14 @@ from ministack.core import responses
 from ministack.services import iam as iam_service
 from ministack.services import sts as sts_service
 
-from . import authorization
+from ..protocol import requests
+from ..service import ApiError
+from ..service import Call
+from ..service import TrustError
+from ..settings import Settings
+from . import resources
 from . import service_linked_roles
 from . import tag_on_create
-from . import wire
-from .service import ApiError
-from .service import Call
-from .service import TrustError
-from .settings import Settings
 
 _POLICIES = Path(__file__).with_name("managed_policies.json")
 
@@ -38,9 +38,9 @@ def prepare() -> None:
     _refuse_root_roles()
     _serve_unsigned()
     _name_cbor_actions()
-    authorization.prepare_record()
+    resources.prepare_record()
     tag_on_create.prepare()
-    authorization.prepare()
+    resources.prepare()
     service_linked_roles.prepare()
     for arn, document in json.loads(_POLICIES.read_text(encoding="utf-8")).items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
@@ -109,7 +109,7 @@ def _name_cbor_actions() -> None:
     def extract_iam_action(  # noqa: PLR0917 - ministack's signature
         service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
     ) -> str | None:
-        operation = wire.cbor_operation(path)
+        operation = requests.cbor_operation(path)
         namespace = iam_actions.SERVICE_TO_IAM_NAMESPACE.get(service)
         if operation and namespace:
             return f"{namespace}:{operation[1]}"
@@ -136,14 +136,14 @@ def authenticate(
     """
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers}
     flat = {name: values[0] for name, values in query.items()}
-    access_key_id, region, _unused = wire.credential_scope(headers, flat)
+    access_key_id, region, _unused = requests.credential_scope(headers, flat)
     account = iam_evaluator.find_iam_access_key_account(access_key_id) if access_key_id else None
     responses.set_request_account_id(account or access_key_id)
     responses.set_request_region(region)
     iam_evaluator.pin_signed_request(method, raw_path, dict(query), raw_headers)
     iam_evaluator.pin_signed_body(body)
     if not access_key_id:
-        is_query = wire.protocol(service) in ("query", "ec2")
+        is_query = requests.protocol(service) in ("query", "ec2")
         code = "MissingAuthenticationToken" if is_query else "MissingAuthenticationTokenException"
         raise ApiError(code, "Missing Authentication Token", 403 if is_query else 400)
     failure = iam_evaluator.check_credentials(access_key_id, service)
@@ -152,7 +152,7 @@ def authenticate(
         status, _unused, body = iam_actions.access_denied_response(
             service, "", "", str(uuid.uuid4()), error_code=failure.code, message=failure.message, headers=headers
         )
-        error = wire.parse_error(status, body, service)
+        error = requests.parse_error(status, body, service)
         raise ApiError(error["Code"], error["Message"], status)
 
 
@@ -179,16 +179,16 @@ def role_of_session(principal: str) -> str:
 
 def enforce(call: Call, action: str, resource: str, context: dict[str, Any] | None) -> None:
     """See Context.allow()."""
-    scope = authorization.Scope(call.region, call.account_id, call.operation)
-    given = {**authorization.conditions(action, scope, call.params), **(context or {})}
+    scope = resources.Scope(call.region, call.account_id, call.operation)
+    given = {**resources.conditions(action, scope, call.params), **(context or {})}
     is_own = action.partition(":")[2] == call.operation
     if is_own:
-        given = {**authorization.request_tags(call.params), **given}
-    authorization.forget()
-    for number, arn in enumerate(authorization.resources(action, scope, call.params, resource)):
+        given = {**resources.request_tags(call.params), **given}
+    resources.forget()
+    for number, arn in enumerate(resources.resources(action, scope, call.params, resource)):
         _enforce_one(call, action, arn, given if number == 0 else context)
-    for further in authorization.further_actions(call.operation, call.params) if is_own else []:
-        for arn in authorization.resources(further, scope, call.params, resource):
+    for further in resources.further_actions(call.operation, call.params) if is_own else []:
+        for arn in resources.resources(further, scope, call.params, resource):
             _enforce_one(call, further, arn, None)
 
 
@@ -210,7 +210,8 @@ def _enforce_one(call: Call, action: str, resource: str, context: dict[str, Any]
         iam_evaluator._anonymous.reset(anonymous)
     if denied is None:
         return
-    code = "AccessDenied" if wire.protocol(call.service) in ("query", "ec2", "rest-xml") else "AccessDeniedException"
+    is_xml = requests.protocol(call.service) in ("query", "ec2", "rest-xml")
+    code = "AccessDenied" if is_xml else "AccessDeniedException"
     if isinstance(denied, tag_on_create.Denied):
         raise ApiError(code, denied.message, 403)
     if isinstance(denied, iam_evaluator.AuthError):

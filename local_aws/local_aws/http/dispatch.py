@@ -25,20 +25,20 @@ import botocore.exceptions
 from ministack import app as ministack_app
 from ministack.core import router as ministack_router
 
-from . import authorization
-from . import coverage
-from . import iam
-from . import wire
-from .build import Services
-from .context import Context
-from .faults import EVENTS
-from .faults import Fault
-from .service import ApiError
-from .service import Call
-from .service import Response
-from .service import Service
-from .service import TrustError
-from .settings import TOKEN_FILE
+from .. import coverage
+from ..build import Services
+from ..context import Context
+from ..faults import EVENTS
+from ..faults import Fault
+from ..iam import policies
+from ..iam import resources
+from ..protocol import requests
+from ..service import ApiError
+from ..service import Call
+from ..service import Response
+from ..service import Service
+from ..service import TrustError
+from ..settings import TOKEN_FILE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -97,9 +97,9 @@ class App:
 
     async def _rpc(self, exchange: _Exchange) -> None:
         body = await exchange.read()
-        request = wire.identify(exchange.headers, exchange.flat_query, body)
+        request = requests.identify(exchange.headers, exchange.flat_query, body)
         api = f"{request.service}:{request.operation}"
-        principal = iam.principal_arn(request.access_key_id)
+        principal = policies.principal_arn(request.access_key_id)
         call = Call(
             service=request.service,
             operation=request.operation,
@@ -129,13 +129,13 @@ class App:
         else:
             response = await self._own(room, call, request, exchange)
         # Before the answer, as everywhere: who has the answer finds the call recorded.
-        self._done(exchange, api, principal, wire.error_code(response.status, response.headers, response.body))
+        self._done(exchange, api, principal, requests.error_code(response.status, response.headers, response.body))
         await exchange.answer(response)
 
-    async def _own(self, room: Service, call: Call, request: wire.Request, exchange: _Exchange) -> Response:
+    async def _own(self, room: Service, call: Call, request: requests.Request, exchange: _Exchange) -> Response:
         """One of our operations, from the signature to the answer."""
         try:
-            iam.authenticate(
+            policies.authenticate(
                 service=call.service,
                 method=exchange.method,
                 raw_path=exchange.raw_path,
@@ -165,7 +165,7 @@ class App:
         """IAM, for a room that did not ask: right for reads that AWS allows on "*" alone, late for anything else."""
         if not _is_read(call.operation):
             _log.error("%s:%s was done without asking IAM: a mistake in a room.", call.service, call.operation)
-        namespace = wire.service_model(call.service).signing_name
+        namespace = requests.service_model(call.service).signing_name
         self.cloud.allow(call, f"{namespace}:{call.operation}")
 
     async def _fault(self, api: str, principal: str) -> Fault | None:
@@ -181,12 +181,12 @@ class App:
     def _too_early(self, api: str, principal: str) -> Fault | None:
         """The refusal of a role whose policies do not hold yet, where the fault iam:PolicyPropagation is on order."""
         service, _unused, operation = api.partition(":")
-        role = iam.role_of_session(principal)
+        role = policies.role_of_session(principal)
         if not role or not self.cloud.is_too_young("iam:PolicyPropagation", role):
             return None
-        speaks = wire.protocol(service)
+        speaks = requests.protocol(service)
         code = {"ec2": "UnauthorizedOperation", "query": "AccessDenied", "rest-xml": "AccessDenied"}
-        action = f"{wire.service_model(service).signing_name}:{operation}"
+        action = f"{requests.service_model(service).signing_name}:{operation}"
         message = (
             f"User: {principal} is not authorized to perform: {action} because no identity-based policy allows the "
             f"{action} action"
@@ -206,35 +206,35 @@ class App:
     async def _rest(self, exchange: _Exchange) -> None:
         """Not read into memory here: ministack gets the stream."""
         headers, query = exchange.headers, exchange.query
-        access_key_id, _unused, signing_name = wire.credential_scope(headers, exchange.flat_query)
-        named = wire.cbor_operation(exchange.path)
+        access_key_id, _unused, signing_name = requests.credential_scope(headers, exchange.flat_query)
+        named = requests.cbor_operation(exchange.path)
         if named is not None:
             service, operation = named
         else:
             service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
-            operation = wire.rest_operation(service, exchange.method, exchange.path, query, headers)
+            operation = requests.rest_operation(service, exchange.method, exchange.path, query, headers)
         api = f"{service}:{operation}"
-        principal = iam.principal_arn(access_key_id)
+        principal = policies.principal_arn(access_key_id)
         reads = None if named is not None else exchange.method in ("GET", "HEAD", "OPTIONS")
         done = partial(self._done, exchange, api, principal, reads=reads)
         fault = await self._fault(api, principal)
         if fault is not None:
             error = ApiError(*fault.error(service))
             done(error.code)
-            await exchange.answer(_error(error, service, wire.CBOR if named is not None else ""))
+            await exchange.answer(_error(error, service, requests.CBOR if named is not None else ""))
         elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
             done("AccessDenied")
             await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
         else:
-            await self._forward(exchange, api, done, wire.CBOR if named is not None else "")
+            await self._forward(exchange, api, done, requests.CBOR if named is not None else "")
 
     async def _forward(self, exchange: _Exchange, api: str, done: Callable[[str], None], speaks: str = "") -> None:
         """Lets ministack answer, if it does what the operation promises."""
         service, _unused, operation = api.partition(":")
         try:
             # ministack turns away whoever signs nothing.
-            if wire.credential_scope(exchange.headers, exchange.flat_query)[0]:
+            if requests.credential_scope(exchange.headers, exchange.flat_query)[0]:
                 coverage.require(service, operation, speaks)
         except ApiError as error:
             done(error.code)
@@ -331,8 +331,8 @@ class App:
 def _permissions(exchange: _Exchange) -> Response:
     """What was asked of policies: action, resource, conditions and outcome, each different question once."""
     if exchange.method == "DELETE":
-        authorization.CHECKS.clear()
-    return _json({"checks": authorization.CHECKS.list()})
+        resources.CHECKS.clear()
+    return _json({"checks": resources.CHECKS.list()})
 
 
 def _is_own_name(host: str) -> bool:
@@ -351,13 +351,13 @@ def _json(document: Any, status: int = 200) -> Response:
 
 
 def _error(error: ApiError, service: str, speaks: str = "") -> Response:
-    status, headers, body = wire.serialize_error(
+    status, headers, body = requests.serialize_error(
         error.code, error.message, error.status, service, error.fields, speaks=speaks
     )
     return Response(status, headers, body)
 
 
-def _refuse_problems(request: wire.Request) -> None:
+def _refuse_problems(request: requests.Request) -> None:
     """AWS's error for input that does not fit the model."""
     if not request.problems:
         return
@@ -365,7 +365,7 @@ def _refuse_problems(request: wire.Request) -> None:
     message = " ".join(text for _unused, text in request.problems)
     if request.service == "ecs":
         code = "InvalidParameterException"
-    elif wire.protocol(request.service) in ("query", "ec2"):
+    elif requests.protocol(request.service) in ("query", "ec2"):
         code = "MissingParameter" if kinds[0] == "missing" else "InvalidParameterValue"
     else:
         code = "ValidationException"
@@ -472,7 +472,7 @@ class _Exchange:
             nonlocal is_told
             if not is_told:
                 is_told = True
-                done(wire.error_code(start["status"], start["headers"], head))
+                done(requests.error_code(start["status"], start["headers"], head))
 
         async def send(message: Message) -> None:
             nonlocal head

@@ -12,16 +12,16 @@ from urllib.parse import urlencode
 import botocore.serialize
 import pytest
 
-from local_aws import wire
+from local_aws.protocol import requests
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
-def request_of(service: str, operation: str, params: dict[str, Any]) -> wire.Request:
+def request_of(service: str, operation: str, params: dict[str, Any]) -> requests.Request:
     """The request as botocore's own serializer writes it."""
-    model = wire.operation_model(service, operation)
+    model = requests.operation_model(service, operation)
     assert model is not None
-    serializer = botocore.serialize.create_serializer(wire.protocol(service), include_validation=False)
+    serializer = botocore.serialize.create_serializer(requests.protocol(service), include_validation=False)
     serialized = serializer.serialize_to_request(params, model)
     body = serialized["body"]
     if isinstance(body, dict):
@@ -31,7 +31,7 @@ def request_of(service: str, operation: str, params: dict[str, Any]) -> wire.Req
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential=AKIAMADEUP/20260504/us-east-1/{signing_name}/aws4_request, SignedHeaders=host"
     )
-    return wire.identify(headers, {}, body)
+    return requests.identify(headers, {}, body)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_missing_input_is_named(service: str, operation: str, params: dict[str, 
 
 def test_unknown_and_wrong_input_is_named() -> None:
     headers = {"x-amz-target": "AmazonEC2ContainerServiceV20141113.ListClusters"}
-    request = wire.identify(headers, {}, b'{"maxResult": 1, "nextToken": 5, "maxResults": true}')
+    request = requests.identify(headers, {}, b'{"maxResult": 1, "nextToken": 5, "maxResults": true}')
     assert [kind for kind, _unused in request.problems] == ["unknown", "type", "type"]
     assert "maxResult" in request.problems[0][1]
     form = {"content-type": "application/x-www-form-urlencoded"}
-    request = wire.identify(form, {}, b"Action=DescribeDBInstances&Version=2014-10-31&Colour=red&MaxRecords=many")
+    request = requests.identify(form, {}, b"Action=DescribeDBInstances&Version=2014-10-31&Colour=red&MaxRecords=many")
     assert request.service == "rds"
     assert [kind for kind, _unused in request.problems] == ["unknown", "type"]
 
@@ -163,8 +163,8 @@ def test_unknown_and_wrong_input_is_named() -> None:
     ],
 )
 def test_output_is_read_as_it_was_meant(service: str, operation: str, output: dict[str, Any]) -> None:
-    headers, body = wire.serialize(output, service, operation)
-    assert wire.parse(200, headers, body, service, operation) == output
+    headers, body = requests.serialize(output, service, operation)
+    assert requests.parse(200, headers, body, service, operation) == output
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_output_is_read_as_it_was_meant(service: str, operation: str, output: di
 )
 def test_output_that_aws_would_not_give_is_a_mistake(output: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        wire.serialize(output, "ecs", "DescribeTasks")
+        requests.serialize(output, "ecs", "DescribeTasks")
 
 
 def test_none_is_absent() -> None:
-    _unused, body = wire.serialize({"tasks": None}, "ecs", "DescribeTasks")
+    _unused, body = requests.serialize({"tasks": None}, "ecs", "DescribeTasks")
     assert body == b"{}"
 
 
@@ -197,10 +197,10 @@ def test_none_is_absent() -> None:
     ],
 )
 def test_errors_are_read_by_boto3(service: str, code: str, status: int) -> None:
-    given, headers, body = wire.serialize_error(code, "It is <not> there & so on.", 400, service)
+    given, headers, body = requests.serialize_error(code, "It is <not> there & so on.", 400, service)
     assert given == status
-    assert wire.error_code(given, headers, body) == code
-    assert wire.parse_error(given, body, service) == {"Code": code, "Message": "It is <not> there & so on."}
+    assert requests.error_code(given, headers, body) == code
+    assert requests.parse_error(given, body, service) == {"Code": code, "Message": "It is <not> there & so on."}
 
 
 @pytest.mark.parametrize(
@@ -222,4 +222,4 @@ def test_errors_are_read_by_boto3(service: str, code: str, status: int) -> None:
 def test_rest_requests_have_their_operations_names(
     method: str, path: str, query: dict[str, Any], headers: dict[str, str], operation: str
 ) -> None:
-    assert wire.rest_operation("s3", method, path, query, headers) == operation
+    assert requests.rest_operation("s3", method, path, query, headers) == operation
