@@ -11,11 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .context import Context
-from .ministack_adapter import in_use
+from .iam import enforcement
+from .iam import policies
+from .iam import request_context
+from .iam import service_linked_roles
+from .ministack_adapter.hooks import Hooks
+from .ministack_adapter.patches import apply_patches
 from .network.firewall import Firewall
+from .protocol import requests
 from .service import Service
 from .services import security_groups
 from .services.acm import CertificateManager
+from .services.cloudwatch import dashboards
 from .services.ec2 import AccountAttributes
 from .services.ecs_express import Express
 from .services.ecs_tasks import EcsTasks
@@ -29,6 +36,7 @@ from .services.rds import Databases
 from .services.resource_tags import ResourceTags
 from .services.secretsmanager import SecretsManager
 from .services.security_groups import Interface
+from .services.security_groups import dependents
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Services:
 
 
 def build_services(ctx: Context) -> Services:
-    """Makes the services and puts those checks before ministack's handlers that need them."""
+    """Makes the services, and patches ministack so that it asks them and IAM."""
     task_store = TaskStore()
     firewall = Firewall(ctx.settings.account_id, task_store)
     tasks = TaskController(ctx, task_store, firewall)
@@ -56,8 +64,29 @@ def build_services(ctx: Context) -> Services:
             if task.last_status != "STOPPED":
                 yield task.arn, firewall.groups_of(task), task.subnets
 
-    security_groups.install(task_interfaces)
-    in_use.install(task_interfaces, task_store.of_cluster, express.gateways.certificates_of)
+    def cluster_is_used(arn: str) -> bool:
+        return any(task.last_status != "STOPPED" for task in task_store.of_cluster(arn))
+
+    apply_patches(
+        Hooks(
+            enforce=enforcement.enforce,
+            resource=enforcement.resource_of,
+            context=request_context.context_of,
+            readable=request_context.as_json,
+            cbor_operation=requests.cbor_operation,
+            managed_policies=policies.managed(),
+            tagging_operations=request_context.tagging_operations(),
+            linked_roles=service_linked_roles.NAMES,
+            ec2_operations=security_groups.handlers(task_interfaces),
+            merged_permissions=security_groups.merged_permissions,
+            subnet_is_used=lambda subnet: bool(dependents.of_subnet(task_interfaces, subnet)),
+            cluster_is_used=cluster_is_used,
+            certificate_is_used=lambda listener, arn: arn in express.gateways.certificates_of(listener),
+            dashboard_problems=dashboards.problems,
+            alarm_state=express.alarms.state,
+            express_services=express.store.tagged,
+        )
+    )
     services: list[Service] = [
         Databases(ctx, firewall),
         EcsTasks(ctx, task_store, tasks),
@@ -65,7 +94,7 @@ def build_services(ctx: Context) -> Services:
         AccountAttributes(ctx),
         CertificateManager(ctx),
         express,
-        ResourceTags(express.store.tagged),
+        ResourceTags(),
         SecretsManager(ctx),
         EncryptedValues(ctx),
         LogGroupKeys(ctx),

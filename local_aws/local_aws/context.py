@@ -23,6 +23,7 @@ from .authority import Authority
 from .clock import Clock
 from .faults import Faults
 from .iam import policies
+from .iam import trust
 from .runtime.supervisor import Supervisor
 from .service import Call
 from .service import TrustError
@@ -107,7 +108,7 @@ class Context:
         if role_arn is None:
             key, secret, token = self.settings.access_key_id, self.settings.secret_access_key, None
         else:
-            fresh = policies.role_session(role_arn, principal, _SESSION_SECONDS)
+            fresh = trust.role_session(role_arn, principal, _SESSION_SECONDS)
             key, secret, token = fresh["AccessKeyId"], fresh["SecretAccessKey"], fresh["Token"]
         return self._session.create_client(
             service,
@@ -137,7 +138,7 @@ class Context:
         :raises TrustError: the role does not exist or does not trust the principal.
         """
         self._check_trust(role_arn, principal)
-        return policies.role_session(role_arn, principal, seconds)
+        return trust.role_session(role_arn, principal, seconds)
 
     def _check_trust(self, role_arn: str, principal: str) -> None:
         """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
@@ -146,7 +147,7 @@ class Context:
             or self.faults.consume("iam:Propagation", role_arn) is not None
         ):
             raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
-        policies.check_trust(self.settings, role_arn, principal)
+        trust.check_trust(self.settings, role_arn, principal)
 
     def role_changed(self, name: str) -> None:
         """A role, its trust or its policies were changed now."""

@@ -18,7 +18,6 @@ from typing import Any
 
 import hypercorn.asyncio
 import hypercorn.config
-from ministack import app as ministack_app
 
 from . import __version__
 from .authority import Authority
@@ -26,10 +25,7 @@ from .build import build_services
 from .context import Context
 from .files import write_atomically
 from .http import dispatch
-from .iam import policies
-from .ministack_adapter import cloudwatch
-from .ministack_adapter import default_vpc
-from .ministack_adapter import forward_config
+from .ministack_adapter import server as ministack
 from .persistence import Saver
 from .runtime.supervisor import Supervisor
 from .settings import Settings
@@ -48,14 +44,9 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     :arg listener: the bound and listening socket of the API.
     """
     asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(_THREADS))
-    policies.prepare()
-    default_vpc.prepare()
-    cloudwatch.install()
-    # Some of ministack's threads call its handlers on the serving loop; its own start-up, which we leave out, sets it.
-    ministack_app._MAIN_LOOP = asyncio.get_running_loop()
+    ministack.use_running_loop()
     processes = Supervisor(settings.home)
     ctx = Context(settings, processes, Authority(settings.home / "ca", settings.home / "ca.pem"))
-    forward_config.install()
     services = build_services(ctx)
     saver = Saver(settings.home / "state", services.all)
     saver.restore()

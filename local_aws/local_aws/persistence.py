@@ -11,12 +11,9 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from ministack import app as ministack_app
-from ministack.core import persistence as ministack_persistence
 
 from .files import write_atomically
+from .ministack_adapter import server
 from .service import Service
 
 _log = logging.getLogger("local_aws.persistence")
@@ -53,7 +50,7 @@ class Saver:
 
     def restore(self) -> None:
         """Gives ministack and the services what they had."""
-        ministack_app._load_persisted_state()
+        server.load_state()
         for service in self._services:
             path = self._service_file(service)
             if path.exists():
@@ -90,13 +87,8 @@ class Saver:
     async def save(self) -> None:
         """Saves what changed since the last time. The state is copied here, encoded and written in a thread."""
         async with self._lock:
-            encoders: list[tuple[Path, Callable[[], bytes]]] = []
-            for name, get_state in ministack_app._build_persistence_save_dict().items():
-                state = get_state()
-                if state is not None:
-                    encoders.append(
-                        (self._folder / _FOLDER_OF_MINISTACK / f"{name}.json", _ministack_encoder(name, state))
-                    )
+            folder = self._folder / _FOLDER_OF_MINISTACK
+            encoders = [(folder / f"{name}.json", encode) for name, encode in server.states()]
             for service in self._services:
                 content = json.dumps(service.state()).encode()
                 encoders.append((self._service_file(service), functools.partial(bytes, content)))
@@ -112,13 +104,3 @@ class Saver:
             if self._written.get(path) != digest:
                 write_atomically(path, content)
                 self._written[path] = digest
-
-
-def _ministack_encoder(name: str, state: Any) -> Callable[[], bytes]:
-    """ministack's own file format (core/persistence.py, save_state), whose errors are not swallowed here."""
-
-    def encode() -> bytes:
-        document = {"__ministack_format__": ministack_persistence._state_format_version(name), "payload": state}
-        return json.dumps(document, default=ministack_persistence._json_default).encode()
-
-    return encode

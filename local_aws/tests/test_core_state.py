@@ -44,7 +44,7 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
 
 
 def test_state_of_an_older_local_aws_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persistence.ministack_app, "_load_persisted_state", lambda: None)
+    monkeypatch.setattr(persistence.server, "load_state", lambda: None)
     older = tmp_path / "under-another-name"
     older.mkdir()
     (tmp_path / "ministack").mkdir()

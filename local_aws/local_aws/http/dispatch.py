@@ -22,16 +22,15 @@ from urllib.parse import parse_qs
 from urllib.parse import quote
 
 import botocore.exceptions
-from ministack import app as ministack_app
-from ministack.core import router as ministack_router
 
 from .. import coverage
 from ..build import Services
 from ..context import Context
 from ..faults import EVENTS
 from ..faults import Fault
-from ..iam import policies
-from ..iam import resources
+from ..iam import checks
+from ..iam import signatures
+from ..ministack_adapter import server
 from ..protocol import requests
 from ..service import ApiError
 from ..service import Call
@@ -99,7 +98,7 @@ class App:
         body = await exchange.read()
         request = requests.identify(exchange.headers, exchange.flat_query, body)
         api = f"{request.service}:{request.operation}"
-        principal = policies.principal_arn(request.access_key_id)
+        principal = signatures.principal_arn(request.access_key_id)
         call = Call(
             service=request.service,
             operation=request.operation,
@@ -135,7 +134,7 @@ class App:
     async def _own(self, room: Service, call: Call, request: requests.Request, exchange: _Exchange) -> Response:
         """One of our operations, from the signature to the answer."""
         try:
-            policies.authenticate(
+            signatures.authenticate(
                 service=call.service,
                 method=exchange.method,
                 raw_path=exchange.raw_path,
@@ -181,7 +180,7 @@ class App:
     def _too_early(self, api: str, principal: str) -> Fault | None:
         """The refusal of a role whose policies do not hold yet, where the fault iam:PolicyPropagation is on order."""
         service, _unused, operation = api.partition(":")
-        role = policies.role_of_session(principal)
+        role = signatures.role_of_session(principal)
         if not role or not self.cloud.is_too_young("iam:PolicyPropagation", role):
             return None
         speaks = requests.protocol(service)
@@ -211,10 +210,10 @@ class App:
         if named is not None:
             service, operation = named
         else:
-            service = ministack_router.detect_service(exchange.method, exchange.path, headers, query)
+            service = server.service_of(exchange.method, exchange.path, headers, query)
             operation = requests.rest_operation(service, exchange.method, exchange.path, query, headers)
         api = f"{service}:{operation}"
-        principal = policies.principal_arn(access_key_id)
+        principal = signatures.principal_arn(access_key_id)
         reads = None if named is not None else exchange.method in ("GET", "HEAD", "OPTIONS")
         done = partial(self._done, exchange, api, principal, reads=reads)
         fault = await self._fault(api, principal)
@@ -331,8 +330,8 @@ class App:
 def _permissions(exchange: _Exchange) -> Response:
     """What was asked of policies: action, resource, conditions and outcome, each different question once."""
     if exchange.method == "DELETE":
-        resources.CHECKS.clear()
-    return _json({"checks": resources.CHECKS.list()})
+        checks.CHECKS.clear()
+    return _json({"checks": checks.CHECKS.list()})
 
 
 def _is_own_name(host: str) -> bool:
@@ -486,7 +485,7 @@ class _Exchange:
                 tell()
             await self._send(message)
 
-        await ministack_app.app(self.scope, self._replay(), send)
+        await server.answer(self.scope, self._replay(), send)
         tell()
 
     async def collect(self) -> Response:
@@ -502,7 +501,7 @@ class _Exchange:
                 chunks.append(message.get("body", b""))
 
         # A task of its own: ministack keeps the caller in context variables, which must not leak into the room.
-        await asyncio.create_task(ministack_app.app(self.scope, self._replay(), send))
+        await asyncio.create_task(server.answer(self.scope, self._replay(), send))
         response.body = b"".join(chunks)
         return response
 

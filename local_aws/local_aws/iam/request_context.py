@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IAM conditions that AWS's policies for Express Mode rest on, and ministack 1.5.33 does not evaluate.
+"""Resources and condition keys of requests that ministack answers, as far as it does not find them itself.
 
 AmazonECSInfrastructureRoleforExpressGatewayServices grants nearly everything on the condition that the resource carries
 the tag ``AmazonECSManaged=true``. ministack enforces policies, but
@@ -19,10 +19,12 @@ created (the managed policy grants CreateLoadBalancer on ``aws:ResourceTag/Amazo
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-import botocore.session
 import cbor2
+
+from ..protocol import requests
 
 _CBOR_MAP, _CBOR_TAG = b"\xa0", b"\xc0"
 _ELB = "arn:aws:elasticloadbalancing"
@@ -31,17 +33,17 @@ _CREATES = {
     "acm": ("RequestCertificate",),
     "ec2": ("CreateSecurityGroup",),
 }
-
-
-# Services on whose resources the condition key aws:ResourceTag is evaluated here.
-_TAGS_KNOWN_BY_SERVICE = ("acm", "cloudwatch", "ec2", "elasticloadbalancing")
+# ministack's name of a service and botocore's, where it finds no tags in requests.
 _TAGGING = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "ec2": "ec2"}
-"""ministack's name of a service and botocore's, where it finds no tags in requests."""
 
 
-def tagging_operations(service: str) -> frozenset[str]:
-    """The operations of a service whose input carries tags (botocore's model)."""
-    model = botocore.session.Session().get_service_model(service)
+def tagging_operations() -> dict[str, frozenset[str]]:
+    """ministack's names of services to the operations whose input carries tags, by botocore's models."""
+    return {name: _tagging_operations(service) for name, service in _TAGGING.items()}
+
+
+def _tagging_operations(service: str) -> frozenset[str]:
+    model = requests.service_model(service)
     members = {"Tags", "TagKeys", "TagSpecifications"}
     return frozenset(
         name
@@ -50,16 +52,16 @@ def tagging_operations(service: str) -> frozenset[str]:
     )
 
 
-def _first(params: dict[str, Any], name: str) -> str:
+def _first(params: Mapping[str, Any], name: str) -> str:
     value = params.get(name, "")
     return str(value[0] if isinstance(value, list) and value else value or "")
 
 
-def _members(params: dict[str, Any], name: str) -> list[str]:
+def _members(params: Mapping[str, Any], name: str) -> list[str]:
     return [_first(params, key) for key in sorted(params) if key.startswith(f"{name}.member.")]
 
 
-def resource_of(service: str, params: dict[str, Any], body: bytes, region: str, account: str) -> str:
+def resource_of(service: str, params: Mapping[str, Any], body: bytes, region: str, account: str) -> str:
     """The ARN that AWS checks, for calls where ministack says ``*``; else ``*``."""
     if service == "elasticloadbalancing":
         return _balancer_resource(params, region, account)
@@ -72,7 +74,7 @@ def resource_of(service: str, params: dict[str, Any], body: bytes, region: str, 
     return "*"
 
 
-def _balancer_resource(params: dict[str, Any], region: str, account: str) -> str:
+def _balancer_resource(params: Mapping[str, Any], region: str, account: str) -> str:
     action, name = _first(params, "Action"), _first(params, "Name")
     if action == "CreateLoadBalancer":
         return f"{_ELB}:{region}:{account}:loadbalancer/app/{name}/new"
@@ -104,7 +106,7 @@ def as_json(body: bytes) -> bytes:
         return body
 
 
-def context_of(service: str, action: str, params: dict[str, Any], request_tags: dict[str, Any]) -> dict[str, Any]:
+def context_of(service: str, action: str, params: Mapping[str, Any], request_tags: dict[str, Any]) -> dict[str, Any]:
     """Condition keys of a request beyond its tags.
 
     :arg action: without the namespace.
@@ -121,41 +123,3 @@ def context_of(service: str, action: str, params: dict[str, Any], request_tags: 
         if name:
             context["iam:AWSServiceName"] = name
     return context
-
-
-def install() -> None:
-    """Adds the missing conditions to ministack's enforcement, once per process."""
-    from ministack.core import iam_actions  # noqa: PLC0415
-    from ministack.services import tagging  # noqa: PLC0415
-
-    from ..ministack_adapter import resource_tags  # noqa: PLC0415
-
-    if getattr(iam_actions, "_mlflow_aws_conditions", False):
-        return
-    extract, tag_context = iam_actions.extract_resource_arn, iam_actions.request_tag_context
-
-    def extract_resource_arn(  # noqa: PLR0917 - ministack's signature
-        service: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        params: dict[str, Any],
-        region: str,
-        account: str,
-    ) -> str:
-        body = as_json(body)
-        found: str = extract(service, method, path, headers, body, params, region, account)
-        return resource_of(service, params, body, region, account) if found == "*" else found
-
-    def request_tag_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = tag_context(service, action, as_json(body), params)
-        return {**found, **context_of(service, action.split(":", 1)[-1], params, found)}
-
-    iam_actions.extract_resource_arn = extract_resource_arn
-    iam_actions.request_tag_context = request_tag_context
-    for service, model in _TAGGING.items():
-        iam_actions._TAG_OPERATIONS[service] = tagging_operations(model) | iam_actions._tag_operations(service)
-    for name in _TAGS_KNOWN_BY_SERVICE:
-        tagging._RESOURCE_TAG_COLLECTORS.setdefault(name, resource_tags.COLLECTORS[name])
-    iam_actions._mlflow_aws_conditions = True

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On which resources and under which conditions an action is checked, and a record of what was checked.
+"""The resources that an action is checked on.
 
 ministack checks each call on one resource that it reads from the request, often "*". AWS checks the resource types
 that the Service Authorization Reference lists for the action, each of them where there are several:
@@ -11,25 +11,15 @@ ministack's reading stays.
 
 from __future__ import annotations
 
-import contextvars
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
 
-from ministack.core import iam_actions
-from ministack.core import iam_evaluator
-from ministack.core import responses
-from ministack.services import iam as iam_service
-from ministack.services import tagging
-
-from ..protocol import requests
+from ..ministack_adapter import credentials
 from . import service_linked_roles
 
 Params = dict[str, Any]
 
-_MAX_CHECKS = 20_000
 _EC2_KINDS = {"sg": "security-group", "sgr": "security-group-rule", "vpc": "vpc", "subnet": "subnet", "i": "instance"}
 # Calls about roles whose names do not begin so are checked on the role in RoleName.
 _ROLE = "RoleName"
@@ -154,7 +144,7 @@ def _iam_role(scope: Scope, params: Params) -> list[str]:
     name = params.get(_ROLE)
     if not name:
         return []
-    role = iam_service._roles.get(name)
+    role = credentials.role(scope.account, str(name))
     path = params.get("Path") or "/"
     return [role["Arn"] if role else f"arn:aws:iam::{scope.account}:role{path}{name}"]
 
@@ -264,206 +254,3 @@ def further_actions(operation: str, params: Params) -> list[str]:
     if operation == "DeleteDBInstance" and params.get("FinalDBSnapshotIdentifier"):
         return ["rds:CreateDBSnapshot"]
     return []
-
-
-def conditions(action: str, scope: Scope, params: Params) -> dict[str, Any]:
-    """The condition keys that a request sets, beside those about tags."""
-    found: dict[str, Any] = {}
-    if action.startswith("ecs:"):
-        cluster = params.get("cluster")
-        below = params.get("serviceArn") or params.get("service") or ""
-        if not cluster and "/" in str(below):
-            cluster = str(below).split("/")[-2]
-        found["ecs:cluster"] = scope.arn("ecs", f"cluster/{str(cluster or 'default').rpartition('/')[2]}")
-    if action.startswith("iam:"):
-        if params.get("PolicyArn"):
-            found["iam:PolicyARN"] = params["PolicyArn"]
-        if params.get("AWSServiceName"):
-            found["iam:AWSServiceName"] = params["AWSServiceName"]
-        boundary = params.get("PermissionsBoundary") or _boundary(params.get(_ROLE))
-        if boundary:
-            found["iam:PermissionsBoundary"] = boundary
-    if action == "secretsmanager:DeleteSecret" and "ForceDeleteWithoutRecovery" in params:
-        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
-        found["secretsmanager:ForceDeleteWithoutRecovery"] = str(params["ForceDeleteWithoutRecovery"]).lower()
-    return found
-
-
-def _boundary(name: str | None) -> str:
-    """The boundary that a role has."""
-    role = iam_service._roles.get(name) if name else None
-    found = (role or {}).get("PermissionsBoundary") or ""
-    return str(found.get("PermissionsBoundaryArn", "") if isinstance(found, dict) else found)
-
-
-def request_tags(params: Params) -> dict[str, Any]:
-    """aws:RequestTag and aws:TagKeys of a request of which ministack sees nothing."""
-    given = params.get("tags") or params.get("Tags") or []
-    if isinstance(given, dict):
-        tags = {str(key): str(value) for key, value in given.items()}
-    else:
-        tags = {
-            _one_of(item, "Key", "key"): _one_of(item, "Value", "value") for item in given if isinstance(item, dict)
-        }
-    keys = [*tags, *(params.get("tagKeys") or params.get("TagKeys") or [])]
-    found: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-    return {**found, "aws:TagKeys": keys} if keys else found
-
-
-def _one_of(item: dict[str, Any], first: str, second: str) -> str:
-    return str(item.get(first, item.get(second, "")))
-
-
-# --- ministack's own operations --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """What is still to be checked of the call that is being answered in this context."""
-
-    action: str = ""
-    arns: tuple[str, ...] = ()
-    context: dict[str, Any] = field(default_factory=dict)
-
-
-_NOTHING = _Pending()
-_pending: contextvars.ContextVar[_Pending] = contextvars.ContextVar("local_aws_pending", default=_NOTHING)
-
-
-def forget() -> None:
-    """What follows in this context is checked on what the caller of enforce() names."""
-    _pending.set(_NOTHING)
-
-
-def _extract(original: Callable[..., str]) -> Callable[..., str]:
-    def extract_resource_arn(  # noqa: PLR0917 - ministack's signature
-        service: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query_params: dict[str, Any],
-        region: str,
-        account_id: str,
-    ) -> str:
-        forget()
-        found = original(service, method, path, headers, body, query_params, region, account_id)
-        if service not in ("ec2", "ecs", "iam", "logs", "rds", "secretsmanager", "ssm"):
-            return found
-        flat = {name: value[0] if isinstance(value, list) else value for name, value in query_params.items()}
-        request = requests.identify(headers, flat, body)
-        scope = Scope(region, account_id, request.operation)
-        action = f"{service}:{request.operation}"
-        arns = resources(action, scope, request.params, found)
-        _pending.set(_Pending(action, tuple(arns), conditions(action, scope, request.params)))
-        return arns[0]
-
-    return extract_resource_arn
-
-
-def _without_tags(context: dict[str, Any]) -> dict[str, Any]:
-    """The request's tags belong to what is made, not to what it uses."""
-    return {
-        key: value for key, value in context.items() if not key.lower().startswith(("aws:requesttag/", "aws:tagkeys"))
-    }
-
-
-def _enforce_each(original: Callable[..., Any]) -> Callable[..., Any]:
-    def enforce(  # noqa: PLR0917 - ministack's signature
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        pending = _pending.get()
-        context = dict(service_context or {})
-        arns: tuple[str, ...] = (resource_arn,)
-        if pending.action == iam_action and pending.arns[:1] == arns:
-            arns = pending.arns
-            context = {**pending.context, **context}
-        for number, arn in enumerate(arns):
-            fitting = context if number == 0 else _without_tags(context)
-            refusal = original(access_key_id, iam_action, service, region, arn, fitting)
-            if refusal is not None:
-                return refusal
-        return None
-
-    return enforce
-
-
-# --- the record ------------------------------------------------------------------------------------------------------
-
-
-class Checks:
-    """What was checked for principals that have policies, each different check once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._found: dict[tuple[Any, ...], dict[str, Any]] = {}
-
-    def add(self, principal: str, action: str, resource: str, context: dict[str, Any], *, allowed: bool) -> None:
-        """Keeps a check, or counts it once more."""
-        shown = {key.lower(): value for key, value in context.items() if value is not None}
-        key = (principal, action, resource, repr(sorted(shown.items())), allowed)
-        with self._lock:
-            known = self._found.get(key)
-            if known is not None:
-                known["times"] += 1
-                return
-            while len(self._found) >= _MAX_CHECKS:
-                self._found.pop(next(iter(self._found)))
-            self._found[key] = {
-                "principal": principal,
-                "action": action,
-                "resource": resource,
-                "context": shown,
-                "allowed": allowed,
-                "times": 1,
-            }
-
-    def list(self) -> list[dict[str, Any]]:
-        """All of them, in the order in which they were first made."""
-        with self._lock:
-            return [dict(check) for check in self._found.values()]
-
-    def clear(self) -> None:
-        """Forgets them."""
-        with self._lock:
-            self._found.clear()
-
-
-CHECKS = Checks()
-
-
-def _enforce_and_record(original: Callable[..., Any]) -> Callable[..., Any]:
-    def enforce(  # noqa: PLR0917 - ministack's signature
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        refusal = original(access_key_id, iam_action, service, region, resource_arn, service_context)
-        if access_key_id and not iam_evaluator.is_root_access_key(access_key_id):
-            credential = iam_evaluator.resolve_credential(access_key_id, responses.get_account_id())
-            tags = tagging.resource_tags(resource_arn) or {}
-            context = {f"aws:resourcetag/{name}": value for name, value in tags.items()} | (service_context or {})
-            principal = getattr(credential, "principal_arn", "")
-            CHECKS.add(principal, iam_action, resource_arn, context, allowed=refusal is None)
-        return refusal
-
-    return enforce
-
-
-def prepare_record() -> None:
-    """Records each check. Called once, at start, before anything else wraps the evaluator."""
-    iam_evaluator.enforce = _enforce_and_record(iam_evaluator.enforce)
-
-
-def prepare() -> None:
-    """Checks each resource. Called once, at start, after everything else has wrapped the evaluator."""
-    iam_actions.extract_resource_arn = _extract(iam_actions.extract_resource_arn)
-    iam_evaluator.enforce = _enforce_each(iam_evaluator.enforce)

@@ -10,10 +10,10 @@ counterparts for EC2 and ECS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ..ministack_adapter.hooks import Question
 
 # Namespace of the creating action → the action that tags.
 _TAGGING = {
@@ -46,11 +46,6 @@ _EC2_KINDS = {
 }
 
 
-@dataclass
-class Denied(iam_evaluator.AuthError):  # type: ignore[misc]
-    """The refusal; ministack shows its message as it is, whereas it would name the creating action otherwise."""
-
-
 def tagging_action(action: str, context: dict[str, Any]) -> str:
     """The further action that a request needs; empty where it needs none.
 
@@ -78,41 +73,17 @@ def tagged_resource(action: str, resource: str) -> str:
     return resource
 
 
-def prepare() -> None:
-    """Adds the question to every check of a request's policies. Called once, at start."""
-    enforce = iam_evaluator.enforce
-
-    def enforce_both(  # noqa: PLR0917 - ministack's signature
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        context = service_context or {}
-        refusal = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
-        action = "" if refusal is not None else tagging_action(iam_action, context)
-        if not action:
-            return refusal
-        namespace, _unused, name = iam_action.partition(":")
-        if namespace in _CREATE_ACTION:
-            context = {**context, f"{namespace}:CreateAction": name}
-        if namespace == "ec2":
-            # What is being created has no tags yet: AWS's policies ask for ec2:CreateAction here.
-            context = {key: value for key, value in context.items() if not key.lower().startswith("aws:resourcetag/")}
-        resource = tagged_resource(iam_action, resource_arn)
-        refusal = enforce(access_key_id, action, service, region, resource, context)
-        if refusal is None or isinstance(refusal, iam_evaluator.AuthError):
-            return refusal
-        reason = (
-            "with an explicit deny in an identity-based policy"
-            if refusal.decision == "Deny"
-            else f"because no identity-based policy allows the {action} action"
-        )
-        message = (
-            f"User: {refusal.principal_arn} is not authorized to perform: {action} on resource: {resource} {reason}"
-        )
-        return Denied("AccessDenied", message)
-
-    iam_evaluator.enforce = enforce_both
+def tagging_question(question: Question) -> Question | None:
+    """What is asked after a creation has been allowed; None: nothing."""
+    action = tagging_action(question.action, question.context)
+    if not action:
+        return None
+    namespace, _unused, name = question.action.partition(":")
+    context = dict(question.context)
+    if namespace in _CREATE_ACTION:
+        context[f"{namespace}:CreateAction"] = name
+    if namespace == "ec2":
+        # What is being created has no tags yet: AWS's policies ask for ec2:CreateAction here.
+        context = {key: value for key, value in context.items() if not key.lower().startswith("aws:resourcetag/")}
+    resource = tagged_resource(question.action, question.resource)
+    return dataclasses.replace(question, action=action, resource=resource, context=context)

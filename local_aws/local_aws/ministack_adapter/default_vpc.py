@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWS has already made in a fresh account, and ministack has not."""
+"""What AWS has already made in a fresh account, and ministack has not: a default VPC that is complete."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 from ministack.services import ec2
 
+from .hooks import Hooks
+from .patch import Patch
+from .patch import Target
 
-def prepare() -> None:
-    """Completes the default VPC of each region as soon as ministack makes it (called before state is loaded).
+# Addresses of each subnet that are AWS's own ("Subnet CIDR blocks", VPC user guide).
+_RESERVED = 5
 
-    ministack's default VPC has three subnets and an internet gateway, but its main route table has no route to that
-    gateway, and its default security group does not admit itself. AWS: "Default VPC components", VPC user guide.
-    """
+
+def _complete_default_vpcs(_hooks: Hooks) -> None:
+    """Completes the default VPC of each region as soon as ministack makes it."""
     make = ec2._init_defaults
 
     def make_and_complete() -> None:
@@ -25,21 +28,17 @@ def prepare() -> None:
             _complete()
 
     ec2._init_defaults = make_and_complete
-    _count_free_addresses()
     _complete()  # the daemon's own region was made when the module was imported
 
 
-def _count_free_addresses() -> None:
-    """Lets a subnet's free addresses follow its size and its network interfaces; ministack says 251 or 4091 always.
-
-    Five addresses of each subnet are AWS's own ("Subnet CIDR blocks", VPC user guide).
-    """
+def _count_free_addresses(_hooks: Hooks) -> None:
+    """Lets a subnet's free addresses follow its size and its network interfaces."""
     render = ec2._subnet_fields_xml
 
     def render_counted(subnet: dict[str, Any], tag: str = "item") -> str:
         interfaces = [item for item in ec2._network_interfaces.values() if item["SubnetId"] == subnet["SubnetId"]]
         size = ipaddress.ip_network(subnet["CidrBlock"], strict=False).num_addresses
-        subnet["AvailableIpAddressCount"] = max(0, size - 5 - len(interfaces))
+        subnet["AvailableIpAddressCount"] = max(0, size - _RESERVED - len(interfaces))
         return str(render(subnet, tag))
 
     ec2._subnet_fields_xml = render_counted
@@ -63,3 +62,27 @@ def _complete() -> None:
         group["IpPermissions"].append(
             {"IpProtocol": "-1", "IpRanges": [], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": [itself]}
         )
+
+
+COMPLETE_DEFAULT_VPCS = Patch(
+    name="complete_default_vpcs",
+    reason=(
+        "The main route table of ministack's default VPC has no route to the internet gateway, and its default "
+        "security group does not admit itself. To be applied before state is loaded."
+    ),
+    source="https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html",
+    targets=(
+        Target("services.ec2", "_init_defaults", ""),
+        Target("services.ec2", "_DEFAULT_VPC_ID"),
+        Target("services.ec2", "_DEFAULT_IGW_ID"),
+        Target("services.ec2", "_DEFAULT_SG_ID"),
+    ),
+    apply=_complete_default_vpcs,
+)
+COUNT_FREE_ADDRESSES = Patch(
+    name="count_free_addresses",
+    reason="ministack says that a subnet has 251 or 4091 free addresses, whatever its size and use.",
+    source="https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html",
+    targets=(Target("services.ec2", "_subnet_fields_xml", "subnet tag"),),
+    apply=_count_free_addresses,
+)

@@ -13,11 +13,14 @@ from typing import Any
 
 from ministack.services import alb
 
+from .hooks import Hooks
+from .patch import Patch
+from .patch import Target
+
 Action = dict[str, Any]
 
 
-def install() -> None:
-    """Keeps and shows it. Called once, at start."""
+def _keep(_hooks: Hooks) -> None:
     alb._parse_actions = _reading(alb._parse_actions)
     alb._action_xml = _showing(alb._action_xml)
 
@@ -59,3 +62,16 @@ def _showing(render: Callable[[Action], str]) -> Callable[[Action], str]:
         return f"{head}<ForwardConfig><TargetGroups>{members}</TargetGroups></ForwardConfig>{end}{rest}"
 
     return render_with_config
+
+
+KEEP_FORWARD_CONFIG = Patch(
+    name="keep_forward_config",
+    reason="ministack drops the ForwardConfig of an action, which has the weights of a canary deployment.",
+    source="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ForwardActionConfig.html",
+    targets=(
+        Target("services.alb", "_parse_actions", "params prefix"),
+        Target("services.alb", "_action_xml", "a"),
+        Target("services.alb", "_p", "params key default"),
+    ),
+    apply=_keep,
+)

@@ -10,12 +10,10 @@ see ``services.security_groups``; groups of RDS: see ``services.rds.groups``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import MutableMapping
 from typing import Any
-from typing import Protocol
 
 from ministack.core.responses import error_response_json
 from ministack.core.responses import get_account_id
@@ -26,41 +24,24 @@ from ministack.services import ecs
 from ministack.services import iam
 
 from ..service import ApiError
-from ..services.security_groups import TaskInterfaces
-from ..services.security_groups import dependents
+from .hooks import Hooks
+from .patch import Patch
+from .patch import Target
 
 Params = dict[str, Any]
 Handler = Callable[[Params], Any]
 Check = Callable[[Params], None]
 
 
-class ClusterTask(Protocol):
-    """A task of a cluster."""
-
-    @property
-    def last_status(self) -> str:
-        """ECS's lastStatus."""
-
-
-def install(
-    interfaces: TaskInterfaces,
-    tasks_of: Callable[[str], Iterable[ClusterTask]],
-    certificates_of: Callable[[str], list[str]],
-) -> None:
-    """Puts the checks before ministack's handlers. Called once, at start.
-
-    :arg interfaces: the network interfaces of tasks.
-    :arg tasks_of: the tasks of a cluster, by its ARN.
-    :arg certificates_of: the certificates that a listener has beside its default one, by its ARN.
-    """
-    _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(interfaces))
+def _put_checks_first(hooks: Hooks) -> None:
+    _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(hooks))
     _guard(alb._ACTION_MAP, alb._error, {"DeleteTargetGroup": _target_group, "DeleteLoadBalancer": _load_balancer})
     alb._ACTION_MAP["DeleteLoadBalancer"] = _with_listeners(alb._ACTION_MAP["DeleteLoadBalancer"])
     iam_checks = {"DeletePolicy": _policy, "DeleteUser": _user, "DeleteGroup": _user_group}
     _guard(iam._IAM_HANDLERS, _iam_error, iam_checks)
-    _guard(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(tasks_of, params)})
+    _guard(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(hooks, params)})
     handlers = {"DeleteCertificate": acm._delete_certificate}
-    _guard(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(certificates_of, params)})
+    _guard(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(hooks, params)})
     acm._delete_certificate = handlers["DeleteCertificate"]
 
 
@@ -100,10 +81,10 @@ def _dependency(kind: str, name: str) -> ApiError:
     return ApiError("DependencyViolation", f"The {kind} '{name}' has dependencies and cannot be deleted.")
 
 
-def _ec2_checks(interfaces: TaskInterfaces) -> dict[str, Check]:
+def _ec2_checks(hooks: Hooks) -> dict[str, Check]:
     def subnet(params: Params) -> None:
         name = _one(params, "SubnetId")
-        if name in ec2._subnets and dependents.of_subnet(interfaces, name):
+        if name in ec2._subnets and hooks.subnet_is_used(name):
             raise _dependency("subnet", name)
 
     return {
@@ -190,11 +171,9 @@ def _with_listeners(handler: Handler) -> Handler:
     return handle
 
 
-def _certificate(certificates_of: Callable[[str], list[str]], params: Params) -> None:
+def _certificate(hooks: Hooks, params: Params) -> None:
     arn = _one(params, "CertificateArn")
-    listeners = alb._listeners.items()
-    used = [arn in _certificates(listener) or arn in certificates_of(name) for name, listener in listeners]
-    if any(used):
+    if any(arn in _certificates(item) or hooks.certificate_is_used(name, arn) for name, item in alb._listeners.items()):
         raise ApiError("ResourceInUseException", f"Certificate {arn} in account {get_account_id()} is in use.")
 
 
@@ -207,11 +186,11 @@ def _certificates(listener: dict[str, Any]) -> list[str]:
 # ECS -----------------------------------------------------------------------------------------------------------------
 
 
-def _cluster(tasks_of: Callable[[str], Iterable[ClusterTask]], params: Params) -> None:
-    """Tasks; services, which are Express ones, are looked for by their own service."""
+def _cluster(hooks: Hooks, params: Params) -> None:
+    """Tasks; services, which are Express ones, are looked for by the service itself."""
     name = _one(params, "cluster").rsplit("/", 1)[-1] or "default"
     arn = (ecs._clusters.get(name) or {}).get("clusterArn")
-    if any(task.last_status != "STOPPED" for task in tasks_of(arn or "")):
+    if arn and hooks.cluster_is_used(arn):
         raise ApiError("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 
 
@@ -248,3 +227,26 @@ def _user_group(params: Params) -> None:
         raise _conflict("Cannot delete entity, must detach all policies first.")
     if iam._group_inline_policies.get(name):
         raise _conflict("Cannot delete entity, must delete policies first.")
+
+
+REFUSE_WHAT_IS_IN_USE = Patch(
+    name="refuse_what_is_in_use",
+    reason="ministack deletes what something else uses, and load balancers that are protected from deletion.",
+    source="https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html",
+    targets=(
+        Target(
+            "services.ec2",
+            "_ACTION_MAP",
+            keys=("DeleteInternetGateway", "DeleteNetworkAcl", "DeleteRouteTable", "DeleteSubnet", "ReleaseAddress"),
+        ),
+        Target("services.alb", "_ACTION_MAP", keys=("DeleteLoadBalancer", "DeleteTargetGroup")),
+        Target("services.iam", "_IAM_HANDLERS", keys=("DeleteGroup", "DeletePolicy", "DeleteUser")),
+        Target("services.ecs", "_ACTION_MAP", keys=("DeleteCluster",)),
+        Target("services.acm", "_delete_certificate", "data"),
+        Target("services.ec2", "_error", "code message status"),
+        Target("services.alb", "_error", "code message status"),
+        Target("services.iam", "_error", "status code message ns"),
+        Target("core.responses", "error_response_json", "code message status extra message_key content_type"),
+    ),
+    apply=_put_checks_first,
+)

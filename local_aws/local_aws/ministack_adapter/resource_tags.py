@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The services whose tags ministack's Resource Groups Tagging API leaves out.
 
-Changes ``ministack.services.tagging._COLLECTORS``, which maps a service to a generator of (ARN, tags). All of them run
-inside ministack's request, whose account and region the records are scoped by.
+``ministack.services.tagging._COLLECTORS`` maps a service to a generator of (ARN, tags). All of them run inside
+ministack's request, whose account and region the records are scoped by.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from ministack.services import rds
 from ministack.services import secretsmanager
 from ministack.services import ssm
 from ministack.services import tagging
+
+from .hooks import Hooks
+from .patch import Patch
+from .patch import Target
 
 Tagged = Iterator[tuple[str, list[dict[str, str]]]]
 
@@ -116,14 +120,14 @@ COLLECTORS: dict[str, Callable[[], Tagged]] = {
 }
 
 
-def install(express_services: Callable[[], list[tuple[str, dict[str, str]]]]) -> None:
-    """Adds the collectors.
+def tags_of(arn: str) -> dict[str, str]:
+    """The tags of a resource, for services whose tags ministack knows."""
+    return tagging.resource_tags(arn) or {}
 
-    :arg express_services: the ARNs and tags of the Express services, which ministack does not know.
-    """
 
+def _collect_tags(hooks: Hooks) -> None:
     def collect_ecs() -> Tagged:
-        services = dict(express_services())
+        services = dict(hooks.express_services())
         for arn, tags in services.items():
             if _is_here(arn):
                 yield arn, as_list(tags)
@@ -132,3 +136,15 @@ def install(express_services: Callable[[], list[tuple[str, dict[str, str]]]]) ->
                 yield arn, [{"Key": pair["key"], "Value": pair["value"]} for pair in pairs]
 
     tagging._COLLECTORS.update({**COLLECTORS, "ecs": collect_ecs})
+
+
+COLLECT_TAGS = Patch(
+    name="collect_tags",
+    reason="ministack's Resource Groups Tagging API leaves out services that a deployment of MLflow uses.",
+    source="https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html",
+    targets=(
+        Target("services.tagging", "_COLLECTORS", keys=("s3", "ecs")),
+        Target("services.tagging", "resource_tags", "arn"),
+    ),
+    apply=_collect_tags,
+)

@@ -22,7 +22,10 @@ from typing import Any
 from typing import Protocol
 
 import psutil
-from ministack.services import ec2
+
+from ..ministack_adapter import ec2
+from ..ministack_adapter.scope import everywhere
+from ..ministack_adapter.scope import read
 
 Address = tuple[str, int]
 
@@ -120,7 +123,7 @@ class Firewall:
         vpc = known[0] if known else self._default_vpc(region)
         return [
             name
-            for (account, where, name), group in list(ec2._security_groups._data.items())
+            for (account, where, name), group in everywhere(ec2.security_groups)
             if (account, where) == (self._account_id, region)
             and (group["GroupName"], group["VpcId"]) == ("default", vpc)
         ]
@@ -139,18 +142,18 @@ class Firewall:
         return self.admits(task.region, self.groups_of(task), port, peer)
 
     def _inbound(self, region: str, group: str) -> list[dict[str, Any]]:
-        record = ec2._security_groups._data.get((self._account_id, region, group)) or {}
+        record = read(ec2.security_groups, self._account_id, region, group) or {}
         return list(record.get("IpPermissions", []))
 
     def _networks(self, region: str, subnets: list[str]) -> tuple[str, ...]:
         return tuple(found["CidrBlock"] for name in subnets if (found := self._subnet(region, name)) is not None)
 
     def _subnet(self, region: str, name: str) -> dict[str, Any] | None:
-        record: dict[str, Any] | None = ec2._subnets._data.get((self._account_id, region, name))
+        record: dict[str, Any] | None = read(ec2.subnets, self._account_id, region, name)
         return record
 
     def _default_vpc(self, region: str) -> str:
-        for (account, where, name), vpc in list(ec2._vpcs._data.items()):
+        for (account, where, name), vpc in everywhere(ec2.vpcs):
             if (account, where) == (self._account_id, region) and vpc.get("IsDefault"):
                 return str(name)
         return ""

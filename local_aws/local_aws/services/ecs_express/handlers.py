@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ...context import Context
-from ...iam import request_context
 from ...network.firewall import Firewall
 from ...service import ApiError
 from ...service import Call
@@ -19,7 +18,6 @@ from ...service import aws_response
 from ..ecs_tasks import TaskController
 from ..ecs_tasks import TaskStore
 from ..elbv2 import Balancer
-from . import alarm
 from . import caller
 from . import definitions
 from . import listener_certificates
@@ -89,14 +87,13 @@ class Express:
             task_sets=task_sets,
             alarms=alarms,
         )
+        self.alarms = alarms
         self._responses = Responses(self.endpoint, task_sets.counts)
         self.scaling = Scaling(ctx, store, self._controller)
         self._creation = Creation(ctx, store, balancer, self._controller, self._responses)
         self._deployment_handlers = DeploymentHandlers(ctx, store, self._controller, self._responses)
         self._classic_api = ClassicApi(ctx, store, self._controller, self._responses, task_store)
         self._listener_certificates = ListenerCertificates(ctx, gateways)
-        request_context.install()
-        alarm.install(alarms)
 
     @property
     def store(self) -> ServiceStore:

@@ -8,7 +8,8 @@ import contextlib
 import ipaddress
 from typing import Any
 
-from ministack.services import alb
+from ...ministack_adapter import elbv2
+from ...ministack_adapter.scope import everywhere
 
 
 def rule_allows(account_id: str, region: str, host: str, address: str) -> bool:
@@ -17,7 +18,7 @@ def rule_allows(account_id: str, region: str, host: str, address: str) -> bool:
     :arg host: AWS's name of the service, by which its rule is found.
     :arg address: where the connection comes from; ELB does not look at X-Forwarded-For for this.
     """
-    for (account, where, _arn), rule in list(alb._rules._data.items()):
+    for (account, where, _arn), rule in everywhere(elbv2.rules):
         if (account, where) == (account_id, region) and host in _values(rule, "host-header"):
             sources = _values(rule, "source-ip")
             return not sources or any(_holds(source, address) for source in sources)

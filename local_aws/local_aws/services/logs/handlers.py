@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ...context import Context
-from ...iam import policies
+from ...iam import trust
 from ...ministack_adapter import log_groups
 from ...service import ApiError
 from ...service import Call
@@ -84,7 +84,7 @@ class LogGroupKeys:
         document = json.loads(policy["Policy"])
         context = {"kms:encryptioncontext:aws:logs:arn": arn}
         if not found["KeyMetadata"]["Enabled"] or not all(
-            policies.service_may(document, service, action, key, context) for action in _NEEDED
+            trust.service_may(document, service, action, key, context) for action in _NEEDED
         ):
             raise refused
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.core.responses import request_scope
-from ministack.services import ec2
-from ministack.services import rds
-
+from ...ministack_adapter import ec2
+from ...ministack_adapter.scope import request_scope
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
@@ -23,32 +21,6 @@ from .rules import invalid
 
 # Of RDS's parameters these are not PostgreSQL's, or name libraries that this PostgreSQL does not have.
 _NOT_OURS = ("rds.", "shared_preload_libraries", "apg_", "pgaudit.", "pg_stat_statements.", "auto_explain.", "cron.")
-
-
-def complete_families() -> None:
-    """Adds RDS's own parameter to the families of PostgreSQL, whose parameters DescribeDBParameters lists.
-
-    Amazon RDS User Guide, "Requiring an SSL connection to a PostgreSQL DB instance": 1 by default since version 15.
-    """
-    listed = rds._default_parameters_for_family
-
-    def complete(family: str) -> list[dict[str, Any]]:
-        parameters: list[dict[str, Any]] = listed(family)
-        major = family.removeprefix("postgres")
-        if major.isdigit() and all(parameter["name"] != "rds.force_ssl" for parameter in parameters):
-            parameters.append(
-                {
-                    "name": "rds.force_ssl",
-                    "default": "1" if int(major) >= 15 else "0",
-                    "description": "Force SSL connections.",
-                    "apply_type": "dynamic",
-                    "data_type": "boolean",
-                    "modifiable": True,
-                }
-            )
-        return parameters
-
-    rds._default_parameters_for_family = complete
 
 
 def applies(name: str, value: str) -> bool:
@@ -113,8 +85,8 @@ def complete_default_subnets(record: Record, region: str, account_id: str) -> No
     if group.get("DBSubnetGroupName", "default") != "default" or group.get("Subnets"):
         return
     with request_scope(account_id, region):
-        vpc = next((name for name, item in ec2._vpcs.items() if item.get("IsDefault")), "")
-        subnets = [item for item in ec2._subnets.values() if item["VpcId"] == vpc]
+        vpc = next((name for name, item in ec2.vpcs.items() if item.get("IsDefault")), "")
+        subnets = [item for item in ec2.subnets.values() if item["VpcId"] == vpc]
     record["DBSubnetGroup"] = {
         **group,
         "DBSubnetGroupName": "default",

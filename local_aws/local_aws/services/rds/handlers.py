@@ -60,7 +60,6 @@ class Databases:
         )
         self._snapshots = SnapshotHandlers(self._instances, self._store, self._records, snapshots, self._controller)
         self._restored: dict[str, Any] = {}
-        groups.complete_families()
         self._handlers: dict[str, Callable[[Call], Awaitable[Response]]] = {
             "CreateDBInstance": self._instances.create,
             "DescribeDBInstances": lambda call: descriptions.describe_instances(self._records, call),

@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ministack.core.responses import request_scope
-from ministack.services import rds
-
 from ...clock import Clock
+from ...ministack_adapter import rds
+from ...ministack_adapter.scope import everywhere
+from ...ministack_adapter.scope import read
+from ...ministack_adapter.scope import remove
+from ...ministack_adapter.scope import request_scope
+from ...ministack_adapter.scope import write
 from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
@@ -43,48 +46,48 @@ class Records:
     def instance(self, region: str, identifier: str) -> Record | None:
         """An instance by its name, ARN or resource id; only those of PostgreSQL outside clusters are ours."""
         with request_scope(self._account_id, region):
-            record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+            record = rds.find_instance(identifier) or rds.find_instance(identifier.lower())
         return record if record is not None and is_ours(record) else None
 
     def is_foreign(self, region: str, identifier: str) -> bool:
         """Whether there is such an instance, and it is not ours."""
         with request_scope(self._account_id, region):
-            record = rds._resolve_instance(identifier) or rds._resolve_instance(identifier.lower())
+            record = rds.find_instance(identifier) or rds.find_instance(identifier.lower())
         return record is not None and not is_ours(record)
 
     def instances(self) -> Iterator[tuple[str, Record]]:
         """All instances of ours with their regions."""
-        for (account_id, region, _name), record in list(rds._instances._data.items()):
+        for (account_id, region, _name), record in everywhere(rds.instances):
             if account_id == self._account_id and is_ours(record):
                 yield region, record
 
     def put_instance(self, region: str, record: Record) -> None:
         """Adds or replaces an instance."""
-        rds._instances._data[(self._account_id, region, record["DBInstanceIdentifier"])] = record
+        write(rds.instances, self._account_id, region, record["DBInstanceIdentifier"], record)
 
     def remove_instance(self, region: str, record: Record) -> None:
         """Forgets an instance and its tags."""
-        rds._instances._data.pop((self._account_id, region, record["DBInstanceIdentifier"]), None)
+        remove(rds.instances, self._account_id, region, record["DBInstanceIdentifier"])
         with request_scope(self._account_id, region):
-            rds._tags.pop(record["DBInstanceArn"], None)
+            rds.tags.pop(record["DBInstanceArn"], None)
 
     def snapshot(self, region: str, name: str) -> Record | None:
         """A snapshot by its name or ARN."""
-        record: Record | None = rds._snapshots._data.get((self._account_id, region, name.rsplit(":", 1)[-1].lower()))
+        record: Record | None = read(rds.snapshots, self._account_id, region, name.rsplit(":", 1)[-1].lower())
         return record
 
     def snapshots(self) -> Iterator[tuple[str, Record]]:
         """All snapshots of ours with their regions."""
-        for (account_id, region, _name), record in list(rds._snapshots._data.items()):
+        for (account_id, region, _name), record in everywhere(rds.snapshots):
             if account_id == self._account_id and record.get("Engine") == "postgres":
                 yield region, record
 
     def new_snapshot(self, region: str, name: str, instance: Record, tags: list[dict[str, str]]) -> Record:
         """A snapshot's record, in the status ``creating``."""
         with request_scope(self._account_id, region):
-            record: Record = rds._create_snapshot_internal(name, instance)
+            record: Record = rds.new_snapshot(name, instance)
             if tags:
-                rds._tags[record["DBSnapshotArn"]] = list(tags)
+                rds.tags[record["DBSnapshotArn"]] = list(tags)
                 record["TagList"] = list(tags)
         record.update(Status="creating", PercentProgress=0, Port=5432)
         restored.remember(record, instance)
@@ -92,16 +95,16 @@ class Records:
 
     def put_snapshot(self, region: str, record: Record) -> None:
         """Adds or replaces a snapshot."""
-        rds._snapshots._data[(self._account_id, region, record["DBSnapshotIdentifier"])] = record
+        write(rds.snapshots, self._account_id, region, record["DBSnapshotIdentifier"], record)
 
     def subnet_group(self, region: str, name: str) -> Record | None:
         """A subnet group."""
-        record: Record | None = rds._subnet_groups._data.get((self._account_id, region, name))
+        record: Record | None = read(rds.subnet_groups, self._account_id, region, name)
         return record
 
     def parameter_group(self, region: str, name: str) -> Record | None:
         """A parameter group; RDS's default groups are there without having been made."""
-        record: Record | None = rds._param_groups._data.get((self._account_id, region, name))
+        record: Record | None = read(rds.parameter_groups, self._account_id, region, name)
         if record is None and name.startswith(_DEFAULT_GROUP):
             family = name.removeprefix("default.")
             return {"DBParameterGroupName": name, "DBParameterGroupFamily": family, "Parameters": {}}
@@ -109,17 +112,17 @@ class Records:
 
     def make_default_group(self, region: str, name: str) -> None:
         """Makes the default parameter group of a family, as RDS does when the first instance of the family uses it."""
-        key = (self._account_id, region, name)
-        if not name.startswith(_DEFAULT_GROUP) or key in rds._param_groups._data:
+        if not name.startswith(_DEFAULT_GROUP) or read(rds.parameter_groups, self._account_id, region, name):
             return
         family = name.removeprefix("default.")
-        rds._param_groups._data[key] = {
+        made = {
             "DBParameterGroupName": name,
             "DBParameterGroupFamily": family,
             "Description": f"Default parameter group for {family}",
             "DBParameterGroupArn": f"arn:aws:rds:{region}:{self._account_id}:pg:{name}",
             "Parameters": {},
         }
+        write(rds.parameter_groups, self._account_id, region, name, made)
 
     def parameters(self, region: str, name: str) -> dict[str, str]:
         """What the user set in a parameter group."""
@@ -132,7 +135,7 @@ class Records:
     def set_tags(self, region: str, arn: str, tags: list[dict[str, str]]) -> None:
         """The tags of a new resource."""
         with request_scope(self._account_id, region):
-            rds._tags[arn] = list(tags)
+            rds.tags[arn] = list(tags)
 
     def show_restorable(self, record: Record) -> None:
         """Lets LatestRestorableTime go on: RDS uploads the transaction logs every five minutes.
@@ -150,19 +153,16 @@ class Records:
         """The answer of an operation that returns one instance."""
         self.show_restorable(record)
         with request_scope(self._account_id, region):
-            status, headers, body = rds._single_instance_response(f"{operation}Response", f"{operation}Result", record)
-        lower = {name.lower(): value for name, value in headers.items()}
-        output = parse_response(Response(status, lower, body), "rds", operation)
+            answer = rds.show_instance(operation, record)
+        output = parse_response(Response(*answer), "rds", operation)
         responses.patch_instance(output["DBInstance"], record)
         return aws_response(output, "rds", operation)
 
     def snapshot_response(self, region: str, record: Record, operation: str) -> Response:
         """The answer of an operation that returns one snapshot."""
         with request_scope(self._account_id, region):
-            inner = f"<{operation}Result><DBSnapshot>{rds._snapshot_xml(record)}</DBSnapshot></{operation}Result>"
-            status, headers, body = rds._xml(200, f"{operation}Response", inner)
-        lower = {name.lower(): value for name, value in headers.items()}
-        output = parse_response(Response(status, lower, body), "rds", operation)
+            answer = rds.show_snapshot(operation, record)
+        output = parse_response(Response(*answer), "rds", operation)
         responses.patch_snapshot(output["DBSnapshot"], record)
         return aws_response(output, "rds", operation)
 

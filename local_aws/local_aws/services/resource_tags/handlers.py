@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from typing import Any
 
-from ...ministack_adapter import resource_tags
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
@@ -28,15 +26,9 @@ _LONG_PAGE = 100
 
 
 class ResourceTags:
-    """The reads of the Resource Groups Tagging API.
-
-    :arg express_services: ARN and tags of each Express service.
-    """
+    """The reads of the Resource Groups Tagging API."""
 
     name = "resource_tags"
-
-    def __init__(self, express_services: Callable[[], list[tuple[str, dict[str, str]]]]) -> None:
-        self._express_services = express_services
 
     def owns(self, call: Call) -> bool:
         """Whether it is one of its reads."""
@@ -58,8 +50,7 @@ class ResourceTags:
         return aws_response({name: items[begin:end], "PaginationToken": token}, SERVICE, call.operation)
 
     async def start(self) -> None:
-        """Adds the services whose tags ministack does not collect."""
-        resource_tags.install(self._express_services)
+        """Nothing to start."""
 
     async def stop(self) -> None:
         """Nothing to stop."""

@@ -8,6 +8,7 @@
 
 from .dependents import Interface
 from .dependents import TaskInterfaces
-from .handlers import install
+from .handlers import handlers
+from .handlers import merged_permissions
 
-__all__ = ["Interface", "TaskInterfaces", "install"]
+__all__ = ["Interface", "TaskInterfaces", "handlers", "merged_permissions"]

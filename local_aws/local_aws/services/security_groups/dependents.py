@@ -14,23 +14,23 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-from ministack.core.responses import get_account_id
-from ministack.core.responses import get_region
-from ministack.services import alb
-from ministack.services import ec2
-from ministack.services import rds
+from ...ministack_adapter import ec2
+from ...ministack_adapter import elbv2
+from ...ministack_adapter import rds
+from ...ministack_adapter.scope import get_account_id
+from ...ministack_adapter.scope import get_region
 
 Interface = tuple[str, list[str], list[str]]
-TaskInterfaces = Callable[[], Iterable[Interface]]
-"""Those of all tasks that are not STOPPED; the name is the task\'s ARN."""
 """Name, security groups and subnets of something with a network interface."""
+TaskInterfaces = Callable[[], Iterable[Interface]]
+"""Those of all tasks that are not STOPPED; the name is the task's ARN."""
 
 
 def of_group(tasks: TaskInterfaces, group: dict[str, Any]) -> list[str]:
     """Names of what depends on a security group."""
     identifier = group["GroupId"]
     users = [name for name, groups, _subnets in _interfaces(tasks) if identifier in groups]
-    return users + [other["GroupId"] for other in ec2._security_groups.values() if _refers(other, identifier)]
+    return users + [other["GroupId"] for other in ec2.security_groups.values() if _refers(other, identifier)]
 
 
 def of_subnet(tasks: TaskInterfaces, identifier: str) -> list[str]:
@@ -47,20 +47,20 @@ def _refers(other: dict[str, Any], identifier: str) -> bool:
 
 def _interfaces(tasks: TaskInterfaces) -> Iterator[Interface]:
     """Everything in the caller's region that has a network interface."""
-    for name, interface in ec2._network_interfaces.items():
+    for name, interface in ec2.network_interfaces.items():
         yield name, _ids(interface.get("Groups"), "GroupId"), [interface["SubnetId"]]
-    for name, instance in ec2._instances.items():
+    for name, instance in ec2.instances.items():
         if (instance.get("State") or {}).get("Name") != "terminated":
             yield name, _ids(instance.get("SecurityGroups"), "GroupId"), [instance.get("SubnetId", "")]
-    for name, endpoint in ec2._vpc_endpoints.items():
+    for name, endpoint in ec2.vpc_endpoints.items():
         groups = _ids(endpoint.get("Groups"), "GroupId") + list(endpoint.get("SecurityGroupIds") or [])
         yield name, groups, list(endpoint.get("SubnetIds") or [])
-    for name, balancer in alb._lbs.items():
+    for name, balancer in elbv2.load_balancers.items():
         yield name, list(balancer.get("SecurityGroups") or []), list(balancer.get("Subnets") or [])
-    for name, gateway in ec2._nat_gateways.items():
+    for name, gateway in ec2.nat_gateways.items():
         if gateway.get("State") != "deleted":
             yield name, [], [gateway.get("SubnetId", "")]
-    for name, instance in rds._instances.items():
+    for name, instance in rds.instances.items():
         yield name, _ids(instance.get("VpcSecurityGroups"), "VpcSecurityGroupId"), subnets_of(instance)
     prefix = f"arn:aws:ecs:{get_region()}:{get_account_id()}:"
     yield from (found for found in tasks() if found[0].startswith(prefix))

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operations, put into ministack's table of EC2 actions, so that IAM stays ministack's.
+"""The operations, which come to stand in ministack's table of EC2 actions, so that IAM stays ministack's.
 
 Messages are EC2's, where clients' sources and bug reports show them; the behaviour is that of botocore's texts.
 """
@@ -13,10 +13,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from ministack.core.responses import get_account_id
-from ministack.core.responses import get_region
-from ministack.services import ec2
-
+from ...ministack_adapter import ec2
+from ...ministack_adapter.hooks import Answer
+from ...ministack_adapter.hooks import Form
+from ...ministack_adapter.scope import get_account_id
+from ...ministack_adapter.scope import get_region
 from ...protocol import requests
 from ...service import ApiError
 from . import dependents
@@ -28,15 +29,14 @@ _log = logging.getLogger("local_aws.security_groups")
 
 Group = dict[str, Any]
 Params = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
 
 MOST_RULES = 60
 """Rules for each direction of a group (Amazon VPC user guide, "Amazon VPC quotas")."""
 _MEMBERS = {False: "IpPermissions", True: "IpPermissionsEgress"}
 
 
-def install(tasks: TaskInterfaces) -> None:
-    """Puts the operations in the place of ministack's. Called once, at start.
+def handlers(tasks: TaskInterfaces) -> dict[str, Callable[[Form], Answer]]:
+    """The operations as ministack calls them: with the form's fields, for status, headers and body.
 
     :arg tasks: the network interfaces of tasks.
     """
@@ -51,15 +51,16 @@ def install(tasks: TaskInterfaces) -> None:
         "DescribeSecurityGroupRules": _describe_rules,
         "DeleteSecurityGroup": lambda params: _delete(tasks, params),
     }
-    for name, operation in operations.items():
-        ec2._ACTION_MAP[name] = _action(name, operation)
-    ec2._sg_xml = _merging(ec2._sg_xml)
+    return {name: _handler(name, operation) for name, operation in operations.items()}
 
 
-def _action(name: str, operation: Callable[[Params], dict[str, Any]]) -> Callable[[dict[str, list[str]]], Answer]:
-    """An operation as ministack calls it: with the form's fields, for status, headers and body."""
+def merged_permissions(group: Group) -> dict[str, Any]:
+    """A group's permissions as DescribeSecurityGroups shows them."""
+    return {name: rules.merged(group.get(name, [])) for name in _MEMBERS.values()}
 
-    def answer(form: dict[str, list[str]]) -> Answer:
+
+def _handler(name: str, operation: Callable[[Params], dict[str, Any]]) -> Callable[[Form], Answer]:
+    def answer(form: Form) -> Answer:
         flat = {key: value[0] if isinstance(value, list) else value for key, value in form.items()}
         request = requests.identify({}, {**flat, "Action": name, "Version": "2016-11-15"}, b"")
         try:
@@ -76,14 +77,6 @@ def _action(name: str, operation: Callable[[Params], dict[str, Any]]) -> Callabl
     return answer
 
 
-def _merging(render: Callable[[Group], str]) -> Callable[[Group], str]:
-    def render_merged(group: Group) -> str:
-        permissions = {name: rules.merged(group.get(name, [])) for name in _MEMBERS.values()}
-        return render({**group, **permissions})
-
-    return render_merged
-
-
 # What is stored ------------------------------------------------------------------------------------------------------
 
 
@@ -92,9 +85,9 @@ def _group(params: Params) -> Group:
     identifier = str(params.get("GroupId") or "")
     found: Group | None
     if identifier:
-        found = ec2._security_groups.get(identifier)
+        found = ec2.security_groups.get(identifier)
         if found is None:
-            if not ec2._SECURITY_GROUP_ID_RE.fullmatch(identifier):
+            if not ec2.is_security_group_id(identifier):
                 raise ApiError("InvalidGroupId.Malformed", f'Invalid id: "{identifier}"')
             raise ApiError("InvalidGroup.NotFound", f"The security group '{identifier}' does not exist")
         return found
@@ -108,12 +101,12 @@ def _group(params: Params) -> Group:
 
 
 def _named(name: str) -> Group | None:
-    groups = ec2._security_groups.values()
+    groups = ec2.security_groups.values()
     return next((item for item in groups if item["GroupName"] == name and _is_in_default_vpc(item)), None)
 
 
 def _is_in_default_vpc(group: Group) -> bool:
-    return bool((ec2._vpcs.get(group["VpcId"]) or {}).get("IsDefault"))
+    return bool((ec2.vpcs.get(group["VpcId"]) or {}).get("IsDefault"))
 
 
 def _stored(group: Group, *, is_egress: bool) -> dict[Rule, dict[str, Any]]:
@@ -129,7 +122,7 @@ def _stored(group: Group, *, is_egress: bool) -> dict[Rule, dict[str, Any]]:
         for rule, text in own:
             kept = rules.permission(rule, text, "", group["OwnerId"])
             kept["SecurityGroupRuleId"] = ""
-            kept["SecurityGroupRuleId"] = ec2._sg_rule_id(group["GroupId"], is_egress, kept)
+            kept["SecurityGroupRuleId"] = ec2.rule_id(group["GroupId"], is_egress, kept)
             split.append(kept)
     if split != permissions:
         permissions[:] = split
@@ -177,7 +170,7 @@ def _resolve(pair: dict[str, Any]) -> None:
 def _check_source(rule: Rule, group: Group) -> None:
     """Refuses a source that is not there, or a group of another network."""
     if rule.kind == "UserIdGroupPairs":
-        other = ec2._security_groups.get(rule.source)
+        other = ec2.security_groups.get(rule.source)
         if other is None:
             raise ApiError("InvalidGroup.NotFound", f"The security group '{rule.source}' does not exist")
         if other["VpcId"] != group["VpcId"]:
@@ -190,9 +183,9 @@ def _check_source(rule: Rule, group: Group) -> None:
 
 def _prefix_lists() -> set[str]:
     """Managed prefix lists, also those of AWS that ministack shows."""
-    status, headers, body = ec2._describe_prefix_lists({})
+    status, headers, body = ec2.describe_prefix_lists()
     listed = requests.parse(status, headers, body, "ec2", "DescribePrefixLists")
-    return {*ec2._prefix_lists, *(item["PrefixListId"] for item in listed.get("PrefixLists", []))}
+    return {*ec2.prefix_lists, *(item["PrefixListId"] for item in listed.get("PrefixLists", []))}
 
 
 def _duplicate(rule: Rule) -> ApiError:
@@ -226,7 +219,7 @@ def _authorize(params: Params, *, is_egress: bool) -> dict[str, Any]:
         rule_id = f"sgr-0{secrets.token_hex(8)}"
         group[_MEMBERS[is_egress]].append(rules.permission(rule, text, rule_id, group["OwnerId"]))
         if tags:
-            ec2._tags[rule_id] = list(tags)
+            ec2.tags[rule_id] = list(tags)
         made.append(_shown(group, rule, text, rule_id, is_egress=is_egress))
     return {"Return": True, "SecurityGroupRules": made}
 
@@ -234,7 +227,7 @@ def _authorize(params: Params, *, is_egress: bool) -> dict[str, Any]:
 def _shown(group: Group, rule: Rule, text: str, rule_id: str, *, is_egress: bool) -> dict[str, Any]:
     result = rules.shown(rule, text, rule_id, group=group["GroupId"], owner=group["OwnerId"], is_egress=is_egress)
     result["SecurityGroupRuleArn"] = f"arn:aws:ec2:{get_region()}:{get_account_id()}:security-group-rule/{rule_id}"
-    tags = ec2._tags.get(rule_id)
+    tags = ec2.tags.get(rule_id)
     return {**result, "Tags": [dict(tag) for tag in tags]} if tags else result
 
 
@@ -261,7 +254,7 @@ def _revoke(params: Params, *, is_egress: bool) -> dict[str, Any]:
         rule_id = permission["SecurityGroupRuleId"]
         gone.append(rules.revoked(rule, _text(permission), rule_id, group=group["GroupId"], is_egress=is_egress))
         group[_MEMBERS[is_egress]].remove(permission)
-        ec2._tags.pop(rule_id, None)
+        ec2.tags.pop(rule_id, None)
     answer: dict[str, Any] = {"Return": True, "RevokedSecurityGroupRules": gone}
     if unknown:
         permissions = [rules.permission(rule, text, "", group["OwnerId"]) for rule, text in unknown]
@@ -335,7 +328,7 @@ def _describe_rules(params: Params) -> dict[str, Any]:
     wanted = params.get("SecurityGroupRuleIds") or []
     found = [
         _shown(group, rule, text, rule_id, is_egress=is_egress)
-        for group in list(ec2._security_groups.values())
+        for group in list(ec2.security_groups.values())
         for is_egress, rule, text, rule_id in _all_rules(group)
     ]
     known = {item["SecurityGroupRuleId"] for item in found}
@@ -390,7 +383,7 @@ def _delete(tasks: TaskInterfaces, params: Params) -> dict[str, Any]:
         _log.info("security group %s is used by %s", identifier, ", ".join(users))
         raise ApiError("DependencyViolation", f"resource {identifier} has a dependent object")
     for _egress, _rule, _description, rule_id in _all_rules(group):
-        ec2._tags.pop(rule_id, None)
-    del ec2._security_groups[identifier]
-    ec2._tags.pop(identifier, None)
+        ec2.tags.pop(rule_id, None)
+    del ec2.security_groups[identifier]
+    ec2.tags.pop(identifier, None)
     return {"Return": True, "GroupId": identifier}
