@@ -18,7 +18,7 @@ from .iam import service_linked_roles
 from .ministack_adapter.hooks import Hooks
 from .ministack_adapter.patches import apply_patches
 from .network.firewall import Firewall
-from .protocol import requests
+from .protocol import rest
 from .service import Service
 from .services import security_groups
 from .services.acm import CertificateManager
@@ -73,7 +73,7 @@ def build_services(ctx: Context) -> Services:
             resource=enforcement.resource_of,
             context=request_context.context_of,
             readable=request_context.as_json,
-            cbor_operation=requests.cbor_operation,
+            cbor_operation=rest.cbor_operation,
             managed_policies=policies.managed(),
             tagging_operations=request_context.tagging_operations(),
             linked_roles=service_linked_roles.NAMES,

@@ -13,7 +13,7 @@ import functools
 import tomllib
 from importlib import resources
 
-from .protocol import requests
+from .protocol import models
 from .service import ApiError
 
 # What ministack's router calls services, where that is neither botocore's nor the signing name.
@@ -68,7 +68,7 @@ def require(service: str, operation: str, speaks: str = "") -> None:
     if of(service, operation) is not Coverage.REFUSED:
         return
     name = _BY_ROUTER_NAME.get(service, service)
-    code, status = _UNKNOWN_OPERATION.get(speaks or requests.protocol(name), ("UnknownOperationException", 400))
+    code, status = _UNKNOWN_OPERATION.get(speaks or models.protocol_of(name), ("UnknownOperationException", 400))
     message = (
         f"The local AWS does not implement {name}:{operation}. docs/local-aws.md lists what it does, what it only "
         "records, and what it refuses."

@@ -20,7 +20,7 @@ from typing import Any
 
 from botocore.exceptions import UnknownServiceError
 
-from .protocol import requests
+from .protocol import models
 
 #: What can happen beside an API call: its name → what happens, what ``subject`` is compared with, members of ``data``.
 EVENTS = {
@@ -131,7 +131,7 @@ class Fault:
     def error(self, service: str) -> tuple[str, str, int]:
         """Code, message and HTTP status of the answer to a call of a service."""
         if self.code == "Throttling" and not self.message:
-            return _THROTTLED.get(requests.protocol(service), _THROTTLED["json"])
+            return _THROTTLED.get(models.protocol_of(service), _THROTTLED["json"])
         return self.code, self.message, self.status
 
     @property
@@ -148,7 +148,7 @@ def _can_happen(what: str) -> bool:
     if operation and any(character in service for character in "*?["):
         return True
     try:
-        operations = requests.service_model(service).operation_names
+        operations = models.service_model(service).operation_names
     except UnknownServiceError:
         return False
     return any(fnmatch.fnmatchcase(name, operation) for name in operations)

@@ -12,7 +12,7 @@ from typing import Any
 from typing import Protocol
 from typing import runtime_checkable
 
-from .protocol import requests
+from .protocol import responses
 
 
 @dataclass
@@ -115,7 +115,7 @@ def aws_response(output: dict[str, Any], service: str, operation: str) -> Respon
     :arg output: the output as boto3 would return it, without ResponseMetadata; datetimes, lists, dicts.
     :raises TypeError: a member is unknown to the model or has the wrong type: a mistake in a service, never a client's.
     """
-    headers, body = requests.serialize(output, service, operation)
+    headers, body = responses.serialize(output, service, operation)
     return Response(200, headers, body)
 
 
@@ -129,4 +129,4 @@ def parse_response(response: Response, service: str, operation: str) -> dict[str
 
     Without ResponseMetadata; an error response comes back as {"Error": {"Code", "Message"}}.
     """
-    return requests.parse(response.status, response.headers, response.body, service, operation)
+    return responses.parse(response.status, response.headers, response.body, service, operation)

@@ -12,16 +12,19 @@ from urllib.parse import urlencode
 import botocore.serialize
 import pytest
 
+from local_aws.protocol import models
 from local_aws.protocol import requests
+from local_aws.protocol import responses
+from local_aws.protocol import rest
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
 def request_of(service: str, operation: str, params: dict[str, Any]) -> requests.Request:
     """The request as botocore's own serializer writes it."""
-    model = requests.operation_model(service, operation)
+    model = models.operation_model(service, operation)
     assert model is not None
-    serializer = botocore.serialize.create_serializer(requests.protocol(service), include_validation=False)
+    serializer = botocore.serialize.create_serializer(models.protocol_of(service), include_validation=False)
     serialized = serializer.serialize_to_request(params, model)
     body = serialized["body"]
     if isinstance(body, dict):
@@ -114,19 +117,21 @@ def test_input_arrives_as_boto3_was_given_it(service: str, operation: str, param
 )
 def test_missing_input_is_named(service: str, operation: str, params: dict[str, Any], kind: str, named: str) -> None:
     [problem] = request_of(service, operation, params).problems
-    assert problem[0] == kind
-    assert named in problem[1]
+    assert problem.kind == kind
+    assert named in problem.message
 
 
 def test_unknown_and_wrong_input_is_named() -> None:
     headers = {"x-amz-target": "AmazonEC2ContainerServiceV20141113.ListClusters"}
     request = requests.identify(headers, {}, b'{"maxResult": 1, "nextToken": 5, "maxResults": true}')
-    assert [kind for kind, _unused in request.problems] == ["unknown", "type", "type"]
-    assert "maxResult" in request.problems[0][1]
+    assert [problem.kind for problem in request.problems] == ["unknown", "type", "type"]
+    assert request.problems[0].message.startswith('Unknown parameter "maxResult", must be one of: ')
+    assert request.problems[1].message == 'Invalid type for parameter "nextToken": int, expected string.'
+    assert request.params == {}
     form = {"content-type": "application/x-www-form-urlencoded"}
     request = requests.identify(form, {}, b"Action=DescribeDBInstances&Version=2014-10-31&Colour=red&MaxRecords=many")
     assert request.service == "rds"
-    assert [kind for kind, _unused in request.problems] == ["unknown", "type"]
+    assert [problem.kind for problem in request.problems] == ["unknown", "type"]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +168,8 @@ def test_unknown_and_wrong_input_is_named() -> None:
     ],
 )
 def test_output_is_read_as_it_was_meant(service: str, operation: str, output: dict[str, Any]) -> None:
-    headers, body = requests.serialize(output, service, operation)
-    assert requests.parse(200, headers, body, service, operation) == output
+    headers, body = responses.serialize(output, service, operation)
+    assert responses.parse(200, headers, body, service, operation) == output
 
 
 @pytest.mark.parametrize(
@@ -179,11 +184,11 @@ def test_output_is_read_as_it_was_meant(service: str, operation: str, output: di
 )
 def test_output_that_aws_would_not_give_is_a_mistake(output: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        requests.serialize(output, "ecs", "DescribeTasks")
+        responses.serialize(output, "ecs", "DescribeTasks")
 
 
 def test_none_is_absent() -> None:
-    _unused, body = requests.serialize({"tasks": None}, "ecs", "DescribeTasks")
+    _unused, body = responses.serialize({"tasks": None}, "ecs", "DescribeTasks")
     assert body == b"{}"
 
 
@@ -197,10 +202,10 @@ def test_none_is_absent() -> None:
     ],
 )
 def test_errors_are_read_by_boto3(service: str, code: str, status: int) -> None:
-    given, headers, body = requests.serialize_error(code, "It is <not> there & so on.", 400, service)
+    given, headers, body = responses.serialize_error(code, "It is <not> there & so on.", 400, service)
     assert given == status
-    assert requests.error_code(given, headers, body) == code
-    assert requests.parse_error(given, body, service) == {"Code": code, "Message": "It is <not> there & so on."}
+    assert responses.error_code(given, headers, body) == code
+    assert responses.parse_error(given, body, service) == {"Code": code, "Message": "It is <not> there & so on."}
 
 
 @pytest.mark.parametrize(
@@ -222,4 +227,12 @@ def test_errors_are_read_by_boto3(service: str, code: str, status: int) -> None:
 def test_rest_requests_have_their_operations_names(
     method: str, path: str, query: dict[str, Any], headers: dict[str, str], operation: str
 ) -> None:
-    assert requests.rest_operation("s3", method, path, query, headers) == operation
+    assert rest.rest_operation("s3", method, path, query, headers) == operation
+
+
+def test_a_wrong_value_is_not_shown() -> None:
+    headers = {"x-amz-target": "secretsmanager.CreateSecret"}
+    request = requests.identify(headers, {}, b'{"Name": "n", "SecretString": 7654321, "ClientRequestToken": null}')
+    [problem] = request.problems
+    assert problem.message == 'Invalid type for parameter "SecretString": int, expected string.'
+    assert request.params == {"Name": "n"}

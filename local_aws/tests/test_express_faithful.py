@@ -29,7 +29,7 @@ from running import SCALE
 from running import LocalAws
 from running import eventually
 
-from local_aws.protocol import requests
+from local_aws.protocol import responses
 
 # Tells what it was given.
 WITNESS = """
@@ -93,14 +93,14 @@ def test_a_member_that_aws_does_not_have_cannot_slip_in(account: Account, made: 
     for operation, answer in answers.items():
         output = {key: value for key, value in answer.items() if key != "ResponseMetadata"}
         model = account.ecs.meta.service_model.operation_model(operation)
-        _headers, body = requests.serialize(output, "ecs", operation)
+        _headers, body = responses.serialize(output, "ecs", operation)
         strict.check(model, 200, body)
         wrong = list(spoiled(copy.deepcopy(output)))
         assert len(wrong) > 1
         for mistake in wrong:
             # Neither does the local AWS send it, nor would the check of all tests' answers let it pass.
             with pytest.raises(TypeError):
-                requests.serialize(mistake, "ecs", operation)
+                responses.serialize(mistake, "ecs", operation)
             document = json.loads(json.dumps(mistake, default=lambda moment: moment.timestamp()))
             with pytest.raises(strict.NotAwsLikeError):
                 strict.check(model, 200, json.dumps(document).encode())

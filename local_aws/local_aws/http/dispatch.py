@@ -31,7 +31,10 @@ from ..faults import Fault
 from ..iam import checks
 from ..iam import signatures
 from ..ministack_adapter import server
+from ..protocol import models
 from ..protocol import requests
+from ..protocol import responses
+from ..protocol import rest
 from ..service import ApiError
 from ..service import Call
 from ..service import Response
@@ -128,7 +131,7 @@ class App:
         else:
             response = await self._own(room, call, request, exchange)
         # Before the answer, as everywhere: who has the answer finds the call recorded.
-        self._done(exchange, api, principal, requests.error_code(response.status, response.headers, response.body))
+        self._done(exchange, api, principal, responses.error_code(response.status, response.headers, response.body))
         await exchange.answer(response)
 
     async def _own(self, room: Service, call: Call, request: requests.Request, exchange: _Exchange) -> Response:
@@ -164,7 +167,7 @@ class App:
         """IAM, for a room that did not ask: right for reads that AWS allows on "*" alone, late for anything else."""
         if not _is_read(call.operation):
             _log.error("%s:%s was done without asking IAM: a mistake in a room.", call.service, call.operation)
-        namespace = requests.service_model(call.service).signing_name
+        namespace = models.service_model(call.service).signing_name
         self.cloud.allow(call, f"{namespace}:{call.operation}")
 
     async def _fault(self, api: str, principal: str) -> Fault | None:
@@ -183,9 +186,9 @@ class App:
         role = signatures.role_of_session(principal)
         if not role or not self.cloud.is_too_young("iam:PolicyPropagation", role):
             return None
-        speaks = requests.protocol(service)
+        speaks = models.protocol_of(service)
         code = {"ec2": "UnauthorizedOperation", "query": "AccessDenied", "rest-xml": "AccessDenied"}
-        action = f"{requests.service_model(service).signing_name}:{operation}"
+        action = f"{models.service_model(service).signing_name}:{operation}"
         message = (
             f"User: {principal} is not authorized to perform: {action} because no identity-based policy allows the "
             f"{action} action"
@@ -206,12 +209,12 @@ class App:
         """Not read into memory here: ministack gets the stream."""
         headers, query = exchange.headers, exchange.query
         access_key_id, _unused, signing_name = requests.credential_scope(headers, exchange.flat_query)
-        named = requests.cbor_operation(exchange.path)
+        named = rest.cbor_operation(exchange.path)
         if named is not None:
             service, operation = named
         else:
             service = server.service_of(exchange.method, exchange.path, headers, query)
-            operation = requests.rest_operation(service, exchange.method, exchange.path, query, headers)
+            operation = rest.rest_operation(service, exchange.method, exchange.path, query, headers)
         api = f"{service}:{operation}"
         principal = signatures.principal_arn(access_key_id)
         reads = None if named is not None else exchange.method in ("GET", "HEAD", "OPTIONS")
@@ -220,13 +223,13 @@ class App:
         if fault is not None:
             error = ApiError(*fault.error(service))
             done(error.code)
-            await exchange.answer(_error(error, service, requests.CBOR if named is not None else ""))
+            await exchange.answer(_error(error, service, models.CBOR if named is not None else ""))
         elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
             done("AccessDenied")
             await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
         else:
-            await self._forward(exchange, api, done, requests.CBOR if named is not None else "")
+            await self._forward(exchange, api, done, models.CBOR if named is not None else "")
 
     async def _forward(self, exchange: _Exchange, api: str, done: Callable[[str], None], speaks: str = "") -> None:
         """Lets ministack answer, if it does what the operation promises."""
@@ -350,7 +353,7 @@ def _json(document: Any, status: int = 200) -> Response:
 
 
 def _error(error: ApiError, service: str, speaks: str = "") -> Response:
-    status, headers, body = requests.serialize_error(
+    status, headers, body = responses.serialize_error(
         error.code, error.message, error.status, service, error.fields, speaks=speaks
     )
     return Response(status, headers, body)
@@ -360,12 +363,11 @@ def _refuse_problems(request: requests.Request) -> None:
     """AWS's error for input that does not fit the model."""
     if not request.problems:
         return
-    kinds = [kind for kind, _unused in request.problems]
-    message = " ".join(text for _unused, text in request.problems)
+    message = " ".join(problem.message for problem in request.problems)
     if request.service == "ecs":
         code = "InvalidParameterException"
-    elif requests.protocol(request.service) in ("query", "ec2"):
-        code = "MissingParameter" if kinds[0] == "missing" else "InvalidParameterValue"
+    elif models.protocol_of(request.service) in ("query", "ec2"):
+        code = "MissingParameter" if request.problems[0].kind == "missing" else "InvalidParameterValue"
     else:
         code = "ValidationException"
     raise ApiError(code, message)
@@ -471,7 +473,7 @@ class _Exchange:
             nonlocal is_told
             if not is_told:
                 is_told = True
-                done(requests.error_code(start["status"], start["headers"], head))
+                done(responses.error_code(start["status"], start["headers"], head))
 
         async def send(message: Message) -> None:
             nonlocal head

@@ -11,7 +11,7 @@ from typing import Any
 from ..ministack_adapter import credentials
 from ..ministack_adapter import scope
 from ..ministack_adapter.hooks import Question
-from ..protocol import requests
+from ..protocol import models
 from ..service import ApiError
 from ..service import Call
 from . import enforcement
@@ -51,7 +51,7 @@ def _enforce_one(call: Call, action: str, resource: str, context: dict[str, Any]
         refusal = enforcement.enforce_one(question)
     if refusal is None:
         return
-    is_xml = requests.protocol(call.service) in ("query", "ec2", "rest-xml")
+    is_xml = models.protocol_of(call.service) in ("query", "ec2", "rest-xml")
     code = "AccessDenied" if is_xml else "AccessDeniedException"
     if refusal.code == "AccessDenied":
         raise ApiError(code, refusal.message, 403)

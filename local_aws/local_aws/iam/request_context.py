@@ -24,7 +24,7 @@ from typing import Any
 
 import cbor2
 
-from ..protocol import requests
+from ..protocol import models
 
 _CBOR_MAP, _CBOR_TAG = b"\xa0", b"\xc0"
 _ELB = "arn:aws:elasticloadbalancing"
@@ -43,7 +43,7 @@ def tagging_operations() -> dict[str, frozenset[str]]:
 
 
 def _tagging_operations(service: str) -> frozenset[str]:
-    model = requests.service_model(service)
+    model = models.service_model(service)
     members = {"Tags", "TagKeys", "TagSpecifications"}
     return frozenset(
         name

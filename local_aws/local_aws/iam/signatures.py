@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 from ..ministack_adapter import credentials
 from ..ministack_adapter import scope
+from ..protocol import models
 from ..protocol import requests
+from ..protocol import responses
 from ..service import ApiError
 
 
@@ -35,12 +37,12 @@ def authenticate(
     scope.set_scope(account or access_key_id, region)
     refusal = credentials.check_signature(access_key_id, service, method, raw_path, dict(query), raw_headers, body)
     if not access_key_id:
-        is_query = requests.protocol(service) in ("query", "ec2")
+        is_query = models.protocol_of(service) in ("query", "ec2")
         code = "MissingAuthenticationToken" if is_query else "MissingAuthenticationTokenException"
         raise ApiError(code, "Missing Authentication Token", 403 if is_query else 400)
     if refusal is not None:
         status, text = refusal
-        error = requests.parse_error(status, text, service)
+        error = responses.parse_error(status, text, service)
         raise ApiError(error["Code"], error["Message"], status)
 
 

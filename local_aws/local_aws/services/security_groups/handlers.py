@@ -19,6 +19,7 @@ from ...ministack_adapter.hooks import Form
 from ...ministack_adapter.scope import get_account_id
 from ...ministack_adapter.scope import get_region
 from ...protocol import requests
+from ...protocol import responses
 from ...service import ApiError
 from . import dependents
 from . import rules
@@ -65,13 +66,14 @@ def _handler(name: str, operation: Callable[[Params], dict[str, Any]]) -> Callab
         request = requests.identify({}, {**flat, "Action": name, "Version": "2016-11-15"}, b"")
         try:
             if request.problems:
-                kind, message = request.problems[0]
-                raise ApiError("MissingParameter" if kind == "missing" else "InvalidParameterValue", message)
+                first = request.problems[0]
+                code = "MissingParameter" if first.kind == "missing" else "InvalidParameterValue"
+                raise ApiError(code, first.message)
             if request.params.get("DryRun"):
                 raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-            headers, body = requests.serialize(operation(request.params), "ec2", name)
+            headers, body = responses.serialize(operation(request.params), "ec2", name)
         except ApiError as error:
-            return requests.serialize_error(error.code, error.message, error.status, "ec2")
+            return responses.serialize_error(error.code, error.message, error.status, "ec2")
         return 200, headers, body
 
     return answer
@@ -184,7 +186,7 @@ def _check_source(rule: Rule, group: Group) -> None:
 def _prefix_lists() -> set[str]:
     """Managed prefix lists, also those of AWS that ministack shows."""
     status, headers, body = ec2.describe_prefix_lists()
-    listed = requests.parse(status, headers, body, "ec2", "DescribePrefixLists")
+    listed = responses.parse(status, headers, body, "ec2", "DescribePrefixLists")
     return {*ec2.prefix_lists, *(item["PrefixListId"] for item in listed.get("PrefixLists", []))}
 
 
