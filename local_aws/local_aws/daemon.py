@@ -24,7 +24,7 @@ from .authority import Authority
 from .build import build_services
 from .context import Context
 from .files import write_atomically
-from .http import dispatch
+from .http.application import application
 from .ministack_adapter import server as ministack
 from .persistence import Saver
 from .runtime.supervisor import Supervisor
@@ -58,7 +58,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     closing = asyncio.Event()
     certificate = settings.home / "ca" / "api.pem"
     ctx.authority.write(certificate, ["127.0.0.1", "localhost"])
-    server = asyncio.create_task(_serve(dispatch.App(ctx, services), listener, certificate, closing))
+    server = asyncio.create_task(_serve(application(ctx, services), listener, certificate, closing))
     saving = asyncio.create_task(saver.run())
     started = []
     try:
@@ -92,7 +92,7 @@ async def _first(stopping: asyncio.Event, server: asyncio.Task[None]) -> None:
         server.result()
 
 
-async def _serve(application: object, listener: socket.socket, certificate: Path, closing: asyncio.Event) -> None:
+async def _serve(app: object, listener: socket.socket, certificate: Path, closing: asyncio.Event) -> None:
     """HTTPS, as at AWS: a bucket policy that denies plain HTTP must find aws:SecureTransport to be true."""
     config = hypercorn.config.Config()
     config.certfile = config.keyfile = str(certificate)
@@ -106,7 +106,7 @@ async def _serve(application: object, listener: socket.socket, certificate: Path
     # setting for it.
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = _SSL_SHUTDOWN
     asyncio.get_running_loop().set_exception_handler(_unhandled)
-    await hypercorn.asyncio.serve(application, config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
+    await hypercorn.asyncio.serve(app, config, shutdown_trigger=closing.wait)  # type: ignore[arg-type]
 
 
 def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
