@@ -182,6 +182,8 @@ lint-files: $(READY) ## ruff, layers, subjects of commits, yamllint, licences (R
 	@$(BIN)/ruff format --quiet --check .
 	@echo '==> Layers of the plugins (import-linter)'
 	@$(BIN)/lint-imports --no-logo --no-cache .importlinter >$(CACHE)/layers.txt || { cat $(CACHE)/layers.txt; exit 1; }
+	@echo '==> Layers of the local AWS, and its one importer of ministack'
+	@cd local_aws && PYTHONPATH=. "$$MLFLOW_AWS_CHECKOUT/$(BIN)/lint-imports" --no-logo --no-cache pyproject.toml >../$(CACHE)/layers.txt || { cat ../$(CACHE)/layers.txt; exit 1; }
 	@echo '==> Subjects of commits (gitlint)'
 	@bash tests/tools/commits.sh
 	@echo '==> yamllint'
