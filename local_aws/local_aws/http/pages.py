@@ -44,8 +44,8 @@ def pages(ctx: Context, services: Services) -> Starlette:
         Route("/faults/{fault_id}", found.faults, methods=["DELETE"]),
         Route("/images", found.images, methods=["POST"]),
     ]
-    guard = Middleware(AuthenticationMiddleware, backend=_Token(ctx), on_error=_refuse)
-    application = Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _no_page})
+    token_required = Middleware(AuthenticationMiddleware, backend=_Token(ctx), on_error=_refuse)
+    application = Starlette(routes=routes, middleware=[token_required], exception_handlers={HTTPException: _no_page})
     application.router.redirect_slashes = False
     return application
 

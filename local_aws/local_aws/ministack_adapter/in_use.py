@@ -34,19 +34,19 @@ Check = Callable[[Params], None]
 
 
 def _put_checks_first(hooks: Hooks) -> None:
-    _guard(ec2._ACTION_MAP, _ec2_error, _ec2_checks(hooks))
-    _guard(alb._ACTION_MAP, alb._error, {"DeleteTargetGroup": _target_group, "DeleteLoadBalancer": _load_balancer})
+    _put_first(ec2._ACTION_MAP, _ec2_error, _ec2_checks(hooks))
+    _put_first(alb._ACTION_MAP, alb._error, {"DeleteTargetGroup": _target_group, "DeleteLoadBalancer": _load_balancer})
     alb._ACTION_MAP["DeleteLoadBalancer"] = _with_listeners(alb._ACTION_MAP["DeleteLoadBalancer"])
     iam_checks = {"DeletePolicy": _policy, "DeleteUser": _user, "DeleteGroup": _user_group}
-    _guard(iam._IAM_HANDLERS, _iam_error, iam_checks)
-    _guard(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(hooks, params)})
+    _put_first(iam._IAM_HANDLERS, _iam_error, iam_checks)
+    _put_first(ecs._ACTION_MAP, error_response_json, {"DeleteCluster": lambda params: _cluster(hooks, params)})
     handlers = {"DeleteCertificate": acm._delete_certificate}
-    _guard(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(hooks, params)})
+    _put_first(handlers, error_response_json, {"DeleteCertificate": lambda params: _certificate(hooks, params)})
     acm._delete_certificate = handlers["DeleteCertificate"]
 
 
-def _guard(handlers: MutableMapping[str, Handler], refuse: Callable[..., Any], checks: Mapping[str, Check]) -> None:
-    def guarded(handler: Handler, check: Check) -> Handler:
+def _put_first(handlers: MutableMapping[str, Handler], refuse: Callable[..., Any], checks: Mapping[str, Check]) -> None:
+    def checked(handler: Handler, check: Check) -> Handler:
         def handle(params: Params) -> Any:
             try:
                 check(params)
@@ -57,7 +57,7 @@ def _guard(handlers: MutableMapping[str, Handler], refuse: Callable[..., Any], c
         return handle
 
     for name, check in checks.items():
-        handlers[name] = guarded(handlers[name], check)
+        handlers[name] = checked(handlers[name], check)
 
 
 def _ec2_error(code: str, message: str, status: int) -> Any:

@@ -18,7 +18,7 @@ from .inputs import from_form
 from .inputs import from_json
 from .models import operation_model
 from .models import protocol_of
-from .validation import Problem
+from .validation import InvalidMember
 from .validation import problems_of
 
 # Signing names that are not botocore's service names.
@@ -60,7 +60,7 @@ class Request:
     access_key_id: str
     region: str
     params: dict[str, Any] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[InvalidMember] = field(default_factory=list)
 
 
 def credential_scope(headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str, str, str]:
@@ -104,7 +104,7 @@ def _parse_json(request: Request, body: bytes) -> None:
     try:
         document = json.loads(body or b"{}")
     except ValueError:
-        request.problems.append(Problem("type", "The request body is not JSON."))
+        request.problems.append(InvalidMember("type", "The request body is not JSON."))
         return
     _accept(request, shape, from_json(shape, document))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from botocore.model import ListShape
 from botocore.model import Shape
 from botocore.model import StructureShape
 from botocore.validate import ParamValidator
@@ -31,7 +32,7 @@ _TYPES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Problem:
+class InvalidMember:
     """What is wrong with a value.
 
     :arg kind: ``missing``, ``unknown`` or ``type``.
@@ -53,18 +54,18 @@ class _Validator(ParamValidator):  # type: ignore[misc]
             return
         if not isinstance(params, _TYPES[shape.type_name]) or (isinstance(params, bool) and not is_boolean):
             errors.report(name, "invalid type", param=params, valid_types=[shape.type_name])
+        elif isinstance(shape, ListShape):
+            # botocore does not look at each item of a list of scalars as closely.
+            for index, item in enumerate(params):
+                self._validate(item, shape.member, errors, f"{name}[{index}]")
         else:
             super()._validate(params, shape, errors, name)
-
-    def _shape_has_constraints(self, shape: Shape) -> bool:
-        """Of items of lists, which botocore does not look at more closely otherwise."""
-        return True
 
 
 _VALIDATOR = _Validator()
 
 
-def problems_of(shape: StructureShape, params: Any) -> list[Problem]:
+def problems_of(shape: StructureShape, params: Any) -> list[InvalidMember]:
     """Unknown and missing members, and wrong types.
 
     Limits of lengths and numbers are left to those who answer: AWS has errors of its own for most of them.
@@ -77,18 +78,18 @@ def problems_of(shape: StructureShape, params: Any) -> list[Problem]:
     ]
 
 
-def _problem(reason: str, path: str, details: dict[str, Any]) -> Problem | None:
+def _problem(reason: str, path: str, details: dict[str, Any]) -> InvalidMember | None:
     before = f"{path}." if path else ""
     if reason == "missing required field":
         where = f"{before}{details['required_name']}"
-        return Problem("missing", f'Missing required parameter "{where}".', _member(where))
+        return InvalidMember("missing", f'Missing required parameter "{where}".', _member(where))
     if reason == "unknown field":
         where = f"{before}{details['unknown_param']}"
         names = ", ".join(sorted(details["valid_names"]))
-        return Problem("unknown", f'Unknown parameter "{where}", must be one of: {names}.', _member(where))
+        return InvalidMember("unknown", f'Unknown parameter "{where}", must be one of: {names}.', _member(where))
     if reason == "invalid type":
         given, wanted = type(details["param"]).__name__, " or ".join(details["valid_types"])
-        return Problem(
+        return InvalidMember(
             "type", f'Invalid type for parameter "{path or "input"}": {given}, expected {wanted}.', _member(path)
         )
     return None
