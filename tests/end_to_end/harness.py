@@ -316,7 +316,10 @@ def prepare_software(version: str, folder: Path) -> None:
         owner.prepare(f"ghcr.io/mlflow/mlflow:v{version}-full")
     finally:
         owner.down()
-    imports = "import mlflow.server.fastapi_app, mlflow.server.auth"
+    # 3.10.0 lacks Flask-WTF, without which its login cannot be imported.
+    imports = (
+        "import contextlib, mlflow.server.fastapi_app\nwith contextlib.suppress(ImportError): import mlflow.server.auth"
+    )
     command = [str(runtime(version) / "bin/python"), "-W", "ignore", "-c", imports]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     subprocess.run(command, env=environment, cwd="/", check=True, timeout=_PLAY_SECONDS)

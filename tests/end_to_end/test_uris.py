@@ -7,11 +7,8 @@ The victim, Vera, has an experiment that nobody else may read. Mallory has no pe
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -19,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT
 from harness import prepare_software
 from servers import MlflowServer
 from servers import packages
@@ -28,10 +24,13 @@ from servers import sqlalchemy_plugin
 
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permission
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.server_environment import uri_environment
 
 NEW, OLD = "3.17.2", "3.10.0"
 API = "/api/2.0/mlflow"
 SECRET = "for Vera's eyes only"
+# The variables that the role ecs_express sets for the guard.
+BY_DEFAULT = uri_environment({"allowed_model_sources": [], "allowed_artifact_locations": []})
 CHECK: dict[str, Any] = {"check_uris": True, "check_database": True, "wait_timeout": 0}
 
 
@@ -125,24 +124,6 @@ class Stage:
         return any(SECRET in str(one) for one in got)
 
 
-def role_environment(folder: Path) -> dict[str, str]:
-    """The variables that the role ecs_express sets for the guard."""
-    copy = {"content": "{{ __ecs_express_uri_environment | to_json }}", "dest": str(folder / "environment.json")}
-    play = {
-        "hosts": "all",
-        "connection": "local",
-        "gather_facts": False,
-        "vars_files": [str(ROOT / "roles/ecs_express" / part / "main.yml") for part in ("defaults", "vars")],
-        "vars": {"ansible_python_interpreter": sys.executable},
-        "tasks": [{"ansible.builtin.copy": copy}],
-    }
-    (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(folder / "play.yml")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
-    found: dict[str, str] = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    return found
-
-
 @pytest.fixture(scope="module", params=[NEW, OLD])
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server as the role starts it, whose users have no permissions."""
@@ -153,7 +134,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     guarded: dict[str, Any] = {}
     if not os.environ.get("UNGUARDED"):
         sqlalchemy_plugin("mlflow_uri_guard", "UriGuardPlugin", Path(more))
-        guarded = {"database_options": "?plugin=mlflow_uri_guard", "environment": role_environment(folder)}
+        guarded = {"database_options": "?plugin=mlflow_uri_guard", "environment": BY_DEFAULT}
     server = MlflowServer(folder / version, version, more, default_permission="NO_PERMISSIONS", **guarded)
     try:
         server.wait()
@@ -248,6 +229,7 @@ LOCATIONS = {
     "path": "/etc",
     "file": "file:///tmp/mallory",
     "relative": "mallory",
+    "parent": "../mallory",
     "bucket": "s3://other-bucket/prefix",
     "another_run": "mlflow-artifacts:/{artifacts}",
     "host": "mlflow-artifacts://mallory.example.org/1",
@@ -271,6 +253,7 @@ def test_the_server_alone_chooses_where_artifacts_are(stage: Stage, location: st
             assert found["experiment"]["artifact_location"] == f"mlflow-artifacts:/{answer['experiment_id']}"
         else:
             assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+            assert str(stage.server.folder.parent) not in str(answer), "the server's own folder"
 
 
 def test_an_upload_of_ones_own_stays_in_its_run(stage: Stage, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def server_environment(settings: Mapping[str, typing.Any]) -> dict[str, str]:
         "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(settings["db_pool_size"]),
         "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(settings["db_pool_max_overflow"]),
         "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": str(settings["db_pool_recycle_seconds"]),
-        **(_uris(settings) if settings["uri_guard"] else {}),
+        **(uri_environment(settings) if settings["uri_guard"] else {}),
         **({} if settings["disable_security_middleware"] else _security(settings)),
         # For the login's commands: users are kept in the same database.
         **({"MLFLOW_BACKEND_STORE_URI": database_uri(settings)} if settings["boot"] else {}),
@@ -58,7 +58,7 @@ def _switch(on: bool) -> str:
     return "true" if on else "false"
 
 
-def _uris(settings: Mapping[str, typing.Any]) -> dict[str, str]:
+def uri_environment(settings: Mapping[str, typing.Any]) -> dict[str, str]:
     """Limit what users may name as a source of models, or as a location of artifacts."""
     sources = "|".join([_OWN_SOURCES, *map(re.escape, settings["allowed_model_sources"])])
     found = {
