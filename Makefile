@@ -159,7 +159,7 @@ nightly: ## The stories whole, with all that make test leaves out to take half a
 
 # Under a minute on two cores, warm. The rest of the units: make units.
 QUICK_UNITS := tests/unit/plugins/filter $(addprefix tests/unit/test_,conformance.py release.py support.py) \
-	$(addprefix tests/unit/plugins/module_utils/test_,ecs_express_compare.py versions.py)
+	$(addprefix tests/unit/plugins/module_utils/test_,$(addprefix ecs_express_,compare.py compare_properties.py transformations.py) versions.py)
 .PHONY: check
 check: tree $(LOCAL_AWS_INSTALLED) ## The quick checks, for use while editing
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-ansible check-parts
