@@ -30,9 +30,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import errors
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules import test_ecs_express_properties as properties
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_behaviour import ABSENT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_behaviour import Behaviour
 
 NAME = "contract"
 DRAWN = 8

@@ -1,15 +1,15 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins for EC2's security groups and for CloudWatch Logs, beside those of aws_fake."""
+"""Stand-ins for EC2's security groups and for CloudWatch Logs, beside those of the other services."""
 
 from __future__ import annotations
 
 import typing
 
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Fake
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import REGION
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import Fake
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 _PEERS = {
     "IpRanges": "CidrIp",

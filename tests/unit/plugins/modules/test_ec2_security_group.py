@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_network import Ec2
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 RULE = {"from_port": 5432, "group_id": "sg-0123456789abcdef0", "description": "PostgreSQL"}
 OFFICE = {"from_port": 5000, "to_port": 5010, "cidr_ip": "198.51.100.0/24"}

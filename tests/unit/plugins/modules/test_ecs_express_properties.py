@@ -27,13 +27,13 @@ from hypothesis import strategies as st
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.modules import ecs_express_service
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ABSENT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import EXECUTION_ROLE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import INFRASTRUCTURE_ROLE
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import Behaviour
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_behaviour import ABSENT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_behaviour import Behaviour
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_state import ACCOUNT
 
 Params = dict[str, Any]
 Run = Callable[..., dict[str, Any]]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 ROLE = {
     "name": "mlflow-task-role",

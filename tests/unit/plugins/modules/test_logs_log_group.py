@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_network import Logs
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 NAME = "/ecs/default/mlflow"
 ARN = "arn:aws:logs:eu-central-1:123456789012:log-group:/ecs/default/mlflow"

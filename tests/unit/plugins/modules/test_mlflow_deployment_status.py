@@ -15,11 +15,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.filter.status_table import sta
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Fake
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import REGION
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import Fake
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 BUCKET = f"tracking-artifacts-{ACCOUNT}-{REGION}"
 GIVEN = {"name": "tracking", "bucket": BUCKET, "database": "tracking"}

@@ -6,11 +6,11 @@ import typing
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Fake
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import REGION
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import Fake
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 SUBNETS = {
     "db_subnet_group_name": "tracking",

@@ -8,11 +8,11 @@ import typing
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import REGION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Fake
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import REGION
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import Fake
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-2222-3333-4444-555555555555"

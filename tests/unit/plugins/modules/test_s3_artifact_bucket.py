@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 NAME = "mlflow-artifacts-123456789012-eu-central-1"
 BUCKET = {"name": NAME, "tags": {"Project": "mlflow"}}

@@ -15,7 +15,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import generate
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager import state
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import error
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 NAME = "mlflow/database"
 SECRET = {
