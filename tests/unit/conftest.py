@@ -11,6 +11,11 @@ import pytest
 _AWS_PREFIXES = ("AWS_", "BOTO_", "EC2_")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the tests' own marker: ansible-test does not read pyproject.toml."""
+    config.addinivalue_line("markers", "known_issue(number, ...): of test_known_issues.py, what the test is about")
+
+
 @pytest.fixture(autouse=True)
 def _no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove what would let a test find real credentials, an endpoint, or the machine's CA bundle."""

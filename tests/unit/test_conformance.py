@@ -108,7 +108,7 @@ def test_make_test_runs_each_command_that_is_named() -> None:
             assert (ROOT / command[2]).exists()
 
 
-def test_plugins_lie_where_ansible_looks() -> None:
+def test_plugins_are_where_ansible_finds_them() -> None:
     there = {path.name for path in (ROOT / "plugins").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert there <= set(FOLDERS)
 
@@ -170,7 +170,7 @@ def test_readme_has_absolute_urls_alone() -> None:
     assert [target for target in targets if not target.startswith("https://")] == []
 
 
-def test_the_files_that_people_look_for() -> None:
+def test_files_that_people_expect_are_there() -> None:
     for name in ("CONTRIBUTING", "MAINTAINERS", "CODE_OF_CONDUCT", "SECURITY"):
         assert (ROOT / f"{name}.md").read_text(encoding="utf-8").startswith("# ")
     assert len(list((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))) >= 3

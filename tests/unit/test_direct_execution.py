@@ -147,7 +147,7 @@ def direct(play: Callable[..., Played]) -> Played:
 
 
 @pytest.fixture(scope="module")
-def ordinary(play: Callable[..., Played]) -> Played:
+def spawned(play: Callable[..., Played]) -> Played:
     """The same in processes of their own."""
     return play(CASES, mlflow_direct_execution=False)
 
@@ -160,22 +160,22 @@ def without_process(found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_result_is_the_same(direct: Played, ordinary: Played, case: str) -> None:
-    one, other = direct[0][case], ordinary[0][case]
+def test_result_is_the_same(direct: Played, spawned: Played, case: str) -> None:
+    one, other = direct[0][case], spawned[0][case]
     assert without_process(one) == without_process(other)
     for result in (one, other):
         assert ("something is odd" in str(result.get("warnings"))) == (case not in WITHOUT_WARNING)
 
 
-def test_what_is_printed_is_the_same(direct: Played, ordinary: Played) -> None:
-    for _results, text in (direct, ordinary):
+def test_what_is_printed_is_the_same(direct: Played, spawned: Played) -> None:
+    for _results, text in (direct, spawned):
         assert SECRET not in text
         assert "LookupError: nowhere to be found" in text
         assert "Traceback (most recent call last)" in text
 
 
-def test_it_runs_in_a_worker_and_leaves_nothing(direct: Played, ordinary: Played) -> None:
-    for (results, _text), processes in ((direct, 1), (ordinary, 2)):
+def test_it_runs_in_a_worker_and_leaves_nothing(direct: Played, spawned: Played) -> None:
+    for (results, _text), processes in ((direct, 1), (spawned, 2)):
         items = results["loop"]["results"]
         assert len({item["pid"] for item in items}) == processes
         assert not [item["tmpdir"] for item in items if Path(item["tmpdir"]).exists()]
@@ -191,7 +191,7 @@ def test_it_runs_in_a_worker_and_leaves_nothing(direct: Played, ordinary: Played
     ],
     ids=["async", "another interpreter", "switched off", "direct"],
 )
-def test_otherwise_it_is_an_ordinary_module(
+def test_otherwise_it_runs_in_a_process_of_its_own(
     play: Callable[..., Played], keywords: dict[str, Any], variables: dict[str, Any]
 ) -> None:
     _results, text = play({"one": ({}, keywords)}, "-vvv", **variables)

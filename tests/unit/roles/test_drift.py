@@ -21,8 +21,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_buc
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("auth", "bucket", "ecs_express", "iam", "network", "rds")
-# They only look.
-READERS = ("_info", "aws_caller_context", "resource_ownership", "role_variables")
+# They change nothing.
+READ_ONLY = ("_info", "aws_caller_context", "resource_ownership", "role_variables")
 NO_OPTION = ("state",)
 
 _spec = importlib.util.spec_from_file_location("drift", ROOT / "extensions/molecule/drift/drift.py")
@@ -57,7 +57,7 @@ def managed() -> set[str]:
         for task in tasks(yaml.safe_load(file.read_text(encoding="utf-8")) or []):
             for key, given in task.items():
                 collection, _point, module = key.rpartition(".")
-                if collection not in ("mlops.mlflow_aws", "amazon.aws") or module.endswith(READERS):
+                if collection not in ("mlops.mlflow_aws", "amazon.aws") or module.endswith(READ_ONLY):
                     continue
                 if task.get("check_mode") or (given or {}).get("state", "present") != "present":
                     continue

@@ -107,7 +107,7 @@ def test_environment_takes_no_structures(value: Any) -> None:
         ("URL", "https://host:5000/a@b", False),
     ],
 )
-def test_what_looks_secret(name: str, value: str, secret: bool) -> None:
+def test_likely_secrets(name: str, value: str, secret: bool) -> None:
     assert transformations.is_likely_secret(name, value) is secret
 
 

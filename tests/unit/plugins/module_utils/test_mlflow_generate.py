@@ -224,9 +224,7 @@ def test_exit_code_counts(fake: FakeMlflow, executable: Executable) -> None:
     assert "Cannot connect" in error.message
 
 
-def test_lost_uploads_fail_although_everything_looks_well_and_are_made_again(
-    fake: FakeMlflow, executable: Executable
-) -> None:
+def test_lost_uploads_fail_the_run_and_are_repeated_by_the_next(fake: FakeMlflow, executable: Executable) -> None:
     executable.does(GENERATED, stderr=LOST)
     error = failure(fake, executable)
     assert error.reason == "upload_failed"

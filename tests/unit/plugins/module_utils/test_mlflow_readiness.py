@@ -265,7 +265,7 @@ def test_waits_and_tells_the_history() -> None:
         pytest.param([DNS], 60, "dns", 60, 13, id="until the deadline"),
         pytest.param([DNS], 0, "dns", 0, 1, id="once"),
         pytest.param([WRONG], 60, "login_rejected", 15, 4, id="not in vain"),
-        pytest.param([WRONG, DNS, WRONG], 60, "login_rejected", 25, 6, id="patience starts anew"),
+        pytest.param([WRONG, DNS, WRONG], 60, "login_rejected", 25, 6, id="the limit starts anew"),
         pytest.param([BUCKET], 60, "artifacts_write", 30, 7, id="permissions settle"),
         pytest.param([BUCKET, BUCKET, WRONG], 60, "login_rejected", 25, 6, id="another limit"),
         pytest.param([WRONG], 5, "login_rejected", 5, 2, id="the deadline comes first"),
@@ -278,6 +278,6 @@ def test_gives_up(outcomes: list[MlflowError], timeout: float, reason_: str, ela
     assert (caught.value.reason, waiting.elapsed, waiting.attempts) == (reason_, elapsed, count)
 
 
-def test_a_wrong_login_that_heals_within_patience_is_forgiven() -> None:
+def test_a_short_wrong_login_is_tolerated() -> None:
     waiting = Waiting()
     assert wait(attempts(WRONG, WRONG, None), waiting)["version"] == "3.17.2"

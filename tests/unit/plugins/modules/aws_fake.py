@@ -33,14 +33,14 @@ class Cloud:
         # Where ansible-core takes this process for a controller, warnings go to the screen and not into the result.
         self.warnings: list[str] = []
         monkeypatch.setattr(results, "warn", self.warnings.append)
-        self.naps: list[float] = []
+        self.sleeps: list[float] = []
         # Time passes only when somebody sleeps.
         self.clock = 0.0
         monkeypatch.setattr(time, "sleep", self._sleep)
         monkeypatch.setattr(time, "monotonic", lambda: self.clock)
 
     def _sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
+        self.sleeps.append(seconds)
         self.clock += seconds
 
     def run(self, module_name: str, check: bool = False, **params: typing.Any) -> dict:

@@ -123,8 +123,8 @@ class FakeState:
     @property
     def changing_calls(self) -> int:
         """How many calls were made that change something."""
-        readers = ("Describe", "List", "Get", "Simulate")
-        return sum(n for name, n in self.calls.items() if not name.startswith(readers))
+        reading = ("Describe", "List", "Get", "Simulate")
+        return sum(n for name, n in self.calls.items() if not name.startswith(reading))
 
     def _tick(self) -> None:
         self.on_tick()

@@ -56,7 +56,7 @@ def create_instance(cloud):
     cloud.rds.script = ["creating", "available"]
     assert run(cloud)["changed"]
     cloud.rds.script = []
-    cloud.naps.clear()
+    cloud.sleeps.clear()
     return cloud
 
 

@@ -92,7 +92,8 @@ def test_tags_of_a_new_service_in_check_mode(run: Run, ecs: FakeEcs) -> None:
     assert checked["diff"]["after"]["tags"] == {"stage": "1", "temporary": "true"}
 
 
-def test_trap_07_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
+@pytest.mark.known_issue(7)
+def test_create_over_inactive_and_draining(run: Run, ecs: FakeEcs) -> None:
     """#47743: an INACTIVE name is free; a DRAINING one is waited for."""
     run(full_params())
     run({"service_name": "tracking", "state": "absent"})
@@ -120,7 +121,8 @@ def test_old_deployments_of_the_name_are_not_taken_for_new_ones(run: Run, ecs: F
     assert result["deployment"]["service_deployment_arn"].endswith("/2")
 
 
-def test_trap_08_endpoint_without_configuration_yet(run: Run, ecs: FakeEcs) -> None:
+@pytest.mark.known_issue(8)
+def test_url_is_empty_before_the_service_exists(run: Run, ecs: FakeEcs) -> None:
     result = run(full_params(), check=True)
     assert result["url"] == ""
     assert result["service_arn"] == ""
@@ -133,7 +135,8 @@ def test_create_in_an_unknown_cluster(run: Run, ecs: FakeEcs) -> None:
     assert run({"cluster": "none"}, module=ecs_express_service_info)["services"] == []
 
 
-def test_trap_07_create_says_if_the_old_service_drains_too_long(run: Run, ecs: FakeEcs) -> None:
+@pytest.mark.known_issue(7)
+def test_create_reports_an_old_service_that_drains_too_long(run: Run, ecs: FakeEcs) -> None:
     run(full_params())
     ecs.drained_after = 1e6
     run({"service_name": "tracking", "state": "absent", "wait": False})
@@ -175,7 +178,8 @@ def test_member_unknown_to_botocore_is_said(run: Run, ecs: FakeEcs, monkeypatch:
     assert run(full_params())["changed"] is True
 
 
-def test_trap_18_network_that_does_not_do_is_said_in_the_words_of_aws(run: Run, ecs: FakeEcs) -> None:
+@pytest.mark.known_issue(18)
+def test_unfit_network_is_reported_in_the_words_of_aws(run: Run, ecs: FakeEcs) -> None:
     """No default VPC, too few zones or addresses: nothing of that is awaited or created."""
     message = "No subnets were given, and the default VPC is missing or has no public subnets."
     ecs.errors["CreateExpressGatewayService"] = [Answer("InvalidParameterException", message)]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake_state import Answer
@@ -19,7 +21,8 @@ def roll_back_unseen(run: Run, ecs: FakeEcs) -> None:
     ecs.outcome, ecs.reason = "SUCCESSFUL", ""
 
 
-def test_trap_22_unseen_rollback_is_told_and_tried_again(run: Run, ecs: FakeEcs) -> None:
+@pytest.mark.known_issue(22)
+def test_unseen_rollback_is_reported_and_the_update_repeated(run: Run, ecs: FakeEcs) -> None:
     roll_back_unseen(run, ecs)
     for check in (True, False):
         result = run(full_params(memory="8192"), check=check)

@@ -150,7 +150,7 @@ def test_waits_for_three_equal_reads_and_settles(cloud):
     run(cloud, **ROLE, settle_time=7)
     reads = [name for name in cloud.iam.names() if name == "get_role"]
     assert len(reads) == 1 + 3
-    assert sum(cloud.naps) == pytest.approx(7)
+    assert sum(cloud.sleeps) == pytest.approx(7)
 
 
 def test_a_flicker_starts_the_count_again(cloud):
@@ -169,14 +169,14 @@ def test_an_unchanged_old_role_costs_no_time(cloud):
     cloud.iam.age = timedelta(hours=1)
     run(cloud, **ROLE, wait=False)
     run(cloud, **ROLE)
-    assert cloud.naps == []
+    assert cloud.sleeps == []
 
 
 def test_an_unchanged_young_role_is_awaited(cloud):
     # What was cut off after the creation, or created with wait off, is awaited by the next run.
     run(cloud, **ROLE, wait=False)
     assert run(cloud, **ROLE, settle_time=10)["changed"] is False
-    assert 8 < sum(cloud.naps) <= 10
+    assert 8 < sum(cloud.sleeps) <= 10
 
 
 def test_simulation_is_awaited(cloud):
@@ -256,7 +256,7 @@ def test_linked_role_without_permission_to_list(cloud):
     assert "list_roles" not in cloud.iam.names()
 
 
-def test_linked_role_without_permission_to_look_at_it(cloud):
+def test_linked_role_without_permission_to_read_it(cloud):
     cloud.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
     cloud.iam.faults["get_role"] = [error("AccessDenied")]
     assert cloud.run("iam_service_linked_role", aws_service_name="ecs.amazonaws.com")["changed"] is False

@@ -249,7 +249,7 @@ def _stop(account: Account, server: Server) -> None:
         ),
     ],
 )
-def test_what_somebody_should_look_at(
+def test_problems_are_reported(
     cloud: Cloud, account: Account, server: Server, change: typing.Any, expected: tuple[str, str]
 ) -> None:
     state, problem = expected

@@ -33,7 +33,7 @@ def test_four_steps(cloud):
     assert applied["instance"]["endpoint"]["address"] == "db.example.com"
     assert again["instance"]["tags"] == {"Project": "mlflow"}
     assert cloud.rds.password == PASSWORD
-    assert cloud.naps == [15, 15]
+    assert cloud.sleeps == [15, 15]
     assert PASSWORD not in cloud.printed
 
 

@@ -29,7 +29,7 @@ def test_a_deletion_is_awaited_while_aws_is_out_of_reach(made):
 
     def flaky(DBInstanceIdentifier):
         made.rds.faults["describe_db_instances"] = unreachable(1)
-        made.rds.script = ["gone"] if made.naps else []
+        made.rds.script = ["gone"] if made.sleeps else []
         return original(DBInstanceIdentifier)
 
     made.rds.call_describe_db_instances = flaky

@@ -26,7 +26,7 @@ def made(cloud):
 
 def test_started_without_waiting_then_awaited(cloud):
     assert run(cloud, wait=False)["changed"]
-    assert cloud.naps == []
+    assert cloud.sleeps == []
     result = run(cloud, wait=False)
     assert not result["changed"]
     cloud.rds.script = ["creating", "available"]
@@ -34,15 +34,15 @@ def test_started_without_waiting_then_awaited(cloud):
     result = cloud.run("rds_postgresql_instance", **available)
     assert not result["changed"]
     assert result["instance"]["endpoint"]["port"] == 5432
-    assert cloud.naps == [3]
+    assert cloud.sleeps == [3]
 
 
-def test_available_in_check_mode_only_looks(cloud):
+def test_available_in_check_mode_only_reads(cloud):
     available = {"db_instance_identifier": "mlflow", "state": "available", "check": True}
     assert cloud.run("rds_postgresql_instance", **available)["instance"] == {}
     run(cloud, wait=False)
     assert cloud.run("rds_postgresql_instance", **available)["instance"]["db_instance_status"] == "creating"
-    assert cloud.naps == []
+    assert cloud.sleeps == []
 
 
 def test_available_needs_an_instance(cloud):
@@ -57,7 +57,7 @@ def test_waiting_ends_where_it_is_hopeless(made, status):
     result = made.run("rds_postgresql_instance", db_instance_identifier="mlflow", state="available")
     assert status in result["msg"] or "being deleted" in result["msg"]
     assert ("no free address" in result["msg"]) is (status in ("failed", "incompatible-network"))
-    assert made.naps == []
+    assert made.sleeps == []
 
 
 def test_a_wait_survives_that_aws_is_out_of_reach(made):
@@ -72,7 +72,7 @@ def test_a_wait_survives_that_aws_is_out_of_reach(made):
     made.rds.call_describe_db_instances = flaky
     result = made.run("rds_postgresql_instance", **AVAILABLE)
     assert result["instance"]["db_instance_status"] == "available"
-    assert made.naps == [15] * 4
+    assert made.sleeps == [15] * 4
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,17 @@ def test_a_wait_survives_that_aws_is_out_of_reach(made):
         ([error("AccessDenied", message="not authorized")], "not authorized", 0),
     ],
 )
-def test_a_wait_does_not_bear_everything(made, faults, words, waited):
+def test_a_wait_tolerates_only_short_outages(made, faults, words, waited):
     made.rds.faults["describe_db_instances"] = faults
     assert words in made.run("rds_postgresql_instance", **AVAILABLE)["msg"]
-    assert sum(made.naps) == pytest.approx(waited)
+    assert sum(made.sleeps) == pytest.approx(waited)
 
 
 def test_waiting_has_an_end(made):
     made.rds.script = ["modifying"] * 1000
     result = run(made, wait_timeout=100)
     assert "wait_timeout" in result["msg"]
-    assert sum(made.naps) == pytest.approx(100)
+    assert sum(made.sleeps) == pytest.approx(100)
     made.rds.script = []
     made.rds.instances["mlflow"]["DBInstanceStatus"] = "available"
     assert "DBInstanceClass pending" in run(made, db_instance_class="db.t4g.small")["msg"]
@@ -102,17 +102,17 @@ def test_waits_until_nothing_is_pending(made):
     # RDS says available for a moment before it begins.
     made.rds.instances["mlflow"]["PendingModifiedValues"] = {}
     original = made.rds.call_describe_db_instances
-    looks = []
+    polls = []
 
     def slow(DBInstanceIdentifier):
-        looks.append(1)
-        if len(looks) == 4:
+        polls.append(1)
+        if len(polls) == 4:
             made.rds.script = ["available"]
         return original(DBInstanceIdentifier)
 
     made.rds.call_describe_db_instances = slow
     assert run(made, db_instance_class="db.t4g.small")["changed"]
-    assert len(looks) == 4
+    assert len(polls) == 4
 
 
 def test_a_stopped_instance_is_reported_and_not_started(made):

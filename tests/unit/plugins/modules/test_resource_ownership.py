@@ -210,7 +210,7 @@ def test_a_service_that_is_not_found_by_tag_yet_is_found_in_its_cluster(cloud: C
         "values": {"ecs_service": "default"},
     }
     assert run(cloud, **asked)["msg"].endswith("set mlflow_cluster to trial.")
-    # A service of that name that is somebody else's is nobody's business.
+    # A service of that name that is somebody else's is not reported.
     cloud.account.services = [{**_service("trial"), "tags": []}]
     assert run(cloud, **asked)["elsewhere"] == []
 

@@ -196,7 +196,7 @@ def test_ours_but_forbidden(cloud):
     assert "Either" in run(cloud, **BUCKET)["msg"]
 
 
-def test_name_taken_between_look_and_creation(cloud):
+def test_name_taken_between_check_and_creation(cloud):
     cloud.s3.faults["create_bucket"] = [error("BucketAlreadyExists")]
     assert "another AWS account" in run(cloud, **BUCKET)["msg"]
 
