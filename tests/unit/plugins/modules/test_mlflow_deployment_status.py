@@ -105,9 +105,9 @@ class Account(Fake):
 class Server:
     """What the server answers."""
 
-    def __init__(self) -> None:
-        self.health: MlflowError | None = None
-        self.version: MlflowError | None = None
+    def __init__(self, health: MlflowError | None = None, version: MlflowError | None = None) -> None:
+        self.health = health
+        self.version = version
         self.days_left = 300
 
     def check_health(self, _client: object) -> float:
