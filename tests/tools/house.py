@@ -67,6 +67,8 @@ _SENTENCES = (
     ("gave him|let him|He is [a-z]+ed|that he may", "they, for a user"),
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+# A name of the plugins that is meant as such: after the collection's name, or in a sentence, as code.
+_OF_A_MODULE = re.compile(r"\bmlops\.mlflow_aws\.(\w+)|`(\w+)`")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -174,10 +176,17 @@ def variables_of_the_parent() -> set[str]:
     return {name for name in known if name.startswith(f"{PARENT}_")}
 
 
+def modules() -> set[str]:
+    """The names of the modules."""
+    return {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+
+
 def foreign_variables(path: Path, known: set[str]) -> Iterator[str]:
-    """The variables of the role mlflow that a file names."""
+    """The variables of the role mlflow that a file names; a module may have the same name as one of them."""
+    own = modules()
     for number, row in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        for name in dict.fromkeys(_IDENTIFIER.findall(row)):
+        rest = _OF_A_MODULE.sub(lambda found: "" if (found[1] or found[2]) in own else found[0], row)
+        for name in dict.fromkeys(_IDENTIFIER.findall(rest)):
             if name in known:
                 yield f"{shown(path)}:{number}: {name}, a variable of the role {PARENT}: take an input of its own"
 

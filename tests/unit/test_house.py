@@ -84,6 +84,17 @@ def test_variable_of_the_parent_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_module_of_the_same_name_is_not_a_variable(tmp_path: Path) -> None:
+    known = house.variables_of_the_parent()
+    assert "mlflow_demo" in known & house.modules()
+    path = written(tmp_path, "main.yml", "- mlops.mlflow_aws.mlflow_demo:\n  # What `mlflow_demo` returns\n")
+    assert list(house.foreign_variables(path, known)) == []
+    path = written(tmp_path, "main.yml", "- mlops.mlflow_aws.mlflow_demo:\n  when: mlflow_demo | bool\n")
+    assert [finding.partition(",")[0] for finding in house.foreign_variables(path, known)] == [
+        "main.yml:2: mlflow_demo"
+    ]
+
+
 @pytest.mark.parametrize(
     ("subject", "code"), [("rds: restore beside the live instance", 0), ("x" * 73, 1), ("rds: restore.", 1)]
 )
