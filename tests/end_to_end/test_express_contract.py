@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -225,17 +226,46 @@ def test_trap_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: Expre
         assert by_aws == by_fake, f"{name}: not the same"
 
 
-def test_trap_05_random_descriptions_never_differ_on_the_local_aws(cloud: ExpressAws) -> None:
-    """As the properties of the unit tests, a few of them; no task is started, as ECS is made to wait for ever."""
-    cloud.order_fault("express:wedge", subject="*/drawn-*", times=0)
-    ec2 = cloud.client("ec2")
-    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-    found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
-    by_zone = {item["AvailabilityZone"]: item["SubnetId"] for item in found}
-    groups = {
-        name: ec2.create_security_group(GroupName=f"drawn-{name}", Description="drawn", VpcId=vpc)["GroupId"]
-        for name in ("sg-a", "sg-b", "sg-c")
-    }
+@dataclass(frozen=True)
+class Existing:
+    """Roles, subnets and security groups of the local AWS, which take the place of those that were drawn."""
+
+    infrastructure: str
+    execution: str
+    subnets: list[str]
+    groups: dict[str, str]
+
+    @classmethod
+    def create(cls, cloud: ExpressAws) -> Existing:
+        """Create the groups; the rest is there."""
+        ec2 = cloud.client("ec2")
+        vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+        found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+        by_zone = {item["AvailabilityZone"]: item["SubnetId"] for item in found}
+        groups = {
+            name: ec2.create_security_group(GroupName=f"drawn-{name}", Description="drawn", VpcId=vpc)["GroupId"]
+            for name in ("sg-a", "sg-b", "sg-c")
+        }
+        return cls(cloud.infrastructure, cloud.execution, list(by_zone.values()), groups)
+
+    def put_into(self, params: Document) -> Document:
+        """Return the description with what exists, and with a pair of sizes that Fargate has."""
+        params = copy.deepcopy(params)
+        params.update(infrastructure_role_arn=self.infrastructure, execution_role_arn=self.execution)
+        params.pop("task_role_arn", None)
+        params.pop("cluster", None)
+        if params.get("cpu") or params.get("memory"):
+            params.update(cpu="1024", memory="4096")
+        network = params.get("network_configuration") or {}
+        if network.get("subnets"):
+            network["subnets"] = list(self.subnets)
+        if network.get("security_groups"):
+            network["security_groups"] = [self.groups[name] for name in network["security_groups"]]
+        return params
+
+
+def draw(existing: Existing) -> list[tuple[Document, tuple[str, ...]]]:
+    """Return random descriptions, the same ones each time, each with a field of it that can be edited."""
     drawn: list[tuple[Document, tuple[str, ...]]] = []
 
     @settings(
@@ -246,49 +276,43 @@ def test_trap_05_random_descriptions_never_differ_on_the_local_aws(cloud: Expres
         suppress_health_check=list(HealthCheck),
     )
     @given(params=properties.descriptions, data=properties.st.data())
-    def draw(params: Document, data: Any) -> None:
-        params = fitted(params)
+    def append(params: Document, data: Any) -> None:
+        params = existing.put_into(params)
         drawn.append((params, data.draw(properties.st.sampled_from(properties.places(params)))))
 
-    def fitted(params: Document) -> Document:
-        """With roles, subnets and groups that exist, and a pair of sizes that Fargate has."""
-        params = copy.deepcopy(params)
-        params.update(infrastructure_role_arn=cloud.infrastructure, execution_role_arn=cloud.execution)
-        params.pop("task_role_arn", None)
-        params.pop("cluster", None)
-        if params.get("cpu") or params.get("memory"):
-            params.update(cpu="1024", memory="4096")
-        network = params.get("network_configuration") or {}
-        if network.get("subnets"):
-            network["subnets"] = list(by_zone.values())
-        if network.get("security_groups"):
-            network["security_groups"] = [groups[name] for name in network["security_groups"]]
-        return params
+    append()
+    return drawn
 
-    def go(number: int, params: Document, place: tuple[str, ...]) -> str:
-        params = {**params, "service_name": f"drawn-{number}", "wait": False}
-        run = functools.partial(cloud.run, ecs_express_service)
-        first = run(params)
-        if first.get("failed"):
-            return first["msg"]
-        for check in (True, False):
-            again = run(properties.turned_round(params), check=check)
-            if again.get("failed") or again["changed"]:
-                return f"changed: {again.get('diff')} {again.get('msg')}"
-        edited = copy.deepcopy(params)
-        node = functools.reduce(lambda found, key: found[key], place[:-1], edited)
-        node[place[-1]] = properties.other(node[place[-1]])
-        checked = run(edited, check=True)
-        cloud.remove(params["service_name"], ecs_express_service)
-        if checked.get("failed"):
-            return checked["msg"]
-        seen = properties.paths(checked["diff"]["before"]) | properties.paths(checked["diff"]["after"])
-        return "" if seen == {".".join(place)} else f"edited {place}, seen {seen}"
 
-    draw()
+def difference(cloud: ExpressAws, number: int, params: Document, place: tuple[str, ...]) -> str:
+    """Create a service, and return what is wrong with its second run or with check mode after an edit, or nothing."""
+    params = {**params, "service_name": f"drawn-{number}", "wait": False}
+    run = functools.partial(cloud.run, ecs_express_service)
+    first = run(params)
+    if first.get("failed"):
+        return first["msg"]
+    for check in (True, False):
+        again = run(properties.turned_round(params), check=check)
+        if again.get("failed") or again["changed"]:
+            return f"changed: {again.get('diff')} {again.get('msg')}"
+    edited = copy.deepcopy(params)
+    node = functools.reduce(lambda found, key: found[key], place[:-1], edited)
+    node[place[-1]] = properties.other(node[place[-1]])
+    checked = run(edited, check=True)
+    cloud.remove(params["service_name"], ecs_express_service)
+    if checked.get("failed"):
+        return checked["msg"]
+    seen = properties.paths(checked["diff"]["before"]) | properties.paths(checked["diff"]["after"])
+    return "" if seen == {".".join(place)} else f"edited {place}, seen {seen}"
+
+
+def test_trap_05_random_descriptions_never_differ_on_the_local_aws(cloud: ExpressAws) -> None:
+    """As the properties of the unit tests, a few of them; no task is started, as ECS is made to wait for ever."""
+    cloud.order_fault("express:wedge", subject="*/drawn-*", times=0)
+    drawn = draw(Existing.create(cloud))
     assert len(drawn) >= DRAWN // 2
     with ThreadPoolExecutor(len(drawn)) as threads:
-        done = [threads.submit(go, number, *one) for number, one in enumerate(drawn)]
+        done = [threads.submit(difference, cloud, number, *one) for number, one in enumerate(drawn)]
         problems = [(future.result(), one) for future, one in zip(done, drawn, strict=True) if future.result()]
     cloud.page("faults", "DELETE")
     assert not problems
