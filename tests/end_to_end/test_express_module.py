@@ -48,7 +48,7 @@ def begun(cloud: ExpressAws, request: pytest.FixtureRequest) -> Iterator[dict[st
 
 
 @at_once
-def test_trap_12_clients_without_login_trip_the_alarm(cloud: ExpressAws) -> None:
+def test_known_issue_12_clients_without_login_trip_the_alarm(cloud: ExpressAws) -> None:
     """4xx counts: clients that are refused roll a healthy update back."""
     name = "explained-alarm"
     good = cloud.run(ecs_express_service, cloud.arguments(name, {"TEXT": "good"}))
@@ -283,7 +283,7 @@ def test_the_architectures_remedy_helps(cloud: ExpressAws) -> None:
 
 
 @at_once
-def test_trap_06_replace_with_another_role(cloud: ExpressAws) -> None:
+def test_known_issue_06_replace_with_another_role(cloud: ExpressAws) -> None:
     name = "explained-replaced"
     arguments = cloud.arguments(name, {"TEXT": "kept"})
     first = cloud.run(ecs_express_service, arguments)
@@ -358,7 +358,7 @@ def test_task_definition_of_ones_own_and_architecture(cloud: ExpressAws) -> None
 
 
 @at_once
-def test_trap_09_egress_only_group_of_ones_own(cloud: ExpressAws) -> None:
+def test_known_issue_09_egress_only_group_of_ones_own(cloud: ExpressAws) -> None:
     """The load balancer reaches the tasks through the group that ECS adds; the user's one need not let it in."""
     name = "explained-egress"
     ec2 = cloud.client("ec2")
