@@ -5,7 +5,7 @@
 A process of its own (``python examples.py FOLDER``), as templates need Ansible's controller, and modules must not share
 a process with it. The examples run as they are documented, but for:
 
-- ``Story.given``: values that only a real account has, such as the random end of a secret's ARN, are replaced;
+- ``Scenario.given``: values that only a real account has, such as the random end of a secret's ARN, are replaced;
 - ``PACE``: options that say how long to wait between two looks are set, where an example leaves them to the default,
   as the local AWS's minutes are short;
 - ``state: absent`` comes last, so that the examples of one module can use what those of another have made.
@@ -73,7 +73,7 @@ Doc = dict[str, Any]
 
 
 @dataclass
-class Story:
+class Scenario:
     """Modules whose examples use the same things.
 
     Attributes:
@@ -106,7 +106,7 @@ class ExampleAws(LocalAws):
 # ---- what must be there before
 
 
-def aws_story(aws: ExampleAws) -> Story:
+def aws_scenario(aws: ExampleAws) -> Scenario:
     """Account, roles, bucket and database."""
     ec2 = aws.client("ec2")
     subnets = [item["SubnetId"] for item in ec2.describe_subnets()["Subnets"]]
@@ -126,7 +126,7 @@ def aws_story(aws: ExampleAws) -> Story:
         "iam_service_role",
         "s3_artifact_bucket",
     )
-    return Story(
+    return Scenario(
         (*modules, "rds_db_subnet_group", "rds_db_parameter_group", "rds_postgresql_instance"),
         {
             "sg-0123456789abcdef0": group,
@@ -138,7 +138,7 @@ def aws_story(aws: ExampleAws) -> Story:
     )
 
 
-def express_story(aws: ExampleAws) -> Story:
+def express_scenario(aws: ExampleAws) -> Scenario:
     """The services of Express Mode."""
     iam, s3 = aws.client("iam"), aws.client("s3")
     tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "tracking"}]
@@ -164,7 +164,7 @@ def express_story(aws: ExampleAws) -> Story:
     secret = json.dumps({"password": "made-up-for-the-examples-0002"})
     arn = aws.client("secretsmanager").create_secret(Name="tracking", SecretString=secret)["ARN"]
     aws.client("logs").create_log_group(logGroupName="/ecs/default/tracking")
-    return Story(
+    return Scenario(
         (
             "resource_ownership",
             "resource_references",
@@ -177,7 +177,7 @@ def express_story(aws: ExampleAws) -> Story:
     )
 
 
-def mlflow_story(aws: ExampleAws, server: MlflowServer, folder: Path) -> Story:
+def mlflow_scenario(aws: ExampleAws, server: MlflowServer, folder: Path) -> Scenario:
     """The server, its logins, users and permissions."""
     login = json.dumps({"username": "admin", "password": server.password})
     aws.client("secretsmanager").create_secret(
@@ -186,7 +186,7 @@ def mlflow_story(aws: ExampleAws, server: MlflowServer, folder: Path) -> Story:
         SecretString=login,
         Tags=[{"Key": "Project", "Value": "mlflow"}],
     )
-    return Story(
+    return Scenario(
         (
             "mlflow_health",
             "mlflow_user",
@@ -247,14 +247,14 @@ def before_users(server: MlflowServer) -> None:
     assert server.call("POST", "/api/2.0/mlflow/users/create", body) == 200
 
 
-def before_permissions(server: MlflowServer, teller: Teller) -> None:
+def before_permissions(server: MlflowServer, runner: ScenarioRunner) -> None:
     """Users exist by now; the experiments, a model, and a permission to take away."""
     for name in ("first", "churn", "third"):
         assert server.call("POST", "/api/2.0/mlflow/experiments/create", {"name": name}) == 200
     assert server.call("POST", "/api/2.0/mlflow/registered-models/create", {"name": "churn-classifier"}) == 200
     login = {"tracking_uri": server.url, "username": "admin", "password": server.password}
     granted = {**login, "user": "bob", "resource_id": "3", "permission": "READ"}
-    assert teller.workers.submit(execute, "mlflow_permission", granted, False).result()["changed"]
+    assert runner.workers.submit(execute, "mlflow_permission", granted, False).result()["changed"]
 
 
 # ---- running
@@ -291,29 +291,29 @@ def execute(name: str, arguments: Doc, check: bool) -> Doc:
     return result
 
 
-class Teller:
-    """Runs the examples of one story; the modules in a process that has no controller in it."""
+class ScenarioRunner:
+    """Runs the examples of one scenario; the modules in a process that has no controller in it."""
 
     lock = threading.Lock()
 
     def __init__(self, workers: ProcessPoolExecutor) -> None:
         self.workers = workers
-        self.told: list[Doc] = []
+        self.recorded: list[Doc] = []
 
-    def tell(self, story: Story, before: dict[str, Callable[[], None]]) -> None:
+    def run_scenario(self, scenario: Scenario, before: dict[str, Callable[[], None]]) -> None:
         """Run everything."""
         last: list[tuple[str, Doc, Doc]] = []
-        for name in story.modules:
+        for name in scenario.modules:
             before.get(name, lambda: None)()
-            variables = dict(story.variables)
+            variables = dict(scenario.variables)
             for task in self.tasks(name):
                 _called, arguments = action(task)
                 if str(arguments.get("state")) == "absent":
                     last.append((name, task, variables))
                 else:
-                    self.run(story, name, task, variables)
+                    self.run(scenario, name, task, variables)
         for name, task, variables in reversed(last):
-            self.run(story, name, task, variables)
+            self.run(scenario, name, task, variables)
 
     def fail(self) -> None:
         """Run modules where nobody answers: some keys are there in a failure only."""
@@ -321,7 +321,7 @@ class Teller:
         for name, more in NOBODY.items():
             result = self.workers.submit(execute, name, {**nobody, **more}, False).result()
             assert result["failed"], name
-            self.told.append({"example_of": "", "task": "", "module": f"{COLLECTION}.{name}", "failure": result})
+            self.recorded.append({"example_of": "", "task": "", "module": f"{COLLECTION}.{name}", "failure": result})
 
     def tasks(self, name: str) -> list[Doc]:
         """The examples of a plugin; their templates are trusted, as those of a playbook."""
@@ -348,20 +348,20 @@ class Teller:
         with self.lock:
             return bool(Templar(loader=DataLoader(), variables=variables).evaluate_conditional(condition))
 
-    def run(self, story: Story, example_of: str, task: Doc, variables: Doc) -> None:
+    def run(self, scenario: Scenario, example_of: str, task: Doc, variables: Doc) -> None:
         """Run one task, and keep what came of it."""
         called, raw = action(task)
         entry: Doc = {"example_of": example_of, "task": str(task["name"]), "module": called}
-        self.told.append(entry)
+        self.recorded.append(entry)
         try:
             known = {**variables, **self.template(task.get("vars") or {}, variables)}
-            self._run(story, entry, task, raw, known)
+            self._run(scenario, entry, task, raw, known)
         except Exception as error:
             entry["problem"] = f"{type(error).__name__}: {error}"
         if "register" in task and "first" in entry:
             variables[str(task["register"])] = entry["first"]
 
-    def _run(self, story: Story, entry: Doc, task: Doc, raw: Doc, known: Doc) -> None:
+    def _run(self, scenario: Scenario, entry: Doc, task: Doc, raw: Doc, known: Doc) -> None:
         from ansible.template import trust_as_template  # noqa: PLC0415
 
         called = entry["module"]
@@ -374,7 +374,7 @@ class Teller:
             entry["value"] = self.template(shown, known)
             return
         name = called.removeprefix(f"{COLLECTION}.")
-        arguments = replaced(self.template(raw, known), story.given)
+        arguments = replaced(self.template(raw, known), scenario.given)
         options = options_of(name)
         arguments = {**{key: value for key, value in PACE.items() if key in options}, **arguments}
         entry["arguments"] = arguments
@@ -474,31 +474,32 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
         from ansible.plugins.loader import init_plugin_loader  # noqa: PLC0415
 
         init_plugin_loader()
-        tellers = [Teller(pool) for pool in pools]
-        with a_server(aws, folder) as server, ThreadPoolExecutor(len(tellers)) as threads:
-            stories = [aws_story(aws), express_story(aws), mlflow_story(aws, server, folder)]
-            for story in stories:
-                story.modules = tuple(name for name in story.modules if not only or name in only)
+        runners = [ScenarioRunner(pool) for pool in pools]
+        with a_server(aws, folder) as server, ThreadPoolExecutor(len(runners)) as threads:
+            scenarios = [aws_scenario(aws), express_scenario(aws), mlflow_scenario(aws, server, folder)]
+            for scenario in scenarios:
+                scenario.modules = tuple(name for name in scenario.modules if not only or name in only)
             before = {
                 "mlflow_deployment_status": lambda: before_deployment_info(aws),
                 "mlflow_user": lambda: before_users(server),
-                "mlflow_permission": lambda: before_permissions(server, tellers[-1]),
+                "mlflow_permission": lambda: before_permissions(server, runners[-1]),
             }
             for done in [
-                threads.submit(teller.tell, story, before) for teller, story in zip(tellers, stories, strict=True)
+                threads.submit(runner.run_scenario, scenario, before)
+                for runner, scenario in zip(runners, scenarios, strict=True)
             ]:
                 done.result()
-        filters = Teller(pools[0])
+        filters = ScenarioRunner(pools[0])
         filters.fail()
-        filters.tell(Story(tuple(names("filter"))), {})
+        filters.run_scenario(Scenario(tuple(names("filter"))), {})
         for pool in pools:
             pool.shutdown()
         given: dict[str, Any] = {}
-        for story in stories:
-            for text, other in story.given.items():
+        for scenario in scenarios:
+            for text, other in scenario.given.items():
                 given.setdefault(other, text)
-        told = [replaced(entry, given) for teller in (*tellers, filters) for entry in teller.told]
-        return [*told, *(entry for name in PLAYED for entry in played(name, folder))]
+        recorded = [replaced(entry, given) for runner in (*runners, filters) for entry in runner.recorded]
+        return [*recorded, *(entry for name in PLAYED for entry in played(name, folder))]
     finally:
         aws.down()
 
@@ -510,7 +511,7 @@ def main() -> int:
     boto3.setup_default_session()
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "told.json").write_text(json.dumps(run_all(folder, sys.argv[2:]), indent=1), encoding="utf-8")
+    (folder / "recorded.json").write_text(json.dumps(run_all(folder, sys.argv[2:]), indent=1), encoding="utf-8")
     return 0
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A deployment that is cut off again and again is completed, with the same passwords.
 
-How one is validated, destroyed and had again is told by the stories in extensions/molecule.
+The scenarios in extensions/molecule validate, destroy and restore one.
 
 One deployment goes through all tests here, in their order: each takes up what the one before has left.
 """
@@ -30,7 +30,7 @@ from harness import eventually
 from harness import interrupt
 from harness import runtime
 
-NAME = "story"
+NAME = "resumed"
 # Numbers and switches, as YAML and -e give them.
 TYPED = {"mlflow_tags": {"CostCentre": 4711, "Shared": True}, "mlflow_extra_env": {"LEVEL": 1, "VERBOSE": False}}
 

@@ -34,25 +34,25 @@ PARTIAL = {"ecs_express_service", "secretsmanager_secret", "watched_command"}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> list[Doc]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Doc]:
     """What came of each task."""
     folder = tmp_path_factory.mktemp("examples")
     program = [sys.executable, str(Path(__file__).with_name("examples.py")), str(folder)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
-    return list(json.loads((folder / "told.json").read_text(encoding="utf-8")))
+    return list(json.loads((folder / "recorded.json").read_text(encoding="utf-8")))
 
 
-def results(told: list[Doc], name: str) -> list[Doc]:
+def results(recorded: list[Doc], name: str) -> list[Doc]:
     """All that a module returned, whosever example it was."""
-    runs = [entry for entry in told if entry["module"] == f"{COLLECTION}.{name}"]
+    runs = [entry for entry in recorded if entry["module"] == f"{COLLECTION}.{name}"]
     # Those that tell most come first.
     return [entry[how] for how in ("first", "check", "again", "failure") for entry in runs if how in entry]
 
 
-def changes(told: list[Doc], name: str) -> list[Doc]:
+def changes(recorded: list[Doc], name: str) -> list[Doc]:
     """The tasks of a module, each run three times."""
-    return [entry for entry in told if entry["module"] == f"{COLLECTION}.{name}" and "first" in entry]
+    return [entry for entry in recorded if entry["module"] == f"{COLLECTION}.{name}" and "first" in entry]
 
 
 def attributes(name: str) -> Doc:
@@ -66,8 +66,8 @@ def returned(name: str) -> Doc:
 
 
 @pytest.mark.parametrize("name", [*MODULES, *names("filter")])
-def test_every_example_runs(told, name):
-    own = [entry for entry in told if entry["example_of"] == name]
+def test_every_example_runs(recorded, name):
+    own = [entry for entry in recorded if entry["example_of"] == name]
     assert sorted(entry["task"] for entry in own) == sorted(task["name"] for task in yaml.safe_load(documented(name)))
     assert any(entry["module"] == f"{COLLECTION}.{name}" or name in names("filter") for entry in own)
     assert [f"{entry['task']}: {entry['problem']}" for entry in own if "problem" in entry] == []
@@ -82,24 +82,24 @@ def test_every_role_begins_with_what_has_no_use_elsewhere(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_check_mode_tells_what_a_run_does(told, name):
+def test_check_mode_tells_what_a_run_does(recorded, name):
     assert attributes(name)["check_mode"]["support"] == ("partial" if name in PARTIAL_CHECK else "full")
-    for entry in changes(told, name):
+    for entry in changes(recorded, name):
         assert entry["check"]["changed"] == entry["first"]["changed"], entry["task"]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_second_run_changes_nothing(told, name):
+def test_a_second_run_changes_nothing(recorded, name):
     assert attributes(name)["idempotent"]["support"] == ("partial" if name in PARTIAL else "full")
-    for entry in changes(told, name):
+    for entry in changes(recorded, name):
         each_time = any(entry["arguments"].get(option) for option in EACH_TIME)
         assert each_time or entry["again"]["changed"] is False, entry["task"]
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_diff_mode_shows_before_and_after(told, name):
+def test_diff_mode_shows_before_and_after(recorded, name):
     claimed = attributes(name)["diff_mode"]["support"] != "none"
-    for entry in changes(told, name):
+    for entry in changes(recorded, name):
         for how in ("check", "first"):
             assert ("diff" in entry[how]) == claimed, entry["task"]
             if claimed:
@@ -108,10 +108,10 @@ def test_diff_mode_shows_before_and_after(told, name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_what_is_returned_is_documented(told, name):
-    found = [problem for result in results(told, name) if "failed" not in result for problem in whole(name, result)]
+def test_what_is_returned_is_documented(recorded, name):
+    found = [problem for result in results(recorded, name) if "failed" not in result for problem in whole(name, result)]
     assert sorted(set(found)) == []
-    for result in results(told, name):
+    for result in results(recorded, name):
         # ansible-core's about how a module returns its result.
         assert "deprecations" not in result
 
@@ -122,22 +122,22 @@ def whole(name: str, result: Doc) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_what_is_documented_is_returned(told, name):
-    runs = [*results(told, name), *(ELSEWHERE[name](told, results) if name in ELSEWHERE else [])]
+def test_what_is_documented_is_returned(recorded, name):
+    runs = [*results(recorded, name), *(ELSEWHERE[name](recorded, results) if name in ELSEWHERE else [])]
     never = [path for path, _entry, seen in leaves(returned(name), runs) if not seen]
     assert [path for path in never if not path.endswith(UNSEEN)] == []
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_samples_came_out_of_a_run(told, name):
-    runs = [*results(told, name), *(ELSEWHERE[name](told, results) if name in ELSEWHERE else [])]
+def test_samples_came_out_of_a_run(recorded, name):
+    runs = [*results(recorded, name), *(ELSEWHERE[name](recorded, results) if name in ELSEWHERE else [])]
     for path, entry, seen in leaves(returned(name), runs):
         if "sample" in entry and not path.endswith(UNSEEN):
             assert agrees(entry, seen), f"{path}: {entry['sample']} is unlike {seen[:2]}: run make samples"
 
 
 @pytest.mark.parametrize("name", names("filter"))
-def test_a_filter_returns_what_it_says(told, name):
+def test_a_filter_returns_what_it_says(recorded, name):
     entry = returned(name)["_value"]
-    values = [one["value"] for one in told if one["example_of"] == name and one.get("value") not in (None, "")]
+    values = [one["value"] for one in recorded if one["example_of"] == name and one.get("value") not in (None, "")]
     assert agrees(entry, values), f"{entry['sample']} is unlike {values}"

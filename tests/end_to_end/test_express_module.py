@@ -39,7 +39,7 @@ def _answers(cloud: ExpressAws, url: str, text: str) -> bool:
 
 @pytest.fixture(scope="module")
 def begun(cloud: ExpressAws, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Any]]]:
-    """All stories of this module."""
+    """All scenarios of this module."""
     try:
         yield at_once.begin([item.name for item in request.session.items], cloud)
     finally:

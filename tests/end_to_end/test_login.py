@@ -175,7 +175,7 @@ def quick(aws: LocalAws) -> LocalAws:
 
 
 @pytest.fixture(scope="module")
-def story(quick: LocalAws) -> dict[str, Any]:
+def scenario(quick: LocalAws) -> dict[str, Any]:
     """The deployment of the present version, and all that was seen while it was made."""
     with CommandLines() as lines:
         first = deploy(quick, arguments=["-vvv", "--diff"]).succeeded()
@@ -183,9 +183,9 @@ def story(quick: LocalAws) -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(story: dict[str, Any]) -> Server:
+def server(scenario: dict[str, Any]) -> Server:
     """The deployed server."""
-    return story["server"]
+    return scenario["server"]
 
 
 def routes(version: str) -> list[tuple[str, str]]:
@@ -313,12 +313,12 @@ def test_failed_logins_are_not_limited(server: Server) -> None:
     assert server.ask("GET", LISTED, server.admin)[0] == 200
 
 
-def test_known_issue_02_a_second_run_changes_and_generates_nothing(story: dict[str, Any], quick: LocalAws) -> None:
-    before = story["server"].secrets
+def test_known_issue_02_a_second_run_changes_and_generates_nothing(scenario: dict[str, Any], quick: LocalAws) -> None:
+    before = scenario["server"].secrets
     again = deploy(quick, arguments=["-vvv", "--diff"]).succeeded()
-    story["outputs"].append(again.output)
+    scenario["outputs"].append(again.output)
     assert again.changed == {"localhost": 0}
-    assert story["server"].secrets == before
+    assert scenario["server"].secrets == before
 
 
 def test_known_issue_03_the_password_is_long_enough_for_mlflow(server: Server) -> None:
@@ -402,12 +402,12 @@ def test_a_user_names_no_place_of_files(server: Server) -> None:
         assert server.ask("POST", "/api/2.0/mlflow/model-versions/create", ANA, body)[0] == 400
 
 
-def test_validation_logs_in_and_tells_a_wrong_login(story: dict[str, Any], quick: LocalAws) -> None:
+def test_validation_logs_in_and_tells_a_wrong_login(scenario: dict[str, Any], quick: LocalAws) -> None:
     variables = quick.small(mlflow_name=NAMES[NEW], mlflow_demo=False)
     with CommandLines() as lines:
         played = quick.play("validate", variables, arguments=["-vvv", "--diff"]).succeeded()
-    story["lines"] |= lines.seen
-    story["outputs"].append(played.output)
+    scenario["lines"] |= lines.seen
+    scenario["outputs"].append(played.output)
     manager, secret = quick.client("secretsmanager"), f"{NAMES[NEW]}/login"
     right = manager.get_secret_value(SecretId=secret)["SecretString"]
     manager.put_secret_value(SecretId=secret, SecretString=json.dumps({"username": "admin", "password": "wrong" * 4}))
@@ -418,11 +418,11 @@ def test_validation_logs_in_and_tells_a_wrong_login(story: dict[str, Any], quick
     assert "rejects the login of user admin" in problem
 
 
-def test_the_login_is_shown_on_request_and_only_then(story: dict[str, Any], quick: LocalAws) -> None:
+def test_the_login_is_shown_on_request_and_only_then(scenario: dict[str, Any], quick: LocalAws) -> None:
     shown = quick.play("login", {"mlflow_name": NAMES[NEW]}).succeeded()
-    assert story["server"].admin[1] in shown.output
-    assert f"the secret {NAMES[NEW]}/login" in story["outputs"][0]
-    assert story["server"].admin[1].isalnum(), "shells and browsers take it as it is"
+    assert scenario["server"].admin[1] in shown.output
+    assert f"the secret {NAMES[NEW]}/login" in scenario["outputs"][0]
+    assert scenario["server"].admin[1].isalnum(), "shells and browsers take it as it is"
     assert "only deployments with mlflow_auth 'basic'" in quick.play("login", {"mlflow_name": "nobodys"}).problem()
 
 
@@ -461,11 +461,11 @@ def places(aws: LocalAws, server: Server) -> dict[str, str]:
     }
 
 
-def test_known_issue_24_no_secret_is_shown_anywhere(story: dict[str, Any], quick: LocalAws, server: Server) -> None:
+def test_known_issue_24_no_secret_is_shown_anywhere(scenario: dict[str, Any], quick: LocalAws, server: Server) -> None:
     found = {
         **places(quick, server),
-        "Ansible's output": "\n".join(story["outputs"]),
-        "a command line": "\n".join(line.decode(errors="replace") for line in story["lines"]),
+        "Ansible's output": "\n".join(scenario["outputs"]),
+        "a command line": "\n".join(line.decode(errors="replace") for line in scenario["lines"]),
     }
     # The watch must have seen what it was there for.
     assert "exec mlflow server" in found["a command line"]

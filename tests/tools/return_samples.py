@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what the EXAMPLES returned into the samples of RETURN, for all modules and filters.
 
-Only samples that are missing or unlike what was returned are written; all of them with --all. --told FILE takes what
-tests/end_to_end/examples.py wrote before instead of running the examples.
+Only samples that are missing or unlike what was returned are written; all of them with --all. --recorded FILE takes
+what tests/end_to_end/examples.py wrote before instead of running the examples.
 """
 
 from __future__ import annotations
@@ -145,23 +145,23 @@ def run_examples() -> list[Doc]:
     with tempfile.TemporaryDirectory() as folder:
         program = [sys.executable, str(ROOT / "tests/end_to_end/examples.py"), folder]
         subprocess.run(program, check=True)
-        return list(json.loads((Path(folder) / "told.json").read_text(encoding="utf-8")))
+        return list(json.loads((Path(folder) / "recorded.json").read_text(encoding="utf-8")))
 
 
 def main() -> int:
     """Write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--told", type=Path)
+    parser.add_argument("--recorded", type=Path)
     given = parser.parse_args()
-    told = json.loads(given.told.read_text(encoding="utf-8")) if given.told else run_examples()
+    recorded = json.loads(given.recorded.read_text(encoding="utf-8")) if given.recorded else run_examples()
     for name in names("modules"):
         if name not in ACTIONS:
-            runs = [*results(told, name), *(ELSEWHERE[name](told, results) if name in ELSEWHERE else [])]
+            runs = [*results(recorded, name), *(ELSEWHERE[name](recorded, results) if name in ELSEWHERE else [])]
             if write("modules", name, runs, given.all):
                 print(f"{COLLECTION}.{name}")
     for name in names("filter"):
-        values = [{"_value": one["value"]} for one in told if one["example_of"] == name and one.get("value")]
+        values = [{"_value": one["value"]} for one in recorded if one["example_of"] == name and one.get("value")]
         if write("filter", name, values, given.all):
             print(f"{COLLECTION}.{name}")
     return 0
