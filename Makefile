@@ -110,7 +110,7 @@ test: $(LOCAL_AWS_TESTABLE) ## All checks (but for the long ones: make nightly),
 	@rm -rf $(PARTS)
 	@trap '$(BIN)/python tests/tools/measure.py table $(PARTS)' EXIT; \
 		$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-files test-galaxy && \
-		$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-package test-local-aws test-stories
+		$(MAKE) --no-print-directory --jobs=3 --output-sync=line test-package test-local-aws test-end-to-end
 	@echo '==> All checks passed'
 
 ifdef IN_TURN
@@ -146,12 +146,12 @@ test-local-aws:
 	@+$(call part,readers,ARGS='-m "not long"')
 	@+$(call part,molecule,MOLECULE='--scenario-name deployment --scenario-name drift')
 
-.PHONY: test-stories
-test-stories:
+.PHONY: test-end-to-end
+test-end-to-end:
 	@+$(call part,end-to-end,ARGS='-m "not long"')
 
 .PHONY: nightly
-nightly: ## The stories whole, with all that make test leaves out to take half an hour at most
+nightly: ## The end-to-end tests and scenarios whole, with all that make test leaves out to take half an hour at most
 	@$(MAKE) --no-print-directory local-aws-units ARGS='-m long'
 	@$(MAKE) --no-print-directory end-to-end
 	@$(MAKE) --no-print-directory readers
@@ -360,12 +360,12 @@ ansible-test-units: tree $(VERSIONS)/.collections ## ansible-test units, with th
 	@ln -sfn "$$MLFLOW_AWS_CHECKOUT/$(OTHER_AMAZON_AWS)" $(TREE)/amazon/aws
 	@python=$(PYTHON_IN_USE) && $(ANSIBLE_TEST) units --venv --python "$$python" --color no tests/unit/plugins/
 
-# One story: make molecule MOLECULE='--scenario-name drift'. What molecule keeps lies beside the local AWS of the scenarios.
+# One scenario: make molecule MOLECULE='--scenario-name drift'. What molecule keeps lies beside the local AWS of the scenarios.
 MOLECULE := --all --workers 2
 export MLFLOW_AWS_MOLECULE_HOME ?= $(CURDIR)/$(CACHE)/molecule
 export MLFLOW_AWS_MOLECULE_SOFTWARE ?= $(CURDIR)/$(LOCAL_AWS_HOME)
 .PHONY: molecule
-molecule: $(READY) ## The stories: deploy, break, repair, validate, destroy (molecule)
+molecule: $(READY) ## The scenarios: deploy, break, repair, validate, destroy (molecule)
 	@echo '==> molecule'
 	@MOLECULE_EPHEMERAL_DIRECTORY="$$MLFLOW_AWS_MOLECULE_HOME/ephemeral" $(BIN)/molecule test $(MOLECULE)
 

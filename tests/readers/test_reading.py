@@ -44,7 +44,7 @@ make() {
   printf '%s\n' "make $*" >> "$DONE"
   case "$*" in
     rehearse-destroy|rehearse-down|rehearse-wipe) put_off make "$@" ;;
-    *mlflow_version=*) echo "make nightly: molecule's oldest story" ;;
+    *mlflow_version=*) echo "make nightly: molecule's scenario oldest" ;;
     *) if [[ "$1" =~ ^(CHECKS)$ ]]; then echo "elsewhere: make $1"; else command make -C "$ROOT" "$@"; fi ;;
   esac
 }
