@@ -202,7 +202,7 @@ def test_a_key_in_the_file_is_not_shown(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nVE9QU0VDUkVU\n-----END PRIVATE KEY-----\n"
     both = tmp_path / "both.pem"
     both.write_text(f"{key}{ONE}\n", encoding="utf-8")
-    tasks = yaml.safe_load((ROLES / "rds/tasks/look.yml").read_text(encoding="utf-8"))
+    tasks = yaml.safe_load((ROLES / "rds/tasks/preflight.yml").read_text(encoding="utf-8"))
     [reads] = [task for task in tasks if "rds_ca_certificates" in task.get("ansible.builtin.set_fact", {})]
     play = play_of([reads], *(ROLES / "rds" / part / "main.yml" for part in ("defaults", "vars")))
     given = {**context("aws", "eu-central-1"), "rds_ca_path": str(both)}

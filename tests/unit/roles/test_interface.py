@@ -20,8 +20,8 @@ ROLES = {path.parents[1].name: path.parents[1] for path in sorted((ROOT / "roles
 
 # Steps of other files of the role, and of the role that composes them: their variables have been checked.
 INTERNAL = {
-    *(("auth", name) for name in ("create", "look", "owner")),
-    *(("bucket", name) for name in ("context", "create", "look", "owner")),
+    *(("auth", name) for name in ("create", "preflight", "owner")),
+    *(("bucket", name) for name in ("context", "create", "preflight", "owner")),
     *(("ecs_express", name) for name in ("context", "create", "deploy", "log_group", "needs", "owner")),
     *(("iam", name) for name in ("create", "owner")),
     *(("local_aws", name) for name in ("install", "running")),
@@ -30,7 +30,7 @@ INTERNAL = {
         for name in ("ask", "bootstrap_admin", "client_requirements", "owner", "preflight", "report_retained")
     ),
     *(("network", name) for name in ("owner", "security_groups", "subnets")),
-    *(("rds", name) for name in ("available", "create", "look", "owner")),
+    *(("rds", name) for name in ("available", "create", "preflight", "owner")),
     *(("validation", name) for name in ("server",)),
 }
 # Where nothing is made there is nothing to remove: its README says so.

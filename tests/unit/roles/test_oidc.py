@@ -336,7 +336,7 @@ def test_an_image_without_the_plugin_says_so(boot: Boot, tmp_path: Path) -> None
 
 
 def test_other_plugin_is_refused_before_anything_is_made_unless_its_packages_are_pinned(tmp_path: Path) -> None:
-    check = {"include_role": {"name": "mlops.mlflow_aws.auth", "tasks_from": "look.yml"}}
+    check = {"include_role": {"name": "mlops.mlflow_aws.auth", "tasks_from": "preflight.yml"}}
     given = {"auth_mlflow_version": "3.17.2", "auth_oidc_plugin_version": "12.0.0", "auth_mode": "oidc"}
     said = run(tmp_path, play_of([check]), extra=given, code=2)
     assert "auth_oidc_plugin_version is 12.0.0, for which this collection knows no hashes" in " ".join(said.split())
