@@ -397,7 +397,7 @@ def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
         wanted = questions(module)
         if params["wait_timeout"]:
             client.deadline = time.monotonic() + params["wait_timeout"]
-        result = wait_until_ready(lambda: check_server(client, wanted), waiting, waiter, patience=params["patience"])
+        result = wait_until_ready(lambda: check_server(client, wanted), waiting, waiter, tolerance=params["patience"])
         if params["check_uris"]:
             result["foreign_uris"] = check_uris(module, client)
     except MlflowError as error:

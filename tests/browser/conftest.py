@@ -44,7 +44,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 # Milliseconds.
-PATIENCE = 120_000
+TIMEOUT = 120_000
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +89,8 @@ def open_browser(chromium: str, tmp_path: Path) -> Open:
             )
             try:
                 page = browser.new_page()
-                page.set_default_timeout(PATIENCE)
-                expect.set_options(timeout=PATIENCE)
+                page.set_default_timeout(TIMEOUT)
+                expect.set_options(timeout=TIMEOUT)
                 yield page
             finally:
                 browser.close()

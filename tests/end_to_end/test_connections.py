@@ -44,7 +44,7 @@ class Peak:
         self.port = port
         self.most: dict[int, int] = {}
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._poll)
 
     def __enter__(self) -> Peak:
         self._thread.start()
@@ -54,7 +54,7 @@ class Peak:
         self._end.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._end.wait(0.05):
             found: dict[int, int] = {}
             for one in psutil.net_connections("tcp"):

@@ -113,7 +113,7 @@ class Conversation:
             self.refuses(f"{operation} of an unknown one", call, serviceArn=unknown)
         self.refuses("create over an active one", ecs.create_express_gateway_service, **create)
         self.settle(arn)
-        self.look("settled", arn)
+        self.observe("settled", arn)
         ecs.tag_resource(resourceArn=arn, tags=[{"key": "team", "value": "other"}, {"key": "stage", "value": "1"}])
         ecs.untag_resource(resourceArn=arn, tagKeys=["Name"])
         self.update(arn, primaryContainer={"image": create["primaryContainer"]["image"], "environment": []})
@@ -139,16 +139,16 @@ class Conversation:
             described = self.client.describe_express_gateway_service(serviceArn=arn)["service"]
             self.says(f"{name}, on its way", len(described["activeConfigurations"]))
         self.settle(arn)
-        self.look(f"{name}, settled", arn)
+        self.observe(f"{name}, settled", arn)
 
-    def look(self, when: str, arn: str) -> None:
+    def observe(self, when: str, arn: str) -> None:
         ecs = self.client
         described = ecs.describe_express_gateway_service(serviceArn=arn, include=["TAGS"])["service"]
         self.says(f"{when}: described", self.service(described))
         without = ecs.describe_express_gateway_service(serviceArn=arn)["service"]
         self.says(f"{when}: tags only on request", self.service(without)["tags"])
-        (ordinary,) = ecs.describe_services(cluster="default", services=[NAME])["services"]
-        self.says(f"{when}: ordinary", (ordinary["status"], ordinary["resourceManagementType"]))
+        (found,) = ecs.describe_services(cluster="default", services=[NAME])["services"]
+        self.says(f"{when}: by DescribeServices", (found["status"], found["resourceManagementType"]))
         listed = ecs.list_services(cluster="default", resourceManagementType="ECS")["serviceArns"]
         self.says(f"{when}: listed", arn in listed)
         newest = ecs.list_service_deployments(cluster="default", service=arn)["serviceDeployments"][0]

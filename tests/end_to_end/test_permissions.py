@@ -224,7 +224,7 @@ def drift(aws: LocalAws) -> None:
     aws.client("secretsmanager").delete_secret(SecretId=f"{NAME}/server", RecoveryWindowInDays=7)
 
 
-def test_who_only_looks_sees_what_would_be_created(own: LocalAws, users: dict[str, User]) -> None:
+def test_the_planner_sees_what_would_be_created(own: LocalAws, users: dict[str, User]) -> None:
     assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
     assert own.writes() == [api for api in own.writes() if api.startswith(("iam:", "kms:"))]
 
@@ -234,17 +234,17 @@ def test_the_deployer_deploys(users: dict[str, User]) -> None:
     assert not [check for check in users["deploy"].checks() if not check["allowed"]]
 
 
-def test_who_only_looks_sees_that_nothing_would_change(users: dict[str, User]) -> None:
+def test_the_planner_sees_that_nothing_would_change(users: dict[str, User]) -> None:
     assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
 
 
-def test_who_only_looks_is_told_the_whole_state(users: dict[str, User]) -> None:
+def test_the_planner_sees_the_whole_state(users: dict[str, User]) -> None:
     output = play(users["plan"], "status").succeeded().output
     assert f"MLflow '{NAME}': running" in output
     assert "Not known" not in output
 
 
-def test_who_only_looks_can_check_every_other_playbook(own: LocalAws, users: dict[str, User]) -> None:
+def test_the_planner_can_check_every_other_playbook(own: LocalAws, users: dict[str, User]) -> None:
     """But for login and rotate_login, which are about the value of a secret."""
     before = own.writes()
     others = own.home / "others.yml"
@@ -254,7 +254,7 @@ def test_who_only_looks_can_check_every_other_playbook(own: LocalAws, users: dic
     assert own.writes() == before
 
 
-def test_who_only_looks_needs_no_more_than_aws_s_read_only_access(users: dict[str, User]) -> None:
+def test_the_planner_needs_no_more_than_aws_s_read_only_access(users: dict[str, User]) -> None:
     checks = users["plan"].checks()
     assert [check for check in checks if not check["allowed"]] == []
     assert sorted({check["action"] for check in checks if not read_only_allows(check["action"])}) == []

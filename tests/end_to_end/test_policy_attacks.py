@@ -150,7 +150,7 @@ def test_a_secret_of_ones_own_is_not_deleted_for_good(own: LocalAws, users: dict
     secrets.delete_secret(SecretId="mlflow/login", RecoveryWindowInDays=7)
 
 
-def test_who_only_looks_reads_no_secret_and_changes_nothing(own: LocalAws, users: dict[str, User]) -> None:
+def test_the_planner_reads_no_secret_and_changes_nothing(own: LocalAws, users: dict[str, User]) -> None:
     planner = users["plan"]
     own.client("secretsmanager").create_secret(Name="mlflow/server", SecretString="unlikely-keys-of-a-test")
     assert refused(planner.client("secretsmanager").get_secret_value, SecretId="mlflow/server")

@@ -46,8 +46,8 @@ SHELL_WORDS = {
     "read",
     "umask",
 }
-# A reader has these of his own; their options are not ours to check.
-READERS_OWN = {
+# A reader has these already; their options are not ours to check.
+PREREQUISITES = {
     "curl",
     "jq",
     "git",
@@ -264,7 +264,7 @@ def problems(words: list[str]) -> list[str]:
         return CHECKS[program](words)
     if program == "git" and words[1:2] == ["clone"]:
         return [f"{one} is not our repository" for one in words[2:] if "://" in one and one != GALAXY["repository"]]
-    known = SHELL_WORDS | READERS_OWN | defined_functions() | {"SUBSTITUTED"}
+    known = SHELL_WORDS | PREREQUISITES | defined_functions() | {"SUBSTITUTED"}
     if program in known or "$" in program or shutil.which(program) or (ROOT / program).is_file():
         return []
     return [f"nobody knows the command {program}"]

@@ -74,7 +74,7 @@ def trust() -> dict[str, Any]:
 
 @dataclass
 class Somebody:
-    """A user who may do a little, and a role that he may assume."""
+    """A user who may do a little, and a role that they may assume."""
 
     aws: RegionalAws
     user: User

@@ -23,7 +23,7 @@ def test_another_controller_destroys(deployed: str, controller: Controller, vari
     assert aws.client("rds").describe_db_instances()["DBInstances"] == []
 
 
-def test_what_readers_put_off(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
+def test_commands_put_off_by_the_pages(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
     """Commands of the documentation that destroy, as somebody types them who is asked for the name; nothing is left."""
     put_off = controller.aws.home / "put-off"
     if not put_off.exists():

@@ -75,6 +75,21 @@ def test_other_words_are_not_found(tmp_path: Path) -> None:
     assert list(house.wrong_words(written(tmp_path, "words.py", text))) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It polls every `delay` seconds, O(delay); mlflow_health(delay=5).\n", False),
+        ("- mlops.mlflow_aws.mlflow_health:\n    delay: 5\n", False),
+        ("It polls after a delay.\n", True),
+        ("Its delay: none.\n", True),
+    ],
+)
+def test_option_is_not_found_where_it_is_named_as_such(tmp_path: Path, text: str, found: bool) -> None:
+    assert "delay" in house.options()
+    words = (house.Word("delay", "interval", "prose"),)
+    assert bool(list(house.wrong_words(written(tmp_path, "guide.md", text), words))) == found
+
+
 def test_variable_of_the_parent_is_found(tmp_path: Path) -> None:
     known = house.variables_of_the_parent()
     assert {"mlflow_name", "mlflow_version", "mlflow_context"} <= known

@@ -344,7 +344,7 @@ class Waiting:
 
 
 def wait_until_ready(
-    attempt: Callable[[], dict[str, typing.Any]], waiting: Waiting, waiter: Waiter, *, patience: float
+    attempt: Callable[[], dict[str, typing.Any]], waiting: Waiting, waiter: Waiter, *, tolerance: float
 ) -> dict[str, typing.Any]:
     """Repeat C(attempt) until it succeeds.
 
@@ -352,7 +352,7 @@ def wait_until_ready(
         attempt: raises MlflowError as long as the server is not ready.
         waiting: is kept up to date, also when this raises.
         waiter: bounds the wait; a time limit of 0 makes exactly one attempt.
-        patience: seconds for which errors that waiting hardly ever heals are tolerated in a row.
+        tolerance: seconds for which errors that waiting hardly ever heals are tolerated in a row.
 
     Raises:
         MlflowError: the last one.
@@ -370,7 +370,7 @@ def wait_until_ready(
             last = error
             waiting.elapsed = waiter.elapsed
             waiting.note(error)
-            previous, limit = limit, error.at_most if error.waiting_helps else patience
+            previous, limit = limit, error.at_most if error.waiting_helps else tolerance
             if limit != previous:
                 limited_since = waiting.elapsed
             if limit is not None and waiting.elapsed - limited_since >= limit:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def script(path: Path, indented: bool = False) -> str:
-    """Return a script without its lines of comments, which a task definition has no room for.
+    """Return a script without its lines of comments: the size of a task definition is limited.
 
     Args:
         path: the script.

@@ -230,7 +230,9 @@ class Time:
 
 def wait(attempt: Callable[[], dict[str, Any]], waiting: Waiting, timeout: float = 60) -> dict[str, Any]:
     time = Time()
-    return wait_until_ready(attempt, waiting, Waiter(timeout, 5, sleep=time.sleep, clock=lambda: time.now), patience=15)
+    return wait_until_ready(
+        attempt, waiting, Waiter(timeout, 5, sleep=time.sleep, clock=lambda: time.now), tolerance=15
+    )
 
 
 def attempts(*outcomes: MlflowError | None) -> Callable[[], dict[str, Any]]:
