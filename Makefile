@@ -219,7 +219,7 @@ lint-ansible: $(READY) ## ansible-lint, profile production and the opt-in rules 
 
 MYPY = "$$MLFLOW_AWS_CHECKOUT/$(BIN)/mypy" --config-file "$$MLFLOW_AWS_CHECKOUT/pyproject.toml" --cache-dir "$$MLFLOW_AWS_CHECKOUT/$(CACHE)/mypy"
 # What lies in one folder imports each other by bare names, so each folder is a run of its own.
-TYPED_TESTS := $(addprefix tests/,tools bench artifact end_to_end readers versions unit unit/docs unit/roles) \
+TYPED_TESTS := $(addprefix tests/,tools bench artifact docs end_to_end versions unit unit/docs unit/roles) \
 	$(addprefix tests/unit/plugins/,action filter module_utils modules plugin_utils)
 .PHONY: types
 types: tree $(LOCAL_AWS_INSTALLED) ## mypy, strict, on the plugins and on the local AWS; on the tests as well
@@ -266,7 +266,7 @@ explanations: $(LOCAL_AWS_TESTABLE) ## Of these, only what the modules say and d
 .PHONY: readers
 readers: $(LOCAL_AWS_TESTABLE) ## Every block of the documentation; execution environment, navigator, AWX, credentials in every way
 	@echo '==> What the documentation says is done'
-	@MLFLOW_AWS_SOFTWARE="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)" $(BIN)/python -m pytest -q $(ARGS) tests/readers
+	@MLFLOW_AWS_SOFTWARE="$$MLFLOW_AWS_CHECKOUT/$(LOCAL_AWS_HOME)" $(BIN)/python -m pytest -q $(ARGS) tests/docs
 
 BROWSER := $(CACHE)/browser
 $(BROWSER)/.ready: tests/browser/requirements.txt | $(READY)
