@@ -193,7 +193,7 @@ class Bench:
         self.answers: dict[int, dict[str, Counter[str]]] = {}
 
     def service(self) -> dict[str, Any]:
-        """The service as ECS's ordinary calls show it."""
+        """The service as ECS's classic calls show it."""
         return dict(self.ecs.describe_services(services=[NAME])["services"][0])
 
     def newest(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def main() -> None:
     over = threading.Event()
     threads = []
     for kind, times in asked["minute"].items():
-        # Nobody is so quick that one can do the work of a whole team.
+        # A single client is never so fast that it does the work of a whole team.
         hands = 1 + int(times * asked["seconds_per_run"].get(kind, 0.05) / asked["seconds"])
         for hand in range(hands):
             work = KINDS[kind](asked, f"{kind}-{hand}")
@@ -80,7 +80,7 @@ def runs(_asked: dict[str, Any], name: str) -> Callable[[], None]:
 
 
 def missing(_asked: dict[str, Any], _name: str) -> Callable[[], None]:
-    """Somebody who asks for a run that was deleted for good."""
+    """A client that asks for a run that was deleted for good."""
     import mlflow  # noqa: PLC0415
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ def missing(_asked: dict[str, Any], _name: str) -> Callable[[], None]:
 
 
 def session(path: str, *, login: bool) -> Callable[[dict[str, Any], str], Callable[[], None]]:
-    """Somebody with a browser, who asks for one thing again and again."""
+    """A browser that asks for one thing again and again."""
 
     def make(asked: dict[str, Any], _name: str) -> Callable[[], None]:
         import requests  # noqa: PLC0415 - MLflow's client brings it

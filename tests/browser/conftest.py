@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 
 Open = Callable[..., Any]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# A browser of its own, that talks to nobody but the pages which it is given.
+# A browser of its own, that connects to nothing but the pages which it is given.
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",

@@ -27,7 +27,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[2]
 SHELL = {"shell", "sh", "bash"}
 DATA = {"yaml", "yml", "json"}
-# What nobody copies, or what other tests here know how to check.
+# Not to be copied and run, or checked by other tests here.
 OTHER = {"console", "text", "python", "dockerfile", "ini", "toml", "mermaid", "html"}
 PLAYS = {"hosts", "import_playbook", "ansible.builtin.import_playbook"}
 MARK = re.compile(r"<!-- (from here on )?(needs AWS|needs the internet|run by): (.+?) -->", re.S)

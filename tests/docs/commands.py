@@ -267,4 +267,4 @@ def problems(words: list[str]) -> list[str]:
     known = SHELL_WORDS | PREREQUISITES | defined_functions() | {"SUBSTITUTED"}
     if program in known or "$" in program or shutil.which(program) or (ROOT / program).is_file():
         return []
-    return [f"nobody knows the command {program}"]
+    return [f"unknown command: {program}"]

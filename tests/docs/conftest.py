@@ -55,13 +55,13 @@ def aws() -> Iterator[RegionalAws]:
 
 @pytest.fixture(scope="session")
 def variables(aws: RegionalAws) -> dict[str, Any]:
-    """Of the deployment; the demo data, dear to make, are for other tests."""
+    """Of the deployment; the demo data are expensive, and for other tests."""
     return aws.small(mlflow_name=NAME, mlflow_demo=False)
 
 
 @pytest.fixture
 def controller(aws: RegionalAws, tmp_path: Path) -> Controller:
-    """One on which nobody has ever worked."""
+    """An unused one."""
     return Controller(aws, tmp_path)
 
 

@@ -40,7 +40,7 @@ class RegionalAws(LocalAws):
         self.info = self._run("up", *options)
 
     def client(self, service: str, region: str = "", **credentials: str) -> Any:
-        """A client of the account's root, or of somebody else."""
+        """A client with the credentials of the account's root, or with others."""
         keys = credentials or {
             "aws_access_key_id": self.info["access_key_id"],
             "aws_secret_access_key": self.info["secret_access_key"],
@@ -94,7 +94,7 @@ def to_its_end(command: Sequence[str], environment: Mapping[str, str], folder: P
 
 
 class Controller:
-    """A machine on which nobody has ever worked.
+    """A machine that has not been used yet.
 
     Args:
         aws: what its user works with.

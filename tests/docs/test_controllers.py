@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As AWX and Ansible Automation Platform run a job: on a machine that nobody has used before, and nobody will again.
+"""As AWX and Ansible Automation Platform run a job: on a machine that was not used before and will not be again.
 
 Credentials and region are all that comes from outside. Whatever a later run needs, AWS holds. The deployment was made
 on a machine of which nothing is left.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Credentials in every way in which amazon.aws takes them: for our modules and for its own.
 
-IAM is enforced: in each way the caller is somebody who may do a little and no more.
+IAM is enforced: in each way the caller is a principal who may do a little and no more.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def trust() -> dict[str, Any]:
 
 
 @dataclass
-class Somebody:
+class Principal:
     """A user who may do a little, and a role that they may assume."""
 
     aws: RegionalAws
@@ -113,13 +113,13 @@ def role_arn() -> str:
 
 
 @pytest.fixture(scope="module")
-def somebody(aws: RegionalAws, tmp_path_factory: pytest.TempPathFactory) -> Somebody:
+def principal(aws: RegionalAws, tmp_path_factory: pytest.TempPathFactory) -> Principal:
     """Who has all these credentials."""
-    user = User(aws, "somebody", [LITTLE])
+    user = User(aws, "principal", [LITTLE])
     iam = aws.client("iam")
     iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust()))
     iam.put_role_policy(RoleName=ROLE, PolicyName="little", PolicyDocument=json.dumps(LITTLE))
-    return Somebody(aws, user, tmp_path_factory.mktemp("aws"))
+    return Principal(aws, user, tmp_path_factory.mktemp("aws"))
 
 
 @pytest.fixture
@@ -153,9 +153,9 @@ def endpoint() -> Iterator[Server]:
         server.server_close()
 
 
-def container_answer(somebody: Somebody) -> str:
+def container_answer(principal: Principal) -> str:
     """What the credentials endpoint of a container answers."""
-    found = somebody.session("container")
+    found = principal.session("container")
     until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps(
         {
@@ -170,19 +170,19 @@ def container_answer(somebody: Somebody) -> str:
     )
 
 
-def exported_keys(somebody: Somebody, server: Server) -> dict[str, str]:
-    return somebody.keys
+def exported_keys(principal: Principal, server: Server) -> dict[str, str]:
+    return principal.keys
 
 
-def exported_keys_by_their_other_names(somebody: Somebody, server: Server) -> dict[str, str]:
+def exported_keys_by_their_other_names(principal: Principal, server: Server) -> dict[str, str]:
     return {
-        "AWS_ACCESS_KEY": somebody.keys["AWS_ACCESS_KEY_ID"],
-        "AWS_SECRET_KEY": somebody.keys["AWS_SECRET_ACCESS_KEY"],
+        "AWS_ACCESS_KEY": principal.keys["AWS_ACCESS_KEY_ID"],
+        "AWS_SECRET_KEY": principal.keys["AWS_SECRET_ACCESS_KEY"],
     }
 
 
-def exported_session(somebody: Somebody, server: Server) -> dict[str, str]:
-    found = somebody.session()
+def exported_session(principal: Principal, server: Server) -> dict[str, str]:
+    found = principal.session()
     return {
         "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
@@ -190,53 +190,53 @@ def exported_session(somebody: Somebody, server: Server) -> dict[str, str]:
     }
 
 
-def profile_with_keys(somebody: Somebody, server: Server) -> dict[str, str]:
-    return {"AWS_PROFILE": "keys", **somebody.profiles("")}
+def profile_with_keys(principal: Principal, server: Server) -> dict[str, str]:
+    return {"AWS_PROFILE": "keys", **principal.profiles("")}
 
 
-def default_profile(somebody: Somebody, server: Server) -> dict[str, str]:
-    found = somebody.profiles("")
+def default_profile(principal: Principal, server: Server) -> dict[str, str]:
+    found = principal.profiles("")
     Path(found["AWS_SHARED_CREDENTIALS_FILE"]).write_text(
         Path(found["AWS_SHARED_CREDENTIALS_FILE"]).read_text().replace("[keys]", "[default]")
     )
     return found
 
 
-def profile_that_assumes_a_role(somebody: Somebody, server: Server) -> dict[str, str]:
+def profile_that_assumes_a_role(principal: Principal, server: Server) -> dict[str, str]:
     text = f"[profile deployer]\nrole_arn = {role_arn()}\nsource_profile = keys\nrole_session_name = assumed\n"
-    return {"AWS_PROFILE": "deployer", **somebody.profiles(text)}
+    return {"AWS_PROFILE": "deployer", **principal.profiles(text)}
 
 
-def profile_with_a_process(somebody: Somebody, server: Server) -> dict[str, str]:
-    found = somebody.session("process")
+def profile_with_a_process(principal: Principal, server: Server) -> dict[str, str]:
+    found = principal.session("process")
     names = {name: found[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
-    answer = somebody.folder / "answer.json"
+    answer = principal.folder / "answer.json"
     answer.write_text(json.dumps({"Version": 1, **names}))
-    return {"AWS_PROFILE": "vault", **somebody.profiles(f"[profile vault]\ncredential_process = cat {answer}\n")}
+    return {"AWS_PROFILE": "vault", **principal.profiles(f"[profile vault]\ncredential_process = cat {answer}\n")}
 
 
-def web_identity(somebody: Somebody, server: Server) -> dict[str, str]:
+def web_identity(principal: Principal, server: Server) -> dict[str, str]:
     now = int(datetime.now(UTC).timestamp())
     claims = {"iss": f"https://{ISSUER}", "aud": "sts.amazonaws.com", "sub": "repo", "iat": now, "exp": now + 600}
     parts = [{"alg": "RS256", "typ": "JWT"}, claims]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
-    token = somebody.folder / "token"
+    token = principal.folder / "token"
     token.write_text(".".join([*encoded, secrets.token_urlsafe(32)]))
     return {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": role_arn(), "AWS_ROLE_SESSION_NAME": "ci"}
 
 
-def container(somebody: Somebody, server: Server) -> dict[str, str]:
-    url = server({"/credentials": container_answer(somebody)})
+def container(principal: Principal, server: Server) -> dict[str, str]:
+    url = server({"/credentials": container_answer(principal)})
     return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/credentials"}
 
 
-def instance(somebody: Somebody, server: Server) -> dict[str, str]:
+def instance(principal: Principal, server: Server) -> dict[str, str]:
     path = "/latest/meta-data/iam/security-credentials/"
-    answers = {"/latest/api/token": "token", path: ROLE, f"{path}{ROLE}": container_answer(somebody)}
+    answers = {"/latest/api/token": "token", path: ROLE, f"{path}{ROLE}": container_answer(principal)}
     return {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server(answers)}
 
 
-AS_USER, AS_ROLE = f"arn:aws:iam::{ACCOUNT}:user/somebody", f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/"
+AS_USER, AS_ROLE = f"arn:aws:iam::{ACCOUNT}:user/principal", f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/"
 WAYS = [
     (exported_keys, AS_USER),
     (exported_keys_by_their_other_names, AS_USER),
@@ -280,33 +280,33 @@ def asks_all_three(capsys: pytest.CaptureFixture[str], caller: str, **options: A
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way[0].__name__)
 def test_the_environment_gives_credentials(
-    way: tuple[Callable[[Somebody, Server], dict[str, str]], str],
-    somebody: Somebody,
+    way: tuple[Callable[[Principal, Server], dict[str, str]], str],
+    principal: Principal,
     endpoint: Server,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     environment, caller = way
-    exports(monkeypatch, somebody.aws, environment(somebody, endpoint))
+    exports(monkeypatch, principal.aws, environment(principal, endpoint))
     asks_all_three(capsys, caller)
 
 
 def test_options_give_credentials(
-    somebody: Somebody, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    principal: Principal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As module_defaults hand them to each module."""
-    exports(monkeypatch, somebody.aws, {}, region=False)
-    found = somebody.session()
+    exports(monkeypatch, principal.aws, {}, region=False)
+    found = principal.session()
     names = {"access_key": "AccessKeyId", "secret_key": "SecretAccessKey", "session_token": "SessionToken"}
     options = {option: found[name] for option, name in names.items()}
     asks_all_three(capsys, f"{AS_ROLE}by-hand", region="eu-central-1", **options)
 
 
 def test_a_profile_gives_the_region_too(
-    somebody: Somebody, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    principal: Principal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = somebody.profiles("[profile keys]\nregion = eu-central-1\n")
-    exports(monkeypatch, somebody.aws, files, region=False)
+    files = principal.profiles("[profile keys]\nregion = eu-central-1\n")
+    exports(monkeypatch, principal.aws, files, region=False)
     asks_all_three(capsys, AS_USER, profile="keys")
 
 
@@ -321,11 +321,11 @@ OURS = [
 def test_a_profile_beside_keys_is_said_in_a_sentence(
     module: Any,
     options: dict[str, Any],
-    somebody: Somebody,
+    principal: Principal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    exports(monkeypatch, somebody.aws, {**somebody.keys, "AWS_PROFILE": "keys", **somebody.profiles("")})
+    exports(monkeypatch, principal.aws, {**principal.keys, "AWS_PROFILE": "keys", **principal.profiles("")})
     said = run_module(capsys, module, **options)
     assert said["failed"]
     assert said["msg"].startswith("Both a profile and access keys are given"), said
@@ -333,25 +333,25 @@ def test_a_profile_beside_keys_is_said_in_a_sentence(
 
 
 def test_empty_options_choose_the_profile(
-    somebody: Somebody, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    principal: Principal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exports(monkeypatch, somebody.aws, {**somebody.keys, **somebody.profiles("")})
+    exports(monkeypatch, principal.aws, {**principal.keys, **principal.profiles("")})
     asks_all_three(capsys, AS_USER, profile="keys", access_key="", secret_key="", session_token="")
 
 
 # --- whole playbooks -------------------------------------------------------------------------------------------------
 
 
-def test_a_playbook_says_it_before_anything_else(controller: Controller, somebody: Somebody) -> None:
-    environment = {**somebody.aws.root(), "AWS_PROFILE": "keys", **somebody.profiles("")}
+def test_a_playbook_says_it_before_anything_else(controller: Controller, principal: Principal) -> None:
+    environment = {**principal.aws.root(), "AWS_PROFILE": "keys", **principal.profiles("")}
     for playbook in ("deploy", "validate", "login"):
         played = controller.play(playbook, {"mlflow_name": "mlflow"}, environment=environment)
         assert "Both a profile and access keys are given" in played.output, played.output
 
 
-def deployers(somebody: Somebody) -> None:
+def deployers(principal: Principal) -> None:
     """Let the role deploy, and nothing else."""
-    iam = somebody.aws.client("iam")
+    iam = principal.aws.client("iam")
     for number, file in enumerate(("deploy", "deploy-roles")):
         document = (ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8")
         arn = iam.create_policy(PolicyName=f"deployers-{number}", PolicyDocument=document)["Policy"]["Arn"]
@@ -359,23 +359,23 @@ def deployers(somebody: Somebody) -> None:
 
 
 def test_an_assumed_role_deploys(
-    deployed: str, controller: Controller, somebody: Somebody, variables: dict[str, Any]
+    deployed: str, controller: Controller, principal: Principal, variables: dict[str, Any]
 ) -> None:
     """With action plugins, our modules and those of amazon.aws; it finds nothing to change."""
-    deployers(somebody)
-    before = len(somebody.user.checks())
-    environment = {**profile_that_assumes_a_role(somebody, lambda _unused: ""), "AWS_REGION": "eu-central-1"}
+    deployers(principal)
+    before = len(principal.user.checks())
+    environment = {**profile_that_assumes_a_role(principal, lambda _unused: ""), "AWS_REGION": "eu-central-1"}
     played = controller.play("deploy", variables, "--check", "--diff", environment=environment).succeeded()
     assert played.changed == {"localhost": 0}, played.output
     assert "\n+++ after" not in played.output, played.output
-    assert {check["action"] for check in somebody.user.checks()[before:]} <= {"sts:AssumeRole"}
+    assert {check["action"] for check in principal.user.checks()[before:]} <= {"sts:AssumeRole"}
 
 
 def test_module_defaults_reach_every_module_of_a_role(
-    deployed: str, controller: Controller, somebody: Somebody
+    deployed: str, controller: Controller, principal: Principal
 ) -> None:
     """Neither credentials nor a region are exported; the first role has modules of amazon.aws, the second ours."""
-    root = somebody.aws.root()
+    root = principal.aws.root()
     names = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY", "region": "AWS_REGION"}
     roles = ("network", "bucket")
     play = {

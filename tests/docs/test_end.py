@@ -24,10 +24,10 @@ def test_another_controller_destroys(deployed: str, controller: Controller, vari
 
 
 def test_commands_put_off_by_the_pages(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
-    """Commands of the documentation that destroy, as somebody types them who is asked for the name; nothing is left."""
+    """Commands of the documentation that destroy, typed by a user who is asked for the name; nothing is left."""
     put_off = controller.aws.home / "put-off"
     if not put_off.exists():
-        pytest.fail("The documentation tells nobody how to destroy, or no page was run before.")
+        pytest.fail("The documentation does not say how to destroy, or no page was run before.")
     for command in dict.fromkeys(put_off.read_text(encoding="utf-8").splitlines()):
         if command.startswith("make"):
             # It would stop the local AWS, which these tests do.

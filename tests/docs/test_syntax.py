@@ -37,7 +37,7 @@ from commands import role_variables
 from commands import simple_commands
 
 BIN = Path(sys.executable).parent
-# A prefix of ours, so that a variable which nobody knows is a typing error.
+# A prefix of ours, so that an unknown variable is a typing error.
 OURS = ("mlflow", *sorted(role_variables()))
 
 
@@ -152,7 +152,7 @@ def test_commands_name_only_what_exists(block: Block) -> None:
         ("ansible-doc mlops.mlflow_aws.nothing", "there is no mlops.mlflow_aws.nothing"),
         ("local-aws upp", "local-aws has no command upp"),
         ("local-aws faults --odrer x", "local-aws faults has no option --odrer"),
-        ("no-such-program | jq .", "nobody knows the command no-such-program"),
+        ("no-such-program | jq .", "unknown command: no-such-program"),
     ],
 )
 def test_these_checks_find_what_is_wrong(command: str, said: str) -> None:

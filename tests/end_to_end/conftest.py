@@ -33,7 +33,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session")
 def software(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The server's software, brought here by whom the folder belongs to: nobody may not write to it."""
+    """The server's software, put there by the folder's owner: the user nobody may not write to it."""
     prepare_software(VERSION, tmp_path_factory.mktemp("owner"))
 
 

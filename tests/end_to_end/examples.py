@@ -6,7 +6,7 @@ A process of its own (``python examples.py FOLDER``), as templates need Ansible'
 a process with it. The examples run as they are documented, but for:
 
 - ``Scenario.given``: values that only a real account has, such as the random end of a secret's ARN, are replaced;
-- ``PACE``: options that say how long to wait between two looks are set, where an example leaves them to the default,
+- ``PACE``: options that say how long to wait between two polls are set, where an example leaves them to the default,
   as the local AWS's minutes are short;
 - ``state: absent`` comes last, so that the examples of one module can use what those of another have made.
 
@@ -62,7 +62,7 @@ PLAYED = ("watched_command",)
 HOW = ("check", "first", "again")
 TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
 # Modules that ask a server, with what they need besides its address.
-NOBODY: dict[str, Doc] = {
+NO_SERVER: dict[str, Doc] = {
     "mlflow_health": {"wait_timeout": 2, "delay": 1},
     "mlflow_demo": {},
     "mlflow_user": {"name": "ana"},
@@ -242,7 +242,7 @@ def before_deployment_info(aws: ExampleAws) -> None:
 
 
 def before_users(server: MlflowServer) -> None:
-    """Somebody who can leave."""
+    """A user who can be deleted."""
     body = {"username": "carl", "password": "made-up-for-the-examples-0004"}
     assert server.call("POST", "/api/2.0/mlflow/users/create", body) == 200
 
@@ -316,10 +316,10 @@ class ScenarioRunner:
             self.run(scenario, name, task, variables)
 
     def fail(self) -> None:
-        """Run modules where nobody answers: some keys are there in a failure only."""
-        nobody = {"tracking_uri": f"http://127.0.0.1:{free_port()}", "token": "made-up-for-the-examples-0005"}
-        for name, more in NOBODY.items():
-            result = self.workers.submit(execute, name, {**nobody, **more}, False).result()
+        """Run modules where no server answers: some keys are there in a failure only."""
+        unanswered = {"tracking_uri": f"http://127.0.0.1:{free_port()}", "token": "made-up-for-the-examples-0005"}
+        for name, more in NO_SERVER.items():
+            result = self.workers.submit(execute, name, {**unanswered, **more}, False).result()
             assert result["failed"], name
             self.recorded.append({"example_of": "", "task": "", "module": f"{COLLECTION}.{name}", "failure": result})
 

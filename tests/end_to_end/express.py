@@ -54,7 +54,7 @@ if os.environ.get("CRASH"):
     raise SystemExit(int(os.environ["CRASH"]))
 hoard = os.urandom(int(os.environ.get("HOARD", "0")) << 20)
 if hoard:
-    # It never answers, so that no deployment succeeds before somebody looks at its memory.
+    # It never answers, so that no deployment succeeds before its memory is measured.
     time.sleep(3600)
 http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("PORT", "5000"))), Handler).serve_forever()
 """

@@ -3,7 +3,7 @@
 """A local AWS, and a user who types ansible-playbook.
 
 Where the tests run as root, local AWS and user are "nobody", who may read every file (the virtual environments may lie
-in a folder that is closed to others) but write only into a home of his own.
+in a folder that is closed to others) but write only into a home of their own.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def runtime(version: str) -> Path:
 def is_prepared(version: str) -> bool:
     """Whether an MLflow image's software is here, with bytecode and the present network hook.
 
-    Nobody may not write to it.
+    The user nobody may not write to it.
     """
     folder = runtime(version)
     hook = (ROOT / "local_aws/local_aws/services/ecs_tasks/network_hook.py").read_bytes()
@@ -196,7 +196,7 @@ class LocalAws:
 
     @contextlib.contextmanager
     def held(self, what: str, **fields: Any) -> Iterator[None]:
-        """Let something wait for the end of the block, for an hour at most, so that there is time to look at it."""
+        """Let something wait for the end of the block, for an hour at most, so that there is time to inspect it."""
         fault = self.order_fault(what, times=0, delay=3600 * self.page("status")["scale"], **fields)
         try:
             yield

@@ -71,7 +71,7 @@ class People:
         self.cognito.update_user_pool_client(UserPoolId=self.pool_id, ClientId=self.client_id, **self._flows(callback))
 
     def add(self, name: str, *groups: str) -> str:
-        """Make a user; his e-mail address is what the server calls him."""
+        """Create a user, whose e-mail address is the name on the server."""
         user, password = f"{name}@example.org", f"Aa1-{secrets.token_urlsafe(16)}"
         attributes = {"email": user, "email_verified": "true", "name": name}
         self.cognito.admin_create_user(

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The policies of docs/policies, and AWS's own for those who only look."""
+"""The policies of docs/policies, and AWS's own read-only one."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Stage:
         return f"https://{path['endpoint'].removeprefix('https://')}"
 
     def browser(self) -> Browser:
-        """One that nobody has used yet."""
+        """One that has not been used yet."""
         return Browser(self.url, self.aws.info["ca_bundle"])
 
     def ask(self, path: str = SEARCH, method: str = "GET", **options: Any) -> requests.Response:

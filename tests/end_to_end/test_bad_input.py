@@ -548,7 +548,7 @@ def _private_subnets(aws: LocalAws, network: str = "10.8", size: int = 24) -> li
 def test_a_public_server_without_login_takes_a_second_word(calm: LocalAws) -> None:
     """The reason is said before anything is made. Private subnets, or the second word, are enough.
 
-    Variables of one's own disturb nobody: of this role's prefix those that are listed, of other roles' all others.
+    Variables of one's own are accepted: of this role's prefix those that are listed, of other roles' all others.
     And text, which is what ``-e name=value`` gives, is taken for what it stands for.
     """
     own = {"mlflow_team": "vision", "mlflow_cost_1": 1, "mlflow_known_variables": ["mlflow_team", "mlflow_cost_*"]}

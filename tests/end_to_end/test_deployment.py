@@ -126,7 +126,7 @@ def test_credentials_expire_in_the_middle_and_it_is_interrupted_while_it_waits_f
 
     def wait_and_interrupt(process: subprocess.Popen) -> None:
         aws.page("calls", "DELETE")
-        eventually(lambda: "rds:DescribeDBInstances" in aws.page("calls")["counts"], "the first look at the database")
+        eventually(lambda: "rds:DescribeDBInstances" in aws.page("calls")["counts"], "the first poll of the database")
         assert database_status(aws) == "creating"
         interrupt(process)
 

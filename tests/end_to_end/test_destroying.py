@@ -21,7 +21,7 @@ from harness import eventually
 
 @pytest.fixture(scope="module", autouse=True)
 def quick(aws: LocalAws) -> None:
-    """Nothing here looks at what is slow."""
+    """Nothing here depends on what is slow."""
     aws._run("down")
     aws.up(QUICK)
 

@@ -174,7 +174,7 @@ def test_programs_come_with_tokens(stage: Stage) -> None:
         return stage.ask(headers={"Authorization": f"Bearer {token}"}).status_code
 
     assert status(stage.people.token(stage.bob)) == 200
-    # He has never used a browser here.
+    # dan has never logged in with a browser.
     assert status(stage.people.token(stage.dan)) == 200
     assert status(stage.people.token(stage.eve)) == 401
     head, body, signature = stage.people.token(stage.bob).split(".")

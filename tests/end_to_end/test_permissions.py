@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who has one of the policies of docs/policies and nothing else can do what it is for, and no action in it is in vain.
 
-The users go through all tests here in their order; what was asked of their policies is looked at in the end.
+The users go through all tests here in their order; what was asked of their policies is checked in the end.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ def test_the_table_of_scanners_and_the_assertions_name_the_same_checks() -> None
     assert variables <= {name for name in OPTIONS if name.startswith("mlflow_")}
 
 
-def test_the_database_calls_nobody(own: LocalAws) -> None:
+def test_the_database_opens_no_connections(own: LocalAws) -> None:
     FOUND["default"] = Found(own, NAME, BUCKET)
     assert FOUND["default"].groups["database"]["IpPermissionsEgress"] == []
     assert FOUND["default"].database_log_groups, "the database's log goes to CloudWatch Logs"

@@ -266,7 +266,7 @@ def test_lines_are_said_once_and_secrets_never(tmp_path: Path) -> None:
     ]
 
 
-def test_nobody_watches(tmp_path: Path) -> None:
+def test_without_a_reader_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "gone"
     Progress("tracking", path=str(path)).report("PENDING")
     Progress("tracking", path="").report("PENDING")

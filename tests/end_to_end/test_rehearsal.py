@@ -14,7 +14,7 @@ from harness import LocalAws
 from harness import Played
 
 NOWHERE = "http://127.0.0.1:9"
-# What somebody has in his shell who works with an account.
+# The environment of a user who works with an account.
 SHELLS = {
     "nothing": {},
     "a profile": {"AWS_PROFILE": "company"},

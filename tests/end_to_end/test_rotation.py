@@ -162,7 +162,7 @@ def test_the_password_is_changed(limited: Deployment) -> None:
     bob = "bob", "made-up-and-long-enough-for-bob"
     body = {"username": bob[0], "password": bob[1]}
     made = deployment.ask("POST", f"{USERS}/create", before, body)
-    assert made in (200, 400), "the play has made him, if it was run"
+    assert made in (200, 400), "the play has created the user, if it was run"
     tasks = deployment.tasks()
     played = deployment.play("rotate_login").succeeded()
     assert deployment.tasks() == tasks, "nothing restarts"
@@ -198,7 +198,7 @@ def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deplo
 
 
 def test_a_change_whose_answer_was_lost(deployment: Deployment) -> None:
-    """The server has the new password, and nobody was told."""
+    """The server has the new password, and the secret does not."""
     before = deployment.password
     after = "made-up-and-long-enough-to-be-one"
     value = json.dumps({"username": "admin", "password": after})

@@ -39,7 +39,7 @@ SECTIONS = {
     "mlflow_known_variables": "Variables of your own",
 }
 # The one role whose variables fill a page of their own.
-FRONT_DOOR = "mlflow"
+MAIN_ROLE = "mlflow"
 # They differ from machine to machine, so that the specification describes them and gives none.
 OF_THE_MACHINE = {"local_aws_home", "local_aws_software", "local_aws_python"}
 
@@ -145,7 +145,7 @@ def main() -> int:
     problems = [problem for role in roles for problem in differences(role)]
     options = load(ROOT / "roles/mlflow/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     pages = {PAGE: tables(options)}
-    pages |= {role / "README.md": f"\n{interface(role)}" for role in roles if role.name != FRONT_DOOR}
+    pages |= {role / "README.md": f"\n{interface(role)}" for role in roles if role.name != MAIN_ROLE}
     problems += [
         f"{Path(__file__).name}: there is no {name} for a section to begin with" for name in SECTIONS.keys() - options
     ]

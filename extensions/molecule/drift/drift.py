@@ -530,7 +530,7 @@ def _policy(**statement: Any) -> str:
 
 
 def change_roles(here: Deployment, before: dict[str, Any]) -> None:
-    """Who may be what, and what he may do."""
+    """Change who may assume the roles, and what the roles may do."""
     iam = here.iam
     for kind in ROLES:
         name, role = here.role(kind), before["roles"][kind]
