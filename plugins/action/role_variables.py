@@ -28,7 +28,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.unknown_n
 
 COLLECTION = "mlops.mlflow_aws"
 # The role that composes the others.
-FRONT_DOOR = "mlflow"
+MAIN_ROLE = "mlflow"
 # Of the playbooks, for which there is no argument specification.
 PLAYBOOK_VARIABLES = frozenset(
     {
@@ -74,12 +74,12 @@ class ActionModule(ActionBase):
                 [Violation(**one).named(names) for one in options[name] or ()] for name in ("violations", "warnings")
             )
         elif _parents(variables):
-            # The front door has looked at everything before anything was made.
+            # The role mlflow has checked everything before anything was created.
             return result
         else:
             found = list(self._violations(variables, options["context"] or {}))
             # Once, and where something is about to be deployed.
-            if not found and options["context"] and Path(variables["role_path"]).name == FRONT_DOOR:
+            if not found and options["context"] and Path(variables["role_path"]).name == MAIN_ROLE:
                 doubtful = self._warnings(variables)
         if found:
             # Without the source, which Ansible would show: in a misspelt variable there may be a secret.
@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
             )
             types = specification.type_problems(values, options)
             right = _taken(values, options, {one.variable for one in types})
-            check = rule_violations if other == FRONT_DOOR else role_violations
+            check = rule_violations if other == MAIN_ROLE else role_violations
             rules = check(right, _place(where))
             # They say more than that a type is wrong.
             yield from rules
@@ -135,7 +135,7 @@ class ActionModule(ActionBase):
 
     def _exceptions(self, variables: dict[str, Any], role: str) -> list[str]:
         """Return the names that users have declared to be their own."""
-        names = [f"{one}_known_variables" for one in sorted({role, FRONT_DOOR})]
+        names = [f"{one}_known_variables" for one in sorted({role, MAIN_ROLE})]
         given, _unknown = self._values({name: variables[name] for name in names if name in variables})
         found: list[str] = []
         for name, value in given.items():
@@ -146,16 +146,16 @@ class ActionModule(ActionBase):
 
 
 def _roles(path: Path) -> list[str]:
-    """Return the role itself and, with the front door, those that it composes."""
-    if path.name != FRONT_DOOR:
+    """Return the role itself and, with the role mlflow, those that it composes."""
+    if path.name != MAIN_ROLE:
         return [path.name]
     others = sorted(spec.parents[1].name for spec in path.parent.glob("*/meta/argument_specs.yml"))
-    return [FRONT_DOOR, *(one for one in others if one != FRONT_DOOR)]
+    return [MAIN_ROLE, *(one for one in others if one != MAIN_ROLE)]
 
 
 def _parents(variables: Mapping[str, Any]) -> bool:
-    """Whether the front door has called the role."""
-    return f"{COLLECTION}.{FRONT_DOOR}" in (variables.get("ansible_parent_role_names") or [])
+    """Whether the role mlflow has called the role."""
+    return f"{COLLECTION}.{MAIN_ROLE}" in (variables.get("ansible_parent_role_names") or [])
 
 
 def _place(where: Mapping[str, Any]) -> Place:
@@ -173,14 +173,14 @@ def _taken(values: Mapping[str, Any], options: Mapping[str, Any], wrong: set[str
 
 
 def _names_of_the_caller(variables: Mapping[str, Any]) -> dict[str, str]:
-    """Return by what names the user has set a role's variables that the front door has passed on.
+    """Return by what names the user has set a role's variables that the role mlflow has passed on.
 
-    ``rds_port: "{{ mlflow_db_port }}"`` in the front door's tasks says that for ``rds_port`` it is ``mlflow_db_port``.
+    ``rds_port: "{{ mlflow_db_port }}"`` in the tasks of that role says that for ``rds_port`` it is ``mlflow_db_port``.
     """
     if not _parents(variables):
         return {}
     path = Path(variables["role_path"])
-    theirs = specification.options_of(path.parent / FRONT_DOOR)
+    theirs = specification.options_of(path.parent / MAIN_ROLE)
     found = {}
     for name in specification.options_of(path):
         passed = re.fullmatch(r"\{\{ (\w+)(?: \| [\w.]+(?:\([^()]*\))?)* \}\}", str(variables.get(name)))

@@ -12,7 +12,7 @@ short_description: Take a value for a list or dictionary of texts
 description:
   - Tags, environment variables and arguments are text. This filter returns them as that, whatever YAML made of them.
   - Numbers and dates become what they were written as, switches V(true) or V(false).
-  - Null, lists and dictionaries among the members are errors, as nobody can tell what text they should be.
+  - Null, lists and dictionaries among the members are errors: no text stands for them.
 positional: _input, type
 options:
   _input:

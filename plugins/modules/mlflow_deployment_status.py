@@ -305,7 +305,7 @@ certificate:
       type: int
       sample: 394
 problems:
-  description: What somebody should look at, in sentences.
+  description: What needs attention, in sentences.
   returned: success
   type: list
   elements: str

@@ -6,7 +6,7 @@
 # disappear without notice.
 """What a role's variables may hold, by its argument specification.
 
-Ansible's own check of an argument specification takes unknown variables for somebody else's, converts nothing, and is
+Ansible's own check of an argument specification accepts unknown variables, converts nothing, and is
 left out for ``tasks_from: absent.yml`` (ansible/playbook/role/__init__.py looks for an entry point of just that name).
 """
 

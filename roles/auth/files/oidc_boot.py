@@ -64,7 +64,7 @@ def prepare_database():
         with database.cursor() as cursor:
             # Held until the connection ends: during an update there are two tasks.
             cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"schema {SCHEMA}",))
-            # First a look: a user who may not make schemas can be given this one.
+            # Checked first: a user who may not make schemas can be given this one.
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE SCHEMA {SCHEMA}")
