@@ -108,7 +108,8 @@ def changed(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_known_issue_12_refused_clients_roll_a_healthy_update_back_unless_told_otherwise(
+@pytest.mark.known_issue(12)
+def test_refused_clients_roll_a_healthy_update_back_unless_told_otherwise(
     cloud: ExpressAws, server: dict[str, Any]
 ) -> None:
     assert ROLE["mlflow_rollback_on_alarm"] is False

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 from express import ExpressAws
 from harness import eventually
@@ -170,7 +171,8 @@ class Conversation:
         self.says(f"{when}: task", (main["name"], definition["cpu"], definition["memory"], main["image"]))
 
 
-def test_known_issue_05_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: ExpressAws) -> None:
+@pytest.mark.known_issue(5)
+def test_the_ecs_of_the_unit_tests_answers_as_the_local_aws(cloud: ExpressAws) -> None:
     ec2 = cloud.client("ec2")
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
     group = ec2.create_security_group(GroupName=NAME, Description="contract", VpcId=vpc)["GroupId"]
@@ -306,7 +308,8 @@ def difference(cloud: ExpressAws, number: int, params: Document, place: tuple[st
     return "" if seen == {".".join(place)} else f"edited {place}, seen {seen}"
 
 
-def test_known_issue_05_random_descriptions_never_differ_on_the_local_aws(cloud: ExpressAws) -> None:
+@pytest.mark.known_issue(5)
+def test_random_descriptions_never_differ_on_the_local_aws(cloud: ExpressAws) -> None:
     """As the properties of the unit tests, a few of them; no task is started, as ECS is made to wait for ever."""
     cloud.order_fault("express:wedge", subject="*/drawn-*", times=0)
     drawn = draw(Existing.create(cloud))

@@ -264,7 +264,8 @@ def test_the_balancers_health_check_needs_neither_login_nor_name(server: Server)
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "{own}.evil.example.com", "evil.{own}", "169.254.169.254"])
-def test_known_issue_11_a_foreign_host_name_is_refused(server: Server, host: str) -> None:
+@pytest.mark.known_issue(11)
+def test_a_foreign_host_name_is_refused(server: Server, host: str) -> None:
     own = f"{server.name[:2]}-0123456789abcdef.{server.aws.info['domain']}"
     assert server.ask("GET", LISTED, server.admin, Host=own)[0] == 200
     status, text = server.ask("GET", LISTED, server.admin, Host=host.format(own=own))
@@ -313,7 +314,8 @@ def test_failed_logins_are_not_limited(server: Server) -> None:
     assert server.ask("GET", LISTED, server.admin)[0] == 200
 
 
-def test_known_issue_02_a_second_run_changes_and_generates_nothing(scenario: dict[str, Any], quick: LocalAws) -> None:
+@pytest.mark.known_issue(2)
+def test_a_second_run_changes_and_generates_nothing(scenario: dict[str, Any], quick: LocalAws) -> None:
     before = scenario["server"].secrets
     again = deploy(quick, arguments=["-vvv", "--diff"]).succeeded()
     scenario["outputs"].append(again.output)
@@ -321,7 +323,8 @@ def test_known_issue_02_a_second_run_changes_and_generates_nothing(scenario: dic
     assert scenario["server"].secrets == before
 
 
-def test_known_issue_03_the_password_is_long_enough_for_mlflow(server: Server) -> None:
+@pytest.mark.known_issue(3)
+def test_the_password_is_long_enough_for_mlflow(server: Server) -> None:
     assert len(server.admin[1]) >= 16
     assert server.ask("GET", "/api/2.0/mlflow/users/get?username=admin", server.admin)[0] == 200
 
@@ -362,7 +365,8 @@ def form_of(server: Server) -> tuple[str, str]:
     return cookie, token
 
 
-def test_known_issue_04_users_and_permissions_outlive_the_task(server: Server) -> None:
+@pytest.mark.known_issue(4)
+def test_users_and_permissions_outlive_the_task(server: Server) -> None:
     """And so does the key with which forms are signed, so that two tasks take each other's."""
     body = {"username": ANA[0], "password": ANA[1]}
     assert server.ask("POST", "/api/2.0/mlflow/users/create", server.admin, body)[0] == 200
@@ -461,7 +465,8 @@ def places(aws: LocalAws, server: Server) -> dict[str, str]:
     }
 
 
-def test_known_issue_24_no_secret_is_shown_anywhere(scenario: dict[str, Any], quick: LocalAws, server: Server) -> None:
+@pytest.mark.known_issue(24)
+def test_no_secret_is_shown_anywhere(scenario: dict[str, Any], quick: LocalAws, server: Server) -> None:
     found = {
         **places(quick, server),
         "Ansible's output": "\n".join(scenario["outputs"]),

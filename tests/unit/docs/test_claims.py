@@ -43,13 +43,13 @@ CLAIMS = [
         "login.md",
         "MLflow rejects the host name, before it looks at the login",
         LOGIN,
-        "test_known_issue_11_a_foreign_host_name_is_refused",
+        "test_a_foreign_host_name_is_refused",
     ),
     (
         "login.md",
         "an administrator adds users at `https://…/signup`",
         LOGIN,
-        "test_known_issue_04_users_and_permissions_outlive_the_task",
+        "test_users_and_permissions_outlive_the_task",
     ),
     ("login.md", "To let users choose their own password", USERS, "test_the_own_password_and_a_run_that_was_cut_off"),
     (
@@ -143,13 +143,13 @@ CLAIMS = [
         "security.md",
         "so a new task knows the same users",
         LOGIN,
-        "test_known_issue_04_users_and_permissions_outlive_the_task",
+        "test_users_and_permissions_outlive_the_task",
     ),
     (
         "security.md",
         "By default every user can read everything",
         LOGIN,
-        "test_known_issue_04_users_and_permissions_outlive_the_task",
+        "test_users_and_permissions_outlive_the_task",
     ),
     (
         "security.md",
@@ -181,7 +181,7 @@ CLAIMS = [
         "security.md",
         "it answers only to the service's host names",
         LOGIN,
-        "test_known_issue_11_a_foreign_host_name_is_refused",
+        "test_a_foreign_host_name_is_refused",
     ),
     ("security.md", "accepts no changes from pages of other origins", LOGIN, "test_a_page_elsewhere_changes_nothing"),
     (
