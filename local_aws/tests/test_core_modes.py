@@ -17,7 +17,7 @@ from running import LocalAws
 
 Maker = Callable[..., LocalAws]
 #: What others may read: locks, numbers, and what a client is to be given.
-PUBLIC = {"command.lock", "daemon.lock", "daemon.pid", "settings.json", "runtimes"}
+PUBLIC = {"command.lock", "daemon.lock", "daemon.pid", "daemon.source", "settings.json", "runtimes"}
 
 
 @pytest.fixture

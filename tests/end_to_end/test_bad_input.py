@@ -139,7 +139,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "null": ({"mlflow_demo": None}, ["mlflow_demo", "null", "leave it out"]),
     "extra_secret_text": ({"mlflow_extra_secrets": {"TOKEN": "hidden"}}, ["mlflow_extra_secrets['TOKEN']", "ARN"]),
     "tag_null": ({"mlflow_tags": {"Owner": None}}, ["mlflow_tags['Owner'] is null", "leave it out"]),
-    "tag_nested": ({"mlflow_tags": {"Owner": {"team": "x"}}}, ["mlflow_tags['Owner'] is a dictionary", "a text"]),
+    "tag_nested": ({"mlflow_tags": {"Owner": {"team": "x"}}}, ["mlflow_tags['Owner'] is a dictionary", "a string"]),
     "tag_of_aws": ({"mlflow_tags": {"AWS:x": "y"}}, ["mlflow_tags", "'AWS:x'", "AWS's own"]),
     "tag_characters": ({"mlflow_tags": {"Owner": "R&D"}}, ["mlflow_tags['Owner']", "'&'", "_ . : / = + - @"]),
     "tag_twice_for_iam": ({"mlflow_tags": {"Owner": "a", "owner": "b"}}, ["mlflow_tags", "'Owner' and 'owner'", "IAM"]),
@@ -151,7 +151,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "env_nested": (
         {"mlflow_extra_env": {"OTEL_RESOURCE_ATTRIBUTES": {"team": "vision"}}},
-        ["mlflow_extra_env['OTEL_RESOURCE_ATTRIBUTES'] is a dictionary", "a text"],
+        ["mlflow_extra_env['OTEL_RESOURCE_ATTRIBUTES'] is a dictionary", "a string"],
     ),
     "env_null": ({"mlflow_extra_env": {"LEVEL": None}}, ["mlflow_extra_env['LEVEL'] is null"]),
     "env_of_a_variable": (

@@ -233,7 +233,7 @@ CASES = [
         "As users report it: all resources stay PROVISIONING for ever, and nothing says why. The module takes a "
         "service for stuck after `stall_timeout` seconds (here 20, at AWS 900).",
         "ECS has given the service up",
-        (r"Nothing has moved for \d+ s and no task was ever started",),
+        (r"No progress for \d+ s and no task was ever started",),
         more={"recreate_stuck": False, "stall_timeout": 20},
         fault=("express:wedge", {"subject": "*/explained-silent"}),
     ),

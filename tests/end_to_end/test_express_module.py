@@ -266,7 +266,7 @@ def test_roles_of_this_moment_throttling_and_errors_are_lived_with(cloud: Expres
     assert not result.get("failed"), result["msg"]
     assert result["warnings"] == []
     assert any("does not allow it" in line for line in result["progress"]), result["progress"]
-    assert any("the wait goes on" in line for line in result["progress"]), result["progress"]
+    assert any("still waiting" in line for line in result["progress"]), result["progress"]
     cloud.remove(name, ecs_express_service)
 
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the checks of inputs are made of: one function each for a switch, a number, a text, a list.
+"""What the checks of inputs are made of: one function each for a boolean, a number, a string, a list.
 
 Each check returns violations: the variable, what is wrong and what would be right. Pure Python, private to the
 collection.
@@ -56,7 +56,7 @@ def as_text(value: typing.Any) -> str | None:
     return None
 
 
-def member_problem(where: str, value: typing.Any, right: str = "a text") -> Violation | None:
+def member_problem(where: str, value: typing.Any, right: str = "a string") -> Violation | None:
     """Return the violation if a member stands for no text.
 
     Args:
@@ -84,7 +84,7 @@ def key_problem(name: str, key: typing.Any) -> Violation | None:
     """
     if isinstance(key, (str, int)) and not isinstance(key, bool):
         return None
-    return Violation(name, f"has the key {shown(key)}, which YAML does not take for a text", "put it in quotes")
+    return Violation(name, f"has the key {shown(key)}, which YAML does not read as a string", "put it in quotes")
 
 
 def dictionary_problems(name: str, value: typing.Any) -> Problems:
@@ -92,7 +92,7 @@ def dictionary_problems(name: str, value: typing.Any) -> Problems:
     if not isinstance(value, Mapping):
         return [Violation(name, f"is {shown(value)}, but must be a dictionary")]
     found = [key_problem(name, key) for key in value]
-    right = "a text, a number or a switch"
+    right = "a string, a number or a boolean"
     found += [member_problem(f"{name}[{str(key)!r}]", one, right) for key, one in value.items()]
     keys = [str(key) for key in value]
     found += [Violation(name, f"has the key {key!r} twice") for key in sorted(set(keys)) if keys.count(key) > 1]
@@ -118,7 +118,7 @@ def whole_number(value: typing.Any) -> int | None:
 
 
 def is_true(value: typing.Any) -> bool:
-    """Whether a switch is on, as Ansible's filter ``bool`` reads it."""
+    """Whether a boolean is true, as Ansible's filter ``bool`` reads it."""
     return str(value).lower() in ("true", "yes", "on", "1")
 
 
@@ -159,9 +159,9 @@ def listed(check_one: Check) -> Check:
 
 def some_text(name: str, value: typing.Any) -> Problems:
     """Check for a text that is not empty."""
-    return (
-        [] if isinstance(value, str) and value.strip() else [Violation(name, f"is {shown(value)}, but must be a text")]
-    )
+    if isinstance(value, str) and value.strip():
+        return []
+    return [Violation(name, f"is {shown(value)}, but must be a non-empty string")]
 
 
 def network(name: str, value: typing.Any) -> Problems:

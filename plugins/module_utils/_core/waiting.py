@@ -114,7 +114,7 @@ class Waiter:
             self._unreachable_since = self.clock() if self._unreachable_since is None else self._unreachable_since
             if not is_transient(e) or self.clock() - self._unreachable_since >= OUTAGE_SECONDS:
                 raise
-            self.report(f"AWS cannot be asked at present, the wait goes on ({e})")
+            self.report(f"AWS is unreachable, still waiting ({e})")
             self._outage = e
             return otherwise
         self._unreachable_since = self._outage = None

@@ -105,17 +105,20 @@ def _some(values: Sequence[str]) -> str:
 
 
 def more_memory(failure: Failure) -> str:
-    """Return the size that was too small, and the next one that Fargate sells."""
+    """Return the size that was too small, and the next one that Fargate offers."""
     cpu, memory = failure.settings.cpu, failure.settings.memory
     if not (cpu and memory):
         return "raise memory"
     size = f"the task has used all of its {memory} MiB (cpu {cpu}): "
     larger = next_size(cpu, memory)
     if larger is None:
-        return f"{size}AWS Fargate sells no larger task, so start fewer processes in it"
+        return f"{size}AWS Fargate offers no larger task, so start fewer processes in it"
     if larger[0] == cpu:
         return f"{size}set memory to {larger[1]} or more"
-    return f"{size}AWS Fargate sells no more with this cpu, so set cpu to {larger[0]} and memory to {larger[1]} or more"
+    return (
+        f"{size}AWS Fargate offers no more memory with this cpu, so set cpu to {larger[0]} and memory to {larger[1]} or"
+        " more"
+    )
 
 
 def other_architecture(failure: Failure) -> str:

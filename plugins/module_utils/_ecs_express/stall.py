@@ -71,7 +71,7 @@ class StallDetector:
         if self.never_ran():
             waits = kinds_in(resources, "PROVISIONING")
             raise StuckDeployment(
-                message=f"Nothing has moved for {silence:.0f} s and no task was ever started"
+                message=f"No progress for {silence:.0f} s and no task was ever started"
                 + (f", while ECS still has to make: {some(waits)}" if waits else ""),
                 deployment=deployment or None,
             )

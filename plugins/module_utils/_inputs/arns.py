@@ -26,5 +26,5 @@ def arn(service: str, resource: str) -> Check:
 
 def bucket_name(name: str, value: typing.Any) -> Problems:
     """Check the name of a bucket."""
-    problem = bucket_name_problem(value) if isinstance(value, str) else "is no text"
+    problem = bucket_name_problem(value) if isinstance(value, str) else "is not a string"
     return [Violation(name, f"is {value!r}; the name of a bucket {problem}")] if problem else []

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sizes of tasks that AWS Fargate sells. Pure Python, private to the collection."""
+"""The sizes of tasks that AWS Fargate offers. Pure Python, private to the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typin
         sold = f"{sizes[0]} to {sizes[-1]} in steps of {sizes[1] - sizes[0]}"
     else:
         sold = ", ".join(str(one) for one in sizes)
-    return Violation(memory_name, f"is {shown(memory)}, but with {cpu_name} {units} AWS Fargate sells, in MiB, {sold}")
+    return Violation(memory_name, f"is {shown(memory)}, but with {cpu_name} {units} AWS Fargate offers, in MiB, {sold}")
 
 
 def next_size(cpu: int, memory: int) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ _RIGHT = {
     "float": "a number",
     "list": "a list",
     "dict": "a dictionary",
-    "str": "a text",
+    "str": "a string",
     "path": "a path",
 }
 
@@ -182,14 +182,14 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
         taken = as_type(value, kind)
     except WrongTypeError:
         # A dictionary that was not understood may be one with a secret in it.
-        found = "a text that holds none" if kind == "dict" and isinstance(value, str) else shown(value)
+        found = "a string that holds none" if kind == "dict" and isinstance(value, str) else shown(value)
         return Violation(name, f"is {found}, but must be {_RIGHT.get(kind, kind)}")
     if kind == "list":
         members = {"type": option.get("elements", "raw"), "choices": option.get("choices")}
         found_in = (_member_problem(f"{name}[{index}]", one, members) for index, one in enumerate(taken))
         return next(iter(within(name, (one for one in found_in if one))), None)
     if kind == "str" and taken == "" and option.get("default"):
-        return Violation(name, "is '', but must be a text that is not empty", "leave it out for the default")
+        return Violation(name, "is '', but must be a non-empty string", "leave it out for the default")
     choices = option.get("choices")
     if choices and taken not in choices:
         named = ", ".join(str(choice) if choice != "" else "'' (nothing)" for choice in choices)

@@ -86,9 +86,8 @@ def database_problems(inputs: Inputs) -> Problems:
     if host != secret:
         one, other = "mlflow_db_host", "mlflow_db_secret_arn"
         given, lacking = (one, other) if host else (other, one)
-        problems.append(
-            Violation(given, f"is set without {lacking}", "an existing database needs both, an own one none")
-        )
+        remedy = "set both to use an existing database, or neither to have one created"
+        problems.append(Violation(given, f"is set without {lacking}", remedy))
     port = whole_number(inputs.get("mlflow_db_port"))
     if not host and port is not None and 0 < port < 1150:
         reason = f"is {port}, but RDS takes ports from 1150 on; the usual one is 5432"
@@ -150,7 +149,7 @@ def task_problems(inputs: Inputs) -> Problems:
 
 
 def size_problems(inputs: Inputs) -> Problems:
-    """Check the size of the server's task: a pair that Fargate sells, and enough for MLflow."""
+    """Check the size of the server's task: a pair that Fargate offers, and enough for MLflow."""
     if empty(inputs.get("mlflow_cpu")) and empty(inputs.get("mlflow_memory")):
         return []
     cpu, memory = inputs.get("mlflow_cpu", 1024), inputs.get("mlflow_memory", 4096)

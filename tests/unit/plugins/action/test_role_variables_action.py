@@ -109,7 +109,7 @@ def test_members_of_dictionaries_and_lists() -> None:
 @pytest.mark.parametrize("role", ["auth", "bucket", "ecs_express", "iam", "network", "rds"])
 def test_members_of_the_variables_of_a_role_that_is_used_alone(role: str) -> None:
     assert problem(role, **{f"{role}_tags": {"Owner": None}}) == (
-        f"{role}_tags['Owner'] is null, but must be a text, a number or a switch: leave it out."
+        f"{role}_tags['Owner'] is null, but must be a string, a number or a boolean: leave it out."
     )
 
 

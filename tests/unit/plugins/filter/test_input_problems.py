@@ -182,7 +182,7 @@ BAD = [
     ("mlflow_service_ingress_cidrs", "10.0.0.0/16", "list"),
     ("mlflow_bucket_name", "Our_Models", "lower-case"),
     ("mlflow_bucket_name", "s3://our-models", "lower-case"),
-    ("mlflow_bucket_name", 12345, "no text"),
+    ("mlflow_bucket_name", 12345, "not a string"),
     ("mlflow_bucket_adopt", True, "say which"),
     ("mlflow_bucket_kms_key_arn", f"arn:aws:iam::{ACCOUNT}:role/x", "role of iam"),
     ("mlflow_bucket_kms_key_arn", "alias/ours", "must be an ARN"),

@@ -39,9 +39,9 @@ def test_tags_become_text_as_those_of_the_other_modules_do() -> None:
     values = {"text": "x", "number": 1.5, "yes": True, 2026: 7}
     given = transformations.given_tags(values)
     assert given == {"text": "x", "number": "1.5", "yes": "true", "2026": "7"} == tags_from_aws(tags_to_aws(given))
-    with pytest.raises(EcsExpressError, match=r"tags\['list'\] is a list, but must be a text"):
+    with pytest.raises(EcsExpressError, match=r"tags\['list'\] is a list, but must be a string"):
         transformations.given_tags({"list": []})
-    with pytest.raises(EcsExpressError, match=r"tags\['Owner'\] is null, but must be a text"):
+    with pytest.raises(EcsExpressError, match=r"tags\['Owner'\] is null, but must be a string"):
         transformations.given_tags({"Owner": None})
 
 
@@ -75,7 +75,7 @@ def test_name_in_environment_and_secrets() -> None:
 @pytest.mark.parametrize("value", [{"a": 1}, [1]])
 def test_environment_takes_no_structures(value: Any) -> None:
     with pytest.raises(
-        EcsExpressError, match=r"primary_container\.environment\['A'\] is a (list|dictionary), but must be a text"
+        EcsExpressError, match=r"primary_container\.environment\['A'\] is a (list|dictionary), but must be a string"
     ):
         transformations.desired({"primary_container": {"environment": {"A": value}}})
 

@@ -57,4 +57,4 @@ def test_the_same_key_as_number_and_as_text() -> None:
 
 def test_a_nested_value_is_not_shown() -> None:
     [problem] = said_of(values.dictionary_problems, "mlflow_extra_env", {"A": {"password": "made-up-7c1d"}})
-    assert problem == "mlflow_extra_env['A'] is a dictionary, but must be a text, a number or a switch."
+    assert problem == "mlflow_extra_env['A'] is a dictionary, but must be a string, a number or a boolean."

@@ -63,7 +63,7 @@ def test_progress_has_a_line_for_each_change() -> None:
 def test_an_outage_is_tolerated_and_reported(error: Exception) -> None:
     waiter, _clock = make_waiter(60, 10)
     assert waiter.tolerate_outage(lambda: fail(error), "unknown") == "unknown"
-    assert waiter.progress[0].startswith("0s AWS cannot be asked at present")
+    assert waiter.progress[0].startswith("0s AWS is unreachable")
     with pytest.raises(type(error)):
         waiter.raise_outage()
     assert waiter.tolerate_outage(lambda: "found", "unknown") == "found"

@@ -93,11 +93,11 @@ def test_outage_during_a_wait_is_tolerated(run: Run, ecs: FakeEcs, answer: Excep
     disturb_once(10, "ListServiceDeployments")
     result = run(full_params())
     assert not result.get("failed"), result["msg"]
-    assert any("cannot be asked at present, the wait goes on" in line for line in result["progress"])
+    assert any("AWS is unreachable, still waiting" in line for line in result["progress"])
     disturb_once(10, "DescribeServices")
     result = run({"service_name": "tracking", "state": "absent"})
     assert not result.get("failed"), result["msg"]
-    assert any("cannot be asked" in line for line in result["progress"])
+    assert any("AWS is unreachable" in line for line in result["progress"])
     assert ecs.services[ARN]["status"] == "INACTIVE"
 
 

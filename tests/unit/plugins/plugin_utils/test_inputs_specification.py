@@ -54,14 +54,14 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("int", True, "x is true, but must be a whole number."),
     ("int", " 7", "x is ' 7', but must be a whole number."),
     ("float", "fast", "x is 'fast', but must be a number."),
-    ("str", ["a"], "x is a list, but must be a text."),
-    ("str", False, "x is false, but must be a text."),
-    ("str", None, "x is null, but must be a text: leave it out for the default."),
+    ("str", ["a"], "x is a list, but must be a string."),
+    ("str", False, "x is false, but must be a string."),
+    ("str", None, "x is null, but must be a string: leave it out for the default."),
     ("list", {"a": 1}, "x is a dictionary, but must be a list."),
     ("list", 7, "x is 7, but must be a list."),
     ("list", "[a", "x is '[a', but must be a list."),
-    ("dict", "a", "x is a text that holds none, but must be a dictionary."),
-    ("dict", '{"a": 1', "x is a text that holds none, but must be a dictionary."),
+    ("dict", "a", "x is a string that holds none, but must be a dictionary."),
+    ("dict", '{"a": 1', "x is a string that holds none, but must be a dictionary."),
     ("dict", ["a"], "x is a list, but must be a dictionary."),
 ]
 
@@ -91,8 +91,8 @@ def test_choices_and_members() -> None:
     assert problem("x", "", {"type": "str", "choices": ["", "a"]}) == ""
     assert problem("x", "7", {"type": "int", "choices": [7]}) == ""
     strings = {"type": "list", "elements": "str"}
-    assert problem("x", ["a", ["b"]], strings) == "x[1] is a list, but must be a text."
-    assert problem("x", '["a", null]', strings).startswith("x[1] is null, but must be a text")
+    assert problem("x", ["a", ["b"]], strings) == "x[1] is a list, but must be a string."
+    assert problem("x", '["a", null]', strings).startswith("x[1] is null, but must be a string")
 
 
 def test_nothing_that_may_be_a_secret_is_shown() -> None:
