@@ -11,8 +11,8 @@ version_added: 0.1.0
 short_description: Take a value for a list or dictionary of texts
 description:
   - Tags, environment variables and arguments are text. This filter returns them as that, whatever YAML made of them.
-  - Numbers and dates become what they were written as, switches V(true) or V(false).
-  - Null, lists and dictionaries among the members are errors: no text stands for them.
+  - Numbers and dates become what they were written as, booleans become V(true) or V(false).
+  - Null, lists and dictionaries among the members are errors, as no text stands for them.
 positional: _input, type
 options:
   _input:
