@@ -25,6 +25,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_message
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_health
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import read_version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client as MlflowClient
@@ -166,12 +167,10 @@ def _ask(client: Client, ask: Callable[[Client], Answer]) -> tuple[Answer | None
     """Return the answer, or None and the reason why there is none."""
     try:
         return ask(client), ""
-    except ClientError as e:
+    except (BotoCoreError, ClientError) as e:
         if error_code(e) in _MISSING:
             return {}, ""
-        return None, str(e.response.get("Error", {}).get("Message") or error_code(e))
-    except BotoCoreError as e:
-        return None, str(e)
+        return None, error_message(e) or str(e)
 
 
 # ---- ECS
