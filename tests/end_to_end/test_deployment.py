@@ -174,7 +174,7 @@ def test_completed_by_running_it_again(aws: LocalAws) -> None:
 
 def test_its_state(calm: LocalAws) -> None:
     """As docs/guides/status.md says, beside a deployment that does not exist."""
-    both = {"there": {"mlflow_name": NAME}, "nowhere": {"mlflow_name": "nowhere"}}
+    both = {"there": calm.small(mlflow_name=NAME), "nowhere": calm.small(mlflow_name="nowhere")}
     output = calm.play("status", hosts=both).succeeded().output
     assert f"MLflow '{NAME}': running" in output
     assert re.search(r"answers in \d+ ms, 1 of 1 tasks running", output)
@@ -186,7 +186,7 @@ def test_its_state(calm: LocalAws) -> None:
     guide = (ROOT / "docs/guides/status.md").read_text(encoding="utf-8")
     path = calm.home / "state.yml"
     path.write_text(guide.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
-    calm.play(str(path), {"mlflow_name": NAME}).succeeded()
+    calm.play(str(path), calm.small(mlflow_name=NAME)).succeeded()
 
 
 def tags_of_all_resources(aws: LocalAws) -> dict[str, dict[str, str]]:

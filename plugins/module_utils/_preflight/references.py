@@ -63,7 +63,10 @@ def references(kind: str, settings: Mapping[str, typing.Any], *, by_server: bool
             items = [(f"{name}[{index}]", one) for index, one in enumerate(value)]
         else:
             items = [(name, value)]
-        yield from (Reference(setting, kind, str(one), by_server) for setting, one in items if one)
+        for setting, one in items:
+            # ECS reads parameters of Systems Manager too; their names tell all that can be known without their values.
+            if one and not (kind == "secret" and ":ssm:" in str(one)):
+                yield Reference(setting, kind, str(one), by_server)
 
 
 def problems(clients: Clients, region: str, wanted: list[Reference], usable: Usable) -> tuple[list[str], list[str]]:

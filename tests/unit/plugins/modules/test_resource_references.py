@@ -66,6 +66,12 @@ def test_what_exists_is_accepted_and_nothing_is_written(cloud: Cloud, account: A
     assert sorted(account.names()) == ["describe_key"] * 2 + ["describe_secret"] * 2 + ["get_policy"]
 
 
+def test_parameters_of_systems_manager_are_not_secrets(cloud: Cloud, account: Account) -> None:
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/team/licence"
+    assert cloud.run("resource_references", secrets={"extra": {"LICENCE": parameter}})["unknown"] == []
+    assert account.calls == []
+
+
 def test_settings_without_a_value_ask_for_nothing(cloud: Cloud, account: Account) -> None:
     assert cloud.run("resource_references", kms_keys={"log_key": ""}, secrets={"extra": {}})["unknown"] == []
     assert account.calls == []
