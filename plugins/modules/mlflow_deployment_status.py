@@ -309,7 +309,8 @@ problems:
   returned: success
   type: list
   elements: str
-  sample: []
+  sample:
+    - The database has no automated backups.
 unknown:
   description: Questions that were not answered, with the reason.
   returned: success
