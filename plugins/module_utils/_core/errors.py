@@ -42,6 +42,27 @@ _TRANSIENT_CODES = frozenset(
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; ECS words it ExpiredTokenException.
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
+# AWS has no such resource (botocore's models). HeadBucket has no body, so botocore takes the status for the code.
+_MISSING_CODES = frozenset(
+    {
+        "ClusterNotFoundException",
+        "DBInstanceNotFound",
+        "DBInstanceNotFoundFault",
+        "DBParameterGroupNotFound",
+        "DBParameterGroupNotFoundFault",
+        "DBSubnetGroupNotFound",
+        "DBSubnetGroupNotFoundFault",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NotFoundException",
+        "ResourceNotFoundException",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "404",
+    }
+)
+_DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
 _UNKNOWN_KEY = "AWS does not know the access key: check access_key or AWS_ACCESS_KEY_ID, and the profile."
 _EXPIRED = "The AWS credentials have expired: renew them and run this again."
 _NEXT_STEPS = {
@@ -116,6 +137,16 @@ def is_transient(error: BaseException | None) -> bool:
     if isinstance(error, (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)):
         return True
     return error_code(error) in _TRANSIENT_CODES
+
+
+def is_missing(error: BaseException | None) -> bool:
+    """Return whether AWS says that the resource, or the setting of it, does not exist."""
+    return error_code(error) in _MISSING_CODES
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Return whether AWS says that the caller lacks a permission."""
+    return error_code(error) in _DENIED_CODES
 
 
 def next_step(error: BaseException) -> str:

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Reads what a deployment consists of, with one request beside the other."""
+"""Reads concurrently what a deployment consists of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import socket
 import ssl
 import typing
 from collections.abc import Callable
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from dataclasses import field
@@ -22,37 +21,26 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_message
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_missing
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import check_health
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import read_version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Client as MlflowClient
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import explain
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import describe
 
 Answer = dict[str, typing.Any]
 Clients = Callable[[str], Client]
 
-# botocore's connection pool holds ten connections a client; no service is asked for more at once.
-_AT_ONCE = 12
-#: Error codes with which AWS says that a resource does not exist.
-_MISSING = frozenset(
-    {
-        "ClusterNotFoundException",
-        "DBInstanceNotFound",
-        "DBInstanceNotFoundFault",
-        "InvalidParameterException",
-        "NoSuchBucket",
-        "NoSuchPublicAccessBlockConfiguration",
-        "ResourceNotFoundException",
-        "ServerSideEncryptionConfigurationNotFoundError",
-        "ServiceNotFoundException",
-        "404",
-    }
-)
+# botocore's connection pool holds ten connections a client; no service gets more requests at once.
+_MAX_WORKERS = 12
 # CloudWatch keeps BucketSizeBytes once a day, and a day late (S3 User Guide, "Monitoring metrics with CloudWatch").
 _STORAGE_DAYS = 3
 
@@ -115,11 +103,11 @@ def read(clients: Clients, names: Names, connect: Callable[[str], Connection]) -
     """
     observed = Observed()
     questions = {name: (clients(service), ask) for name, (service, ask) in _questions(names).items()}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_MAX_WORKERS) as pool:
         asked = {name: pool.submit(_ask, client, ask) for name, (client, ask) in questions.items()}
         # The server is asked as soon as its address is known.
         service = asked["service"].result()
-        if url := url_of(service[0] or {}):
+        if url := transformations.url(transformations.endpoint(service[0] or {})):
             connection = connect(url)
             server = MlflowClient(connection)
             asked |= {
@@ -167,8 +155,8 @@ def _ask(client: Client, ask: Callable[[Client], Answer]) -> tuple[Answer | None
     """Return the answer, or None and the reason why there is none."""
     try:
         return ask(client), ""
-    except (BotoCoreError, ClientError) as e:
-        if error_code(e) in _MISSING:
+    except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+        if is_missing(e):
             return {}, ""
         return None, error_message(e) or str(e)
 
@@ -177,42 +165,24 @@ def _ask(client: Client, ask: Callable[[Client], Answer]) -> tuple[Answer | None
 
 
 def _describe_service(ecs: Client, names: Names) -> Answer:
-    service: Answer = ecs.describe_express_gateway_service(serviceArn=names.service_arn)["service"]
+    service = api.describe_express(ecs, names.service_arn) or {}
     return {} if (service.get("status") or {}).get("statusCode") == "INACTIVE" else service
 
 
 def _describe_tasks(ecs: Client, names: Names) -> Answer:
-    services = ecs.describe_services(cluster=names.cluster, services=[names.service])["services"]
-    return dict(services[0]) if services and services[0].get("status") != "INACTIVE" else {}
+    service = api.find_service(ecs, cluster=names.cluster, name=names.service) or {}
+    return {} if service.get("status") == "INACTIVE" else service
 
 
 def _newest_deployment(ecs: Client, names: Names) -> Answer:
-    found = ecs.list_service_deployments(cluster=names.cluster, service=names.service, maxResults=20)
-    # Newest first is what AWS returns; nothing promises it.
-    return max(found.get("serviceDeployments") or [{}], key=lambda item: str(item.get("createdAt", "")))
-
-
-def newest_configuration(service: Mapping[str, typing.Any]) -> Answer:
-    """Return the configuration that the service has or is moving to."""
-    configurations = [one for one in service.get("activeConfigurations") or [] if one]
-    return max(configurations, key=lambda one: str(one.get("createdAt") or ""), default={})
-
-
-def url_of(service: Mapping[str, typing.Any]) -> str:
-    """Return the URL of a service, empty as long as ECS gives it none."""
-    for configuration in service.get("activeConfigurations") or []:
-        for path in (configuration or {}).get("ingressPaths") or []:
-            if (path or {}).get("endpoint"):
-                host = str(path["endpoint"]).rpartition("://")[2].rstrip("/")
-                return f"https://{host}"
-    return ""
+    return next(iter(api.list_deployments(ecs, cluster=names.cluster, service=names.service)), {})
 
 
 # ---- RDS, S3 and CloudWatch
 
 
 def _describe_database(rds: Client, names: Names) -> Answer:
-    return dict(rds.describe_db_instances(DBInstanceIdentifier=names.database)["DBInstances"][0])
+    return describe.find(rds, names.database) or {}
 
 
 def _newest_snapshot(rds: Client, names: Names) -> Answer:

@@ -12,11 +12,10 @@ import re
 import typing
 from datetime import datetime
 
-from .reader import Answer
-from .reader import Names
-from .reader import Observed
-from .reader import newest_configuration
-from .reader import url_of
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Answer
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Names
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Observed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 
 Facts = dict[str, typing.Any]
 
@@ -46,7 +45,7 @@ def facts(observed: Observed, names: Names, now: datetime) -> Facts:
     found: Facts = {
         "name": names.service,
         "region": names.region,
-        "url": url_of(observed.get("service")),
+        "url": transformations.url(transformations.endpoint(observed.get("service"))),
         "service": _service(observed),
         "deployment": _deployment(observed.get("deployment")),
         "database": _database(observed, names),
@@ -60,7 +59,7 @@ def facts(observed: Observed, names: Names, now: datetime) -> Facts:
 
 
 def _service(observed: Observed) -> Facts:
-    tasks, configuration = observed.get("tasks"), newest_configuration(observed.get("service"))
+    tasks, configuration = observed.get("tasks"), transformations.newest_configuration(observed.get("service")) or {}
     health = observed.get("health")
     image = str((configuration.get("primaryContainer") or {}).get("image") or "")
     named = _VERSION_OF_TAG.search(image)

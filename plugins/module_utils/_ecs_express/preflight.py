@@ -20,6 +20,7 @@ with contextlib.suppress(ImportError):  # Handled by AnsibleAWSModule
     import botocore.exceptions
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_denied
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
 Client = Any
@@ -35,8 +36,6 @@ PROBE_SECONDS = 60.0
 _PROBE_DELAY = 2.0
 _YOUNG = timedelta(minutes=5)
 _CONFIRMATIONS = 3
-
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 class _NotAllowed(Exception):
@@ -117,7 +116,7 @@ def _denied(iam: Client, arn: str) -> str:
     except botocore.exceptions.ClientError as e:
         if error_code(e) == "NoSuchEntity":
             return "does not know it"
-        if error_code(e) in _DENIED:
+        if is_denied(e):
             raise _NotAllowed("call iam:SimulatePrincipalPolicy") from e
         raise _NotAllowed(f"use IAM's policy simulator ({error_code(e)})") from e
     denied = [item["EvalActionName"] for item in answer["EvaluationResults"] if item["EvalDecision"] != "allowed"]

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_denied
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_missing
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import OURS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import Identity
@@ -40,22 +42,7 @@ SERVICES = {
 }
 """boto3's client for each type of resource."""
 
-_GONE = frozenset(
-    {
-        "ClusterNotFoundException",
-        "DBInstanceNotFound",
-        "DBInstanceNotFoundFault",
-        "DBParameterGroupNotFound",
-        "DBParameterGroupNotFoundFault",
-        "DBSubnetGroupNotFoundFault",
-        "NoSuchBucket",
-        "NoSuchEntity",
-        "ResourceNotFoundException",
-        "404",
-    }
-)
 _AT_ONCE = 16
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 # What the Resource Groups Tagging API calls them ("the same as that embedded in a resource's ARN", botocore's model).
 SEARCHED = {
@@ -160,7 +147,7 @@ def read(clients: Clients, desired: Resource) -> Resource | None:
     try:
         return _READ_BY_KIND[desired.kind](clients(SERVICES[desired.kind]), desired.name, desired.vpc_id)
     except ClientError as e:
-        if error_code(e) in _GONE:
+        if is_missing(e):
             return None
         raise
 
@@ -232,7 +219,7 @@ def _confirmed(clients: Clients, one: Resource) -> Resource | None:
     try:
         found = read(clients, one)
     except ClientError as e:
-        if error_code(e) not in _DENIED:
+        if not is_denied(e):
             raise
         return one
     return found

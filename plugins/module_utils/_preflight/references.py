@@ -14,15 +14,13 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_denied
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_missing
 
 #: Returns the client of a service in a region.
 Clients = Callable[[str, str], Client]
 
 _AT_ONCE = 8
-# botocore's models: kms, secretsmanager, iam.
-_MISSING = frozenset({"NotFoundException", "ResourceNotFoundException", "NoSuchEntity"})
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _NOUNS = {"kms_key": "KMS key", "secret": "secret", "policy": "IAM policy"}
 _SERVICES = {"kms_key": "kms", "secret": "secretsmanager", "policy": "iam"}
 # The parts of a secret's ARN; after them ECS takes a member's key, a version's stage and its id.
@@ -106,9 +104,9 @@ def _ask(clients: Clients, region: str, one: Reference) -> dict[str, typing.Any]
     try:
         return _READ[one.kind](client, one.value)
     except ClientError as e:
-        if error_code(e) in _MISSING:
+        if is_missing(e):
             return {}
-        if error_code(e) in _DENIED:
+        if is_denied(e):
             return None
         raise
 

@@ -35,6 +35,7 @@ class Account(Fake):
         self.service: dict[str, typing.Any] = {"status": "ACTIVE", "runningCount": 1, "desiredCount": 1}
         self.deployment = {"status": "SUCCESSFUL", "createdAt": NOON, "finishedAt": NOON + timedelta(minutes=6)}
         self.instance: dict[str, typing.Any] = {
+            "Engine": "postgres",
             "DBInstanceStatus": "available",
             "EngineVersion": "16.9",
             "DBInstanceClass": "db.t4g.micro",
@@ -48,7 +49,7 @@ class Account(Fake):
         )
         self.metrics = {"bucket": 41.7 * GIB, "database": 16.8 * GIB}
 
-    def call_describe_express_gateway_service(self, serviceArn: str) -> dict:
+    def call_describe_express_gateway_service(self, serviceArn: str, include: list[str]) -> dict:
         assert serviceArn == f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/default/tracking"
         configuration = {
             "createdAt": NOON,
@@ -64,7 +65,7 @@ class Account(Fake):
     def call_describe_services(self, cluster: str, services: list[str]) -> dict:
         return {"services": [self.service]}
 
-    def call_list_service_deployments(self, cluster: str, service: str, maxResults: int) -> dict:
+    def call_list_service_deployments(self, cluster: str, service: str) -> dict:
         earlier = {"status": "ROLLBACK_FAILED", "createdAt": NOON - timedelta(days=1)}
         return {"serviceDeployments": [earlier, self.deployment]}
 
