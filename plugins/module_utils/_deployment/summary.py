@@ -15,15 +15,13 @@ from datetime import datetime
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Answer
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Observed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 
 Facts = dict[str, typing.Any]
 
 _GIB = 1024**3
 _VERSION_OF_TAG = re.compile(r":v([0-9]+[.][0-9]+[.][0-9]+)(?:-full)?$")
-# ECS API reference, ServiceDeploymentBrief: what is not over yet.
-_UNDER_WAY = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
-_FAILED = ("ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED", "STOPPED")
 #: Days before its end at which a certificate is worth a sentence. ACM renews 60 days before (ACM User Guide,
 #: "Managed certificate renewal").
 CERTIFICATE_DAYS = 30
@@ -139,7 +137,7 @@ def _state(found: Facts) -> str:
         return "unknown" if "tasks" in found["unknown"] else "absent"
     if service["status"] == "DRAINING":
         return "deleting"
-    if deployment["status"] in _UNDER_WAY:
+    if deployment["status"] in deployments.IN_FLIGHT:
         return "deploying"
     if service["desired_tasks"] == 0:
         return "stopped"
@@ -162,7 +160,7 @@ def _service_problems(found: Facts) -> list[str]:
         problems.append(f"The server does not answer: {service['health_error']}")
     if service["desired_tasks"] and service["running_tasks"] != service["desired_tasks"]:
         problems.append(f"{service['running_tasks']} of {service['desired_tasks']} tasks are running.")
-    if deployment["status"] in _FAILED:
+    if deployment["status"] in deployments.FAILED:
         reason = f": {deployment['status_reason']}" if deployment["status_reason"] else "."
         problems.append(f"The last deployment ended with {deployment['status']}{reason}")
     return problems
