@@ -24,29 +24,46 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what is wrong
+- name: Show how the server verifies its database
   ansible.builtin.debug:
-    msg: "{{ (answers | mlops.mlflow_aws.database_findings).violations }}"
+    msg: "{{ answers | mlops.mlflow_aws.database_findings }}"
+  vars:
+    answers:
+      name: tracking
+      existing_host: ''
+      sslmode: ''
+      ca_path: ''
+      ca_in_image: true
+      subnet_ids:
+        - subnet-0123456789abcdef0
+      partition: aws
+      region: eu-central-1
+      request_timeout: 30
+      instances: []
+      bundle: {}
 """
 
 RETURN = r"""
 _value:
   description: What is known, and what is wrong.
   type: dict
-  sample: {sslmode: verify-full, fetches: true, violations: []}
+  sample:
+    sslmode: verify-full
+    bundle_url: https://truststore.pki.rds.amazonaws.com/eu-central-1/eu-central-1-bundle.pem
+    fetches: false
+    certificates: []
+    violations: []
 """
 
-from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import as_data
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles import database
 
 
 def database_findings(value: dict[str, Any]) -> dict[str, Any]:
     """Return what is known, and what is wrong."""
-    found = database.findings(value)
-    listed = ("violations", "warnings")
-    return {key: [asdict(item) for item in one] if key in listed else one for key, one in found.items()}
+    return as_data(database.findings(value))
 
 
 class FilterModule:

@@ -30,9 +30,23 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what is wrong with the login
+- name: Show what each kind of login needs
   ansible.builtin.debug:
-    msg: "{{ (settings | mlops.mlflow_aws.mlflow_login(role_path ~ '/files')).violations }}"
+    msg: "{{ settings | mlops.mlflow_aws.mlflow_login(files) }}"
+  vars:
+    files: /usr/share/ansible/collections/ansible_collections/mlops/mlflow_aws/roles/auth/files
+    settings:
+      mode: basic
+      public: true
+      allow_public_without_login: false
+      version: 3.17.2
+      image: ''
+      pip_install: true
+      default_permission: READ
+      bootstrap_admin: true
+      oidc_plugin_version: ''
+      oidc_plugin_requirements: []
+      oidc_ca_path: ''
 """
 
 RETURN = r"""
@@ -41,26 +55,48 @@ _value:
     - C(basic) and C(oidc), each with C(packages) and C(boot).
     - C(violations) and C(warnings), and C(unguarded), what MLflow's own login does not guard.
   type: dict
-  sample: {unguarded: [], violations: []}
+  sample:
+    basic:
+      settings:
+        - default_permission=READ
+        - auth_cache_ttl_seconds=60
+      boot:
+        - export MLFLOW_AUTH_CONFIG_PATH="$(mktemp)"
+        - "python -c 'import configparser …"
+      packages: []
+    oidc:
+      plugin: 10.1.3
+      packages:
+        - "asgiref==3.13.0 --hash=sha256:f9596a2434512686473d50f96ff …"
+        - "authlib==1.9.9 --hash=sha256:0199649865fefb4304fc57683eae …"
+      boot:
+        - "auth_settings=\"$(python -c 'import importlib …"
+        - eval "$auth_settings"
+      certificates: []
+    unguarded: []
+    violations: []
+    warnings: []
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import as_data
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles import login
 
 
 def mlflow_login(value: dict[str, Any], files: str) -> dict[str, Any]:
     """Return what each kind of login needs, and what is wrong."""
     folder = Path(files)
-    return {
-        "basic": login.basic(value, folder),
-        "oidc": login.oidc(value, folder),
-        "unguarded": login.unguarded(value["version"]),
-        "violations": [asdict(one) for one in login.violations(value, folder)],
-        "warnings": [asdict(one) for one in login.warnings(value)],
-    }
+    return as_data(
+        {
+            "basic": login.basic(value, folder),
+            "oidc": login.oidc(value, folder),
+            "unguarded": login.unguarded(value["version"]),
+            "violations": list(login.violations(value, folder)),
+            "warnings": list(login.warnings(value)),
+        }
+    )
 
 
 class FilterModule:

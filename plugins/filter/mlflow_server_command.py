@@ -32,7 +32,42 @@ author:
 EXAMPLES = r"""
 - name: Show the command
   ansible.builtin.debug:
-    msg: "{{ settings | mlops.mlflow_aws.mlflow_server_command(role_path ~ '/files') }}"
+    msg: "{{ settings | mlops.mlflow_aws.mlflow_server_command(files) }}"
+  vars:
+    files: /usr/share/ansible/collections/ansible_collections/mlops/mlflow_aws/roles/ecs_express/files
+    settings:
+      service_name: mlflow
+      region: eu-central-1
+      version: 3.17.2
+      bucket: artifacts
+      database_host: db.example.com
+      database_port: 5432
+      database_name: mlflow
+      database_username: mlflow
+      database_sslmode: verify-full
+      database_ca_certificates: ''
+      workers: 4
+      keep_alive_seconds: 75
+      job_execution: true
+      artifact_transfers: proxied
+      uri_guard: true
+      allowed_artifact_locations: []
+      allowed_model_sources: []
+      db_pool_size: 4
+      db_pool_max_overflow: 3
+      db_pool_recycle_seconds: 1800
+      server_args: []
+      extra_args: []
+      extra_env: {}
+      login_environment: {}
+      pip_packages: []
+      boot: []
+      disable_security_middleware: false
+      domain: ecs.eu-central-1.on.aws
+      custom_domain: ''
+      allowed_hosts: []
+      cors_allowed_origins: []
+      known_origins: []
 """
 
 RETURN = r"""

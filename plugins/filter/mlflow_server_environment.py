@@ -27,13 +27,60 @@ EXAMPLES = r"""
 - name: Show the environment
   ansible.builtin.debug:
     msg: "{{ settings | mlops.mlflow_aws.mlflow_server_environment }}"
+  vars:
+    settings:
+      service_name: mlflow
+      region: eu-central-1
+      version: 3.17.2
+      bucket: artifacts
+      database_host: db.example.com
+      database_port: 5432
+      database_name: mlflow
+      database_username: mlflow
+      database_sslmode: verify-full
+      database_ca_certificates: ''
+      workers: 4
+      keep_alive_seconds: 75
+      job_execution: true
+      artifact_transfers: proxied
+      uri_guard: true
+      allowed_artifact_locations: []
+      allowed_model_sources: []
+      db_pool_size: 4
+      db_pool_max_overflow: 3
+      db_pool_recycle_seconds: 1800
+      server_args: []
+      extra_args: []
+      extra_env: {}
+      login_environment: {}
+      pip_packages: []
+      boot: []
+      disable_security_middleware: false
+      domain: ecs.eu-central-1.on.aws
+      custom_domain: ''
+      allowed_hosts: []
+      cors_allowed_origins: []
+      known_origins: []
 """
 
 RETURN = r"""
 _value:
   description: The environment variables.
   type: dict
-  sample: {AWS_DEFAULT_REGION: eu-central-1, PGSSLMODE: verify-full}
+  sample:
+    AWS_DEFAULT_REGION: eu-central-1
+    PGSSLMODE: verify-full
+    PGCONNECT_TIMEOUT: '5'
+    UVICORN_TIMEOUT_WORKER_HEALTHCHECK: '60'
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'true'
+    MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD: 'false'
+    MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD: 'false'
+    MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '4'
+    MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '3'
+    MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE: '1800'
+    MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX: ^(?:(?:(?:mlflow-artifacts|runs|models):/…
+    MLFLOW_SERVER_ALLOWED_HOSTS: ml-*.ecs.eu-central-1.on.aws,localhost:*,127.0.0.1:*
+    MLFLOW_SERVER_CORS_ALLOWED_ORIGINS: https://ml-*.ecs.eu-central-1.on.aws
 """
 
 from typing import Any

@@ -24,29 +24,71 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show what is wrong
+- name: Show the deployment's subnets
   ansible.builtin.debug:
-    msg: "{{ (answers | mlops.mlflow_aws.network_findings).violations }}"
+    msg: "{{ answers | mlops.mlflow_aws.network_findings }}"
+  vars:
+    answers:
+      subnet_ids:
+        - subnet-0123456789abcdef0
+        - subnet-0123456789abcdef1
+      database_subnet_ids: []
+      ingress: auto
+      admitted: []
+      container_port: 5000
+      subnets:
+        - subnet_id: subnet-0123456789abcdef0
+          vpc_id: vpc-0123456789abcdef0
+          availability_zone: eu-central-1a
+          available_ip_address_count: 250
+          cidr_block: 172.31.0.0/24
+        - subnet_id: subnet-0123456789abcdef1
+          vpc_id: vpc-0123456789abcdef0
+          availability_zone: eu-central-1b
+          available_ip_address_count: 250
+          cidr_block: 172.31.1.0/24
+      default_vpcs: []
+      service_groups: []
+      route_tables:
+        - vpc_id: vpc-0123456789abcdef0
+          associations:
+            - main: true
+          routes:
+            - destination_cidr_block: 0.0.0.0/0
+              gateway_id: igw-0123456789abcdef0
+      database_subnets: []
 """
 
 RETURN = r"""
 _value:
   description: What is known, and what is wrong.
   type: dict
-  sample: {public: true, subnets: [subnet-1, subnet-2], violations: []}
+  sample:
+    vpc_id: vpc-0123456789abcdef0
+    subnets:
+      - subnet-0123456789abcdef0
+      - subnet-0123456789abcdef1
+    database_subnets:
+      - subnet-0123456789abcdef0
+      - subnet-0123456789abcdef1
+    availability_zones:
+      - eu-central-1a
+      - eu-central-1b
+    public: true
+    nearly_full: []
+    violations: []
+    warnings: []
 """
 
-from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import as_data
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles import network
 
 
 def network_findings(value: dict[str, Any]) -> dict[str, Any]:
     """Return what is known, and what is wrong."""
-    found = network.findings(value)
-    listed = ("violations", "warnings")
-    return {key: [asdict(item) for item in one] if key in listed else one for key, one in found.items()}
+    return as_data(network.findings(value))
 
 
 class FilterModule:

@@ -27,6 +27,29 @@ EXAMPLES = r"""
 - name: Show what is left
   ansible.builtin.debug:
     msg: "{{ answers | mlops.mlflow_aws.retained_resources }}"
+  vars:
+    answers:
+      name: tracking
+      context:
+        account_id: '123456789012'
+        region: eu-central-1
+      cluster: default
+      check_mode: false
+      own_database: true
+      foreign_instance: false
+      final_snapshot: tracking-final
+      snapshots: []
+      other_region: ''
+      bucket: tracking-artifacts-123456789012-eu-central-1
+      bucket_kept: true
+      bucket_adopted: false
+      buckets:
+        - name: tracking-artifacts-123456789012-eu-central-1
+      log_group: /ecs/default/tracking
+      log_groups:
+        - log_group_name: /ecs/default/tracking
+      logs_deleted: false
+      log_retention_days: 30
 """
 
 RETURN = r"""
@@ -35,7 +58,9 @@ _value:
   type: list
   elements: str
   sample:
-    - "The deployment 'mlflow' is gone from account 123456789012, region eu-central-1. Left there:"
+    - 'The deployment ''tracking'' is gone from account 123456789012, region eu-central-1. Left there:'
+    - 'Bucket tracking-artifacts-123456789012-eu-central-1, with the artifacts: they outlive a deployment. To delete
+      it too: -e mlflow_delete_artifacts=true -e mlflow_confirm_data_loss=tracking'
 """
 
 from typing import Any

@@ -68,6 +68,7 @@ EXAMPLES = r"""
     name: tracking
     bucket: tracking-artifacts-123456789012-eu-central-1
     database: tracking
+    ca_path: /etc/ssl/my-ca.pem
   register: tracking
 
 - name: Show it
@@ -315,7 +316,7 @@ unknown:
   description: Questions that were not answered, with the reason.
   returned: success
   type: dict
-  sample: {}
+  sample: {version: 'https://mlflow.example.org answers, but is not an MLflow tracking server.'}
 lines:
   description: The same for people.
   returned: success

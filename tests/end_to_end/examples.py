@@ -57,15 +57,12 @@ PACE = {"wait_delay": 1, "delay": 1, "settle_time": 0}
 EACH_TIME = ("force_new_deployment", "rotate")
 # Of roles, whose tasks each begin with it.
 ACTIONS = ("role_variables",)
-# Filters whose input is all that a role knows: tests/unit/plugins/filter/test_role_filters.py and tests/unit/roles.
-OF_ROLES = (
-    *("database_findings", "mlflow_login", "mlflow_server_command", "mlflow_server_environment"),
-    *("network_findings", "retained_resources"),
-)
 # That are action plugins altogether: ansible-playbook runs them.
 PLAYED = ("watched_command",)
 HOW = ("check", "first", "again")
 TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
+# Where the examples say that the collection is installed.
+INSTALLED = "/usr/share/ansible/collections/ansible_collections/mlops/mlflow_aws"
 # Modules that ask a server, with what they need besides its address.
 NO_SERVER: dict[str, Doc] = {
     "mlflow_health": {"wait_timeout": 2, "delay": 1},
@@ -73,6 +70,8 @@ NO_SERVER: dict[str, Doc] = {
     "mlflow_user": {"name": "ana"},
     "mlflow_permission": {"user": "ana", "resource": "churn", "permission": "READ"},
 }
+# Modules, and options with which they fail.
+FAILING: dict[str, Doc] = {"s3_artifact_bucket": {"name": "a-bucket-that-does-not-exist", "adopt": True}}
 KEYWORDS = {"name", "register", "no_log", "vars"}
 Doc = dict[str, Any]
 
@@ -178,7 +177,10 @@ def express_scenario(aws: ExampleAws) -> Scenario:
             "ecs_express_service_info",
             "mlflow_deployment_status",
         ),
-        {f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn},
+        {
+            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn,
+            "/etc/ssl/my-ca.pem": aws.info["ca_bundle"],
+        },
     )
 
 
@@ -321,10 +323,10 @@ class ScenarioRunner:
             self.run(scenario, name, task, variables)
 
     def fail(self) -> None:
-        """Run modules where no server answers: some keys are there in a failure only."""
+        """Run modules so that they fail: some keys are there in a failure only."""
         unanswered = {"tracking_uri": f"http://127.0.0.1:{free_port()}", "token": "made-up-for-the-examples-0005"}
-        for name, more in NO_SERVER.items():
-            result = self.workers.submit(execute, name, {**unanswered, **more}, False).result()
+        for name, options in {**{name: {**unanswered, **more} for name, more in NO_SERVER.items()}, **FAILING}.items():
+            result = self.workers.submit(execute, name, options, False).result()
             assert result["failed"], name
             self.recorded.append({"example_of": "", "task": "", "module": f"{COLLECTION}.{name}", "failure": result})
 
@@ -359,7 +361,7 @@ class ScenarioRunner:
         entry: Doc = {"example_of": example_of, "task": str(task["name"]), "module": called}
         self.recorded.append(entry)
         try:
-            known = {**variables, **self.template(task.get("vars") or {}, variables)}
+            known = {**variables, **replaced(self.template(task.get("vars") or {}, variables), scenario.given)}
             self._run(scenario, entry, task, raw, known)
         except Exception as error:
             entry["problem"] = f"{type(error).__name__}: {error}"
@@ -496,7 +498,7 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
                 done.result()
         filters = ScenarioRunner(pools[0])
         filters.fail()
-        filters.run_scenario(Scenario(tuple(name for name in names("filter") if name not in OF_ROLES)), {})
+        filters.run_scenario(Scenario(tuple(names("filter")), {INSTALLED: str(ROOT)}), {})
         for pool in pools:
             pool.shutdown()
         given: dict[str, Any] = {}

@@ -133,7 +133,4 @@ UNSEEN = (
     *("foreign_uris", "foreign_uris.kind", "foreign_uris.name", "foreign_uris.uri"),
     # The service of the examples is no MLflow server; end to end, one has it.
     "service.latency_ms",
-    *("certificate.expires_at", "certificate.days_left", "unknown"),
-    # A failure's: tests/end_to_end/test_bad_input.py.
-    *("violation", "violation.variable", "violation.reason", "violation.remedy", "violation.subject"),
 )

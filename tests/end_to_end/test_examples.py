@@ -15,7 +15,6 @@ import yaml
 from examples import ACTIONS
 from examples import COLLECTION
 from examples import EACH_TIME
-from examples import OF_ROLES
 from examples import PLAYED
 from examples import documented
 from examples import names
@@ -27,7 +26,6 @@ from shapes import leaves
 from shapes import problems
 
 Doc = dict[str, Any]
-FILTERS = [name for name in names("filter") if name not in OF_ROLES]
 MODULES = [name for name in names("modules") if name not in ACTIONS]
 # The second reads no value that is to be generated: a plan needs no right to read secrets.
 PARTIAL_CHECK = {*PLAYED, "secretsmanager_secret"}
@@ -67,11 +65,11 @@ def returned(name: str) -> Doc:
     return dict(yaml.safe_load(documented(name, "RETURN")))
 
 
-@pytest.mark.parametrize("name", [*MODULES, *FILTERS])
+@pytest.mark.parametrize("name", [*MODULES, *names("filter")])
 def test_every_example_runs(recorded, name):
     own = [entry for entry in recorded if entry["example_of"] == name]
     assert sorted(entry["task"] for entry in own) == sorted(task["name"] for task in yaml.safe_load(documented(name)))
-    assert any(entry["module"] == f"{COLLECTION}.{name}" or name in FILTERS for entry in own)
+    assert any(entry["module"] == f"{COLLECTION}.{name}" or name in names("filter") for entry in own)
     assert [f"{entry['task']}: {entry['problem']}" for entry in own if "problem" in entry] == []
 
 
@@ -138,7 +136,7 @@ def test_samples_came_out_of_a_run(recorded, name):
             assert agrees(entry, seen), f"{path}: {entry['sample']} is unlike {seen[:2]}: run make samples"
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", names("filter"))
 def test_a_filter_returns_what_it_says(recorded, name):
     entry = returned(name)["_value"]
     values = [one["value"] for one in recorded if one["example_of"] == name and one.get("value") not in (None, "")]

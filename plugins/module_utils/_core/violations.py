@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterable
 from collections.abc import Mapping
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
 
@@ -51,3 +53,11 @@ def within(variable: str, found: Iterable[Violation]) -> list[Violation]:
 def sentences(found: Iterable[Violation]) -> str:
     """Return violations as text, a sentence each."""
     return " ".join(str(one) for one in found)
+
+
+def as_data(findings: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return findings with the violations in their lists as dictionaries, which a filter can hand to a role."""
+    return {
+        key: [asdict(one) if isinstance(one, Violation) else one for one in value] if isinstance(value, list) else value
+        for key, value in findings.items()
+    }
