@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from plays import ROLES
 from plays import play_of
 from plays import run
@@ -36,8 +37,10 @@ def test_the_first_line_claims_what_was_seen(tmp_path: Path, found: dict[str, An
 
 
 def summary(tmp_path: Path, variables: dict[str, Any]) -> str:
-    """What the end of a rehearsal prints."""
-    task = {"ansible.builtin.import_tasks": str(ROLES / "local_aws/tasks/summary.yml")}
+    """What the end of a rehearsal prints, with the variables that its playbook hands on."""
+    plays = yaml.safe_load((ROLES.parent / "playbooks/rehearse.yml").read_text(encoding="utf-8"))
+    [last] = plays[-1]["tasks"]
+    task = {"ansible.builtin.import_tasks": str(ROLES / "local_aws/tasks/summary.yml"), "vars": last["vars"]}
     given = {**KNOWN, **variables, "role_path": str(ROLES / "local_aws")}
     return run(tmp_path, play_of([task], ROLES / "local_aws/defaults/main.yml"), extra=given)
 
