@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections import deque
+from collections.abc import Awaitable
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,10 @@ class RecordedCall:
     user_agent: str = ""
 
 
+async def _no_commit(_logs: bool) -> None:
+    """Do nothing, until the saver takes over."""
+
+
 class Context:
     """What one local AWS has one of, and all of its parts need."""
 
@@ -75,6 +80,7 @@ class Context:
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
         self.on_change: Callable[[float], None] = lambda delay: None
+        self.on_commit: Callable[[bool], Awaitable[None]] = _no_commit
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._role_changes: dict[str, float] = {}
@@ -198,7 +204,7 @@ class Context:
     ) -> None:
         """Enforces the caller's IAM policies for one action on one resource.
 
-        Operations that only we know are not authorised by anybody else: each service asks here for its own, and for
+        Operations that ministack does not know are authorised nowhere else: each service asks here for its own, and for
         ``iam:PassRole`` on every role that a call hands to a service (context: ``{"iam:PassedToService":
         "ecs.amazonaws.com"}``). Not needed for what goes to ministack by passthrough().
 
@@ -219,12 +225,19 @@ class Context:
             return
         resource = f"arn:aws:iam::{self.settings.account_id}:role/aws-service-role/{service}/*"
         self.allow(call, "iam:CreateServiceLinkedRole", resource, {"iam:AWSServiceName": service})
-        with contextlib.suppress(ClientError):  # somebody else was faster
+        with contextlib.suppress(ClientError):  # another request was faster
             await self.aws("iam", "create_service_linked_role", AWSServiceName=service)
 
     def changed(self, delay: float = 1.0) -> None:
         """Some state changed: it is saved within so many real seconds. Callable from any thread."""
         self.on_change(delay)
+
+    async def commit(self, *, logs: bool) -> None:
+        """Saves what a call changed; its response is sent afterwards.
+
+        :arg logs: whether the call was one of CloudWatch Logs.
+        """
+        await self.on_commit(logs)
 
     def record(self, api: str, principal: str, outcome: str, user_agent: str = "") -> None:
         """Keeps one call for ``GET /_local_aws/calls``."""

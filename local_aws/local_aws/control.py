@@ -45,6 +45,7 @@ _STATE = (
     "s3",
     "db",
     "snapshots",
+    "backups",
     "tasks",
     "ca",
     "ca.pem",
@@ -77,7 +78,7 @@ def one_at_a_time(home: Path) -> Iterator[None]:
 
 
 def _running_pid(home: Path) -> int | None:
-    """The daemon's pid; None where none runs. Its lock tells, not a pid that may be somebody else's by now."""
+    """The daemon's pid; None where none runs. Its lock tells, not a pid that another process may have by now."""
     if not is_locked(home / "daemon.lock"):
         return None
     with contextlib.suppress(OSError, ValueError):
@@ -380,7 +381,7 @@ def _answered(home: Path, limit: float) -> Iterator[None]:
 
 
 def _authorization(home: Path) -> dict[str, str]:
-    """The header by which a daemon knows that somebody may read the files in its home."""
+    """The header that proves to a daemon that the client may read the files in its home."""
     return {"authorization": f"Bearer {settings_module.token(home)}"}
 
 

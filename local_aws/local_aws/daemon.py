@@ -50,7 +50,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
     services = build_services(ctx)
     saver = Saver(settings.home / "state", services.all)
     saver.restore()
-    ctx.on_change = saver.changed
+    ctx.on_change, ctx.on_commit = saver.changed, saver.commit
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +84,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
 
 
 async def _first(stopping: asyncio.Event, server: asyncio.Task[None]) -> None:
-    """Until somebody wants us to stop, or the server has died (its error is raised)."""
+    """Wait until the daemon is asked to stop, or the server has died (its error is raised)."""
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({waiting, server}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -110,7 +110,7 @@ async def _serve(app: object, listener: socket.socket, certificate: Path, closin
 
 
 def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Logs what nobody caught, but for connections that ended without an answer or with us."""
+    """Log uncaught exceptions, except for connections that ended without an answer or with the daemon."""
     error = context.get("exception")
     is_silent_end = isinstance(error, TimeoutError) and "SSL shutdown timed out" in str(error)
     if not is_silent_end and not isinstance(error, asyncio.CancelledError):

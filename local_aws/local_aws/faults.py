@@ -22,17 +22,37 @@ from botocore.exceptions import UnknownServiceError
 
 from .protocol import models
 
-#: What can happen beside an API call: its name → what happens, what ``subject`` is compared with, members of ``data``.
+#: Events other than API calls: name (service:Event) → what happens, what ``subject`` is matched against, members of
+#: ``data``.
 EVENTS = {
     "balancer:HealthCheck": (
         "A health check is answered with a status of your choice, or runs into its time-out, whatever the task says.",
         "service:<name>",
         ("status", "timeout"),
     ),
+    "databases:Capacity": (
+        "There is no capacity to create, restore or start a database.",
+        "instance identifier",
+        (),
+    ),
     "databases:Connect": ("A connection to a database is closed before a word is said.", "instance identifier", ()),
+    "databases:FirstReads": (
+        "A restored database answers a query only after so many AWS seconds of delay.",
+        "instance identifier",
+        (),
+    ),
+    "databases:SnapshotQuota": (
+        "The account may have so many manual snapshots, not 100, as long as this is on order.",
+        "instance identifier",
+        ("snapshots",),
+    ),
     "databases:Create": ("A database stays creating, so many AWS seconds of delay longer.", "instance identifier", ()),
-    "express:deploy-unchanged": ("An update that changes nothing starts a deployment.", "service ARN", ()),
-    "express:wedge": ("A service's load balancer and the rest stay PROVISIONING for ever.", "service ARN", ()),
+    "express:DeployUnchanged": ("An update that changes nothing starts a deployment.", "service ARN", ()),
+    "express:StuckProvisioning": (
+        "A service's load balancer and the rest stay PROVISIONING for ever.",
+        "service ARN",
+        (),
+    ),
     "iam:PolicyPropagation": (
         "A role's policies do not hold yet, so many AWS seconds after it was made or changed.",
         "role ARN",
@@ -54,8 +74,15 @@ EVENTS = {
         "service:<name> or family:<name>",
         ("mib",),
     ),
+    "tasks:Stop": (
+        "A task that is to stop goes on for so many AWS seconds of delay, as its connections are drained.",
+        "service:<name> or family:<name>",
+        (),
+    ),
     "tasks:Pull": ("An image cannot be pulled.", "image", ()),
 }
+# Former names of events, which are still accepted.
+_FORMER_NAMES = {"express:deploy-unchanged": "express:DeployUnchanged", "express:wedge": "express:StuckProvisioning"}
 # Real seconds until it is noticed that a fault which delays something was deleted.
 _POLL_SECONDS = 0.05
 _THROTTLED = {
@@ -103,7 +130,7 @@ class Fault:
         unknown = sorted(set(document) - known)
         if unknown:
             raise ValueError(f"A fault has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-        fault = cls(**document)
+        fault = cls(**{**document, "what": _FORMER_NAMES.get(document["what"], document["what"])})
         fault._check()
         return fault
 

@@ -1,15 +1,20 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State on disk: saved shortly after each change, so that nothing depends on a clean stop."""
+"""State on disk, so that nothing depends on a clean stop.
+
+What a call changed is on disk before its response is sent. What changes in the background is saved shortly after.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import json
 import logging
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from .files import write_atomically
@@ -22,9 +27,9 @@ _FOLDER, _FOLDER_OF_MINISTACK = "services", "ministack"
 
 
 class Saver:
-    """Saves ministack's state and that of the services of our own; what did not change is not written again.
+    """Saves the state of ministack and of this package's services; unchanged state is not written again.
 
-    :arg folder: ``home/state``; ministack's files are in ``ministack/`` (its STATE_DIR), ours in ``services/``.
+    :arg folder: ``home/state``; ministack's files are in ``ministack/`` (its STATE_DIR), the others in ``services/``.
     """
 
     def __init__(self, folder: Path, services: list[Service]) -> None:
@@ -35,13 +40,15 @@ class Saver:
         self._due: float | None = None
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
+        # How many commits were ordered so far, and how many of them, from the first on, are on disk.
+        self._ordered = self._committed = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._rename_former()
         (folder / _FOLDER).mkdir(exist_ok=True)
         (folder / _FOLDER_OF_MINISTACK).mkdir(exist_ok=True)
 
     def _rename_former(self) -> None:
-        """Takes over what mlops.mlflow_aws 0.1.0 kept: in the one folder beside ministack's, under another name."""
+        """Rename the folder of earlier versions, which was the only one beside ministack's."""
         if (self._folder / _FOLDER).exists():
             return
         for path in list(self._folder.iterdir()):
@@ -49,7 +56,7 @@ class Saver:
                 path.rename(self._folder / _FOLDER)
 
     def restore(self) -> None:
-        """Gives ministack and the services what they had."""
+        """Restores the state of ministack and of the services."""
         server.load_state()
         for service in self._services:
             path = self._service_file(service)
@@ -78,21 +85,48 @@ class Saver:
                 continue
             except TimeoutError:
                 self._due = None
-            try:
+            with self._retrying():
                 await self.save()
-            except Exception:
-                _log.exception("Saving the state failed; it is tried again in %d seconds.", _RETRY_SECONDS)
-                self._order(_RETRY_SECONDS)
+
+    async def commit(self, logs: bool) -> None:
+        """Saves what changed, before a response acknowledges it; calls that arrive meanwhile share the next save.
+
+        A state that cannot be saved is logged and saved later: a full disk does not end what runs.
+
+        :arg logs: also the log groups and their events, which are most of the state, and change with their own service
+            alone.
+        """
+        self._ordered += 1
+        number = self._ordered
+        async with self._lock:
+            if self._committed >= number and not logs:
+                return
+            ordered = self._ordered
+            with self._retrying():
+                await self._save(logs=logs)
+            self._committed = ordered
+
+    @contextlib.contextmanager
+    def _retrying(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            _log.exception("Saving the state failed; it is tried again in %d seconds.", _RETRY_SECONDS)
+            self._order(_RETRY_SECONDS)
 
     async def save(self) -> None:
-        """Saves what changed since the last time. The state is copied here, encoded and written in a thread."""
+        """Saves what changed since the last time."""
         async with self._lock:
-            folder = self._folder / _FOLDER_OF_MINISTACK
-            encoders = [(folder / f"{name}.json", encode) for name, encode in server.states()]
-            for service in self._services:
-                content = json.dumps(service.state()).encode()
-                encoders.append((self._service_file(service), functools.partial(bytes, content)))
-            await asyncio.to_thread(self._write_changed, encoders)
+            await self._save(logs=True)
+
+    async def _save(self, *, logs: bool) -> None:
+        """Copies the state here, encodes and writes it in a thread."""
+        folder = self._folder / _FOLDER_OF_MINISTACK
+        encoders = [(folder / f"{name}.json", encode) for name, encode in server.states(logs=logs)]
+        for service in self._services:
+            content = json.dumps(service.state()).encode()
+            encoders.append((self._service_file(service), functools.partial(bytes, content)))
+        await asyncio.to_thread(self._write_changed, encoders)
 
     def _service_file(self, service: Service) -> Path:
         return self._folder / _FOLDER / f"{service.name}.json"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Short and plain names for folders that have none, for the programs that run in tasks.
 
-In a container MLflow lies in /usr/local, and nobody has tried it elsewhere. What does not work with every path:
+In a container MLflow lies in /usr/local, and it is untested elsewhere. What does not work with every path:
 
 - The first line of a script names its interpreter: without a space, and in 127 bytes before Linux 5.1 (execve(2)).
 - alembic reads its settings with configparser, to which ``%`` is a sign of its own, and MLflow gives it the folder of
@@ -80,7 +80,7 @@ def provide(settings: Settings) -> Iterator[Settings]:
 
 
 def _make_private(folder: Path) -> None:
-    """A folder that this user alone may write to; /tmp is everybody's, so it may be there already."""
+    """A folder that this user alone may write to; all users may write to /tmp, so it may exist already."""
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()

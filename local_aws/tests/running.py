@@ -111,6 +111,12 @@ class LocalAws:
         """Stops it."""
         return self.json("down", *arguments)
 
+    def kill(self) -> None:
+        """Ends the daemon as a power cut would; before it has ended, another one takes it for running."""
+        daemon = psutil.Process(self.info["pid"])
+        daemon.kill()
+        daemon.wait(HANGS)
+
     def log(self) -> str:
         """The daemon's log."""
         path = self.home / "daemon.log"
@@ -173,7 +179,7 @@ class LocalAws:
         return self.page("faults", "POST", {"what": what, **fields})["faults"][-1]["id"]
 
     def hold(self, what: str, **fields: Any) -> str:
-        """Orders that a call gets no answer until release(): whoever looks meanwhile may take their time."""
+        """Orders that a call gets no answer until release(): tests that look meanwhile may take their time."""
         return self.order_fault(what, delay=HELD, **fields)
 
     def await_held(self, fault: str) -> None:

@@ -54,7 +54,7 @@ class Setting:
         raise AssertionError("no healthy target")
 
     def keep_healthy(self) -> None:
-        """Nobody checks any more: what is healthy stays so, whatever it does."""
+        """Stop the health checks: healthy targets stay healthy, whatever they do."""
         for check in self.balancer.health_checks._checks.values():
             check.cancel()
 

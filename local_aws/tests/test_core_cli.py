@@ -309,11 +309,11 @@ def _saved(aws: LocalAws, service: str) -> str:
 
 def test_an_orphan_is_swept_at_the_next_up(new_local_aws: Maker) -> None:
     aws = new_local_aws()
-    info = aws.up()
+    aws.up()
     orphan = subprocess.Popen(
         ["sleep", "600"], env={"LOCAL_AWS_OWNER": f"{aws.home}#task/orphan", "PATH": os.environ["PATH"]}
     )
-    os.kill(info["pid"], signal.SIGKILL)
+    aws.kill()
     aws.up()
     assert orphan.wait(timeout=1800) == -signal.SIGKILL
 

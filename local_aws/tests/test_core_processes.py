@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -21,6 +22,7 @@ from running import PACKAGE
 from running import eventually
 from running import marked_processes
 
+from local_aws.runtime import memory
 from local_aws.runtime import supervisor
 from local_aws.runtime.supervisor import Supervisor
 
@@ -122,7 +124,7 @@ def test_a_deaf_process_is_killed_after_the_grace(tmp_path: Path) -> None:
 
 def test_what_a_process_leaves_behind_is_killed(tmp_path: Path) -> None:
     async def body(all_processes: Supervisor, home: Path) -> None:
-        # One in the group, one that has made itself a session, and so is nobody's child in the end.
+        # One in the group, one that has made itself a session, and is orphaned in the end.
         script = "sleep 600 & setsid sleep 600 & echo ready; exit 0"
         process = await all_processes.spawn(
             "parent", ["sh", "-c", script], env=PATH, cwd=home, stdout=asyncio.subprocess.DEVNULL
@@ -130,6 +132,33 @@ def test_what_a_process_leaves_behind_is_killed(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
     run(tmp_path, body)
+
+
+def _family(process: psutil.Process) -> set[int]:
+    return {process.pid, *(child.pid for child in process.children(recursive=True))}
+
+
+@pytest.mark.parametrize("has_entries", [True, False])
+def test_memory_is_that_of_all_descendants(monkeypatch: pytest.MonkeyPatch, has_entries: bool) -> None:
+    """Also on a kernel without the entries, and of processes that a thread other than the first has started."""
+    program = """
+import subprocess, sys, threading, time
+command = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '600'])"]
+threading.Thread(target=subprocess.run, args=(command,), daemon=True).start()
+time.sleep(600)
+"""
+    process = psutil.Popen([sys.executable, "-c", program])
+    try:
+        eventually(lambda: any(child.name() == "sleep" for child in process.children(recursive=True)))
+        if not has_entries:
+            monkeypatch.setattr(memory, "os", SimpleNamespace(listdir=lambda folder: ["0"]))
+        assert len(_family(process)) == 3
+        assert set(memory.tree(process.pid)) == _family(process)
+    finally:
+        for pid in _family(process):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+    assert memory.tree(process.pid) == []
 
 
 def test_secrets_are_on_no_command_line(tmp_path: Path) -> None:
@@ -181,7 +210,7 @@ asyncio.run(main())
 
 
 def _daemon(home: Path, script: str) -> tuple[subprocess.Popen[str], int, int]:
-    """Somebody else who has started a process: itself, the process, its shim."""
+    """Another program that has started a process: itself, the process, its shim."""
     daemon = subprocess.Popen(
         [sys.executable, "-c", _DAEMON, str(PACKAGE), str(home), script, os.environ["PATH"]],
         stdout=subprocess.PIPE,
@@ -226,7 +255,7 @@ def test_sweep_leaves_other_homes_alone(tmp_path: Path, ending: str) -> None:
         other.wait()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_another_user(tmp_path: Path) -> None:
     async def body(all_processes: Supervisor, home: Path) -> None:
         process = await all_processes.spawn(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -11,9 +12,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from running import PACKAGE
 from running import LocalAws
 from running import eventually
 from running import marked_processes
+
+DATABASE = {
+    "DBInstanceIdentifier": "survivor",
+    "DBInstanceClass": "db.t4g.micro",
+    "Engine": "postgres",
+    "AllocatedStorage": 20,
+    "MasterUsername": "mlflow",
+    "MasterUserPassword": "made-up-and-unlikely-8d21f0",
+}
 
 
 def processes_below(home: Path) -> list[str]:
@@ -34,14 +45,7 @@ def with_database(new_local_aws: Callable[..., LocalAws]) -> LocalAws:
     """A local AWS with an available database."""
     aws = new_local_aws()
     aws.up()
-    aws.client("rds").create_db_instance(
-        DBInstanceIdentifier="survivor",
-        DBInstanceClass="db.t4g.micro",
-        Engine="postgres",
-        AllocatedStorage=20,
-        MasterUsername="mlflow",
-        MasterUserPassword="made-up-and-unlikely-8d21f0",
-    )
+    aws.client("rds").create_db_instance(**DATABASE)
     eventually(lambda: database_status(aws) == "available", what="the database")
     return aws
 
@@ -64,6 +68,53 @@ def test_kill_9_of_the_daemon(with_database: LocalAws) -> None:
     eventually(lambda: database_status(aws) == "available" and database_pid(aws), what="the database")
     aws.down()
     assert not processes_below(aws.home)
+
+
+def names(aws: LocalAws) -> dict[str, set[str]]:
+    """What there is, by service."""
+    return {
+        "iam": {item["RoleName"] for item in aws.client("iam").list_roles()["Roles"]},
+        "logs": {item["logGroupName"] for item in aws.client("logs").describe_log_groups()["logGroups"]},
+        "rds": {item["DBInstanceIdentifier"] for item in aws.client("rds").describe_db_instances()["DBInstances"]},
+        "s3": {item["Name"] for item in aws.client("s3").list_buckets()["Buckets"]},
+        "secretsmanager": {item["Name"] for item in aws.client("secretsmanager").list_secrets()["SecretList"]},
+    }
+
+
+def create(aws: LocalAws, name: str) -> None:
+    """Creates something of each service: of JSON, Query and REST, answered by ministack and by services of our own."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    aws.client("rds").create_db_instance(**{**DATABASE, "DBInstanceIdentifier": name})
+    aws.client("secretsmanager").create_secret(Name=name, SecretString="made-up-and-unlikely-51c2")
+    aws.client("logs").create_log_group(logGroupName=name)
+    aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    aws.client("s3").create_bucket(Bucket=name)
+
+
+def delete(aws: LocalAws, name: str) -> None:
+    """Deletes all of it but the database, whose deletion goes on in the background."""
+    aws.client("secretsmanager").delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    aws.client("logs").delete_log_group(logGroupName=name)
+    aws.client("iam").delete_role(RoleName=name)
+    aws.client("s3").delete_bucket(Bucket=name)
+
+
+def test_what_was_acknowledged_survives_kill_9(new_local_aws: Callable[..., LocalAws]) -> None:
+    """Also where nothing is saved in the background: a second may be long, and a machine slow."""
+    unsaved = f"{Path(__file__).with_name('unsaved')}{os.pathsep}{PACKAGE}"
+    aws = new_local_aws(environment={"PYTHONPATH": unsaved})
+    aws.up()
+    create(aws, "kept")
+    create(aws, "deleted")
+    delete(aws, "deleted")
+    before = names(aws)
+    assert before["rds"] == {"kept", "deleted"}
+    assert all("kept" in found for found in before.values())
+    os.kill(aws.info["pid"], signal.SIGKILL)
+    eventually(lambda: not marked_processes(aws.home), what="the end of all processes")
+    aws.up()
+    assert names(aws) == before
 
 
 def test_kill_9_of_everything_but_the_database(with_database: LocalAws) -> None:

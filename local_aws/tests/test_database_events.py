@@ -62,9 +62,8 @@ def test_events_of_an_instance_from_creation_to_deletion(local_aws: LocalAws, rd
     name = unique("told")
     create(local_aws, name, MultiAZ=True)
     wait_for(local_aws, name)
-    expect(rds, name, "DB instance created")
-    assert told(rds, name) == [("creation", "DB instance created")]
-    (event,) = rds.describe_events(SourceIdentifier=name, SourceType="db-instance")["Events"]
+    expect(rds, name, "DB instance created", "Backing up DB instance", "Finished DB Instance backup")
+    event, *_backup = rds.describe_events(SourceIdentifier=name, SourceType="db-instance")["Events"]
     assert event["SourceArn"] == describe(local_aws, name)["DBInstanceArn"]
 
     rds.reboot_db_instance(DBInstanceIdentifier=name, ForceFailover=True)
@@ -91,6 +90,8 @@ def test_events_of_an_instance_from_creation_to_deletion(local_aws: LocalAws, rd
         name,
         "Applying modification to convert to a standard DB Instance",
         "Disabled automated backups",
+        "DB instance shutdown",
+        "DB instance restarted",
         "Finished applying modification to convert to a standard DB Instance",
     )
     settled(local_aws, name)
@@ -159,7 +160,7 @@ def test_a_snapshot_and_what_is_restored_from_it(local_aws: LocalAws, rds: Any) 
     kept = ("BackupRetentionPeriod", "PreferredBackupWindow", "KmsKeyId", "StorageEncrypted", "StorageType")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
     assert after["DBSubnetGroup"]["VpcId"] == vpc
-    expect(rds, copy, f"Restored from snapshot {snapshot}")
+    expect(rds, copy, f"Restored from snapshot {snapshot}", "Backing up DB instance", "Finished DB Instance backup")
     rds.delete_db_snapshot(DBSnapshotIdentifier=snapshot)
     expect(rds, snapshot, "Deleted manual snapshot", kind="db-snapshot")
     delete(local_aws, copy)
@@ -202,6 +203,18 @@ def test_the_latest_restorable_time_goes_on_while_the_server_runs(
     eventually(lambda: latest() > stopped, what="a later time")
     rds.modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=0, ApplyImmediately=True)
     eventually(lambda: latest() is None, what="no time without backups")
+    settled(local_aws, name)
+    rds.modify_db_instance(DBInstanceIdentifier=name, BackupRetentionPeriod=1, ApplyImmediately=True)
+    eventually(latest, what="a time with new backups")
+    expect(
+        rds,
+        name,
+        "Enabled automated backups",
+        "DB instance shutdown",
+        "DB instance restarted",
+        "Backing up DB instance",
+        "Finished DB Instance backup",
+    )
 
 
 def test_parameters_of_a_group_are_events(rds: Any) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,12 +12,15 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg2
 import pytest
+from running import SCALE
 from running import LocalAws
 from running import eventually
 from running import marked_processes
@@ -32,6 +36,7 @@ from test_database_instances import new_database
 from test_database_instances import open_to_this_machine
 from test_database_instances import query
 from test_database_instances import wait_for
+from test_database_renaming import wait_until_named
 from test_security_groups import Network
 from test_security_groups import Trying
 from test_tasks_life import Stage
@@ -120,7 +125,7 @@ def test_changes_at_once_and_later(local_aws: LocalAws, new_database: Make) -> N
     [
         ({"EngineVersion": "18"}, "AllowMajorVersionUpgrade"),
         ({"EngineVersion": "15.3"}, "Cannot find version 15.3"),
-        ({"NewDBInstanceIdentifier": "other"}, "NewDBInstanceIdentifier"),
+        ({"NewDBInstanceIdentifier": "two--hyphens"}, "NewDBInstanceIdentifier is not a valid identifier"),
         ({"DBInstanceClass": "db.t9.huge"}, "Invalid DB Instance class"),
         ({"AllocatedStorage": 20_000_000}, "Invalid storage size"),
     ],
@@ -135,7 +140,7 @@ def test_changes_that_are_refused(
 
 @pytest.fixture(scope="module")
 def unchanged(local_aws: LocalAws) -> Iterator[dict[str, Any]]:
-    """An instance that nobody changes."""
+    """An instance that no test changes."""
     name = f"unchanged-{uuid.uuid4().hex[:8]}"
     create(local_aws, name)
     yield wait_for(local_aws, name)
@@ -148,13 +153,20 @@ def test_stop_start_and_reboot_keep_data_and_port(local_aws: LocalAws, new_datab
     name = instance["DBInstanceIdentifier"]
     query(local_aws, instance, "CREATE TABLE kept AS SELECT 42 AS answer")
     assert rds.stop_db_instance(DBInstanceIdentifier=name)["DBInstance"]["DBInstanceStatus"] == "stopping"
-    wait_for(local_aws, name, "stopped")
+    stopped = wait_for(local_aws, name, "stopped")
+    # Seven days by a clock that runs 600 times as fast.
+    left = (stopped["AutomaticRestartTime"] - datetime.now(UTC)).total_seconds()
+    assert left <= 7 * 24 * 3600 / SCALE
+    for refused in (rds.modify_db_instance, rds.reboot_db_instance):
+        code, message = error_of(refused, DBInstanceIdentifier=name)
+        assert (code, message) == ("InvalidDBInstanceState", "Database instance is not in available state.")
     with pytest.raises(psycopg2.OperationalError):
         connect(local_aws, instance)
     assert error_of(rds.stop_db_instance, DBInstanceIdentifier=name)[0] == "InvalidDBInstanceState"
     assert rds.start_db_instance(DBInstanceIdentifier=name)["DBInstance"]["DBInstanceStatus"] == "starting"
     started = wait_for(local_aws, name)
     assert started["Endpoint"] == instance["Endpoint"]
+    assert "AutomaticRestartTime" not in started
     assert query(local_aws, started, "SELECT answer FROM kept") == 42
     rds.reboot_db_instance(DBInstanceIdentifier=name)
     assert query(local_aws, wait_for(local_aws, name), "SELECT answer FROM kept") == 42
@@ -175,6 +187,10 @@ def test_a_snapshot_is_a_copy_that_can_be_restored(local_aws: LocalAws, new_data
     )
     wait_for(local_aws, name)
     query(local_aws, instance, "UPDATE kept SET moment = 'after'")
+    first = snapshot
+    snapshot = copied_snapshot(local_aws, name, first)
+    rds.delete_db_snapshot(DBSnapshotIdentifier=first)
+    assert error_of(rds.delete_db_snapshot, DBSnapshotIdentifier=first)[0] == "DBSnapshotNotFound"
     restored = f"{name}-r"
     created = rds.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier=restored, DBSnapshotIdentifier=snapshot, **open_to_this_machine(local_aws)
@@ -189,6 +205,32 @@ def test_a_snapshot_is_a_copy_that_can_be_restored(local_aws: LocalAws, new_data
     rds.delete_db_snapshot(DBSnapshotIdentifier=snapshot)
     assert error_of(rds.describe_db_snapshots, DBSnapshotIdentifier=snapshot)[0] == "DBSnapshotNotFound"
     assert not (local_aws.home / "snapshots" / snapshot).exists()
+
+
+def copied_snapshot(aws: LocalAws, name: str, snapshot: str) -> str:
+    """Copies a tagged snapshot of an instance, and looks for both in every way; the name of the copy."""
+    rds, copy = aws.client("rds"), f"{snapshot}-copy"
+    (taken,) = rds.describe_db_snapshots(DBSnapshotIdentifier=snapshot)["DBSnapshots"]
+    tags = [{"Key": "Version", "Value": "1"}]
+    rds.add_tags_to_resource(ResourceName=taken["DBSnapshotArn"], Tags=tags)
+    made = rds.copy_db_snapshot(SourceDBSnapshotIdentifier=snapshot, TargetDBSnapshotIdentifier=copy, CopyTags=True)[
+        "DBSnapshot"
+    ]
+    assert (made["Status"], made["SourceDBSnapshotIdentifier"]) == ("creating", taken["DBSnapshotArn"])
+    again = {"SourceDBSnapshotIdentifier": snapshot, "TargetDBSnapshotIdentifier": copy}
+    assert error_of(rds.copy_db_snapshot, **again)[0] == "DBSnapshotAlreadyExists"
+    waiter = rds.get_waiter("db_snapshot_available")
+    waiter.wait(DBSnapshotIdentifier=copy, WaiterConfig={"Delay": 1, "MaxAttempts": 1800})
+    assert rds.list_tags_for_resource(ResourceName=made["DBSnapshotArn"])["TagList"] == tags
+    both = [snapshot, copy]
+    for wanted in ({"Name": "db-instance-id", "Values": [name]}, {"Name": "db-snapshot-id", "Values": both}):
+        found = rds.describe_db_snapshots(Filters=[wanted])["DBSnapshots"]
+        assert [item["DBSnapshotIdentifier"] for item in found] == both
+    by_resource = rds.describe_db_snapshots(DbiResourceId=taken["DbiResourceId"])["DBSnapshots"]
+    assert [item["DBSnapshotIdentifier"] for item in by_resource] == both
+    unknown = [{"Name": "colour", "Values": ["blue"]}]
+    assert error_of(rds.describe_db_snapshots, Filters=unknown)[0] == "InvalidParameterValue"
+    return copy
 
 
 def test_deleting_keeps_a_final_snapshot(local_aws: LocalAws, new_database: Make) -> None:
@@ -244,6 +286,15 @@ def test_a_used_subnet_group_stays(local_aws: LocalAws, new_database: Make) -> N
     rds.delete_db_subnet_group(DBSubnetGroupName=group)
 
 
+def pass_restart_time(state: Path, name: str) -> None:
+    """Moves the time at which RDS starts a stopped instance into the past."""
+    document = json.loads(state.read_text())
+    for _region, record in document["instances"]:
+        if record["DBInstanceIdentifier"] == name:
+            record["AutomaticRestartTime"] = "2026-01-01T00:00:00+00:00"
+    state.write_text(json.dumps(document))
+
+
 @pytest.mark.parametrize("end", ["down", "kill"])
 def test_everything_is_back_after_a_restart(new_local_aws: Callable[..., LocalAws], end: str) -> None:
     aws = new_local_aws()
@@ -251,27 +302,45 @@ def test_everything_is_back_after_a_restart(new_local_aws: Callable[..., LocalAw
     create(aws, "running")
     create(aws, "sleeping")
     running = wait_for(aws, "running")
-    wait_for(aws, "sleeping")
+    before = wait_for(aws, "sleeping")
     query(aws, running, "CREATE TABLE kept AS SELECT 5 AS answer")
     aws.client("rds").stop_db_instance(DBInstanceIdentifier="sleeping")
     wait_for(aws, "sleeping", "stopped")
     create(aws, "unborn")
+    rds = aws.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="running", NewDBInstanceIdentifier="renamed", ApplyImmediately=True)
     state = aws.home / "state/services/databases.json"
-    eventually(lambda: state.exists() and '"unborn"' in state.read_text(), what="the state to be saved")
+    eventually(
+        lambda: state.exists() and '"unborn"' in state.read_text() and '"renamed"' in state.read_text(),
+        what="the state to be saved",
+    )
     if end == "down":
         aws.down()
+        # As if the seven days of a stop had passed meanwhile.
+        pass_restart_time(state, "sleeping")
     else:
-        os.kill(aws.info["pid"], signal.SIGKILL)
+        aws.kill()
     aws.up()
-    again = wait_for(aws, "running")
-    assert again["Endpoint"] == running["Endpoint"]
+    again = wait_until_named(aws, "renamed")
     assert query(aws, again, "SELECT answer FROM kept") == 5
-    sleeping = describe(aws, "sleeping")
-    assert sleeping is not None
-    assert sleeping["DBInstanceStatus"] == "stopped"
+    assert again["LatestRestorableTime"]
     assert query(aws, wait_for(aws, "unborn"), "SELECT 1") == 1
-    aws.client("rds").start_db_instance(DBInstanceIdentifier="sleeping")
-    assert query(aws, wait_for(aws, "sleeping"), "SELECT 1") == 1
+    if end == "down":
+        wait_for(aws, "sleeping")
+        events = aws.client("rds").describe_events(SourceType="db-instance", SourceIdentifier="sleeping")["Events"]
+        assert [event["Message"] for event in events if event["EventCategories"] == ["notification"]] == [
+            "DB instance stopped",
+            "DB instance is being started due to it exceeding the maximum allowed time being stopped.",
+            "DB instance started",
+        ]
+    else:
+        sleeping = describe(aws, "sleeping")
+        assert sleeping is not None
+        assert sleeping["DBInstanceStatus"] == "stopped"
+        aws.client("rds").start_db_instance(DBInstanceIdentifier="sleeping")
+    awake = wait_for(aws, "sleeping")
+    assert awake["Endpoint"] == before["Endpoint"]
+    assert query(aws, awake, "SELECT 1") == 1
 
 
 def test_a_home_with_a_long_path_that_only_root_may_enter(

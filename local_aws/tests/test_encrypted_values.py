@@ -94,7 +94,7 @@ def test_the_right_may_be_limited_to_a_service_and_is_for_one_key(values: Values
     other = values.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     values.give("secretsmanager", "ssm", key=other)
     assert refused(values.read_secret) == SECRET_DENIED
-    # Whoever may use the key through a service only, may not use it directly.
+    # Users who may use the key only through a service may not use it directly.
     values.give("secretsmanager", "ssm")
     kms = values.user.client("kms")
     sealed = values.aws.client("kms").encrypt(KeyId=values.key, Plaintext=b"x")["CiphertextBlob"]

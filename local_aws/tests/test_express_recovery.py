@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -24,7 +22,7 @@ from running import eventually
 def test_silent_wedge_is_not_helped_by_update_but_by_recreation(
     account: Account, made: list[str], faults: Callable[..., str]
 ) -> None:
-    faults("express:wedge", subject="*/wedged")
+    faults("express:StuckProvisioning", subject="*/wedged")
     service = account.create("wedged", {"TEXT": "late"})
     arn = service["serviceArn"]
     made.append(arn)
@@ -86,7 +84,7 @@ def test_services_come_back_after_a_restart(new_local_aws: Callable[..., LocalAw
         # The last file that is written when the state is saved.
         state = aws.home / "state" / "services" / "express.json"
         eventually(lambda: '"SUCCESSFUL"' in state.read_text(encoding="utf-8"), what="the state to be saved")
-        os.kill(aws.info["pid"], signal.SIGKILL)
+        aws.kill()
     port = aws.port
     aws.up("--port", str(port))
     account = Account(aws, linked=False)

@@ -73,6 +73,14 @@ def test_the_page_says_what_can_be_ordered(local_aws: LocalAws, faults: Order) -
     assert local_aws.page(f"faults/{fault['id']}", "DELETE")["faults"] == []
 
 
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [("express:wedge", "express:StuckProvisioning"), ("express:deploy-unchanged", "express:DeployUnchanged")],
+)
+def test_former_names_of_events_are_accepted(former: str, name: str) -> None:
+    assert faults_module.Fault.parse({"what": former}).what == name
+
+
 def test_wildcards_mean_api_calls_and_no_events() -> None:
     fault = faults_module.Fault.parse({"what": "iam:*", "code": "Throttling"})
     assert fault.matches("iam:GetRole")
@@ -161,7 +169,7 @@ def test_a_policy_that_does_not_hold_yet_wedges_the_service_for_good(
 
     reasons = [item["statusReason"] for item in eventually(failed, what="a failed resource")]
     assert any(" is not authorized to perform: " in reason for reason in reasons), reasons
-    # Long after the policy holds, nobody has tried again.
+    # Long after the policy is effective, ECS has not retried.
     elbv2 = account.elbv2
     count = len(elbv2.describe_load_balancers()["LoadBalancers"])
     account.aws.page("faults", "DELETE")
@@ -195,6 +203,31 @@ def test_capacity_that_comes_back_saves_the_deployment(account: Account, made: l
     faults("tasks:Capacity", subject=f"service:{name}", times=2)
     made.append(account.create(name)["serviceArn"])
     assert account.settled(made[0])["status"] == "SUCCESSFUL"
+
+
+def test_a_task_is_scaled_in_slowly_on_order(account: Account, made: list[str], faults: Order) -> None:
+    """It is none of those that should run, takes no new request, and goes on until its connections are drained."""
+    name = unique("slow")
+    ready = account.ready(name)
+    made.append(ready["serviceArn"])
+    fault = faults("tasks:Stop", subject=f"service:{name}", delay=24 * 3600.0)
+    [arn] = account.ecs.list_tasks(serviceName=name)["taskArns"]
+    none = {"minTaskCount": 0, "maxTaskCount": 0, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60}
+    account.ecs.update_express_gateway_service(serviceArn=ready["serviceArn"], scalingTarget=none)
+
+    def is_in(status: str) -> bool:
+        (task,) = account.ecs.describe_tasks(tasks=[arn])["tasks"]
+        return task["lastStatus"] == status
+
+    eventually(lambda: is_in("DEACTIVATING"), what="the begin of its stop")
+    assert account.ecs.list_tasks(serviceName=name)["taskArns"] == []
+    assert account.ecs.list_tasks(serviceName=name, desiredStatus="STOPPED")["taskArns"] == [arn]
+    (shown,) = account.ecs.describe_tasks(tasks=[arn])["tasks"]
+    assert (shown["desiredStatus"], shown["containers"][0]["lastStatus"]) == ("STOPPED", "RUNNING")
+    eventually(lambda: account.get(endpoint_of(ready))[0] == 503, what="the refusal of new requests")
+    assert is_in("DEACTIVATING")
+    account.aws.release(fault)
+    eventually(lambda: is_in("STOPPED"), what="its end")
 
 
 def test_an_image_that_cannot_be_pulled(account: Account, made: list[str], faults: Order) -> None:
@@ -303,6 +336,6 @@ def test_an_update_that_changes_nothing_can_be_a_deployment(account: Account, ma
     same = {"serviceArn": made[0], "healthCheckPath": "/health"}
     account.ecs.update_express_gateway_service(**same)
     assert len(account.deployments(made[0])) == 1
-    faults("express:deploy-unchanged", subject=made[0])
+    faults("express:DeployUnchanged", subject=made[0])
     account.ecs.update_express_gateway_service(**same)
     assert len(account.deployments(made[0])) == 2

@@ -122,6 +122,11 @@ def test_database_keeps_group_subnet_and_subnet_group(
         "SubnetAlreadyInUse",
         f"Some of the subnets to be deleted are currently in use: {mine['SubnetId']}",
     )
+    kept = [*subnets, more["SubnetId"]]
+    rds.modify_db_subnet_group(DBSubnetGroupName=name, DBSubnetGroupDescription="other", SubnetIds=kept)
+    [instance] = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    assert instance["DBSubnetGroup"]["DBSubnetGroupDescription"] == "other"
+    assert {one["SubnetIdentifier"] for one in instance["DBSubnetGroup"]["Subnets"]} == set(kept)
     delete(local_aws, name)
     rds.delete_db_subnet_group(DBSubnetGroupName=name)
     ec2.delete_security_group(GroupId=group)

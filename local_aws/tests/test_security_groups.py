@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Security groups admit connections, or nobody answers them: databases, tasks and load balancers, through boto3."""
+"""Security groups admit connections, or they time out: databases, tasks and load balancers, through boto3."""
 
 from __future__ import annotations
 

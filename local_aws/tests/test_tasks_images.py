@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ sys.path.insert(0, str(PACKAGE))
 from local_aws.runtime.supervisor import Supervisor
 from local_aws.services.ecs_tasks import runtimes
 from local_aws.services.ecs_tasks.images import CannotPullContainerError
+from local_aws.services.ecs_tasks.images import Recipe
 from local_aws.services.ecs_tasks.images import architecture
 from local_aws.services.ecs_tasks.images import recipe
 from local_aws.services.ecs_tasks.runtimes import Runtimes
@@ -85,6 +88,38 @@ def test_what_an_aborted_build_left_is_built_again(tmp_path: Path) -> None:
     assert os.access(runtime / "bin" / "python", os.X_OK)
     assert (runtime / "complete.json").exists()
     assert list(runtime.glob("lib/python3.*/site-packages/_local_aws_task_network.pth"))
+
+
+def test_what_the_program_imports_is_compiled_when_the_runtime_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    (package / "served").mkdir(parents=True)
+    (package / "served" / "__init__.py").write_text("raise RuntimeError('not without its settings')")
+    (package / "served" / "unused.py").touch()
+    made = Recipe("served", "", ("served",), ("served", "nowhere"))
+    monkeypatch.setattr(runtimes, "recipe", lambda image: made)
+
+    async def install(self: Runtimes, image: str, wanted: Recipe, arguments: list[str]) -> None:
+        if arguments[0] == "pip":
+            packages = next((tmp_path / "runtimes" / wanted.key / "lib").glob("python3.*/site-packages"))
+            shutil.copytree(package / "served", packages / "served")
+        else:
+            venv.create(tmp_path / "runtimes" / wanted.key)
+
+    monkeypatch.setattr(Runtimes, "_uv", install)
+
+    async def provide() -> Path:
+        processes = Supervisor(tmp_path)
+        try:
+            return await Runtimes(tmp_path / "runtimes", processes).provide("served")
+        finally:
+            await processes.stop_all()
+
+    compiled = {
+        path.name.partition(".")[0] for path in asyncio.run(provide()).glob("lib/*/site-packages/served/**/*.pyc")
+    }
+    assert compiled == {"__init__"}
 
 
 def test_a_runtime_that_is_complete_is_used_without_writing_to_the_cache(tmp_path: Path) -> None:

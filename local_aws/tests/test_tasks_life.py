@@ -159,6 +159,28 @@ def test_a_task_ends_with_its_output_in_the_log(stage: Stage) -> None:
     assert stage.output(task) == ["one", "two"]
 
 
+def test_a_task_is_run_with_overrides_of_its_definition(stage: Stage) -> None:
+    show = python("import os; print(os.environ['KEPT'], os.environ['CHANGED'], os.environ['SECRET'])")
+    environment = [{"name": "KEPT", "value": "kept"}, {"name": "CHANGED", "value": "before"}]
+    # Only the definition has secrets: botocore's ContainerOverride does not.
+    secrets = [{"name": "SECRET", "valueFrom": f"{stage.secret}:password::"}]
+    defined = stage.run(python("pass"), environment=environment, secrets=secrets)
+    own = {"name": "Main", "command": show, "environment": [{"name": "CHANGED", "value": "after"}]}
+    parameters = {
+        "taskDefinition": defined["taskDefinitionArn"],
+        "launchType": "FARGATE",
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+    }
+    tags = [{"key": "Verb", "value": "upgrade"}]
+    (task,) = stage.ecs.run_task(**parameters, overrides={"containerOverrides": [own]}, tags=tags)["tasks"]
+    assert task["overrides"]["containerOverrides"] == [own]
+    stopped = stage.reach(task, "STOPPED")
+    assert (stopped["containers"][0]["exitCode"], stopped["tags"]) == (0, tags)
+    assert stage.output(stopped) == ["kept after a$b'c\"d"]
+    with pytest.raises(ClientError, match="Override for container named Other is not a container"):
+        stage.ecs.run_task(**parameters, overrides={"containerOverrides": [{"name": "Other"}]})
+
+
 def test_a_container_sees_its_own_environment_only(stage: Stage) -> None:
     show = "import json, os; print(json.dumps(dict(os.environ))); print(os.getcwd())"
     environment = [{"name": "GREETING", "value": "hello"}, {"name": "AWS_REGION", "value": "eu-west-1"}]
@@ -303,7 +325,7 @@ def test_two_tasks_serve_on_the_same_port_and_a_stop_ends_them(stage: Stage) -> 
     stage.reach(tasks[1], "STOPPED")
 
 
-# Twice its limit and no more, for the machine has to hold it until somebody looks.
+# Twice its limit and no more, as the machine has to hold it until the next measurement.
 GROW = "import time; kept = []\nfor _ in range(32):\n kept.append(b'x' * 2**25); time.sleep(0.02)\ntime.sleep(600)"
 # Two processes of which each alone would fit; the parent holds nothing.
 PAIR = """

@@ -28,7 +28,7 @@ _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 def application(ctx: Context, services: Services) -> Starlette:
     """The ASGI application. Its start and end are Starlette's own: ministack's are left out, see ``server``."""
-    # ministack's own switches are open to everybody, and reset among them: AWS has none of these.
+    # ministack's own switches, such as reset, need no authentication, and AWS has none of them.
     closed = PlainTextResponse("Not Found\n", 404)
     routes = [
         Mount(ROOT, app=pages(ctx, services)),
@@ -61,9 +61,9 @@ def _host(scope: Scope) -> str:
 
 
 def _is_own_name(host: str) -> bool:
-    """Whether it is a name of this machine that nobody else can have.
+    """Whether it is a name of this machine that no other one can have.
 
-    Below localhost nobody has a name (RFC 6761, section 6.3), so that S3's names of buckets pass.
+    Names below localhost are never registered (RFC 6761, section 6.3), so S3's bucket names pass.
     """
     name = host.lower() if host.endswith("]") else host.lower().rpartition(":")[0] or host.lower()
     name = name.removesuffix(".")

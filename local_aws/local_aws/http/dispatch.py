@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable
 from functools import partial
 
 import botocore.exceptions
@@ -31,12 +30,22 @@ from ..service import Call
 from ..service import Response
 from ..service import Service
 from ..service import TrustError
+from .exchange import Done
 from .exchange import Exchange
 
 _log = logging.getLogger("local_aws.http")
+_OBJECT_OPERATIONS = (
+    *("PutObject", "CopyObject", "DeleteObject", "DeleteObjects", "UploadPart", "UploadPartCopy"),
+    *("CreateMultipartUpload", "CompleteMultipartUpload", "AbortMultipartUpload"),
+)
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Filter", "Lookup", "Search", "Simulate", "Test")
-# Log events come often and are worth less than a deployment's state.
-_LOG_EVENTS_DELAY = 5.0
+# Data that come often, and real seconds within which what is kept of them is saved. All other changes are saved before
+# they are acknowledged. The content of an object is a file of its own, which is written before.
+_SIDE_EFFECTS_DELAY = 5.0
+_DATA_DELAYS = {
+    **dict.fromkeys(("logs:PutLogEvents", "cloudwatch:PutMetricData"), 5.0),
+    **dict.fromkeys((f"s3:{operation}" for operation in _OBJECT_OPERATIONS), 1.0),
+}
 # What Amazon Cognito shows to browsers and to clients of a user pool, who hold no AWS credentials: the pages of the
 # hosted UI and of OAuth 2.0, and the two documents of each pool ("User pool endpoints and managed login reference").
 _COGNITO_PATHS = ("/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke", "/login", "/logout")
@@ -102,7 +111,9 @@ class Dispatcher:
         else:
             response = await self._own(service, call, request, exchange)
         # Before the answer, as everywhere: who has the answer finds the call recorded.
-        self._done(exchange, api, principal, responses.error_code(response.status, response.headers, response.body))
+        await self._done(
+            exchange, api, principal, responses.error_code(response.status, response.headers, response.body)
+        )
         await exchange.answer(response)
 
     async def _own(self, service: Service, call: Call, request: requests.Request, exchange: Exchange) -> Response:
@@ -169,7 +180,7 @@ class Dispatcher:
     # --- pages of Amazon Cognito -------------------------------------------------------------------------------------
 
     async def _cognito(self, exchange: Exchange) -> None:
-        """Open to everybody, as at AWS."""
+        """Open to all callers, as in AWS."""
         # ministack believes itself behind something that ends TLS, which is what is true here.
         kept = [(name, value) for name, value in exchange.raw_headers if name.lower() != b"x-forwarded-proto"]
         done = partial(self._done, exchange, f"cognito-idp:{exchange.path}", "", reads=False)
@@ -194,35 +205,44 @@ class Dispatcher:
         fault = await self._fault(api, principal)
         if fault is not None:
             error = ApiError(*fault.error(service))
-            done(error.code)
+            await done(error.code)
             await exchange.answer(_error(error, service, models.CBOR if named is not None else ""))
         elif service == "s3" and not signing_name and not _is_signed_v2(exchange):
             # No bucket here is public: the account blocks public access, as AWS does for every new bucket.
-            done("AccessDenied")
+            await done("AccessDenied")
             await exchange.answer(_error(ApiError("AccessDenied", "Access Denied", 403), "s3"))
         else:
             await self._forward(exchange, api, done, models.CBOR if named is not None else "")
 
-    async def _forward(self, exchange: Exchange, api: str, done: Callable[[str], None], speaks: str = "") -> None:
+    async def _forward(self, exchange: Exchange, api: str, done: Done, speaks: str = "") -> None:
         """Lets ministack answer, if it does what the operation promises."""
         service, _unused, operation = api.partition(":")
         try:
-            # ministack turns away whoever signs nothing.
+            # ministack refuses unsigned requests.
             if requests.credential_scope(exchange.fields, exchange.flat_query)[0]:
                 coverage.require(service, operation, speaks)
         except ApiError as error:
-            done(error.code)
+            await done(error.code)
             await exchange.answer(_error(error, service, speaks))
         else:
             await exchange.forward(done)
 
-    def _done(self, exchange: Exchange, api: str, principal: str, outcome: str, *, reads: bool | None = None) -> None:
+    async def _done(
+        self, exchange: Exchange, api: str, principal: str, outcome: str, *, reads: bool | None = None
+    ) -> None:
+        """Records a call, and saves what it changed, before its response is sent."""
         self._ctx.record(api, principal, outcome, exchange.fields.get("user-agent", ""))
-        operation = api.partition(":")[2]
+        service, _unused, operation = api.partition(":")
         if reads is None:
             reads = _is_read(operation)
-        if not reads and outcome.startswith("2"):
-            self._ctx.changed(_LOG_EVENTS_DELAY if operation == "PutLogEvents" else 1.0)
+        if reads or not outcome.startswith("2"):
+            return
+        if api in _DATA_DELAYS:
+            self._ctx.changed(_DATA_DELAYS[api])
+        else:
+            await self._ctx.commit(logs=service == "logs")
+            # What the call set going in other services.
+            self._ctx.changed(_SIDE_EFFECTS_DELAY)
 
 
 def _error(error: ApiError, service: str, speaks: str = "") -> Response:

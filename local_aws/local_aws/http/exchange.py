@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Awaitable
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,6 +21,7 @@ from ..ministack_adapter import server
 from ..protocol import responses
 from ..service import Response
 
+Done = Callable[[str], Awaitable[None]]
 # As much of an error's body as is read to find its code.
 _ERROR_HEAD = 4096
 
@@ -78,20 +80,20 @@ class Exchange(Request):
             sent.body = b""
         await sent(self.scope, self._receive, self._send)
 
-    async def forward(self, done: Callable[[str], None], headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    async def forward(self, done: Done, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         """Lets ministack answer.
 
-        :arg done: told the HTTP status or AWS's error code of the answer before its end is sent.
+        :arg done: told the HTTP status or AWS's error code of the answer; the answer's end is sent afterwards.
         :arg headers: those that ministack sees, if not the client's.
         """
         status, fields, head = 500, dict[str, str](), b""
         is_told = False
 
-        def tell() -> None:
+        async def tell() -> None:
             nonlocal is_told
             if not is_told:
                 is_told = True
-                done(responses.error_code(status, fields, head))
+                await done(responses.error_code(status, fields, head))
 
         async def send(message: Message) -> None:
             nonlocal status, fields, head
@@ -100,12 +102,12 @@ class Exchange(Request):
             elif status >= 400 and len(head) < _ERROR_HEAD:
                 head += message.get("body", b"")
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                tell()
+                await tell()
             await self._send(message)
 
         scope = self.scope if headers is None else {**self.scope, "headers": headers}
         await server.answer(scope, self._replay(), send)
-        tell()
+        await tell()
 
     async def collect(self) -> Response:
         """What ministack answers, without sending it."""

@@ -51,7 +51,7 @@ def pages(ctx: Context, services: Services) -> Starlette:
 
 
 class _NotForWebPagesError(AuthenticationError):
-    """A browser sends where a request comes from; nobody should use these pages from another one."""
+    """Refuse requests from other web pages: a browser sends their origin."""
 
 
 class _Token(AuthenticationBackend):
@@ -61,7 +61,7 @@ class _Token(AuthenticationBackend):
         self._settings = ctx.settings
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser]:
-        """Raises AuthenticationError for everybody else."""
+        """Raises AuthenticationError for other callers."""
         if "origin" in conn.headers:
             raise _NotForWebPagesError("Not for web pages.")
         scheme, _unused, offered = conn.headers.get("authorization", "").partition(" ")
@@ -141,6 +141,7 @@ class _Pages:
         """Downloads the software of an image; answers when it is there."""
         image = json.loads(await request.body())["image"]
         try:
-            return JSONResponse({"changed": await self._services.tasks.prepare(image)})
+            is_new, folder = await self._services.tasks.prepare(image)
         except Exception as error:
             return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"changed": is_new, "folder": str(folder)})

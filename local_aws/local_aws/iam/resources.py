@@ -80,10 +80,28 @@ def _rds_snapshot(scope: Scope, params: Params) -> list[str]:
     return [scope.arn("rds", f"snapshot:{snapshot}"), scope.arn("rds", f"db:{params['DBInstanceIdentifier']}")]
 
 
+def _rds_copied(scope: Scope, params: Params) -> list[str]:
+    names = [str(params[f"{side}DBSnapshotIdentifier"]).rpartition(":")[2] for side in ("Target", "Source")]
+    return [scope.arn("rds", f"snapshot:{name}") for name in names]
+
+
 def _rds_snapshots(scope: Scope, params: Params) -> list[str]:
     if params.get("DBSnapshotIdentifier"):
         return [scope.arn("rds", f"snapshot:{params['DBSnapshotIdentifier']}")]
     return [scope.arn("rds", f"db:{params.get('DBInstanceIdentifier') or '*'}"), scope.arn("rds", "snapshot:*")]
+
+
+def _rds_restored(scope: Scope, params: Params) -> list[str]:
+    """The new instance, what it is made from and what it uses (Service Authorization Reference, Amazon RDS)."""
+    parts = [f"db:{params.get('TargetDBInstanceIdentifier') or params['DBInstanceIdentifier']}"]
+    if params.get("DBSnapshotIdentifier"):
+        parts.append(f"snapshot:{str(params['DBSnapshotIdentifier']).rpartition(':')[2]}")
+    if params.get("SourceDBInstanceIdentifier"):
+        parts.append(f"db:{params['SourceDBInstanceIdentifier']}")
+    parts.append(f"subgrp:{params.get('DBSubnetGroupName') or 'default'}")
+    if params.get("DBParameterGroupName"):
+        parts.append(f"pg:{params['DBParameterGroupName']}")
+    return [scope.arn("rds", part) for part in parts]
 
 
 def _rds_tagged(scope: Scope, params: Params) -> list[str]:
@@ -210,12 +228,14 @@ RESOURCES: dict[str, Callable[[Scope, Params], list[str]]] = {
     "logs:GetLogEvents": _log_stream,
     "logs:PutLogEvents": _log_stream,
     "rds:AddTagsToResource": _rds_tagged,
+    "rds:CopyDBSnapshot": _rds_copied,
     "rds:CreateDBInstance": _rds_new_instance,
     "rds:CreateDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
     "rds:CreateDBSnapshot": _rds_snapshot,
     "rds:CreateDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
     "rds:DeleteDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
     "rds:DeleteDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
+    "rds:DeleteDBSnapshot": _named("rds", "snapshot", "DBSnapshotIdentifier"),
     "rds:DescribeDBInstances": _named("rds", "db", "DBInstanceIdentifier"),
     "rds:DescribeDBParameterGroups": _named("rds", "pg", "DBParameterGroupName"),
     "rds:DescribeDBParameters": _named("rds", "pg", "DBParameterGroupName"),
@@ -226,6 +246,8 @@ RESOURCES: dict[str, Callable[[Scope, Params], list[str]]] = {
     "rds:ModifyDBParameterGroup": _named("rds", "pg", "DBParameterGroupName"),
     "rds:ModifyDBSubnetGroup": _named("rds", "subgrp", "DBSubnetGroupName"),
     "rds:RemoveTagsFromResource": _rds_tagged,
+    "rds:RestoreDBInstanceFromDBSnapshot": _rds_restored,
+    "rds:RestoreDBInstanceToPointInTime": _rds_restored,
     "ssm:GetParameter": _ssm_parameters,
     "ssm:GetParameters": _ssm_parameters,
 }
@@ -244,7 +266,7 @@ def resources(action: str, scope: Scope, params: Params, otherwise: str) -> list
     try:
         found = find(scope, params) if find else []
     except KeyError:
-        # A member is missing that AWS asks for: whoever answers the call says so.
+        # A member is missing that AWS asks for: the service's handler reports it.
         found = []
     return found or [otherwise]
 

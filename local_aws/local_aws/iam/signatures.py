@@ -47,7 +47,7 @@ def authenticate(
 
 
 def principal_arn(access_key_id: str) -> str:
-    """Whose key it is; empty where nobody's."""
+    """The owner of the key; empty if it has none."""
     return credentials.principal_arn(access_key_id, os.environ["MINISTACK_ACCOUNT_ID"]) if access_key_id else ""
 
 

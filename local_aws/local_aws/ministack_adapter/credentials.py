@@ -23,7 +23,7 @@ from .patch import Target
 
 
 def account_of(access_key_id: str) -> str:
-    """The account that a user's key belongs to; empty: nobody's.
+    """The account that a user's key belongs to; empty if there is no such key.
 
     :raises ValueError: several accounts have this key.
     """
@@ -31,7 +31,7 @@ def account_of(access_key_id: str) -> str:
 
 
 def principal_arn(access_key_id: str, default_account: str) -> str:
-    """Whose key it is; empty where nobody's."""
+    """The owner of the key; empty if it has none."""
     try:
         account = account_of(access_key_id)
     except iam_evaluator.AmbiguousAccessKeyError:
@@ -41,7 +41,7 @@ def principal_arn(access_key_id: str, default_account: str) -> str:
 
 
 def principal_in(access_key_id: str, account_id: str) -> str:
-    """Whose key it is in an account; empty where nobody's."""
+    """The owner of the key in an account; empty if it has none."""
     return str(getattr(iam_evaluator.resolve_credential(access_key_id, account_id), "principal_arn", ""))
 
 

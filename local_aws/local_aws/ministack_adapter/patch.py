@@ -62,7 +62,7 @@ class Target:
 class Patch:
     """A change of ministack while it runs.
 
-    :arg reason: what ministack does, and why that would mislead whoever rehearses here.
+    :arg reason: what ministack does, and why that would mislead users.
     :arg source: where AWS documents what it does instead.
     :arg targets: everything that the patch relies on.
     :arg apply: makes the change; called once per process.

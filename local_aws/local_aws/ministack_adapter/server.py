@@ -16,6 +16,7 @@ from ministack import app
 from ministack.core import persistence
 from ministack.core import router
 
+_LOGS = "cloudwatch_logs"
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -44,9 +45,14 @@ def load_state() -> None:
     app._load_persisted_state()
 
 
-def states() -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """What ministack must remember: names of files, and what encodes a copy of the state as it is now."""
+def states(*, logs: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """What ministack must remember: names of files, and what encodes a copy of the state as it is now.
+
+    :arg logs: whether CloudWatch Logs is among it.
+    """
     for name, get_state in app._build_persistence_save_dict().items():
+        if name == _LOGS and not logs:
+            continue
         state = get_state()
         if state is not None:
             yield name, _encoder(name, state)

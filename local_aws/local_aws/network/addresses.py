@@ -9,7 +9,7 @@ MLflow 3.17.2 has an assistant for clients whose address is a loopback one (mlfl
 _is_localhost), and uvicorn believes X-Forwarded-* headers of 127.0.0.1 unless told otherwise (uvicorn's settings,
 forwarded-allow-ips).
 
-So whoever connects to a task's program does it from a loopback address that says what kind of client it is. In the
+So clients connect to a task's program from a loopback address that says what kind of client they are. In the
 task, the hook (services/ecs_tasks/network_hook.py) shows another one instead.
 """
 
@@ -25,8 +25,8 @@ BALANCER = "127.16.0.1" if _IS_LINUX else "127.0.0.1"
 TASK = "127.16.0.2" if _IS_LINUX else "127.0.0.1"
 OUTSIDE = "127.16.0.3" if _IS_LINUX else "127.0.0.1"
 
-# For documentation (RFC 5737): nobody has it. It stands for this machine's public address, of programs that are no
-# tasks.
+# For documentation (RFC 5737), so never assigned. It stands for this machine's public address, of programs that are
+# not tasks.
 _PUBLIC = ipaddress.ip_network("198.51.100.0/24")
 # AWS reserves the first four addresses of each subnet (VPC user guide, "Subnet CIDR blocks").
 _BALANCERS_NUMBER = 10

@@ -204,7 +204,7 @@ def _task_of(client: Address, server: Address, shims: dict[int, str]) -> str:
 
 
 def _task_by_processes(client: Address, server: Address, shims: dict[int, str]) -> str:
-    """The same where the system has no table of connections that everybody may read."""
+    """The same where the system has no table of connections that all users may read."""
     for shim, arn in shims.items():
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(shim).children(recursive=True):
@@ -274,7 +274,7 @@ def _plain(address: Any) -> Address:
 async def hold(reader: asyncio.StreamReader) -> None:
     """Says nothing until the client gives up.
 
-    Where packets are dropped a client's connect() waits in vain. The system accepts connections before anybody is
+    Where packets are dropped a client's connect() waits in vain. The system accepts connections before the server is
     asked, so here it is the first answer that never comes; time-outs of a client that cover both are the same.
     """
     with contextlib.suppress(TimeoutError, OSError):

@@ -31,7 +31,7 @@ class Listener(abc.ABC):
 
         :arg port: 0 for any that is free.
         :returns: the port.
-        :raises OSError: somebody else has taken the address.
+        :raises OSError: the address is in use.
         """
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, host, port)

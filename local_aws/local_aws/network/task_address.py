@@ -26,9 +26,9 @@ class Address:
     """Where a task's container port is reached.
 
     :arg ip: the task's address, at which its listener (task_listener.py) answers.
-    :arg localhost: what stands for the task's own 127.0.0.1; nobody else is told of it.
+    :arg localhost: what stands for the task's own 127.0.0.1; it is not published.
     :arg port: the real port behind the container port: the same one, where the user may open it.
-    :arg inner: where the task's program really listens; nobody is told of it but the balancer.
+    :arg inner: where the task's program really listens; only the balancer knows it.
     :arg inner_port: the port there.
     """
 

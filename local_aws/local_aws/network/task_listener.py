@@ -3,7 +3,7 @@
 """The listener at a task's address: it checks the task's security groups, then forwards to the task's program.
 
 The balancer does not come this way. It is part of this program, asks the same groups for its own, and goes straight to
-the program (see TaskRunner.reach), so that requests are not copied twice.
+the program (see TaskController.reach), so that requests are not copied twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TaskListener(Listener):
     async def open(self) -> None:
         """Listens.
 
-        :raises OSError: somebody else has taken the address.
+        :raises OSError: the address is in use.
         """
         await self.listen(self._address.ip, self._address.port)
 

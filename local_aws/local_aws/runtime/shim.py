@@ -23,7 +23,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
-# How long a process may take to end when nobody is left who could wait for it.
+# How long a process may take to end when no supervisor is left to wait for it.
 ORPHAN_GRACE = 30.0
 # How often, and how many seconds apart, what a process left behind is hunted after it has ended. Not for how long: a
 # machine that stands still for a while must not end the hunt.
@@ -82,7 +82,7 @@ class Shim:
             os.setgroups([])
             os.setgid(order["group"])
             os.setuid(order["user"])
-        # After setuid, which would clear it: whoever kills the shim kills the process.
+        # After setuid, which would clear it: killing the shim kills the process.
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(127)

@@ -136,7 +136,7 @@ class Supervisor:
             "stop_signal": int(stop_signal),
             "stop_grace": stop_grace,
         }
-        # Once begun, it is brought to its end: a process that nobody knows would run as long as the daemon.
+        # Once begun, it is brought to its end: an unknown process would run as long as the daemon.
         starting = asyncio.create_task(self._start(name, order, read_end))
         try:
             return await asyncio.shield(starting)
@@ -271,7 +271,7 @@ def _session_of(pid: int) -> int | None:
 
 
 def _marker_of(process: psutil.Process) -> str | None:
-    """The marker of a process; None where it has none, has ended, or belongs to somebody else."""
+    """The marker of a process; None where it has none, has ended, or belongs to another user."""
     try:
         marker: str | None = process.environ().get(MARKER)
         return marker
@@ -313,7 +313,7 @@ def sweep(home: Path, timeout: float = shim_script.ORPHAN_GRACE + 2) -> int:
 
 
 def _is_ending(processes: Iterable[psutil.Process]) -> bool:
-    """Whether a shim is among them: without one nobody ends the others."""
+    """Whether a shim is among them: without one, nothing ends the others."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             if shim_script.__file__ in process.cmdline():

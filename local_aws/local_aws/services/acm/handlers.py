@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """RequestCertificate and the reads: a certificate is issued when its validation records are found in Route 53.
 
-ministack keeps the certificates, and issues them at once. Nobody but Route 53 in this account answers DNS here, so a
+ministack keeps the certificates, and issues them at once. Only Route 53 in this account answers DNS here, so a
 certificate whose records are set elsewhere waits until it times out; one to be validated by e-mail always does.
 """
 

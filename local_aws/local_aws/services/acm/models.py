@@ -27,12 +27,12 @@ WHEN_ISSUED = ("IssuedAt", "NotBefore", "NotAfter")
 
 
 def is_validated_by_aws(domain: str) -> bool:
-    """Whether a domain is one of AWS's own, whose validation nobody else has a part in."""
+    """Whether a domain is one of AWS's own, which AWS validates by itself."""
     return _AWS_NAME.fullmatch(domain) is not None
 
 
 def validation_record(account_id: str, domain: str) -> dict[str, str]:
-    """The CNAME that proves that whoever asks for a certificate controls the domain."""
+    """The CNAME that proves that the requester of a certificate controls the domain."""
     base = domain.removeprefix("*.")
 
     def digest(part: str, length: int) -> str:

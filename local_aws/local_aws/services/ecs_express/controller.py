@@ -109,7 +109,7 @@ class Controller:
         """Begins to make the resources of a service."""
 
         async def work() -> None:
-            if self._ctx.faults.consume("express:wedge", service.arn) is not None:
+            if self._ctx.faults.consume("express:StuckProvisioning", service.arn) is not None:
                 return
             try:
                 await self._provisioner.provision(service)

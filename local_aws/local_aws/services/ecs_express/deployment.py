@@ -41,7 +41,7 @@ ABORT, ROLLBACK = "ABORT", "ROLLBACK"
 
 
 class DeploymentInterrupted(Exception):
-    """Somebody stopped the deployment, or a newer one takes its place."""
+    """The deployment was stopped, or a newer one takes its place."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)

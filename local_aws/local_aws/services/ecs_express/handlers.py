@@ -206,7 +206,7 @@ class Express:
         unchanged = transformations.same(configuration, current.configuration) and own == current.own_definition
         if own and configuration["taskDefinitionArn"] != current.configuration["taskDefinitionArn"]:
             unchanged = False
-        if unchanged and self._ctx.faults.consume("express:deploy-unchanged", service.arn) is None:
+        if unchanged and self._ctx.faults.consume("express:DeployUnchanged", service.arn) is None:
             return {"service": self._responses.updated_service(service, current)}
         if not own:
             # Users whose policy lacks one of these see their updates refused.

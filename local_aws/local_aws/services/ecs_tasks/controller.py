@@ -111,15 +111,14 @@ class TaskController:
         task.version += 1
         running.stopping.set()
 
-    async def prepare(self, image: str) -> bool:
+    async def prepare(self, image: str) -> tuple[bool, Path]:
         """Makes the runtime of an image beforehand.
 
-        :returns: whether it had to be made.
+        :returns: whether it had to be made, and its folder, a virtual environment.
         :raises CannotPullContainerError: the image is unknown, or its packages cannot be had.
         """
         is_new = not self._runtimes.has(image)
-        await self._runtimes.provide(image)
-        return is_new
+        return is_new, await self._runtimes.provide(image)
 
     def reach(self, ip: str, port: int, source: Peer) -> tuple[str, int] | None:
         """Where the balancer reaches a task.
@@ -127,7 +126,7 @@ class TaskController:
         :arg port: the container port, which the rules are about.
         :arg source: what the balancer is for the rules.
         :returns: host and port; None: the task's security groups do not admit the balancer. Where the task has ended,
-            its address, at which nobody listens any more.
+            its address, at which no process listens any more.
         """
         for arn, running in self._running.items():
             task, address = self._store.get(arn), running.address
@@ -263,6 +262,7 @@ class TaskController:
         try:
             await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
+                await self._drain(task, running, ended)
                 await process.stop(STOP_TIMEOUT)
             code = await ended
         finally:
@@ -278,6 +278,21 @@ class TaskController:
         if running.out_of_memory:
             task.exit_code = _KILLED
             task.container_reason = "OutOfMemoryError: Container killed due to memory usage"
+
+    async def _drain(self, task: Task, running: _Running, ended: asyncio.Task[int]) -> None:
+        """Lets a task go on for a while on order: ECS waits until the balancer has drained its connections.
+
+        Amazon ECS Developer Guide, "Amazon ECS task lifecycle": meanwhile it is DEACTIVATING, and to be STOPPED.
+        """
+        fault = self._ctx.faults.consume("tasks:Stop", task.spec.group)
+        if fault is None:
+            return
+        self._change(task, running, "DEACTIVATING")
+        waiting = asyncio.create_task(self._ctx.faults.wait(fault, self._ctx.clock.real(fault.delay)))
+        try:
+            await asyncio.wait([ended, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
 
     async def _exit(self, running: _Running, process: Process, fault: Fault) -> None:
         """The container ends on order, with its last words."""

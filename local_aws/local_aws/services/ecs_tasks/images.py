@@ -23,6 +23,8 @@ _PYTHON = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?:[\w.-]+/)*python:(?P<version>3\.
 # Docker Hub's namespaces for the images of one processor: arm64v8/python, amd64/python.
 _ONE_ARCHITECTURE = {"arm64v8": "ARM64", "amd64": "X86_64"}
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+# The command itself, and what it tells uvicorn's workers to serve (mlflow/server/__init__.py, _run_server).
+_IMPORTED = ("mlflow.cli", "mlflow.server.fastapi_app", "mlflow.server.auth")
 _BASE_EXTRAS = ("extras", "db", "gateway", "genai")
 
 
@@ -33,11 +35,13 @@ class Recipe:
     :arg key: the name of its folder in the cache.
     :arg python: the Python version that the image has, ``3.x``; empty: any that this program runs on.
     :arg requirements: what is installed.
+    :arg imported: the modules that its program's processes import when they start.
     """
 
     key: str
     python: str
     requirements: tuple[str, ...]
+    imported: tuple[str, ...] = ()
 
 
 class CannotPullContainerError(Exception):
@@ -59,7 +63,7 @@ def recipe(image: str) -> Recipe:
             extras = "[" + ",".join(_BASE_EXTRAS + (("auth", "azure") if since_auth else ())) + "]"
             suffix = "-full"
         version = match["version"]
-        return Recipe(f"mlflow-{version}{suffix}", "", (f"mlflow{extras}=={version}",))
+        return Recipe(f"mlflow-{version}{suffix}", "", (f"mlflow{extras}=={version}",), _IMPORTED)
     match = _PYTHON.fullmatch(reference)
     if match:
         return Recipe(f"python-{match['version']}", match["version"], ())

@@ -11,7 +11,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-STATUSES = ("PROVISIONING", "PENDING", "RUNNING", "DEPROVISIONING", "STOPPED")
+STATUSES = ("PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "DEPROVISIONING", "STOPPED")
 _TIMES = ("created_at", "started_at", "stopping_at", "stopped_at")
 
 
@@ -32,6 +32,8 @@ class TaskSpec:
     :arg memory: MiB, a string as ECS has it.
     :arg group: ``service:<name>``, or ``family:<family>`` for a task without a service.
     :arg started_by: ECS's startedBy; empty: the service.
+    :arg overrides: what RunTask changed of the task definition, as it is shown.
+    :arg tags: of the task.
     :arg cpu_architecture: of the machine that ECS runs it on; what an image for another one can do there is to fail.
     """
 
@@ -58,6 +60,8 @@ class TaskSpec:
     container_name: str = "Main"
     started_by: str = ""
     cpu_architecture: str = "X86_64"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    tags: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def service_name(self) -> str:

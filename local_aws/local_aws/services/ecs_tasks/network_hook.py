@@ -59,7 +59,7 @@ if os.environ.get(_VARIABLE):
             return _socket.socket.bind(self, target)
         if self.family == socket.AF_INET6:
             if self.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-                # IPv6 alone: nobody reaches it over IPv4 in ECS either, and tasks have no IPv6 address here.
+                # IPv6 alone: it is not reachable over IPv4 in ECS either, and tasks have no IPv6 address here.
                 return _socket.socket.bind(self, ("::1", 0, *rest))
             self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         return _socket.socket.bind(self, _for_family(self, changed[0], changed[1], rest))
@@ -135,7 +135,7 @@ if os.environ.get(_VARIABLE):
             self._patch(module)
 
     class _Finder:
-        """Finds what is to be patched when somebody imports it, and costs little until then."""
+        """Finds a module to patch when it is imported, and costs little until then."""
 
         def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
             if name not in _PATCHES:

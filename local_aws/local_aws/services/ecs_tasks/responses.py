@@ -8,7 +8,7 @@ from typing import Any
 
 from .models import Task
 
-_CONTAINER_STATUS = {"PROVISIONING": "PENDING", "DEPROVISIONING": "STOPPED"}
+_CONTAINER_STATUS = {"PROVISIONING": "PENDING", "DEACTIVATING": "RUNNING", "DEPROVISIONING": "STOPPED"}
 
 
 def started_by(task: Task) -> str:
@@ -43,9 +43,13 @@ def task_response(task: Task) -> dict[str, Any]:
         "createdAt": task.created_at,
         "version": task.version,
         "containers": [_container(task)],
-        "overrides": {"containerOverrides": [{"name": spec.container_name}], "inferenceAcceleratorOverrides": []},
+        "overrides": {
+            "containerOverrides": [{"name": spec.container_name}],
+            "inferenceAcceleratorOverrides": [],
+            **spec.overrides,
+        },
         "attachments": [_interface(task)],
-        "tags": [],
+        "tags": list(spec.tags),
     }
     return shape | _times_and_reasons(task)
 

@@ -39,6 +39,13 @@ _PASSED_ON = {
 }
 _PASSED_ON_PREFIXES = ("LC_", "UV_", "PIP_")
 _SECRET = "UV_PUBLISH_"
+# What cannot be imported is the server's to report.
+_IMPORT = """
+import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+"""
 
 
 class Runtimes:
@@ -59,7 +66,7 @@ class Runtimes:
         """
         wanted = recipe(image)
         target = self._folder / wanted.key
-        # What is there is only read, so that the cache may belong to somebody else.
+        # An existing runtime is only read, so the cache may belong to another user.
         if await asyncio.to_thread(_is_usable, target):
             return target
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -107,10 +114,30 @@ class Runtimes:
             )
             interpreter = str(target / "bin" / "python")
             await self._uv(image, wanted, ["pip", "install", "--python", interpreter, *wanted.requirements])
+            await self._compile(wanted, interpreter)
         mark = target / f".{_COMPLETE}"
         mark.write_text(json.dumps({"image": image, "requirements": list(wanted.requirements)}))
         mark.replace(target / _COMPLETE)
         _log.info("runtime %s: ready", wanted.key)
+
+    async def _compile(self, wanted: Recipe, interpreter: str) -> None:
+        """Leaves the bytecode behind of what the image's program imports.
+
+        A server's workers start at the same time: without bytecode, which uv leaves out, each compiles everything.
+        """
+        process = await self._supervisor.spawn(
+            f"runtime/{wanted.key}",
+            [interpreter, "-c", _IMPORT, *wanted.imported],
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            cwd=self._folder / wanted.key,
+            stdout=asyncio.subprocess.DEVNULL,
+            stop_grace=5,
+        )
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            await process.stop()
+            raise
 
     async def _uv(self, image: str, wanted: Recipe, arguments: list[str]) -> None:
         # What uv keeps stays in our folder.

@@ -29,6 +29,7 @@ def spec(params: dict[str, Any], definition: dict[str, Any], cluster_arn: str, r
         (item for item in overrides.get("containerOverrides", []) if item.get("name") == container["name"]),
         {},
     )
+    _check_overrides(overrides, container["name"])
     options = (container.get("logConfiguration") or {}).get("options", {})
     execution = overrides.get("executionRoleArn") or definition.get("executionRoleArn", "")
     if not execution and (options or container.get("secrets")):
@@ -64,8 +65,20 @@ def spec(params: dict[str, Any], definition: dict[str, Any], cluster_arn: str, r
         security_groups=list(network.get("securityGroups", [])),
         container_name=container["name"],
         started_by=params.get("startedBy", ""),
+        overrides=overrides,
+        tags=list(params.get("tags") or []),
         cpu_architecture=(definition.get("runtimePlatform") or {}).get("cpuArchitecture", "X86_64"),
     )
+
+
+def _check_overrides(overrides: dict[str, Any], container: str) -> None:
+    """Refuses overrides of something that the definition has not, and those that have no effect here."""
+    for given in overrides.get("containerOverrides", []):
+        if given.get("name") != container:
+            raise _refuse(f"Override for container named {given.get('name')} is not a container in the TaskDefinition.")
+        unknown = sorted(set(given) - {"name", "command", "environment", "cpu", "memory", "memoryReservation"})
+        if unknown:
+            raise _refuse(f"The local AWS does not override {', '.join(unknown)} of a container.")
 
 
 def _check(params: dict[str, Any], definition: dict[str, Any], network: dict[str, Any] | None) -> None:

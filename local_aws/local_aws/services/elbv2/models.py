@@ -26,7 +26,7 @@ class Target:
     :arg id: the task's address.
     :arg port: the container port, as the API shows it.
     :arg real_port: the port to connect to.
-    :arg source: what the load balancer is for the target's security groups; None: nobody asks them.
+    :arg source: what the load balancer is for the target's security groups; None: they are not asked.
     :ivar ordered: monotonic time since when its health is made up on order (no slow machine is to blame); else 0.
     :ivar answered: monotonic time of the first answer, with any status; 0 before.
     :ivar heard: monotonic time of the last answer, with any status; 0 before.

@@ -55,7 +55,7 @@ class EncryptedValues:
     async def handle(self, call: Call) -> Response:
         """What ministack answers, once the caller may use the keys.
 
-        :raises ApiError: a key may not be used by the caller, or by nobody.
+        :raises ApiError: a key may not be used by the caller, or is disabled.
         """
         response = await call.passthrough()
         if response.status != 200:

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,8 @@ class Cluster:
                     "--encoding=UTF8",
                     "--no-locale",
                     "--no-sync",
+                    # Little is written between one archived segment and the next.
+                    "--wal-segsize=1",
                 ]
             )
         finally:
@@ -115,14 +118,21 @@ class Cluster:
         self.configure(settings)
         programs.write_secret(self.folder / "admin", password)
 
-    async def create_from(self, source: Path, settings: dict[str, str]) -> None:
-        """Makes the cluster as a copy of a snapshot's folder."""
+    async def create_from(
+        self, source: Path, settings: dict[str, str], prepare: Callable[[], None] | None = None
+    ) -> None:
+        """Makes the cluster as a copy of a snapshot's folder.
+
+        :arg prepare: what else has to be in the folder before the cluster counts as made; called in a thread.
+        """
         if self.exists():
             return
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
         self._make_folder()
         await asyncio.to_thread(shutil.copytree, source / "data", self.data, symlinks=True, dirs_exist_ok=True)
-        await asyncio.to_thread(programs.give_away, self.data)
+        if prepare is not None:
+            await asyncio.to_thread(prepare)
+        await asyncio.to_thread(programs.give_away, self.folder)
         self._write_access()
         self.configure(settings)
         programs.write_secret(self.folder / "admin", (source / "admin").read_text())
@@ -241,16 +251,24 @@ class Cluster:
 
         :raises ClusterError: the server refuses, or cannot be reached.
         """
+        command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", database]
+        return await self.run_client(command, script)
+
+    async def run_client(self, command: list[str], script: str = "") -> str:
+        """Runs a client program of PostgreSQL's as the internal superuser; what it prints.
+
+        :arg script: what the program reads.
+        :raises ClusterError: it failed.
+        """
         with self.socket_folder() as (folder, descriptors):
-            command = [self._program("psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
             environment = self._environment() | {
                 "PGHOST": folder,
                 "PGPORT": str(_PORT),
                 "PGUSER": SUPERUSER,
-                "PGDATABASE": database,
                 "PGPASSWORD": (self.folder / "admin").read_text(),
             }
-            return await programs.run(command, environment, self.folder, script, descriptors)
+            found = [self._program(command[0]), *command[1:]]
+            return await programs.run(found, environment, self.folder, script, descriptors)
 
     async def set_verifier(self, user: str, verifier: str) -> None:
         """Changes a role's password.
@@ -285,35 +303,6 @@ class Cluster:
                  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(database)}) \\gexec
                 """
             )
-
-    async def backup(self, target: Path) -> None:
-        """Copies the cluster, running or not, into a folder that create_from() takes.
-
-        :raises ClusterError: the copy failed; nothing is left of it.
-        """
-        new = target.with_name(f".{target.name}.new")
-        await asyncio.to_thread(shutil.rmtree, new, True)
-        new.mkdir(parents=True, mode=0o700)
-        try:
-            if self.process is None:
-                await asyncio.to_thread(shutil.copytree, self.data, new / "data", symlinks=True)
-            else:
-                await self._base_backup(new / "data")
-            programs.write_secret(new / "admin", (self.folder / "admin").read_text())
-            new.replace(target)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, new, True)
-
-    async def _base_backup(self, target: Path) -> None:
-        with self.socket_folder() as (folder, descriptors):
-            environment = self._environment() | {
-                "PGHOST": folder,
-                "PGPORT": str(_PORT),
-                "PGUSER": SUPERUSER,
-                "PGPASSWORD": (self.folder / "admin").read_text(),
-            }
-            command = [self._program("pg_basebackup"), "-D", str(target), "-X", "stream", "-c", "fast", "--no-sync"]
-            await programs.run(command, environment, self.folder, "", descriptors)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the server as a client has it.

@@ -8,8 +8,17 @@ from ...service import Call
 from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
+from . import paging
 from . import responses
 from .records import Records
+
+_FILTERS = {
+    "db-instance-id": "DBInstanceIdentifier",
+    "db-snapshot-id": "DBSnapshotIdentifier",
+    "dbi-resource-id": "DbiResourceId",
+    "engine": "Engine",
+    "snapshot-type": "SnapshotType",
+}
 
 
 async def describe_instances(records: Records, call: Call) -> Response:
@@ -17,6 +26,7 @@ async def describe_instances(records: Records, call: Call) -> Response:
     for region, known in records.instances():
         if region == call.region:
             records.show_restorable(known)
+            records.show_subnet_group(region, known)
     response = await call.passthrough()
     output = parse_response(response, "rds", call.operation)
     if "Error" in output:
@@ -34,6 +44,10 @@ async def describe_snapshots(records: Records, call: Call) -> Response:
     output = parse_response(response, "rds", call.operation)
     if "Error" in output:
         return response
-    for shape in output.get("DBSnapshots", []):
+    found = output.get("DBSnapshots", [])
+    for shape in found:
         responses.patch_snapshot(shape, records.snapshot(call.region, shape["DBSnapshotIdentifier"]) or {})
-    return aws_response(output, "rds", call.operation)
+    wanted = call.params.get("DbiResourceId")
+    found = [item for item in found if wanted in (None, item.get("DbiResourceId"))]
+    found = paging.filtered(found, call.params, _FILTERS)
+    return aws_response(paging.page("DBSnapshots", found, call.params, "DBSnapshotIdentifier"), "rds", call.operation)

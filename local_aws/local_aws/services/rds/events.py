@@ -44,10 +44,16 @@ class Kind:
 CREATED = Kind("RDS-EVENT-0005", "creation", "DB instance created")
 DELETED = Kind("RDS-EVENT-0003", "deletion", "DB instance deleted")
 RESTORED = Kind("RDS-EVENT-0043", "restoration", "Restored from snapshot {snapshot}")
+RESTORED_TO_TIME = Kind("RDS-EVENT-0019", "restoration", "Restored from DB instance {source} to {target}")
 SHUT_DOWN = Kind("RDS-EVENT-0004", "availability", "DB instance shutdown")
 RESTARTED = Kind("RDS-EVENT-0006", "availability", "DB instance restarted")
 STOPPED = Kind("RDS-EVENT-0087", "notification", "DB instance stopped")
 STARTED = Kind("RDS-EVENT-0088", "notification", "DB instance started")
+STOPPED_TOO_LONG = Kind(
+    "RDS-EVENT-0154",
+    "notification",
+    "DB instance is being started due to it exceeding the maximum allowed time being stopped.",
+)
 BACKUP_BEGUN = Kind("RDS-EVENT-0001", "backup", "Backing up DB instance")
 BACKUP_FINISHED = Kind("RDS-EVENT-0002", "backup", "Finished DB Instance backup")
 FAILOVER_BEGUN = Kind("RDS-EVENT-0013", "failover", "Multi-AZ instance failover started")

@@ -63,7 +63,7 @@ def change_memberships(record: Record, params: dict[str, Any]) -> None:
 
 
 def fill_restored(records: Records, region: str, record: Record, params: dict[str, Any], chosen: Engine) -> None:
-    """What ministack leaves out of an instance made from a snapshot."""
+    """The groups of an instance that is being restored: the default ones, where none are named."""
     name = params.get("DBSubnetGroupName")
     if name and records.subnet_group(region, name):
         record["DBSubnetGroup"] = records.subnet_group(region, name)
@@ -71,9 +71,7 @@ def fill_restored(records: Records, region: str, record: Record, params: dict[st
     record["DBParameterGroups"] = [{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}]
     if "VpcSecurityGroupIds" in params:
         change_memberships(record, {"VpcSecurityGroupIds": params["VpcSecurityGroupIds"]})
-    if params.get("Tags"):
-        record["TagList"] = list(params["Tags"])
-        records.set_tags(region, record["DBInstanceArn"], record["TagList"])
+    records.set_tags(region, record["DBInstanceArn"], record["TagList"])
 
 
 def complete_default_subnets(record: Record, region: str, account_id: str) -> None:

@@ -18,10 +18,13 @@ from . import descriptions
 from . import events
 from . import groups
 from . import refused
+from .automated_backups import AutomatedBackups
+from .backup_handlers import BackupHandlers
 from .controller import InstanceController
 from .events import Events
 from .instance_handlers import InstanceHandlers
 from .records import Records
+from .restore_handlers import RestoreHandlers
 from .servers import Servers
 from .snapshot_handlers import SnapshotHandlers
 from .snapshots import Snapshots
@@ -40,12 +43,14 @@ class Databases:
         self._store = InstanceStore(ctx, firewall, self._records)
         servers = Servers(ctx, self._store, self._events)
         snapshots = Snapshots(ctx, self._store, self._records, self._events)
+        self._backups = AutomatedBackups(ctx, self._store, self._records, self._events)
         self._controller = InstanceController(
             ctx=ctx,
             store=self._store,
             records=self._records,
             servers=servers,
             snapshots=snapshots,
+            backups=self._backups,
             events_of_account=self._events,
         )
         self._instances = InstanceHandlers(
@@ -58,9 +63,21 @@ class Databases:
             controller=self._controller,
             events_of_account=self._events,
         )
-        self._snapshots = SnapshotHandlers(self._instances, self._store, self._records, snapshots, self._controller)
+        self._snapshots = SnapshotHandlers(
+            ctx,
+            self._instances,
+            store=self._store,
+            records=self._records,
+            snapshots=snapshots,
+            controller=self._controller,
+        )
+        self._restores = RestoreHandlers(ctx, self._instances, self._store, self._records, self._backups)
+        self._backup_handlers = BackupHandlers(ctx, self._backups)
         self._restored: dict[str, Any] = {}
-        self._handlers: dict[str, Callable[[Call], Awaitable[Response]]] = {
+        self._handlers = self._operations()
+
+    def _operations(self) -> dict[str, Callable[[Call], Awaitable[Response]]]:
+        return {
             "CreateDBInstance": self._instances.create,
             "DescribeDBInstances": lambda call: descriptions.describe_instances(self._records, call),
             "ModifyDBInstance": self._instances.modify,
@@ -69,9 +86,14 @@ class Databases:
             "StopDBInstance": self._instances.stop,
             "RebootDBInstance": self._instances.reboot,
             "CreateDBSnapshot": self._snapshots.create,
+            "CopyDBSnapshot": self._snapshots.copy,
             "DeleteDBSnapshot": self._snapshots.delete,
-            "RestoreDBInstanceFromDBSnapshot": self._snapshots.restore,
+            "RestoreDBInstanceFromDBSnapshot": self._restores.from_snapshot,
+            "RestoreDBInstanceToPointInTime": self._restores.to_point_in_time,
+            "DescribeDBInstanceAutomatedBackups": self._backup_handlers.describe,
+            "DeleteDBInstanceAutomatedBackup": self._backup_handlers.delete,
             "DescribeDBSnapshots": lambda call: descriptions.describe_snapshots(self._records, call),
+            "DescribeAccountAttributes": self._snapshots.describe_quota,
             "DescribeEvents": self._events.describe,
             **dict.fromkeys(refused.OPERATIONS, self._refuse),
             "DescribeDBEngineVersions": self._catalog(catalog.engine_versions),
@@ -93,8 +115,9 @@ class Databases:
         if call.operation == "RestoreDBInstanceFromDBSnapshot":
             snapshot = self._records.snapshot(call.region, str(call.params.get("DBSnapshotIdentifier") or ""))
             return snapshot is None or snapshot.get("Engine") == "postgres"
-        always = ("DescribeDBInstances", "DescribeEvents", *refused.OPERATIONS)
-        if "Snapshot" in call.operation or "Group" in call.operation or call.operation in always:
+        always = ("DescribeAccountAttributes", "DescribeDBInstances", "DescribeEvents", *refused.OPERATIONS)
+        kinds = ("Snapshot", "Group", "AutomatedBackup", "ToPointInTime")
+        if any(kind in call.operation for kind in kinds) or call.operation in always:
             return True
         # One that is not there is missed here, in RDS's words.
         key = str(call.params.get("DBInstanceIdentifier") or "")
@@ -122,12 +145,16 @@ class Databases:
             "instances": [[region, copy.deepcopy(record)] for region, record in self._records.instances()],
             "snapshots": [[region, copy.deepcopy(record)] for region, record in self._records.snapshots()],
             "events": copy.deepcopy(self._events.records),
+            "ports": dict(self._store.ports),
+            "retained": [[region, copy.deepcopy(record)] for region, record in self._backups.retained],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Keeps the state until start()."""
         self._restored = state
         self._events.records = state.get("events", [])
+        self._store.ports = state.get("ports", {})
+        self._backups.retained = [(one[0], one[1]) for one in state.get("retained", [])]
 
     def _catalog(self, answer: Callable[[Call], Awaitable[Response]]) -> Callable[[Call], Awaitable[Response]]:
         """An answer about RDS itself, for callers who may ask."""

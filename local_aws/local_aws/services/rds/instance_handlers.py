@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import Any
 
 from ...context import Context
@@ -12,6 +11,7 @@ from ...network.firewall import Firewall
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
+from . import capacity
 from . import encryption
 from . import engine
 from . import events
@@ -19,6 +19,7 @@ from . import groups
 from . import log_exports
 from . import modifications
 from . import refused
+from . import renaming
 from . import rules
 from . import scram
 from .controller import InstanceController
@@ -101,8 +102,9 @@ class InstanceHandlers:
         chosen = engine.find(str(params.get("EngineVersion") or ""))
         engine.memory_gib(str(params["DBInstanceClass"]))
         groups.check(self._records, call.region, params, chosen)
-        if self._records.instance(call.region, name) is not None:
+        if self._records.is_taken(call.region, name):
             raise ApiError("DBInstanceAlreadyExists", "DB instance already exists")
+        capacity.check(self._ctx, name)
         return name, chosen
 
     def complete_network(self, call: Call, record: Record) -> None:
@@ -170,8 +172,11 @@ class InstanceHandlers:
         record = instance.record
         modifications.check_values(record, params)
         groups.check(self._records, instance.region, params, instance.cluster.engine)
+        name = renaming.check(self._records, instance.region, record, params)
         exported = log_exports.changed(record, params)
         now, later = modifications.sort_changes(record, params)
+        if name:
+            later["DBInstanceIdentifier"] = name
         record.update(now)
         self._add_membership_events(record, params)
         groups.change_memberships(record, params)
@@ -181,7 +186,7 @@ class InstanceHandlers:
             self._servers.export_logs(instance)
         response = self._records.instance_response(instance.region, record, call.operation)
         self._ctx.changed()
-        if record.get("_Changes") or record.get("_NewVerifier"):
+        if record.get("_Changes") or record.get("_NewVerifier") or record.get("_NewName"):
             self._controller.modify(instance)
         elif params.get("DBParameterGroupName"):
             instance.cluster.configure(self._store.server_parameters(instance))
@@ -207,10 +212,9 @@ class InstanceHandlers:
         record = instance.record
         final = _check_delete(instance, call.params)
         if final:
-            self._snapshots.create(
-                instance, final, record.get("TagList", []) if record.get("CopyTagsToSnapshot") else []
-            )
+            self._snapshots.create(instance, final, [])
             record["_Final"] = final.lower()
+        record["_KeepBackups"] = call.params.get("DeleteAutomatedBackups") is False
         await self._controller.delete(instance)
         return self._records.instance_response(instance.region, record, call.operation)
 
@@ -220,7 +224,10 @@ class InstanceHandlers:
         """StartDBInstance."""
         instance = self.find(call)
         require(instance, ("stopped",), f"Instance {instance.name} is not stopped, cannot be started.")
-        return self._do(instance, call, "starting", self._controller.start_instance(instance))
+        capacity.check(self._ctx, instance.name)
+        response = self._in_status(instance, call, "starting")
+        self._controller.start_instance(instance)
+        return response
 
     async def stop(self, call: Call) -> Response:
         """StopDBInstance."""
@@ -229,8 +236,9 @@ class InstanceHandlers:
         snapshot = call.params.get("DBSnapshotIdentifier")
         if snapshot:
             self._snapshots.create(instance, str(snapshot), [])
-        work = self._controller.stop_instance(instance, str(snapshot) if snapshot else None)
-        return self._do(instance, call, "stopping", work)
+        response = self._in_status(instance, call, "stopping")
+        self._controller.stop_instance(instance, str(snapshot or "").lower())
+        return response
 
     async def reboot(self, call: Call) -> Response:
         """RebootDBInstance."""
@@ -239,13 +247,14 @@ class InstanceHandlers:
         failover = bool(call.params.get("ForceFailover"))
         if failover and not instance.record.get("MultiAZ"):
             raise rules.combination("The ForceFailover parameter can only be used with Multi-AZ instances.")
-        return self._do(instance, call, "rebooting", self._controller.reboot(instance, failover=failover))
-
-    def _do(self, instance: Instance, call: Call, status: str, work: Coroutine[Any, Any, None]) -> Response:
-        self._controller.set_status(instance, status)
-        response = self._records.instance_response(instance.region, instance.record, call.operation)
-        self._controller.begin(instance, work)
+        response = self._in_status(instance, call, "rebooting")
+        self._controller.reboot(instance, failover=failover)
         return response
+
+    def _in_status(self, instance: Instance, call: Call, status: str) -> Response:
+        """The answer of an operation that begins with a new status."""
+        self._store.set_status(instance, status)
+        return self._records.instance_response(instance.region, instance.record, call.operation)
 
 
 def _new_members(params: dict[str, Any], chosen: Engine) -> Record:
@@ -279,8 +288,12 @@ def _plan(record: Record, params: dict[str, Any], later: Record) -> None:
     if "MasterUserPassword" in params:
         shown["MasterUserPassword"] = _SECRET_SHOWN
     record["PendingModifiedValues"] = shown
-    if immediately and later:
-        record["_Changes"] = later
+    changes = dict(later) if immediately else {}
+    new_name = changes.pop("DBInstanceIdentifier", "")
+    if new_name:
+        record["_NewName"] = new_name
+    if changes:
+        record["_Changes"] = changes
 
 
 def _check_delete(instance: Instance, params: dict[str, Any]) -> str | None:

@@ -4,7 +4,7 @@
 
 Amazon RDS User Guide, "Publishing PostgreSQL logs to Amazon CloudWatch Logs": RDS makes the log group
 ``/aws/rds/instance/<name>/<log>``. The server here writes the log ``postgresql`` alone: no version is upgraded, and
-nobody logs in by IAM.
+there are no IAM logins.
 """
 
 from __future__ import annotations

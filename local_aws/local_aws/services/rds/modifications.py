@@ -44,6 +44,7 @@ _HANDLED = {
     "DBParameterGroupName",
     "CertificateRotationRestart",
     "CloudwatchLogsExportConfiguration",
+    "NewDBInstanceIdentifier",
 }
 
 

@@ -3,14 +3,19 @@
 """ministack's own records of RDS instances, snapshots and groups, which this service changes in place.
 
 What begins with an underscore is ours and never shown: ``_Port`` of the TLS proxy, ``_RulesPort`` that security groups
-name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one, ``_Source``
-the folder of the snapshot that an instance is made from, ``_Changes`` what a modification will bring, ``_Final`` the
-final snapshot, ``_Configuration`` what a snapshot keeps of its instance.
+name, ``_Verifier`` of the master password (SCRAM, never the password) and ``_NewVerifier`` of the next one,
+``_Restore`` what an instance is made from (restore.py), ``_Restored`` whether it was, ``_BackedUp`` the time of its
+base backup, ``_KeepBackups`` and ``_DeletedAt`` of an instance whose automated backups outlive it, ``_Changes`` what a
+modification will bring, ``_NewName`` the identifier that an instance will have, ``_Final`` the final snapshot,
+``_Configuration`` and ``_InstanceTags`` what a snapshot keeps of its instance, ``_CopyOf`` the snapshot that one is
+being copied from.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from datetime import datetime
 from datetime import timedelta
 
 from ...clock import Clock
@@ -24,7 +29,7 @@ from ...service import Response
 from ...service import aws_response
 from ...service import parse_response
 from . import responses
-from . import restored
+from . import restore
 from .models import Record
 
 _LOG_SECONDS = 300.0
@@ -54,6 +59,19 @@ class Records:
         with request_scope(self._account_id, region):
             record = rds.find_instance(identifier) or rds.find_instance(identifier.lower())
         return record is not None and not is_ours(record)
+
+    def is_taken(self, region: str, name: str) -> bool:
+        """Whether an identifier is in use, or will be when an instance has been renamed."""
+        if self.instance(region, name) is not None or self.is_foreign(region, name):
+            return True
+        return any(record.get("_NewName") == name for place, record in self.instances() if place == region)
+
+    def is_source(self, member: str, value: str) -> bool:
+        """Whether an instance is being made from what its _Restore names so."""
+        return any(
+            record["DBInstanceStatus"] == "creating" and (record.get("_Restore") or {}).get(member) == value
+            for _region, record in self.instances()
+        )
 
     def instances(self) -> Iterator[tuple[str, Record]]:
         """All instances of ours with their regions."""
@@ -86,11 +104,31 @@ class Records:
         """A snapshot's record, in the status ``creating``."""
         with request_scope(self._account_id, region):
             record: Record = rds.new_snapshot(name, instance)
+            record["TagList"] = list(tags)
             if tags:
                 rds.tags[record["DBSnapshotArn"]] = list(tags)
-                record["TagList"] = list(tags)
         record.update(Status="creating", PercentProgress=0, Port=5432)
-        restored.remember(record, instance)
+        restore.remember(record, instance)
+        return record
+
+    def copy_snapshot(self, region: str, source: Record, name: str, tags: list[dict[str, str]]) -> Record:
+        """The record of a snapshot that is a copy of another one, in the status ``creating``."""
+        arn = source["DBSnapshotArn"].rpartition(":")[0] + f":{name}"
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        record: Record = {
+            **copy.deepcopy(source),
+            "DBSnapshotIdentifier": name,
+            "DBSnapshotArn": arn,
+            "SnapshotCreateTime": now,
+            "Status": "creating",
+            "PercentProgress": 0,
+            "TagList": list(tags),
+            "SourceDBSnapshotIdentifier": source["DBSnapshotArn"],
+            "_CopyOf": source["DBSnapshotIdentifier"],
+        }
+        self.put_snapshot(region, record)
+        if tags:
+            self.set_tags(region, arn, tags)
         return record
 
     def put_snapshot(self, region: str, record: Record) -> None:
@@ -101,6 +139,13 @@ class Records:
         """A subnet group."""
         record: Record | None = read(rds.subnet_groups, self._account_id, region, name)
         return record
+
+    def show_subnet_group(self, region: str, instance: Record) -> None:
+        """Let an instance have its subnet group as that is now: after a restart of the daemon it has one of its own."""
+        name = str((instance.get("DBSubnetGroup") or {}).get("DBSubnetGroupName") or "")
+        group = self.subnet_group(region, name)
+        if group is not None:
+            instance["DBSubnetGroup"] = group
 
     def parameter_group(self, region: str, name: str) -> Record | None:
         """A parameter group; RDS's default groups are there without having been made."""
@@ -143,10 +188,12 @@ class Records:
         Amazon RDS User Guide, "Restoring a DB instance to a specified time". A stopped instance has no new logs, and
         one without automated backups cannot be restored to a time at all.
         """
-        if not record.get("BackupRetentionPeriod") or record["DBInstanceStatus"] == "creating":
+        has_backup = record.get("BackupRetentionPeriod") and record.get("_BackedUp")
+        if not has_backup or record["DBInstanceStatus"] == "creating":
             record["LatestRestorableTime"] = ""
         elif record["DBInstanceStatus"] != "stopped" or not record.get("LatestRestorableTime"):
             moment = self._clock.now() - timedelta(seconds=self._clock.real(_LOG_SECONDS))
+            moment = max(moment, datetime.fromisoformat(record["_BackedUp"]))
             record["LatestRestorableTime"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
     def instance_response(self, region: str, record: Record, operation: str) -> Response:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from .models import Record
@@ -15,6 +16,8 @@ def patch_instance(shape: dict[str, Any], record: Record) -> None:
         shape.pop("Endpoint", None)
     if not record.get("LatestRestorableTime"):
         shape.pop("LatestRestorableTime", None)
+    if record.get("AutomaticRestartTime"):
+        shape["AutomaticRestartTime"] = datetime.fromisoformat(record["AutomaticRestartTime"])
     shape["EnabledCloudwatchLogsExports"] = list(record.get("EnabledCloudwatchLogsExports") or [])
     for name in [name for name, value in shape.items() if value == ""]:
         del shape[name]
@@ -26,5 +29,7 @@ def patch_snapshot(shape: dict[str, Any], record: Record) -> None:
     for name in ("BackupRetentionPeriod", "PreferredBackupWindow", "Iops", "StorageThroughput"):
         if configuration.get(name):
             shape[name] = configuration[name]
+    if record.get("SourceDBSnapshotIdentifier"):
+        shape["SourceDBSnapshotIdentifier"] = record["SourceDBSnapshotIdentifier"]
     for name in [name for name, value in shape.items() if value == ""]:
         del shape[name]

@@ -9,6 +9,7 @@ import contextlib
 import logging
 
 from ...context import Context
+from . import backup_copies
 from . import events
 from . import log_exports
 from .events import Events
@@ -31,9 +32,10 @@ class Servers:
 
     async def launch(self, instance: Instance) -> None:
         """Starts server and its TLS proxy, and restarts the server when it crashes."""
+        if instance.record.get("BackupRetentionPeriod"):
+            backup_copies.make_archive(self._store.backup_folder(instance.record) / "archive")
         await instance.cluster.start()
-        port = await instance.proxy.open(int(instance.record.get("_Port") or 0))
-        instance.record["_Port"] = port
+        self._store.keep_port(instance, await instance.proxy.open(self._store.port(instance)))
         if instance.watcher is None or instance.watcher.done():
             instance.watcher = asyncio.create_task(self._restart_on_crash(instance))
         self.export_logs(instance)
@@ -85,9 +87,14 @@ class Servers:
         """Restart the server with the present settings. Clients are disconnected, the port stays."""
         await self.halt(instance)
         self._events.of_instance(instance.record, events.SHUT_DOWN)
+        await self.resume(instance)
+        self._events.of_instance(instance.record, events.RESTARTED)
+
+    async def resume(self, instance: Instance) -> None:
+        """Starts a server that is halted, with the present settings, all of which take effect."""
+        instance.record.pop("AutomaticRestartTime", None)
         instance.cluster.configure(self._store.server_parameters(instance))
         await self.launch(instance)
-        self._events.of_instance(instance.record, events.RESTARTED)
         for group in instance.record.get("DBParameterGroups", []):
             group["ParameterApplyStatus"] = "in-sync"
 

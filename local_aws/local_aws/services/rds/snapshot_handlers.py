@@ -1,18 +1,14 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RDS's operations on snapshots, and instances restored from them."""
+"""RDS's operations on snapshots."""
 
 from __future__ import annotations
 
-import uuid
-
+from ...context import Context
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
-from ...service import parse_response
-from . import engine
-from . import groups
-from . import restored
+from ...service import aws_response
 from . import rules
 from .controller import InstanceController
 from .instance_handlers import InstanceHandlers
@@ -22,18 +18,23 @@ from .records import Records
 from .snapshots import Snapshots
 from .store import InstanceStore
 
+_COPIED = {"SourceDBSnapshotIdentifier", "TargetDBSnapshotIdentifier", "CopyTags", "Tags", "CopyOptionGroup"}
+
 
 class SnapshotHandlers:
-    """Create, delete and restore."""
+    """Create, copy and delete."""
 
     def __init__(
         self,
+        ctx: Context,
         instances: InstanceHandlers,
+        *,
         store: InstanceStore,
         records: Records,
         snapshots: Snapshots,
         controller: InstanceController,
     ) -> None:
+        self._ctx = ctx
         self._instances = instances
         self._store = store
         self._records = records
@@ -46,25 +47,58 @@ class SnapshotHandlers:
         if self._records.instance(call.region, identifier) is None:
             return await call.passthrough()
         instance = self._instances.find(call)
-        require(
-            instance,
-            ("available", "stopped"),
-            not_available(instance),
-        )
+        require(instance, ("available",), not_available(instance))
         tags = call.params.get("Tags", [])
         record = self._snapshots.create(instance, str(call.params["DBSnapshotIdentifier"]), tags)
-        before = instance.status
-        self._controller.set_status(instance, "backing-up" if before == "available" else before)
+        self._store.set_status(instance, "backing-up")
         response = self._records.snapshot_response(call.region, record, call.operation)
-        self._controller.begin(instance, self._controller.take_snapshot(instance, record, before))
+        self._controller.begin(instance, self._controller.take_snapshot(instance, record))
         return response
+
+    async def copy(self, call: Call) -> Response:
+        """CopyDBSnapshot, in one region."""
+        params = call.params
+        self._ctx.allow(call, f"rds:{call.operation}")
+        given = str(params["SourceDBSnapshotIdentifier"])
+        unknown = sorted(set(params) - _COPIED)
+        if unknown or (given.startswith("arn:") and given.split(":")[3] != call.region):
+            what = f"with {', '.join(unknown)}" if unknown else "from another region"
+            raise rules.combination(f"CopyDBSnapshot {what} is not supported by the local AWS.")
+        source = self._records.snapshot(call.region, given)
+        if source is None or source.get("Engine") != "postgres":
+            raise _not_found(given)
+        if source["Status"] != "available":
+            raise ApiError("InvalidDBSnapshotState", "The DB snapshot is not in the available state.")
+        tags = list(params.get("Tags") or [])
+        if params.get("CopyTags") and not tags:
+            tags = list(source.get("TagList") or [])
+        record = self._snapshots.duplicate(call.region, source, str(params["TargetDBSnapshotIdentifier"]), tags)
+        response = self._records.snapshot_response(call.region, record, call.operation)
+        self._controller.copy_snapshot(call.region, record)
+        return response
+
+    async def describe_quota(self, call: Call) -> Response:
+        """DescribeAccountAttributes: of RDS's quotas, the one that holds here.
+
+        It is the account's: an order for a single instance is not in it, but met by CreateDBSnapshot.
+        """
+        used, most = self._snapshots.quota(call.region)
+        quotas = [{"AccountQuotaName": "ManualSnapshots", "Used": used, "Max": most}]
+        return aws_response({"AccountQuotas": quotas}, "rds", call.operation)
 
     async def delete(self, call: Call) -> Response:
         """DeleteDBSnapshot."""
-        record = self._records.snapshot(call.region, str(call.params["DBSnapshotIdentifier"]))
-        if record is None or record.get("Engine") != "postgres":
+        given = str(call.params["DBSnapshotIdentifier"])
+        record = self._records.snapshot(call.region, given)
+        if record is None:
+            self._ctx.allow(call, f"rds:{call.operation}")
+            raise _not_found(given)
+        if record.get("Engine") != "postgres":
             return await call.passthrough()
-        if record["Status"] == "creating":
+        name = record["DBSnapshotIdentifier"]
+        folder = self._store.snapshot_folder(call.region, name)
+        is_copied = any(item.get("_CopyOf") == name for _region, item in self._records.snapshots())
+        if record["Status"] == "creating" or is_copied or self._records.is_source("folder", str(folder)):
             raise ApiError(
                 "InvalidDBSnapshotState",
                 "Cannot delete the snapshot because it is not currently in the available state.",
@@ -74,34 +108,6 @@ class SnapshotHandlers:
             await self._snapshots.delete_data(call.region, record)
         return response
 
-    async def restore(self, call: Call) -> Response:
-        """RestoreDBInstanceFromDBSnapshot."""
-        params = call.params
-        name = rules.name(str(params["DBInstanceIdentifier"]), "DBInstanceIdentifier")
-        given = str(params.get("DBSnapshotIdentifier") or "")
-        snapshot = self._records.snapshot(call.region, given)
-        if snapshot is None:
-            raise ApiError("DBSnapshotNotFound", f"DBSnapshot {given} not found.", 404)
-        if snapshot["Status"] != "available":
-            raise ApiError("InvalidDBSnapshotState", "The DB snapshot is not in the available state.")
-        folder = self._store.snapshot_folder(call.region, snapshot["DBSnapshotIdentifier"])
-        chosen = engine.find(snapshot["EngineVersion"])
-        if params.get("DBInstanceClass"):
-            engine.memory_gib(params["DBInstanceClass"])
-        groups.check(self._records, call.region, params, chosen)
-        if self._records.instance(call.region, name) is not None:
-            raise ApiError("DBInstanceAlreadyExists", "DB instance already exists")
-        response = await call.passthrough()
-        if "Error" in parse_response(response, "rds", call.operation):
-            return response
-        record = self._instances.complete_record(call.region, params["DBInstanceIdentifier"], name)
-        restored.fill(record, snapshot, params)
-        record["_RulesPort"] = snapshot["Port"]
-        groups.fill_restored(self._records, call.region, record, params, chosen)
-        record.update(_Source=str(folder), LicenseModel="postgresql-license", DbiResourceId=_resource_id())
-        self._instances.complete_network(call, record)
-        return self._instances.begin_creation(call.region, record, call.operation)
 
-
-def _resource_id() -> str:
-    return f"db-{uuid.uuid4().hex[:26].upper()}"
+def _not_found(name: str) -> ApiError:
+    return ApiError("DBSnapshotNotFound", f"DBSnapshot {name} not found.", 404)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...context import Context
 from ...network.firewall import Address
 from ...network.firewall import Firewall
+from . import backup_copies
 from . import engine
 from . import groups
 from .cluster import Cluster
@@ -32,6 +33,7 @@ class InstanceStore:
         self._firewall = firewall
         self._records = records
         self._instances: dict[tuple[str, str], Instance] = {}
+        self.ports: dict[str, int] = {}
 
     def get(self, region: str, identifier: str) -> Instance | None:
         """An instance by its name, ARN or resource id."""
@@ -52,7 +54,7 @@ class InstanceStore:
         for group in record.get("DBParameterGroups", []):
             self._records.make_default_group(region, group["DBParameterGroupName"])
         name = record["DBInstanceIdentifier"]
-        key = name if region == self._ctx.settings.region else f"{region}.{name}"
+        key = self._key(region, name)
         cluster = Cluster(
             key,
             self._ctx.settings.home / "db" / key,
@@ -63,19 +65,62 @@ class InstanceStore:
         proxy = TlsProxy(
             cluster,
             context,
-            lambda: self._force_ssl(region, record),
+            force_ssl=lambda: self._force_ssl(region, record),
             # A fault that was ordered: the database is gone, subject: the instance.
-            lambda: self._ctx.faults.consume("databases:Connect", name) is not None,
-            lambda client, server: self._admits(region, record, client, server),
+            cut=lambda: self._ctx.faults.consume("databases:Connect", record["DBInstanceIdentifier"]) is not None,
+            admits=lambda client, server: self._admits(region, record, client, server),
+            load=lambda: self._load(record),
         )
         instance = Instance(region, record, cluster, proxy)
         self._instances[(region, name)] = instance
         return instance
 
+    def set_status(self, instance: Instance, status: str) -> None:
+        """Changes DBInstanceStatus."""
+        instance.record["DBInstanceStatus"] = status
+        _log.info("database %s: %s", instance.name, status)
+        self._ctx.changed()
+
+    def rename(self, instance: Instance, name: str) -> None:
+        """Gives a stopped instance another identifier, and with it another ARN; tags and resource id stay.
+
+        May be repeated where the daemon ended in the middle.
+        """
+        region, record = instance.region, instance.record
+        folder = self._ctx.settings.home / "db" / self._key(region, name)
+        if instance.cluster.folder.exists() and not folder.exists():
+            instance.cluster.folder.rename(folder)
+        instance.cluster.key, instance.cluster.folder = self._key(region, name), folder
+        self.remove(instance)
+        record["DBInstanceArn"] = record["DBInstanceArn"].rpartition(":")[0] + f":{name}"
+        record["DBInstanceIdentifier"] = name
+        record.pop("_Port", None)
+        self._records.put_instance(region, record)
+        self._records.set_tags(region, record["DBInstanceArn"], record.get("TagList", []))
+        self._instances[(region, name)] = instance
+
+    def port(self, instance: Instance) -> int:
+        """The port that an identifier has had before; 0: none.
+
+        An endpoint is made of the identifier: an instance that gets an identifier used before is reached where its
+        former owner was (Amazon RDS User Guide, "Renaming to replace an existing DB instance").
+        """
+        return self.ports.get(f"{instance.region}/{instance.name}") or int(instance.record.get("_Port") or 0)
+
+    def keep_port(self, instance: Instance, port: int) -> None:
+        """Remembers where an identifier is reached."""
+        instance.record["_Port"] = self.ports[f"{instance.region}/{instance.name}"] = port
+
+    def backup_folder(self, record: Record) -> Path:
+        """Where the automated backups of an instance are, whatever it is called."""
+        return self._ctx.settings.home / "backups" / str(record["DbiResourceId"])
+
     def snapshot_folder(self, region: str, name: str) -> Path:
         """Where the data of a snapshot are."""
-        key = name if region == self._ctx.settings.region else f"{region}.{name}"
-        return self._ctx.settings.home / "snapshots" / key
+        return self._ctx.settings.home / "snapshots" / self._key(region, name)
+
+    def _key(self, region: str, name: str) -> str:
+        return name if region == self._ctx.settings.region else f"{region}.{name}"
 
     def server_parameters(self, instance: Instance) -> dict[str, str]:
         """The server's parameters: what the class gives, then what the user set."""
@@ -84,7 +129,17 @@ class InstanceStore:
         for group in record.get("DBParameterGroups", []):
             values = self._records.parameters(instance.region, group["DBParameterGroupName"])
             settings.update({name: value for name, value in values.items() if groups.applies(name, value)})
-        return settings
+        archive = self.backup_folder(record) / "archive"
+        is_archived = bool(record.get("BackupRetentionPeriod"))
+        never = {"archive_mode": "off", "archive_command": ""}
+        return settings | (backup_copies.archive_settings(archive, instance.cluster.data) if is_archived else never)
+
+    async def _load(self, record: Record) -> None:
+        """A fault that was ordered: a restored volume is loaded when it is first read, subject: the instance."""
+        name = record["DBInstanceIdentifier"]
+        fault = self._ctx.faults.consume("databases:FirstReads", name) if record.get("_Restored") else None
+        if fault is not None:
+            await self._ctx.faults.wait(fault, self._ctx.clock.real(fault.delay))
 
     def _force_ssl(self, region: str, record: Record) -> bool:
         """rds.force_ssl; 1 by default since PostgreSQL 15 (Amazon RDS User Guide, "Requiring an SSL connection")."""

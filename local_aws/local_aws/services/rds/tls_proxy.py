@@ -16,6 +16,7 @@ import ssl
 import struct
 from collections.abc import Awaitable
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ...network.firewall import Address
 from ...network.listener import CHUNK
@@ -30,6 +31,8 @@ _CANCEL = 80877102
 _SSL = 80877103
 _GSS = 80877104
 _PROTOCOL_3 = 3
+# ReadyForQuery of an idle session, which ends the login (PostgreSQL's manual, "Message Formats").
+_READY = b"Z\x00\x00\x00\x05I"
 _LONGEST_STARTUP = 10_000
 _NEGOTIATION_TIMEOUT = 60.0
 
@@ -43,17 +46,21 @@ class TlsProxy(Listener):
     :arg force_ssl: asked for each connection.
     :arg cut: asked for each connection; true drops it without a word, as a network that is down.
     :arg admits: asked for each connection, with both of its ends; false leaves it without an answer.
+    :arg load: awaited before the answer to each query, as a volume is whose blocks are still loaded from S3.
     """
 
     def __init__(
         self,
         cluster: Cluster,
         context: ssl.SSLContext,
+        *,
         force_ssl: Callable[[], bool],
         cut: Callable[[], bool],
         admits: Callable[[Address, Address], Awaitable[bool]],
+        load: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(admits)
+        self._load = load
         self._cluster = cluster
         self._context = context
         self._force_ssl = force_ssl
@@ -68,7 +75,7 @@ class TlsProxy(Listener):
         try:
             self.port = await self.listen(_HOST, port)
         except OSError:
-            _log.warning("database %s: port %s is taken by somebody else, another one is used", self._cluster.key, port)
+            _log.warning("database %s: port %s is in use, another one is taken", self._cluster.key, port)
             self.port = await self.listen(_HOST, 0)
         return self.port
 
@@ -90,7 +97,7 @@ class TlsProxy(Listener):
         try:
             back[1].write(first)
             await back[1].drain()
-            await _join((reader, writer), back)
+            await _join((reader, writer), back, self._load)
         finally:
             back[1].close()
 
@@ -143,9 +150,35 @@ async def _refuse(writer: asyncio.StreamWriter, code: str, message: str) -> None
     await writer.drain()
 
 
-async def _join(one: _Streams, other: _Streams) -> None:
+@dataclass
+class _Dialogue:
+    """What a connection is at.
+
+    :ivar ready: whether the client is logged in.
+    :ivar asked: whether it has sent something that the server has not answered.
+    """
+
+    ready: bool = False
+    asked: bool = False
+
+
+async def _join(client: _Streams, server: _Streams, load: Callable[[], Awaitable[None]]) -> None:
     """Passes bytes both ways until one side ends."""
-    pumps = [asyncio.create_task(_pump(one[0], other[1])), asyncio.create_task(_pump(other[0], one[1]))]
+    dialogue = _Dialogue()
+
+    async def on_request(_data: bytes) -> None:
+        dialogue.asked = True
+
+    async def on_answer(data: bytes) -> None:
+        if dialogue.ready and dialogue.asked:
+            await load()
+        dialogue.asked = False
+        dialogue.ready = dialogue.ready or data.endswith(_READY)
+
+    pumps = [
+        asyncio.create_task(_pump(client[0], server[1], on_request)),
+        asyncio.create_task(_pump(server[0], client[1], on_answer)),
+    ]
     try:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -154,7 +187,9 @@ async def _join(one: _Streams, other: _Streams) -> None:
         await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, before: Callable[[bytes], Awaitable[None]]
+) -> None:
     while True:
         data = await reader.read(CHUNK)
         if not data:
@@ -162,5 +197,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             with contextlib.suppress(OSError):
                 await writer.drain()
             return
+        await before(data)
         writer.write(data)
         await writer.drain()

@@ -95,7 +95,7 @@ def read_one(request: dict[str, Any]) -> tuple[Rule, str]:
 
 
 def stored(permission: dict[str, Any]) -> list[tuple[Rule, str]]:
-    """The rules of a permission that is already in a group, whoever wrote it there."""
+    """The rules of a permission that is already in a group."""
     protocol = protocol_name(str(permission.get("IpProtocol", ALL)))
     first, last = (None, None) if protocol == ALL else (permission.get("FromPort"), permission.get("ToPort"))
     return [
