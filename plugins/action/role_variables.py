@@ -18,11 +18,12 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import sentences
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import fingerprint
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import specification
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.arn_scope import Scope
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import input_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import rule_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment import unbroken
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import Place
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.roles import role_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.unknown_names import name_problems
 
@@ -77,10 +78,12 @@ class ActionModule(ActionBase):
             # The role mlflow has checked everything before anything was created.
             return result
         else:
-            found = list(self._violations(variables, options["context"] or {}))
+            known: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+            found = list(self._violations(variables, options["context"] or {}, known))
             # Once, and where something is about to be deployed.
             if not found and options["context"] and Path(variables["role_path"]).name == MAIN_ROLE:
-                doubtful = self._warnings(variables)
+                doubtful = input_warnings(known[MAIN_ROLE][0])
+                result |= _fingerprint(known, _scope(options["context"]))
         if found:
             # Without the source, which Ansible would show: in a misspelt variable there may be a secret.
             raise AnsibleActionFail(sentences(found))
@@ -89,19 +92,23 @@ class ActionModule(ActionBase):
             result |= {"msg": f"WARNING: {sentences(doubtful)}", "_ansible_verbose_always": True}
         return result
 
-    def _warnings(self, variables: dict[str, Any]) -> list[Violation]:
-        options = specification.options_of(Path(variables["role_path"]))
-        values, _unknown = self._values({name: variables[name] for name in options if name in variables})
-        return input_warnings(values)
+    def _violations(
+        self,
+        variables: dict[str, Any],
+        where: Mapping[str, Any],
+        known: dict[str, tuple[dict[str, Any], dict[str, Any]]],
+    ) -> Iterator[Violation]:
+        """Yield what is wrong with the variables of the role, and of those that it composes.
 
-    def _violations(self, variables: dict[str, Any], where: Mapping[str, Any]) -> Iterator[Violation]:
-        """Yield what is wrong with the variables of the role, and of those that it composes."""
+        What they hold, and the options that they are for, is left in *known* for each role.
+        """
         given = "\n".join(str(one) for one in context.CLIARGS.get("extra_vars") or ())
         path = Path(variables["role_path"])
         role = path.name
         for other in _roles(path):
             options = specification.options_of(path.parent / other)
             values, unknown = self._values({name: variables[name] for name in options if name in variables})
+            known[other] = values, options
             yield from unknown
             yield from name_problems(
                 variables,
@@ -116,7 +123,7 @@ class ActionModule(ActionBase):
             types = specification.type_problems(values, options)
             right = _taken(values, options, {one.variable for one in types})
             check = rule_violations if other == MAIN_ROLE else role_violations
-            rules = check(right, _place(where))
+            rules = check(right, _scope(where))
             # They say more than that a type is wrong.
             yield from rules
             yield from unbroken(types, rules)
@@ -158,8 +165,20 @@ def _parents(variables: Mapping[str, Any]) -> bool:
     return f"{COLLECTION}.{MAIN_ROLE}" in (variables.get("ansible_parent_role_names") or [])
 
 
-def _place(where: Mapping[str, Any]) -> Place:
-    return Place(*(str(where.get(name) or "") for name in ("partition", "region", "account_id")))
+def _scope(where: Mapping[str, Any]) -> Scope:
+    return Scope(*(str(where.get(name) or "") for name in ("partition", "region", "account_id")))
+
+
+def _fingerprint(known: Mapping[str, tuple[dict[str, Any], dict[str, Any]]], scope: Scope) -> dict[str, str]:
+    """Return by what a later run knows whether the same is to be deployed again."""
+    root = Path(__file__).resolve().parents[2]
+    values = {role: given for role, (given, _options) in known.items()}
+    specifications = {role: options for role, (_given, options) in known.items()}
+    return {
+        "collection_version": fingerprint.collection_version(root),
+        "collection_hash": fingerprint.collection_hash(root),
+        "variables_hash": fingerprint.variables_hash(values, specifications, scope),
+    }
 
 
 def _taken(values: Mapping[str, Any], options: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:

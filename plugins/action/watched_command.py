@@ -10,7 +10,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._progress_action 
 
 
 class ActionModule(ProgressAction):
-    """Runs ansible.builtin.command, and shows that it goes on."""
+    """Run ansible.builtin.command and show its progress.
+
+    A task gets the action plugin that has the name of its module, and ansible.builtin.command has one of its own. So
+    showing progress takes a module of another name, and the local_aws role's downloads of minutes need it.
+    """
 
     _supports_check_mode = True
     may_be_direct = False

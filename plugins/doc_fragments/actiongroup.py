@@ -16,5 +16,3 @@ attributes:
     membership:
       - mlops.mlflow_aws.all
 """
-
-    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

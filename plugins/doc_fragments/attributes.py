@@ -22,5 +22,3 @@ attributes:
     platforms: posix
     support: full
 """
-
-    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

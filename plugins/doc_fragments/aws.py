@@ -14,5 +14,3 @@ notes:
     the environment, see R(the guide of amazon.aws,ansible_collections.amazon.aws.docsite.aws_intro).
   - Throttled calls are repeated with growing pauses.
 """
-
-    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

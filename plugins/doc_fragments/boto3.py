@@ -14,5 +14,3 @@ requirements:
   - boto3 >= 1.41.1
   - botocore >= 1.41.1
 """
-
-    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

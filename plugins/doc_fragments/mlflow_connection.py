@@ -47,5 +47,3 @@ notes:
   - The E(MLFLOW_*) variables of the environment, C(~/.mlflow/credentials) and C(~/.netrc) are not used. They may hold
     the login of another server.
 """
-
-    # The form fragment.modules, fragment.plugins is what amazon.aws uses; both lead here.

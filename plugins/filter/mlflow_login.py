@@ -47,6 +47,8 @@ EXAMPLES = r"""
       oidc_plugin_version: ''
       oidc_plugin_requirements: []
       oidc_ca_path: ''
+      variables:
+        oidc_discovery_url: auth_oidc_discovery_url
 """
 
 RETURN = r"""

@@ -68,6 +68,8 @@ EXAMPLES = r"""
       allowed_hosts: []
       cors_allowed_origins: []
       known_origins: []
+      variables:
+        database_host: ecs_express_database_host
 """
 
 RETURN = r"""

@@ -61,6 +61,8 @@ EXAMPLES = r"""
       allowed_hosts: []
       cors_allowed_origins: []
       known_origins: []
+      variables:
+        database_host: ecs_express_database_host
 """
 
 RETURN = r"""
@@ -79,6 +81,7 @@ _value:
     MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '3'
     MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE: '1800'
     MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX: ^(?:(?:(?:mlflow-artifacts|runs|models):/…
+    ARTIFACT_LOCATIONS_VARIABLE: allowed_artifact_locations
     MLFLOW_SERVER_ALLOWED_HOSTS: ml-*.ecs.eu-central-1.on.aws,localhost:*,127.0.0.1:*
     MLFLOW_SERVER_CORS_ALLOWED_ORIGINS: https://ml-*.ecs.eu-central-1.on.aws
 """

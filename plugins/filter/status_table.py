@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import show_amount
+
 DOCUMENTATION = r"""
 name: status_table
 author:
@@ -33,7 +35,13 @@ EXAMPLES = r"""
     msg: "{{ states | mlops.mlflow_aws.status_table }}"
   vars:
     states:
-      - {name: vision, state: running, url: 'https://vi.example.org', service: {version: 3.17.2}, problems: []}
+      - name: vision
+        state: running
+        url: https://vi.example.org
+        service: {version: 3.17.2}
+        problems: []
+        drift: {found: 'no'}
+        cost: {monthly_usd: 85.09}
       - {name: speech, state: absent, url: '', service: {version: ''}, problems: []}
 """
 
@@ -43,12 +51,12 @@ _value:
   type: list
   elements: str
   sample:
-    - NAME    STATE    VERSION  PROBLEMS  URL
-    - vision  running  3.17.2   0         https://vi.example.org
-    - speech  absent   -        0         -
+    - NAME    STATE    VERSION  PROBLEMS  DRIFT    COST A MONTH  URL
+    - vision  running  3.17.2   0         no       $85.09        https://vi.example.org
+    - speech  absent   -        0         unknown  unknown       -
 """
 
-_HEADINGS = ("NAME", "STATE", "VERSION", "PROBLEMS", "URL")
+_HEADINGS = ("NAME", "STATE", "VERSION", "PROBLEMS", "DRIFT", "COST A MONTH", "URL")
 
 
 def status_table(states: Iterable[dict[str, Any]]) -> list[str]:
@@ -60,7 +68,11 @@ def status_table(states: Iterable[dict[str, Any]]) -> list[str]:
 
 def _row(state: dict[str, Any]) -> tuple[str, ...]:
     version = state["service"]["version"] or "-"
-    return str(state["name"]), str(state["state"]), version, str(len(state["problems"])), state["url"] or "-"
+    found, problems = (str(state["state"]), version), str(len(state["problems"]))
+    drift = (state.get("drift") or {}).get("found", "unknown")
+    amount = (state.get("cost") or {}).get("monthly_usd")
+    cost = "unknown" if amount is None else show_amount(amount)
+    return str(state["name"]), *found, problems, drift, cost, state["url"] or "-"
 
 
 class FilterModule:

@@ -277,6 +277,13 @@ options:
     type: str
     choices: [retry, fail]
     default: retry
+  variables:
+    description:
+      - Names that error messages and remedies use in place of the options' own, for a role that sets the options from
+        variables. For example, V(team_memory) for O(memory).
+      - An option that is not in it keeps its name.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -469,42 +476,42 @@ service:
       type: dict
       returned: always
       sample: {team: research}
-    execution_role_arn:
+    execution_role_arn: &execution_role_arn
       description: The role with which ECS pulls the image, reads the secrets and writes the log.
       type: str
       returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-execution-role
-    task_role_arn:
+    task_role_arn: &task_role_arn
       description: The role that the container itself has.
       type: str
       returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-task-role
-    task_definition_arn:
+    task_definition_arn: &task_definition_arn
       description: The task definition that ECS made, or that was given.
       type: str
       returned: when ECS reports it
       sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
-    health_check_path:
+    health_check_path: &health_check_path
       description: The path that the load balancer asks for.
       type: str
       returned: when ECS reports it
       sample: /
-    cpu:
+    cpu: &cpu
       description: CPU units of a task.
       type: str
       returned: when ECS reports it
       sample: '1024'
-    memory:
+    memory: &memory
       description: Memory of a task in MiB.
       type: str
       returned: when ECS reports it
       sample: '2048'
-    cpu_architecture:
+    cpu_architecture: &cpu_architecture
       description: Processor architecture of the image.
       type: str
       returned: when ECS and the installed botocore report it
       sample: X86_64
-    network_configuration:
+    network_configuration: &network_configuration
       description: Where tasks and load balancer are.
       type: dict
       returned: when ECS reports it
@@ -521,7 +528,7 @@ service:
           elements: str
           returned: when ECS reports it
           sample: [sg-8cda3ce65ccee040a]
-    scaling_target:
+    scaling_target: &scaling_target
       description: How many tasks there are.
       type: dict
       returned: when ECS reports it
@@ -546,7 +553,7 @@ service:
           type: int
           returned: when ECS reports it
           sample: 60
-    primary_container:
+    primary_container: &primary_container
       description: The container.
       type: dict
       returned: when ECS reports it
@@ -640,140 +647,16 @@ service:
               type: str
               returned: always
               sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
-        execution_role_arn:
-          description: The role with which ECS pulls the image, reads the secrets and writes the log.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:iam::123456789012:role/tracking-execution-role
-        task_role_arn:
-          description: The role that the container itself has.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:iam::123456789012:role/tracking-task-role
-        task_definition_arn:
-          description: The task definition that ECS made, or that was given.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:2
-        health_check_path:
-          description: The path that the load balancer asks for.
-          type: str
-          returned: when ECS reports it
-          sample: /
-        cpu:
-          description: CPU units of a task.
-          type: str
-          returned: when ECS reports it
-          sample: '1024'
-        memory:
-          description: Memory of a task in MiB.
-          type: str
-          returned: when ECS reports it
-          sample: '2048'
-        cpu_architecture:
-          description: Processor architecture of the image.
-          type: str
-          returned: when ECS and the installed botocore report it
-          sample: X86_64
-        network_configuration:
-          description: Where tasks and load balancer are.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            subnets:
-              description: IDs of the subnets.
-              type: list
-              elements: str
-              returned: when ECS reports it
-              sample: [subnet-00000001, subnet-00000002, subnet-00000003]
-            security_groups:
-              description: IDs of the security groups, with the one that ECS added.
-              type: list
-              elements: str
-              returned: when ECS reports it
-              sample: [sg-8cda3ce65ccee040a]
-        scaling_target:
-          description: How many tasks there are.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            min_task_count:
-              description: The least number of tasks.
-              type: int
-              returned: when ECS reports it
-              sample: 1
-            max_task_count:
-              description: The greatest number of tasks.
-              type: int
-              returned: when ECS reports it
-              sample: 1
-            auto_scaling_metric:
-              description: What decides on the number.
-              type: str
-              returned: when ECS reports it
-              sample: AVERAGE_CPU
-            auto_scaling_target_value:
-              description: The value of the metric that is kept to.
-              type: int
-              returned: when ECS reports it
-              sample: 60
-        primary_container:
-          description: The container.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            image:
-              description: The image, as it was given.
-              type: str
-              returned: when ECS reports it
-              sample: public.ecr.aws/docker/library/python:3.11-slim
-            container_port:
-              description: The port that the container listens on.
-              type: int
-              returned: when ECS reports it
-              sample: 5000
-            command:
-              description: The command.
-              type: list
-              elements: str
-              returned: when there is one
-              sample: [python, -m, http.server, '5000']
-            environment:
-              description: Environment variables. Values that look like secrets are hidden.
-              type: dict
-              returned: when there are some
-              sample: {GREETING: hello}
-            secrets:
-              description: Environment variables that ECS fills with secrets, and where from.
-              type: dict
-              returned: when there are some
-              sample:
-                DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
-            aws_logs_configuration:
-              description: Where the output goes.
-              type: dict
-              returned: when ECS reports it
-              contains:
-                log_group:
-                  description: Name of the log group.
-                  type: str
-                  returned: when ECS reports it
-                  sample: /ecs/default/tracking
-                log_stream_prefix:
-                  description: Beginning of the names of the log streams.
-                  type: str
-                  returned: when ECS reports it
-                  sample: ecs
-            repository_credentials:
-              description: Credentials for a private registry.
-              type: dict
-              returned: when they were given
-              contains:
-                credentials_parameter:
-                  description: ARN of the secret that holds them.
-                  type: str
-                  returned: always
-                  sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
+        execution_role_arn: *execution_role_arn
+        task_role_arn: *task_role_arn
+        task_definition_arn: *task_definition_arn
+        health_check_path: *health_check_path
+        cpu: *cpu
+        memory: *memory
+        cpu_architecture: *cpu_architecture
+        network_configuration: *network_configuration
+        scaling_target: *scaling_target
+        primary_container: *primary_container
 url:
   description: The service's URL, an empty string until ECS reports its endpoint.
   type: str
@@ -795,7 +678,7 @@ deployment:
       needs.
   type: dict
   returned: when there is one
-  contains:
+  contains: &deployment
     service_deployment_arn:
       description: Its ARN.
       type: str
@@ -875,52 +758,7 @@ rolled_back:
   description: The deployment that was rolled back before this run and is tried again by it.
   type: dict
   returned: when there is one
-  contains:
-    service_deployment_arn:
-      description: Its ARN.
-      type: str
-      returned: always
-      sample: arn:aws:ecs:eu-central-1:123456789012:service-deployment/default/tracking/bAZbqk2mVIdDhmcy8u5MN
-    status:
-      description: Its status, such as V(IN_PROGRESS), V(SUCCESSFUL) or V(ROLLBACK_SUCCESSFUL). There is no V(FAILED).
-      type: str
-      returned: always
-      sample: SUCCESSFUL
-    status_reason:
-      description: What ECS says on the status, V(none) if nothing.
-      type: str
-      returned: always
-      sample: null
-    lifecycle_stage:
-      description: Its stage, V(none) before it has started.
-      type: str
-      returned: always
-      sample: CLEAN_UP
-    target_service_revision_arn:
-      description: The revision that it moves to.
-      type: str
-      returned: always
-      sample: arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking/8547274036466928504
-    traffic_percent:
-      description: Percentage of the requests that this revision has, V(none) if ECS does not report it.
-      type: float
-      returned: always
-      sample: 100
-    created_at:
-      description: When it started.
-      type: str
-      returned: always
-      sample: '2026-11-23T07:55:31.463106+00:00'
-    finished_at:
-      description: When it ended, V(none) as long as it has not.
-      type: str
-      returned: always
-      sample: '2026-11-23T07:55:36.728738+00:00'
-    rollback_reason:
-      description: Why it was rolled back, V(none) if it was not.
-      type: str
-      returned: always
-      sample: null
+  contains: *deployment
 progress:
   description: Progress during the wait, a line for each change, with the seconds since its start.
   type: list
@@ -1002,6 +840,7 @@ from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import show_warnings
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
@@ -1088,6 +927,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "recreate_stuck": {"type": "bool", "default": True},
     "stall_timeout": {"type": "int", "default": 900},
     "rolled_back": {"type": "str", "choices": ["retry", "fail"], "default": "retry"},
+    "variables": {"type": "dict", "default": {}},
 }
 
 # One list each: task_definition_arn excludes them singly, they do not exclude each other.
@@ -1125,6 +965,7 @@ def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
             deployment_configuration=deployment_configuration.desired(params["deployment_configuration"]),
             check_mode=module.check_mode,
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
+            option_names=OptionNames(params["variables"]),
         )
         progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
         run = Run(make_clients(module), request, progress, make_waiter)

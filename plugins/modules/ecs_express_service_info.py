@@ -149,42 +149,42 @@ services:
       type: dict
       returned: always
       sample: {team: research}
-    execution_role_arn:
+    execution_role_arn: &execution_role_arn
       description: The role with which ECS pulls the image, reads the secrets and writes the log.
       type: str
       returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-execution-role
-    task_role_arn:
+    task_role_arn: &task_role_arn
       description: The role that the container itself has.
       type: str
       returned: when ECS reports it
       sample: arn:aws:iam::123456789012:role/tracking-task-role
-    task_definition_arn:
+    task_definition_arn: &task_definition_arn
       description: The task definition that ECS made, or that was given.
       type: str
       returned: when ECS reports it
       sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
-    health_check_path:
+    health_check_path: &health_check_path
       description: The path that the load balancer asks for.
       type: str
       returned: when ECS reports it
       sample: /
-    cpu:
+    cpu: &cpu
       description: CPU units of a task.
       type: str
       returned: when ECS reports it
       sample: '1024'
-    memory:
+    memory: &memory
       description: Memory of a task in MiB.
       type: str
       returned: when ECS reports it
       sample: '4096'
-    cpu_architecture:
+    cpu_architecture: &cpu_architecture
       description: Processor architecture of the image.
       type: str
       returned: when ECS and the installed botocore report it
       sample: X86_64
-    network_configuration:
+    network_configuration: &network_configuration
       description: Where tasks and load balancer are.
       type: dict
       returned: when ECS reports it
@@ -201,7 +201,7 @@ services:
           elements: str
           returned: when ECS reports it
           sample: [sg-8cda3ce65ccee040a]
-    scaling_target:
+    scaling_target: &scaling_target
       description: How many tasks there are.
       type: dict
       returned: when ECS reports it
@@ -226,7 +226,7 @@ services:
           type: int
           returned: when ECS reports it
           sample: 60
-    primary_container:
+    primary_container: &primary_container
       description: The container.
       type: dict
       returned: when ECS reports it
@@ -320,140 +320,16 @@ services:
               type: str
               returned: always
               sample: tr-f52a79071fe149e0ac99448fc11e8496.ecs.eu-central-1.on.aws
-        execution_role_arn:
-          description: The role with which ECS pulls the image, reads the secrets and writes the log.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:iam::123456789012:role/tracking-execution-role
-        task_role_arn:
-          description: The role that the container itself has.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:iam::123456789012:role/tracking-task-role
-        task_definition_arn:
-          description: The task definition that ECS made, or that was given.
-          type: str
-          returned: when ECS reports it
-          sample: arn:aws:ecs:eu-central-1:123456789012:task-definition/default-tracking:4
-        health_check_path:
-          description: The path that the load balancer asks for.
-          type: str
-          returned: when ECS reports it
-          sample: /
-        cpu:
-          description: CPU units of a task.
-          type: str
-          returned: when ECS reports it
-          sample: '1024'
-        memory:
-          description: Memory of a task in MiB.
-          type: str
-          returned: when ECS reports it
-          sample: '4096'
-        cpu_architecture:
-          description: Processor architecture of the image.
-          type: str
-          returned: when ECS and the installed botocore report it
-          sample: X86_64
-        network_configuration:
-          description: Where tasks and load balancer are.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            subnets:
-              description: IDs of the subnets.
-              type: list
-              elements: str
-              returned: when ECS reports it
-              sample: [subnet-00000001, subnet-00000002, subnet-00000003]
-            security_groups:
-              description: IDs of the security groups, with the one that ECS added.
-              type: list
-              elements: str
-              returned: when ECS reports it
-              sample: [sg-8cda3ce65ccee040a]
-        scaling_target:
-          description: How many tasks there are.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            min_task_count:
-              description: The least number of tasks.
-              type: int
-              returned: when ECS reports it
-              sample: 1
-            max_task_count:
-              description: The greatest number of tasks.
-              type: int
-              returned: when ECS reports it
-              sample: 1
-            auto_scaling_metric:
-              description: What decides on the number.
-              type: str
-              returned: when ECS reports it
-              sample: AVERAGE_CPU
-            auto_scaling_target_value:
-              description: The value of the metric that is kept to.
-              type: int
-              returned: when ECS reports it
-              sample: 60
-        primary_container:
-          description: The container.
-          type: dict
-          returned: when ECS reports it
-          contains:
-            image:
-              description: The image, as it was given.
-              type: str
-              returned: when ECS reports it
-              sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
-            container_port:
-              description: The port that the container listens on.
-              type: int
-              returned: when ECS reports it
-              sample: 5000
-            command:
-              description: The command.
-              type: list
-              elements: str
-              returned: when there is one
-              sample: [python, -m, http.server, '5000']
-            environment:
-              description: Environment variables. Values that look like secrets are hidden.
-              type: dict
-              returned: when there are some
-              sample: {GREETING: hello}
-            secrets:
-              description: Environment variables that ECS fills with secrets, and where from.
-              type: dict
-              returned: when there are some
-              sample:
-                DATABASE_PASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking-AbCdEf:password::'
-            aws_logs_configuration:
-              description: Where the output goes.
-              type: dict
-              returned: when ECS reports it
-              contains:
-                log_group:
-                  description: Name of the log group.
-                  type: str
-                  returned: when ECS reports it
-                  sample: /ecs/default/tracking
-                log_stream_prefix:
-                  description: Beginning of the names of the log streams.
-                  type: str
-                  returned: when ECS reports it
-                  sample: ecs
-            repository_credentials:
-              description: Credentials for a private registry.
-              type: dict
-              returned: when they were given
-              contains:
-                credentials_parameter:
-                  description: ARN of the secret that holds them.
-                  type: str
-                  returned: always
-                  sample: arn:aws:secretsmanager:eu-central-1:123456789012:secret:registry-AbCdEf
+        execution_role_arn: *execution_role_arn
+        task_role_arn: *task_role_arn
+        task_definition_arn: *task_definition_arn
+        health_check_path: *health_check_path
+        cpu: *cpu
+        memory: *memory
+        cpu_architecture: *cpu_architecture
+        network_configuration: *network_configuration
+        scaling_target: *scaling_target
+        primary_container: *primary_container
     deployment:
       description: The newest deployment. Empty if there is none.
       type: dict

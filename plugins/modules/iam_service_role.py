@@ -27,8 +27,11 @@ options:
     description:
       - V(absent) takes the role out of its instance profiles, detaches its managed policies, deletes its inline
         policies and the role. The managed policies themselves stay.
+      - V(settled) changes nothing. It waits for what is left of O(settle_time) since O(changed_at), as O(wait) does, so
+        that a playbook can create roles with O(wait=false), go on with what needs none of them, and wait where one is
+        needed. It returns at once, without a request, once that time is over.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, settled]
     default: present
   path:
     description:
@@ -87,7 +90,7 @@ options:
       - The reads prove that IAM's own API shows the change, the simulation proves that IAM evaluates the policies to
         "allowed". Neither proves that the services of a region, which keep copies of IAM's data, know the change.
         They cannot be queried, and only the trusted service can assume the role. O(settle_time) makes it likely.
-        Whoever hands the role to a service still has to retry a refusal.
+        Code that passes the role to a service still has to retry a refusal.
     type: bool
     default: true
   wait_timeout:
@@ -99,9 +102,14 @@ options:
     description:
       - After a change, so many seconds pass before the module returns. Where nothing is changed, it returns once the
         role is that old, which is at once for an old one.
-      - With several roles, set O(wait=false) on all but the last one.
+      - With several roles, set O(wait=false) on all but the last one, or on all of them and wait with O(state=settled).
     type: int
     default: 10
+  changed_at:
+    description:
+      - With O(state=settled), when the role was changed, as RV(changed_at) of the task that changed it.
+      - Without it, or if it is empty, the time at which the role was created counts.
+    type: str
   simulate_actions:
     description:
       - Actions, such as V(s3:PutObject), which C(iam:SimulatePrincipalPolicy) must find allowed before the module
@@ -157,6 +165,7 @@ EXAMPLES = r"""
             Action: [s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload]
             Resource: arn:aws:s3:::mlflow-artifacts-123456789012-eu-central-1/*
     wait: false
+  register: task_role
 
 - name: Execution role, and wait for it
   mlops.mlflow_aws.iam_service_role:
@@ -170,6 +179,12 @@ EXAMPLES = r"""
     tags:
       Project: mlflow
 
+- name: Wait, where the task role is needed, until its change has settled
+  mlops.mlflow_aws.iam_service_role:
+    name: mlflow-task-role
+    state: settled
+    changed_at: "{{ task_role.changed_at }}"
+
 - name: Delete a role with all its policies
   mlops.mlflow_aws.iam_service_role:
     name: mlflow-task-role
@@ -177,6 +192,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description:
+    - When the role was changed, if O(settle_time) is not over yet; otherwise an empty string, as in check mode.
+    - Of a role that this task left as it was, the time at which it was created.
+  returned: when state is V(present)
+  type: str
+  sample: '2026-11-23T07:55:32.118042+00:00'
 iam_role:
   description:
     - The role, in check mode as it would be.
@@ -268,28 +290,33 @@ iam_role:
       sample: {Project: mlflow}
 """
 
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.documents import json_document
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import IAM
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.propagation import PropagationOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import DesiredState
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import trust_policy
 
 
-def _desired(params: dict[str, Any]) -> roles.DesiredState:
+def _desired(params: dict[str, Any]) -> DesiredState:
     trust = None
     if params["service"]:
-        trust = roles.trust_policy(params["service"], params["condition"])
+        trust = trust_policy(params["service"], params["condition"])
     elif params["assume_role_policy_document"]:
         trust = json_document(params["assume_role_policy_document"], "assume_role_policy_document")
     inline = params["inline_policies"]
     if inline is not None:
         inline = {name: json_document(value, f"inline_policies.{name}") for name, value in inline.items()}
-    return roles.DesiredState(
+    return DesiredState(
         name=params["name"],
         path=params["path"],
         description=params["description"],
@@ -305,12 +332,27 @@ def _desired(params: dict[str, Any]) -> roles.DesiredState:
     )
 
 
+def _point_in_time(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UserError(
+            f"changed_at is {text!r}, which is not a time in ISO 8601 with its offset from UTC: give what the task that"
+            " changed the role returned as changed_at."
+        )
+    return found
+
+
 def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     iam = make_client(module, "iam")
     if params["state"] == "absent":
         return roles.ensure_absent(iam, params["name"], module.check_mode)
-    wait_options = roles.PropagationOptions(
+    wait_options = PropagationOptions(
         wait=params["wait"],
         timeout=params["wait_timeout"],
         settle=params["settle_time"],
@@ -318,6 +360,9 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         simulate_actions=params["simulate_actions"],
         simulate_resources=params["simulate_resources"],
     )
+    if params["state"] == "settled":
+        changed_at = _point_in_time(params["changed_at"])
+        return roles.ensure_settled(iam, params["name"], changed_at, wait_options, module.check_mode)
     sts = make_client(module, "sts")
     return roles.ensure_present(iam, sts, _desired(params), wait_options, module.check_mode)
 
@@ -326,7 +371,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "name": {"type": "str", "required": True, "aliases": ["role_name"]},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "settled"], "default": "present"},
             "path": {"type": "str"},
             "description": {"type": "str"},
             "service": {"type": "str"},
@@ -341,6 +386,7 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 60},
             "settle_time": {"type": "int", "default": 10},
+            "changed_at": {"type": "str"},
             "simulate_actions": {"type": "list", "elements": "str", "default": []},
             "simulate_resources": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},

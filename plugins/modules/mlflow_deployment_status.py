@@ -16,22 +16,6 @@ description:
   - A request that fails, for example because the caller lacks a permission, is listed in RV(unknown) and stops nothing.
   - Reads no secret and needs no login of MLflow.
 options:
-  name:
-    description: Name of the Express Mode service.
-    type: str
-    required: true
-  cluster:
-    description: Name of the ECS cluster.
-    type: str
-    default: default
-  bucket:
-    description: Name of the bucket that holds the artifacts.
-    type: str
-    required: true
-  database:
-    description: Identifier of the RDS instance. Empty if the database is not managed by this collection.
-    type: str
-    default: ''
   ca_path:
     description: File with the certificate authorities, in PEM format, that signed the server's certificate.
     type: path
@@ -60,14 +44,17 @@ extends_documentation_fragment:
   - mlops.mlflow_aws.attributes
   - mlops.mlflow_aws.aws
   - mlops.mlflow_aws.boto3
+  - mlops.mlflow_aws.mlflow_deployment.resources
 """
 
 EXAMPLES = r"""
 - name: Read the state of the deployment
   mlops.mlflow_aws.mlflow_deployment_status:
-    name: tracking
-    bucket: tracking-artifacts-123456789012-eu-central-1
-    database: tracking
+    deployment:
+      name: tracking
+      bucket: tracking-artifacts-123456789012-eu-central-1
+      database: tracking
+      parameter_group: tracking-postgres16
     ca_path: /etc/ssl/my-ca.pem
   register: tracking
 
@@ -195,7 +182,7 @@ database:
   type: dict
   contains:
     identifier:
-      description: Identifier of the instance, as given in O(database).
+      description: Identifier of the instance, as given in O(deployment.database).
       returned: always
       type: str
       sample: tracking
@@ -305,6 +292,62 @@ certificate:
       returned: always
       type: int
       sample: 394
+drift:
+  description: Whether the deployment was changed since it was deployed.
+  returned: success
+  type: dict
+  contains:
+    found:
+      description: V(yes), V(no), or V(unknown) without a record of the last deployment, or if not all could be read.
+      returned: always
+      type: str
+      sample: unknown
+    resources:
+      description: Names of the resources that are not as they were left.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    since:
+      description: When the deployment was recorded, V(none) if that is not known.
+      returned: always
+      type: str
+      sample: '2026-11-23T08:02:41Z'
+cost:
+  description: What a month costs at list prices, besides what depends on use.
+  returned: success
+  type: dict
+  contains:
+    monthly_usd:
+      description: US dollars a month, V(none) if it is not known.
+      returned: always
+      type: float
+      sample: 85.09
+    region:
+      description: AWS region.
+      returned: always
+      type: str
+      sample: eu-central-1
+    as_of:
+      description: Date of the prices, empty if there are none.
+      returned: always
+      type: str
+      sample: ''
+    unknown:
+      description: Why the sum is not known, empty if it is.
+      returned: always
+      type: str
+      sample: the resources could not all be read
+    lines:
+      description: The parts of the sum, each as RV(ignore:part) with its RV(ignore:monthly_usd).
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - part: Fargate, 1 vCPU
+          monthly_usd: 33.99
+        - part: RDS storage, 20 GB gp2
+          monthly_usd: null
 problems:
   description: What needs attention, in sentences.
   returned: success
@@ -331,55 +374,42 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.options import DEPLOYMENT
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.options import scope_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
-    params = module.params
-    caller = caller_identity(make_client(module, "sts"))
-    names = reader.Names(
-        service=params["name"],
-        cluster=params["cluster"],
-        bucket=params["bucket"],
-        database=params["database"],
-        account_id=caller.account_id,
-        region=str(module.region or ""),
-        partition=caller.partition,
-    )
+    scope = scope_of(module)
 
     def connect(url: str) -> Connection:
         try:
-            return parse_connection({**params, "tracking_uri": url})
+            return parse_connection({**module.params, "tracking_uri": url})
         except MlflowError as e:
             raise UserError(e.message) from e
 
-    observed = reader.read(lambda service: make_client(module, service), names, connect)
-    found = summary.facts(observed, names, datetime.now(UTC))
+    found = summary.facts(reader.read(make_clients(module), scope, connect), scope, datetime.now(UTC))
     return ModuleResult(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
 
 
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "cluster": {"type": "str", "default": "default"},
-            "bucket": {"type": "str", "required": True},
-            "database": {"type": "str", "default": ""},
+            "deployment": DEPLOYMENT,
             "ca_path": {"type": "path"},
             "request_timeout": {"type": "float", "default": 5},
         },
         supports_check_mode=True,
     )
-    run(module, f"Deployment {module.params['name']}", lambda: _work(module))
+    run(module, f"Deployment {module.params['deployment']['name']}", lambda: _work(module))
 
 
 if __name__ == "__main__":

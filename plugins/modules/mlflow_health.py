@@ -121,7 +121,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: Wait until the server answers, whoever may log in to it
+- name: Wait until the server answers, without a login
   mlops.mlflow_aws.mlflow_health:
     tracking_uri: https://mlflow.example.org
     check_database: false

@@ -213,6 +213,13 @@ options:
       - With O(state=absent), whether the automated backups go too.
     type: bool
     default: true
+  variables:
+    description:
+      - Names that error messages and remedies use in place of the options' own, for a role that sets the options from
+        variables. For example, V(team_allocated_storage) for O(allocated_storage).
+      - An option that is not in it keeps its name.
+    type: dict
+    default: {}
 notes:
   - While it waits, each change is shown on standard error, over a local connection and without C(async) and C(no_log).
     The variable C(mlflow_live_progress) set to V(false) switches that off.
@@ -684,6 +691,7 @@ instance:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
@@ -697,10 +705,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.instance import ensure_present
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import SETTINGS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import DesiredState
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.wait import EXPECTED_CREATION
 
-# RDS User Guide, "Creating and connecting to a PostgreSQL DB instance": it can take up to 20 minutes. Terraform users
-# show 5 to 10 for a creation, and 4 for a deletion; with a final snapshot, its size decides. The rest is PostgreSQL.
-EXPECTED_CREATION = ExpectedDuration(5, 20, fixed=20)
+# Terraform users show 4 minutes; with a final snapshot, its size decides. The rest is PostgreSQL.
 EXPECTED_DELETION = ExpectedDuration(4, 15, fixed=20)
 
 
@@ -709,8 +716,13 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     name = params["db_instance_identifier"]
     expected_duration = EXPECTED_DELETION if params["state"] == "absent" else EXPECTED_CREATION
     progress = Progress(f"RDS instance {name}", expected_duration, hidden=module.no_log_values)
+    option_names = OptionNames(params["variables"])
     wait_options = WaitOptions(
-        wait=params["wait"], timeout=params["wait_timeout"], delay=params["wait_delay"], report=progress.report
+        wait=params["wait"],
+        timeout=params["wait_timeout"],
+        delay=params["wait_delay"],
+        report=progress.report,
+        option_names=option_names,
     )
     rds = make_client(module, "rds")
     if params["state"] == "available":
@@ -732,6 +744,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         purge_tags=params["purge_tags"],
         apply_immediately=params["apply_immediately"],
         allow_major_version_upgrade=params["allow_major_version_upgrade"],
+        option_names=option_names,
     )
     clients = Clients(
         rds=rds,
@@ -793,6 +806,7 @@ def main() -> None:
             "delete_automated_backups": {"type": "bool", "default": True},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},
             "purge_tags": {"type": "bool", "default": True},
+            "variables": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -11,8 +11,8 @@ module: resource_ownership
 short_description: Fail if resources with a deployment's names are not the deployment's own
 version_added: 0.1.0
 description:
-  - Reads the tags of resources, before something else changes or deletes them, and fails with a sentence if one that
-    exists does not carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by all users of the
+  - Reads the tags of resources before a later task changes or deletes them, and fails if an existing one does not
+    carry the tags in O(owner_tags). Names alone prove nothing, as they are shared by all users of the
     account.
   - With O(look_elsewhere) it also looks for resources with these tags that have another name or place.
   - Changes nothing.
@@ -60,7 +60,7 @@ options:
     description:
       - Types of resources to look for by O(owner_tags) in the whole region. If no V(ecs_service) is found by its tags,
         each cluster is asked for a service of the deployment's name.
-      - Fails if an V(ecs_service) or V(s3_bucket) of O(resources) is not there but one of another name is, or a
+      - Fails if an V(ecs_service) or V(s3_bucket) of O(resources) does not exist but one of another name does, or a
         V(security_group) in another VPC.
     type: list
     elements: str
@@ -68,31 +68,33 @@ options:
     default: []
   take_over:
     description:
-      - Resources without O(owner_tags) that are the deployment's all the same, such as V(iam_role/mlflow-task-role).
-      - What carries the tags of another deployment cannot be taken over.
+      - Resources without O(owner_tags) that belong to the deployment all the same, for example
+        V(iam_role/mlflow-task-role).
+      - A resource with the tags of another deployment cannot be taken over.
     type: list
     elements: str
     default: []
   refuse_untagged:
     description:
-      - Whether to refuse resources that carry no deployment's tags. V(false) refuses only those of other deployments.
+      - Whether to refuse resources without the tags of any deployment.
+      - V(false) refuses only those of other deployments.
     type: bool
     default: true
   purpose:
     description:
-      - What is to be done with the resources, for the sentence.
+      - The operation that follows, for error messages.
     type: str
     choices: [change, delete, read]
     default: change
   variables:
     description:
-      - What the settings are called that the user has set, for the sentence. V(name) and V(take_over), and by type of
-        resource the setting that says where it is.
+      - Names of the user's settings, for error messages. V(name) and V(take_over), and by type of resource the setting
+        that locates it.
     type: dict
     default: {}
   values:
     description:
-      - The values of the settings that say where resources are, by type of resource, for the sentence.
+      - Values of the settings that locate resources, by type of resource, for error messages.
     type: dict
     default: {}
 author:
@@ -169,7 +171,9 @@ resources:
       returned: always
       sample: {ManagedBy: mlops.mlflow_aws, MlflowName: tracking}
     owner:
-      description: Whose it is, V(ours), V(another's) or V(nobody's), by its tags alone.
+      description:
+        - The owner according to the resource's tags.
+        - V(ours) for this deployment, V(others) for another one, V(unowned) for none.
       type: str
       returned: always
       sample: ours

@@ -111,6 +111,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+collection_hash:
+  description: Short hash of the collection's files.
+  returned: with O(context), for P(mlops.mlflow_aws.mlflow#role)
+  type: str
+  sample: 5f0c1d2e3a4b
+collection_version:
+  description: Version of the collection.
+  returned: with O(context), for P(mlops.mlflow_aws.mlflow#role)
+  type: str
+  sample: 0.1.0
 msg:
   description: The sentences.
   returned: failure, or when there are O(warnings)
@@ -118,4 +128,11 @@ msg:
   sample: >-
     mlflow_verison is given with -e, but is not a variable of the role mlops.mlflow_aws.mlflow, did you mean
     mlflow_version? If it is one of your own, name it in mlflow_known_variables.
+variables_hash:
+  description:
+    - Short hash of the variables that say what is deployed, as far as they are not left at their defaults. Those that
+      only say how a run works, such as time limits, do not count. Of files with certificates, the contents count.
+  returned: with O(context), for P(mlops.mlflow_aws.mlflow#role)
+  type: str
+  sample: 9a8b7c6d5e4f
 """

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Runs a module inside Ansible's worker process, where the result is the same as in a process of its own.
+"""Run a module in Ansible's worker process, if the result is the same as in a process of its own.
 
 Ansible packs a module into an archive, starts a Python interpreter, unpacks the archive and imports boto3 for each
 task: about a second of CPU, of which the module needs a tenth. A worker is a fork of ansible-playbook that runs one
@@ -42,9 +42,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _plan_results
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _service_models
 
-#: The variable with which a user switches it off.
+#: The variable that disables it.
 SWITCH = "mlflow_direct_execution"
 #: The serialization of modules written in Python (ansible.executor.module_common).
 PROFILE = "legacy"
@@ -60,7 +61,7 @@ class DirectAction(ActionBase):
     module: ModuleType | None = None
     #: Whether the module may run in this process at all.
     may_be_direct = True
-    #: Its name and arguments, while it is run here.
+    #: Its name and arguments, while it runs in this process.
     _running: tuple[str, dict[str, Any]] | None = None
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
@@ -72,12 +73,12 @@ class DirectAction(ActionBase):
         return result
 
     def _is_direct(self, task_vars: dict[str, Any]) -> bool:
-        """Whether the module would run on this machine, as this user, with this interpreter, and end with the task."""
+        """Return whether the module would run on this machine, as this user, with this interpreter, within the task."""
         if not self.may_be_direct:
             return False
         if self._connection.transport != "local" or self._connection.become or self._task.async_val:
             return False
-        # Files are kept to be looked into: there would be none.
+        # The user wants to inspect the module's files, of which there would be none.
         if constants.DEFAULT_KEEP_REMOTE_FILES:
             return False
         if not boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False):
@@ -90,7 +91,7 @@ class DirectAction(ActionBase):
             interpreter = constants.config.get_config_value("INTERPRETER_PYTHON", variables=variables)
         return bool(self._templar.template(interpreter) == sys.executable)
 
-    # What _execute_module() of Ansible asks of itself.
+    # As Ansible's _execute_module() does.
 
     def _execute_module(
         self, module_name: Any = None, module_args: Any = None, *args: Any, task_vars: Any = None, **more: Any
@@ -101,12 +102,14 @@ class DirectAction(ActionBase):
             self._running = (path, {})
         try:
             done: dict[str, Any] = super()._execute_module(module_name, module_args, *args, task_vars=task_vars, **more)
-            return done
         finally:
             self._running = None
+        arguments = self._task.args if module_args is None else module_args
+        _plan_results.keep(name, arguments, done, task_vars or {}, hidden=self._task.no_log)
+        return done
 
     def _python_name(self, name: str) -> str:
-        """Return the name by which Python imports a module; empty if it is not one of a collection."""
+        """Return the Python import name of a module; empty if it is not in a collection."""
         if self.module is not None and name == self._task.action:
             return self.module.__name__
         found = self._shared_loader_obj.module_loader.find_plugin_with_context(
@@ -140,10 +143,10 @@ class DirectAction(ActionBase):
 
 
 def run_module(name: str, arguments: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
-    """Run a module and return what a shell would return for it: rc, stdout, stderr.
+    """Run a module and return the result as of a shell: rc, stdout, stderr.
 
     Args:
-        name: as Python imports it.
+        name: its Python import name.
         arguments: the module's options and Ansible's own (``_ansible_…``).
         environment: variables to add to the environment while it runs.
     """
@@ -184,7 +187,7 @@ def _exit_code(name: str) -> int:
 
 @contextlib.contextmanager
 def _as_module(parameters: bytes) -> Iterator[None]:
-    """Let ansible.module_utils behave as in a module, so that warnings become part of the result."""
+    """Make ansible.module_utils behave as in a module, so that warnings become part of the result."""
     before = basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE, _internal.is_controller
     basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE, _internal.is_controller = parameters, PROFILE, False
     # In a loop all items run in one worker.
@@ -214,7 +217,7 @@ def _environment(variables: dict[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _exit_handlers() -> Iterator[None]:
-    """Call afterwards what the module has registered for its exit: a worker ends without calling it."""
+    """Call the module's exit handlers afterwards, which a worker would not call."""
     handlers: list[Callable[[], Any]] = []
     register = atexit.register
 
@@ -231,5 +234,5 @@ def _exit_handlers() -> Iterator[None]:
             handler()
 
 
-# Now, before Ansible forks.
+# At import, before Ansible forks.
 _service_models.load()

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Runs a module as Ansible itself does, and meanwhile shows the lines that the module writes about its progress."""
+"""Run a module as Ansible does, and show its progress lines meanwhile."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._direct_action im
 # Polling interval of the file, and the silence after which a line says that the wait still goes on, in seconds.
 POLL_SECONDS = 0.5
 SILENCE_SECONDS = 25.0
-# A play's variable with which the user switches it off.
+# The variable that disables it.
 SWITCH = "mlflow_live_progress"
 
 
 class ProgressAction(DirectAction):
     """The action of a module that reports progress."""
 
-    # What is run, as arguments of _execute_module(), if not the module of the same name; and what is said of it.
+    # Arguments of _execute_module(), if not for the module of the same name, and the texts for its progress.
     what: dict[str, Any] = {}
     subject = ""
     expected_duration = ""
@@ -53,7 +53,7 @@ class ProgressAction(DirectAction):
         return result
 
     def _watched(self, task_vars: dict[str, Any]) -> bool:
-        """Return whether the user wants to see it, and the file would be on this machine."""
+        """Return whether progress is enabled, and the module runs on this machine."""
         if self._task.no_log or self._connection.transport != "local":
             return False
         return bool(boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False))
@@ -66,7 +66,7 @@ class ProgressAction(DirectAction):
         environment = self._task.environment
         before = environment if isinstance(environment, list) else [environment] if environment else []
         self._task.environment = [*before, {FILE_VARIABLE: path}]
-        # Standard error: what reads the results from standard output (callback json) is not disturbed.
+        # On standard error, so that results on standard output (callback json) stay machine-readable.
         tailer = ProgressTailer(
             path,
             lambda line: Display().display(f"  {host}{line}", color="dark gray", stderr=True),
@@ -83,13 +83,13 @@ class ProgressAction(DirectAction):
 
 
 class ProgressTailer(threading.Thread):
-    """Shows each line that is appended to a file, and that the wait goes on, until it is stopped.
+    """Show each line that is appended to a file, and that the wait continues, until it is stopped.
 
     Args:
         path: the file.
         show: takes a line.
-        subject, expected_duration: what is waited for, and how long it usually takes, until the module says so itself.
-        silence: seconds without a line after which ``show`` gets a sign of life.
+        subject, expected_duration: subject and expected duration, until the module reports its own.
+        silence: seconds without a line after which ``show`` is called nevertheless.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ProgressTailer(threading.Thread):
                 )
 
     def stop(self) -> None:
-        """Show what is left, and end."""
+        """Show remaining lines, and stop."""
         self._end.set()
         self.join()
         self._read_lines()

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWS accepts as an ARN. Pure Python, private to the collection."""
+"""Validation of ARNs. Pure Python, private to the collection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def arn_problem(value: typing.Any, service: str, resource: str) -> str | None:
     """Return what is wrong with an ARN, or None.
 
     Args:
-        value: what the user gave.
-        service: the service that it must be of, such as C(iam).
-        resource: the type of resource, such as C(role); one of several with a bar, such as C(secret|parameter).
+        value: the user's value.
+        service: the required service, such as C(iam).
+        resource: the required type of resource, such as C(role), or alternatives such as C(secret|parameter).
     """
     desired = f"but must be an ARN such as {_EXAMPLES.get((service, resource), f'arn:aws:{service}:…:{resource}…')}"
     parts = value.split(":", 5) if isinstance(value, str) else []

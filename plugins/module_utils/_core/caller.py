@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose credentials these are. Private to the collection."""
+"""The identity of the caller. Private to the collection."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 
 @dataclass(frozen=True)
 class CallerIdentity:
-    """Whose credentials these are."""
+    """The identity of the caller."""
 
     account_id: str
     partition: str
+    arn: str = ""
 
 
 def caller_identity(sts: Client) -> CallerIdentity:
     """Ask STS for account and partition; needs no permission at all."""
     arn_parts = (answer := sts.get_caller_identity())["Arn"].split(":")
-    return CallerIdentity(account_id=answer["Account"], partition=arn_parts[1])
+    return CallerIdentity(account_id=answer["Account"], partition=arn_parts[1], arn=answer["Arn"])

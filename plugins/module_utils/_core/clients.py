@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clients of AWS's services, of which every call is retried while AWS throttles. Private to the collection."""
+"""Clients of AWS services that retry throttled calls. Private to the collection."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NEVER_RETRIED = ("can_paginate", "generate_presigned_url", "get_paginator", "ge
 
 
 class Client:
-    """A botocore client of which every call is retried, with growing pauses, while AWS throttles.
+    """A botocore client that retries throttled calls with exponential backoff.
 
     Args:
         client: the botocore client.
-        extra_codes: further error codes that are worth another attempt.
-        attempts: how often a call is tried.
+        extra_codes: further error codes to retry.
+        attempts: maximum number of attempts.
         delay: seconds before the second attempt.
-        max_delay: upper bound of the pauses, in seconds.
+        max_delay: upper bound of the delay, in seconds.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Client:
     def retrying(self, *extra_codes: str) -> Client:
         """Return the same client, which also repeats calls that fail with these codes: 5 times in up to 15 seconds.
 
-        For resources that were just created and are not visible everywhere yet. The number is small because the same
+        For resources that were just created and are not visible everywhere yet. The number is small, as the same
         codes may also be the final answer.
         """
         return Client(self._client, extra_codes, attempts=5)
@@ -78,17 +78,17 @@ Clients = Callable[[str], Client]
 
 
 def connection_error(params: dict[str, typing.Any]) -> str:
-    """Return what makes a client impossible, such as an SDK that is too old; empty if nothing does."""
+    """Return why no client can be created, such as an SDK that is too old; empty if one can."""
     return version_problem() or connection_problem(params)
 
 
 def make_client(module: AnsibleAWSModule, service: str, region: str = "", *, attempts: int = 10) -> Client:
-    """Return the client of a service, from the module's connection options, if need be for another region."""
+    """Return the client of a service, made from the module's connection options, optionally for another region."""
     if problem := connection_error(module.params):
         module.fail_json(msg=problem)
     return Client(module.client(service, **({"region": region} if region else {})), attempts=attempts)
 
 
 def make_clients(module: AnsibleAWSModule) -> Clients:
-    """Return a function that makes each service's client on first use."""
+    """Return a function that creates the client of a service on first use."""
     return functools.cache(functools.partial(make_client, module))

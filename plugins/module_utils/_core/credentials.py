@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with the connection options before AWS is asked. Private to the collection."""
+"""Validation of the connection options before the first AWS call. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BOTH = (
 
 
 def connection_problem(params: dict[str, typing.Any]) -> str:
-    """Say what is wrong with the options, or with the variables behind them; empty if nothing is.
+    """Return what is wrong with the options or their environment variables; empty if nothing is.
 
-    The SDK's own words, and those of amazon.aws, name neither.
+    The messages of the SDK and of amazon.aws name neither.
     """
     access_key, secret_key, profile = (params.get(name) for name in ("access_key", "secret_key", "profile"))
     if profile and (access_key or secret_key or params.get("session_token")):

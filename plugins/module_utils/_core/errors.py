@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of the AWS modules' exceptions, and what an error of AWS means. Private to the collection."""
+"""Base exceptions of the AWS modules, and classification of AWS errors. Private to the collection."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ try:
     from botocore.exceptions import BotoCoreError
     from botocore.exceptions import ClientError
 except ImportError:
-    # AnsibleAWSModule says what is missing, before any of this is used.
+    # AnsibleAWSModule reports the missing library before any of this is used.
     BotoCoreError = ClientError = RuntimeError
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
-# Passed on, so that one place knows what to do without botocore.
+# Re-exported, so that the missing botocore is handled in one place.
 __all__ = ["AnsibleAWSError", "BotoCoreError", "ClientError"]
 
 THROTTLING_CODES = ("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottledException")
 
-# Errors on AWS's side that are over soon (ECS and RDS API references, common errors; ECS's ServerException).
+# Transient errors on AWS's side (ECS and RDS API references, common errors; ECS's ServerException).
 _TRANSIENT_CODES = frozenset(
     {
         *THROTTLING_CODES,
@@ -39,7 +39,7 @@ _TRANSIENT_CODES = frozenset(
     }
 )
 
-# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; ECS words it ExpiredTokenException.
+# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; ECS calls it ExpiredTokenException.
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 # AWS has no such resource (botocore's models). HeadBucket has no body, so botocore takes the status for the code.
@@ -108,12 +108,12 @@ def _details(error: BaseException | None) -> dict[str, typing.Any]:
 
 
 def error_code(error: BaseException | None) -> str:
-    """Return the code in AWS's response, C("") if the error is no response of AWS."""
+    """Return the code in AWS's response, C("") if the error is not a response of AWS."""
     return str(_details(error).get("Code", ""))
 
 
 def error_message(error: BaseException | None) -> str:
-    """Return the message in AWS's response, C("") if the error is no response of AWS."""
+    """Return the message in AWS's response, C("") if the error is not a response of AWS."""
     return str(_details(error).get("Message", ""))
 
 
@@ -130,7 +130,7 @@ def is_expired(error: BaseException | None) -> bool:
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Return whether AWS, or the network on the way to it, failed for a moment, whatever was asked."""
+    """Return whether AWS, or the network on the way to it, failed temporarily."""
     error = _unwrapped(error)
     if error is None or isinstance(error, botocore.exceptions.SSLError):
         return False
@@ -150,5 +150,5 @@ def is_denied(error: BaseException | None) -> bool:
 
 
 def next_step(error: BaseException) -> str:
-    """Return what the user can do about an error of the SDK; empty if there is no general advice."""
+    """Return general advice for an error of the SDK; empty if there is none."""
     return _NEXT_STEPS.get(error_code(error) or type(error).__name__, "")

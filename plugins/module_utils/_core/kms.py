@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def same_kms_key(one: str | None, other: str | None) -> bool:
-    """Return whether two ways to name a KMS key (ARN, id, alias) may mean the same one.
+    """Return whether two identifiers of a KMS key (ARN, id, alias) may mean the same key.
 
     An alias and a key id cannot be compared without asking KMS; they count as different.
     """

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Lines of progress from a module that waits, for the user.
+"""Progress lines of a module that waits.
 
 A module cannot talk to the user before it ends. So the action plugin of the same name gives the module a file, in an
 environment variable; the module appends lines, the action plugin shows them. Without that file (another machine,
@@ -25,7 +25,7 @@ from typing import Any
 from ansible.module_utils.common.parameters import remove_values
 
 FILE_VARIABLE = "MLOPS_MLFLOW_AWS_PROGRESS_FILE"
-# How many times faster than at AWS everything takes place; set by whoever provides such an endpoint.
+# How many times faster than in AWS everything happens; set by the provider of such an endpoint.
 SPEED_VARIABLE = "MLOPS_MLFLOW_AWS_SPEED"
 _LONGEST = 400
 
@@ -36,7 +36,7 @@ class ExpectedDuration:
 
     Args:
         least, most: minutes of AWS's own work.
-        fixed: seconds of what no faster AWS shortens, such as the start of a server.
+        fixed: seconds that do not depend on AWS, such as the start of a server.
     """
 
     least: float = 0
@@ -70,12 +70,12 @@ def _rough(seconds: float) -> str:
 
 
 class Progress:
-    """Reports what changed, each line once, with the time since the start.
+    """Report changes, each line once, with the time since the start.
 
     Args:
         subject: what is waited for, such as "RDS instance mlflow"; begins each line.
         expected_duration: how long it usually takes; can be set later.
-        hidden: values that must not be shown; looked at anew for each line.
+        hidden: values that must not be shown; read again for each line.
         path: the file; by default that of the environment variable.
         clock: in seconds.
     """
@@ -97,7 +97,7 @@ class Progress:
         self._said = ""
 
     def report(self, line: str) -> None:
-        """Show a line, unless it is the one that was shown last. Never raises."""
+        """Show a line, unless it repeats the last one. Never raises."""
         if not self._path or line == self._said:
             return
         self._said = line

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module found or did, and how it ends with it. Private to the collection."""
+"""Results of modules, and how they exit. Private to the collection."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def show_warnings(warnings: Iterable[str]) -> None:
 def run(
     module: AnsibleAWSModule, subject: str, work: Callable[[], ModuleResult], tag_limits: TagLimits = ANY_SERVICE
 ) -> None:
-    """Do the work and end the module, with a result or with a sentence.
+    """Do the work and exit the module, with a result or an error message.
 
-    The values of the option C(tags), if there is one, become text; what cannot is refused.
+    The values of the option C(tags), if there is one, become text; others are refused.
 
     Args:
         module: the module; it fails here and nowhere else.

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags: what AWS's services take, decided before the first of them is asked. Pure Python, private to the collection.
+"""Limits of AWS services on tags, checked before the first AWS call. Pure Python, private to the collection.
 
 botocore's models: ecs Tag, TagKey, TagValue; iam tagKeyType, tagValueType; logs TagKey, TagValue; rds Tag; ec2 Tag;
 elbv2 TagKey. They give the same characters, the letters, separators and numbers of Unicode and ``_.:/=+-@``, the same
@@ -15,6 +15,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_TAGS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
@@ -27,15 +29,16 @@ _SIGNS = "_.:/=+-@"
 
 @dataclass(frozen=True)
 class TagLimits:
-    """What a service takes, or what all services do.
+    """Limits of a service, or those that fit all services.
 
     Attributes:
-        most: how many tags a resource may have, without those that are added to the user's.
+        most: how many tags a resource may have, without those that the collection adds.
         longest_key: characters of a key.
         longest_value: characters of a value.
-        prefixes: with which neither a key nor a value may begin, whatever the case of their letters.
-        ignores_case: whether keys are the same if they differ in the case of letters alone.
-        own: keys that are set by others, from the key to who sets it.
+        prefixes: reserved beginnings of keys and values, case-insensitive.
+        ignores_case: whether keys are case-insensitive.
+        own: keys that users cannot set, with the service that sets each. One that ends in a colon stands for all keys
+            that begin with it.
     """
 
     most: int = 50
@@ -52,16 +55,18 @@ IAM = TagLimits(ignores_case=True)
 # botocore's model of rds, Tag: "can't be prefixed with aws: or rds:", keys and values.
 RDS = TagLimits(prefixes=("aws:", "rds:"))
 # ECS gives this tag to what it makes for an Express service.
-ECS = TagLimits(own=(("AmazonECSManaged", "Amazon ECS"),))
-# What all of them take. ManagedBy and MlflowName are on each resource, one more on the IAM roles (MlflowRegion) and on
+# The record of what was deployed last is kept in tags of the second kind.
+ECS = TagLimits(own=(("AmazonECSManaged", "Amazon ECS"), (INTERNAL_PREFIX, "this collection")))
+# Limits that fit all services.
+# ManagedBy and MlflowName are on each resource, one more on the IAM roles (MlflowRegion) and on
 # the security groups (Name). botocore's model of ec2, Tag: keys have "a maximum of 127 Unicode characters".
 DEPLOYMENT = TagLimits(
-    most=47,
+    most=47 - INTERNAL_TAGS,
     longest_key=127,
     prefixes=("aws:", "rds:"),
     ignores_case=True,
     own=(
-        ("AmazonECSManaged", "Amazon ECS"),
+        *ECS.own,
         ("ManagedBy", "this collection"),
         ("MlflowName", "this collection"),
         ("MlflowRegion", "this collection"),
@@ -70,7 +75,7 @@ DEPLOYMENT = TagLimits(
 
 
 def tag_problems(name: str, value: typing.Any, limits: TagLimits = ANY_SERVICE) -> Problems:
-    """Check tags against what a service takes.
+    """Check tags against the limits of a service.
 
     Args:
         name: the variable or option.
@@ -102,7 +107,7 @@ def _brief(key: str) -> str:
 def _key_problems(name: str, key: str, limits: TagLimits) -> Problems:
     shown = _brief(key)
     for own, who in limits.own:
-        if key.lower() == own.lower():
+        if key.lower() == own.lower() or (own.endswith(":") and key.lower().startswith(own.lower())):
             return [Violation(name, f"has the key {shown}, which is set by {who} itself", "leave it out")]
     if not key.strip():
         return [Violation(name, "has an empty key")]

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags, between AWS's lists and dictionaries, and what differs. Pure, private to the collection."""
+"""Conversion and comparison of tags. Pure, private to the collection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typing
 
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import is_internal
 
 Tags = dict[str, str]
 
@@ -27,16 +28,16 @@ def tags_to_aws(tags: Tags | None) -> list[Tags]:
 
 
 def predict_tags(current: Tags, desired: Tags | None, purge: bool) -> Tags:
-    """Return the tags as they will be.
+    """Return the tags after a change.
 
     Args:
-        current: as they are.
-        desired: as asked for; None leaves all tags alone.
-        purge: whether other tags are removed.
+        current: existing tags.
+        desired: requested tags; None leaves all tags alone.
+        purge: whether other tags are removed, but for those that the collection keeps for itself.
     """
     if desired is None:
         return dict(current)
-    kept = {key: value for key, value in current.items() if not purge or key in desired}
+    kept = {key: value for key, value in current.items() if not purge or key in desired or is_internal(key)}
     return {**kept, **desired}
 
 

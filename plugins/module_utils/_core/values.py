@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the checks of inputs are made of: one function each for a boolean, a number, a string, a list.
+"""Building blocks of input checks: one function each for a boolean, a number, a string, a list.
 
 Each check returns violations: the variable, what is wrong and what would be right. Pure Python, private to the
 collection.
@@ -29,7 +29,7 @@ def empty(value: typing.Any) -> bool:
 
 
 def shown(value: typing.Any) -> str:
-    """Return a value as a sentence shows it. What may hold many things may hold a secret, and is not shown."""
+    """Return a value for a message. Lists and dictionaries, which may hold secrets, are not shown."""
     if value is None:
         return "null"
     if isinstance(value, Mapping):
@@ -43,9 +43,9 @@ def shown(value: typing.Any) -> str:
 
 
 def as_text(value: typing.Any) -> str | None:
-    """Return the text that a member of a list or dictionary becomes, or None if it stands for none.
+    """Return a member of a list or dictionary as text, or None if it cannot be text.
 
-    Numbers, switches and dates become what YAML shows of them: ``true`` and not Python's ``True``.
+    Numbers, booleans and dates become YAML's text: ``true`` and not Python's ``True``.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -57,7 +57,7 @@ def as_text(value: typing.Any) -> str | None:
 
 
 def member_problem(where: str, value: typing.Any, right: str = "a string") -> Violation | None:
-    """Return the violation if a member stands for no text.
+    """Return the violation if a member cannot be text.
 
     Args:
         where: the variable and the member, such as ``tags['Owner']``.
@@ -72,15 +72,15 @@ def member_problem(where: str, value: typing.Any, right: str = "a string") -> Vi
 
 
 def member_problems(name: str, value: list[typing.Any]) -> Problems:
-    """Check that each member of a list stands for a text."""
+    """Check that each member of a list can be text."""
     found = [member_problem(f"{name}[{index}]", one) for index, one in enumerate(value)]
     return within(name, [problem for problem in found if problem])
 
 
 def key_problem(name: str, key: typing.Any) -> Violation | None:
-    """Return the violation if a dictionary's key is none that a user can have meant.
+    """Return the violation if a dictionary's key is not a string.
 
-    YAML takes ``on``, ``yes`` and ``null`` without quotes for something else than text.
+    YAML reads unquoted ``on``, ``yes`` and ``null`` as other types.
     """
     if isinstance(key, (str, int)) and not isinstance(key, bool):
         return None
@@ -88,7 +88,7 @@ def key_problem(name: str, key: typing.Any) -> Violation | None:
 
 
 def dictionary_problems(name: str, value: typing.Any) -> Problems:
-    """Check that a value is a dictionary from texts to what stands for a text."""
+    """Check that a value is a dictionary with texts as keys and members that can be text."""
     if not isinstance(value, Mapping):
         return [Violation(name, f"is {shown(value)}, but must be a dictionary")]
     found = [key_problem(name, key) for key in value]
@@ -100,14 +100,14 @@ def dictionary_problems(name: str, value: typing.Any) -> Problems:
 
 
 def texts(value: typing.Any) -> typing.Any:
-    """Return a list or dictionary with its members as text; what stands for none is left out."""
+    """Return a list or dictionary with its members as text; members that cannot be text are left out."""
     if isinstance(value, Mapping):
         return {str(key): found for key, one in value.items() if (found := as_text(one)) is not None}
     return [found for one in value if (found := as_text(one)) is not None]
 
 
 def whole_number(value: typing.Any) -> int | None:
-    """Return a whole number that was given as such or as text, or None."""
+    """Return a whole number, given as a number or as text, or None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -122,8 +122,8 @@ def is_true(value: typing.Any) -> bool:
     return str(value).lower() in ("true", "yes", "on", "1")
 
 
-def number(lowest: int, highest: int | None = None) -> Check:
-    """Return the check of a whole number in a range."""
+def int_in_range(lowest: int, highest: int | None = None) -> Check:
+    """Return a check for a whole number in a range."""
 
     def check(name: str, value: typing.Any) -> Problems:
         found = whole_number(value)
@@ -135,8 +135,8 @@ def number(lowest: int, highest: int | None = None) -> Check:
     return check
 
 
-def text(pattern: str, right: str) -> Check:
-    """Return the check of a text by a pattern."""
+def matches_pattern(pattern: str, right: str) -> Check:
+    """Return a check of a text against a pattern."""
 
     def check(name: str, value: typing.Any) -> Problems:
         if isinstance(value, str) and re.fullmatch(pattern, value):
@@ -146,8 +146,8 @@ def text(pattern: str, right: str) -> Check:
     return check
 
 
-def listed(check_one: Check) -> Check:
-    """Return the check of a list."""
+def list_of(check_one: Check) -> Check:
+    """Return a check of each member of a list."""
 
     def check(name: str, value: typing.Any) -> Problems:
         if not isinstance(value, (list, tuple)):
@@ -157,14 +157,14 @@ def listed(check_one: Check) -> Check:
     return check
 
 
-def some_text(name: str, value: typing.Any) -> Problems:
+def check_non_empty_string(name: str, value: typing.Any) -> Problems:
     """Check for a text that is not empty."""
     if isinstance(value, str) and value.strip():
         return []
     return [Violation(name, f"is {shown(value)}, but must be a non-empty string")]
 
 
-def network(name: str, value: typing.Any) -> Problems:
+def check_cidr(name: str, value: typing.Any) -> Problems:
     """Check a network in CIDR notation."""
     if isinstance(value, str) and "/" in value:
         try:
@@ -186,11 +186,15 @@ def network(name: str, value: typing.Any) -> Problems:
     ]
 
 
-def url(name: str, value: typing.Any) -> Problems:
-    """Check an https address; a login in it would be seen by everybody who may look at the task."""
+def check_https_url(name: str, value: typing.Any) -> Problems:
+    """Check an https address; a login in it would be visible to all who may describe the task."""
     if isinstance(value, str) and re.match(r"[a-z]*:?//[^/?#]*@", value):
         return [
-            Violation(name, "holds a login, which ECS would show to everybody", "put the address into a secret instead")
+            Violation(
+                name,
+                "holds a login, which ECS would show to anyone who may describe the task",
+                "put the address into a secret instead",
+            )
         ]
     if not isinstance(value, str) or not re.fullmatch(r"https://[^\s/?#]+[^\s]*", value):
         return [Violation(name, f"is {shown(value)}, but must be an address that begins with https://")]

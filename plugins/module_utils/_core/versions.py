@@ -1,10 +1,10 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection needs besides itself, and whether it is too old here. Private to the collection.
+"""Required versions of ansible-core, amazon.aws and the SDK. Private to the collection.
 
 Ansible only warns about an ansible-core that a collection does not support, and asks nothing about the versions of
-other collections when a playbook runs; a botocore that is too old would be noticed when the database is paid for.
+other collections when a playbook runs; a botocore that is too old would be noticed only after the database was created.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OLDEST = {"ansible-core": "2.19.0", "amazon.aws": "10.1.2", "boto3": "1.41.1", "
 
 
 def version_problem() -> str:
-    """Say which of these is too old and how to renew it; empty if none is."""
+    """Return which of these is too old and how to upgrade it; empty if none is."""
     here = {
         "ansible-core": ansible_release.__version__,
         "amazon.aws": getattr(amazon_aws, "AMAZON_AWS_COLLECTION_VERSION", "0"),
@@ -44,7 +44,7 @@ def version_problem() -> str:
 
 
 def _ways(old: list[str]) -> list[str]:
-    """Return commands that renew them."""
+    """Return commands that upgrade them."""
     packages = [f"'{name}>={OLDEST[name]}'" for name in old if name != "amazon.aws"]
     ways = [f"run {shlex.quote(sys.executable)} -m pip install {' '.join(packages)}"] if packages else []
     if "amazon.aws" in old:
@@ -53,5 +53,5 @@ def _ways(old: list[str]) -> list[str]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with: (2, 19, 0) of 2.19.0rc1, which shall do."""
+    """Return the leading numbers of a version, such as (2, 19, 0) for 2.19.0rc1, which is accepted."""
     return tuple(int(number) for number in re.findall(r"^\d+|(?<=\.)\d+", version)[:3])

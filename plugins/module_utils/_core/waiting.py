@@ -18,10 +18,12 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_transient
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OWN_NAMES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 
 T = TypeVar("T")
 
-# How long AWS may be unreachable in the middle of a wait, in seconds: what is waited for goes on meanwhile.
+# How long AWS may be unreachable in the middle of a wait, in seconds: the operation continues meanwhile.
 OUTAGE_SECONDS = 300.0
 
 
@@ -42,16 +44,18 @@ class WaitOptions:
         timeout: time limit in seconds.
         delay: polling interval in seconds.
         report: gets each line of progress.
+        option_names: of the module, for messages.
     """
 
     wait: bool = True
     timeout: float = 1800
     delay: float = 15
     report: Callable[[str], None] = lambda _line: None
+    option_names: OptionNames = OWN_NAMES
 
     def waiter(self) -> Waiter:
         """Return a new wait with these options."""
-        return Waiter(self.timeout, self.delay, note=self.report)
+        return Waiter(self.timeout, self.delay, note=self.report, timeout_option=self.option_names.of("wait_timeout"))
 
 
 @dataclass
@@ -64,6 +68,7 @@ class Waiter:
         sleep, clock, wall: pause, monotonic time and time of day; tests pass their own.
         progress: the lines that were reported, each with the seconds since the start.
         note: gets each line as it comes.
+        timeout_option: name of the option that sets the time limit, for messages.
     """
 
     timeout: float
@@ -73,6 +78,7 @@ class Waiter:
     progress: list[str] = field(default_factory=list)
     note: Callable[[str], None] | None = None
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
+    timeout_option: str = "wait_timeout"
     _start: float | None = None
     _unreachable_since: float | None = None
     _outage: Exception | None = None
@@ -126,7 +132,7 @@ class Waiter:
             raise self._outage
 
     def report(self, line: str, meaning: str = "") -> None:
-        """Record a line of progress, unless it repeats the last one; *meaning* explains it to whoever watches."""
+        """Record a line of progress, unless it repeats the last one; *meaning* explains it to the user."""
         if self.progress and self.progress[-1].split(" ", 1)[-1] == line:
             return
         self.progress.append(f"{int(self.elapsed)}s {line}")

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Turns what was read of a deployment into facts, and facts into lines. Pure Python."""
+"""Turn the answers about a deployment into facts, and facts into lines. Pure Python."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import re
 import typing
 from datetime import datetime
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Answer
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Names
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import cost
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import ADOPTED_BUCKET
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import Observed
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.reader import as_described
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answer
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Scope
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.state import State
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployments
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 
@@ -22,33 +26,35 @@ Facts = dict[str, typing.Any]
 
 _GIB = 1024**3
 _VERSION_OF_TAG = re.compile(r":v([0-9]+[.][0-9]+[.][0-9]+)(?:-full)?$")
-#: Days before its end at which a certificate is worth a sentence. ACM renews 60 days before (ACM User Guide,
+#: Days before its expiry at which a certificate is reported as a problem. ACM renews 60 days before (ACM User Guide,
 #: "Managed certificate renewal").
 CERTIFICATE_DAYS = 30
-#: Part of the storage below which a database is worth a sentence.
+#: Fraction of free storage below which a database is reported as a problem.
 STORAGE_LEFT = 0.1
 
 
-def facts(observed: Observed, names: Names, now: datetime) -> Facts:
+def facts(observed: Observed, scope: Scope, now: datetime) -> Facts:
     """Return the state of a deployment.
 
     Args:
-        observed: what was read.
-        names: of the deployment.
+        observed: the answers.
+        scope: what belongs to the deployment.
         now: with a time zone.
 
     Returns:
-        the facts that mlflow_deployment_status documents. None stands for what is not known.
+        the facts that mlflow_deployment_status documents. None stands for unknown.
     """
     found: Facts = {
-        "name": names.service,
-        "region": names.region,
-        "url": transformations.url(transformations.endpoint(observed.get("service"))),
+        "name": scope.name,
+        "region": scope.region,
+        "url": transformations.url(transformations.endpoint(as_described(observed.get("service")))),
         "service": _service(observed),
         "deployment": _deployment(observed.get("deployment")),
-        "database": _database(observed, names),
-        "bucket": _bucket(observed, names),
+        "database": _database(observed, scope),
+        "bucket": _bucket(observed, scope),
         "certificate": _certificate(observed, now),
+        "drift": _drift(observed.deployment),
+        "cost": _cost(observed.deployment, scope.region),
         "unknown": dict(observed.unknown),
     }
     found["state"] = _state(found)
@@ -57,17 +63,16 @@ def facts(observed: Observed, names: Names, now: datetime) -> Facts:
 
 
 def _service(observed: Observed) -> Facts:
-    tasks, configuration = observed.get("tasks"), transformations.newest_configuration(observed.get("service")) or {}
-    health = observed.get("health")
-    image = str((configuration.get("primaryContainer") or {}).get("image") or "")
+    tasks, service, health = (observed.get(name) for name in ("deployment_settings", "service", "health"))
+    image = str(observed.get("task_definition").get("image") or "")
     named = _VERSION_OF_TAG.search(image)
-    scaling = configuration.get("scalingTarget") or {}
+    scaling = observed.get("scaling")
     return {
         "status": tasks.get("status") or "",
         "version": observed.get("version").get("version") or (named.group(1) if named else ""),
         "image": image,
-        "cpu": str(configuration.get("cpu") or ""),
-        "memory": str(configuration.get("memory") or ""),
+        "cpu": str(service.get("cpu") or ""),
+        "memory": str(service.get("memory") or ""),
         "running_tasks": tasks.get("runningCount"),
         "desired_tasks": tasks.get("desiredCount"),
         "min_tasks": scaling.get("minTaskCount"),
@@ -87,11 +92,11 @@ def _deployment(newest: Answer) -> Facts:
     }
 
 
-def _database(observed: Observed, names: Names) -> Facts:
+def _database(observed: Observed, scope: Scope) -> Facts:
     instance, snapshot = observed.get("database"), observed.get("snapshot")
     allocated, free = instance.get("AllocatedStorage"), observed.get("metrics").get("database")
     return {
-        "identifier": names.database,
+        "identifier": scope.database,
         "status": str(instance.get("DBInstanceStatus") or ""),
         "engine_version": str(instance.get("EngineVersion") or ""),
         "instance_class": str(instance.get("DBInstanceClass") or ""),
@@ -106,17 +111,21 @@ def _database(observed: Observed, names: Names) -> Facts:
     }
 
 
-def _bucket(observed: Observed, names: Names) -> Facts:
-    blocked, encryption = observed.get("bucket_public_access"), observed.get("bucket_encryption")
-    algorithm = (encryption.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm")
+def _bucket(observed: Observed, scope: Scope) -> Facts:
+    bucket = observed.get("bucket")
+    settings = observed.get(ADOPTED_BUCKET) if scope.bucket_adopted else bucket
+    blocked = settings.get("PublicAccessBlockConfiguration") or {}
+    rules = (settings.get("ServerSideEncryptionConfiguration") or {}).get("Rules") or [{}]
+    algorithm = (rules[0].get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm")
     size = observed.get("metrics").get("bucket")
+    is_known = bucket or not any(question.startswith("bucket") for question in observed.unknown)
     return {
-        "name": names.bucket,
-        "exists": bool(observed.get("bucket")) if "bucket" in observed.answers else None,
+        "name": scope.bucket,
+        "exists": bool(bucket) if is_known else None,
         "public_access_blocked": (
-            len(blocked) == 4 and all(blocked.values()) if "bucket_public_access" in observed.answers else None
+            None if "bucket_public_access_block" in observed.unknown else len(blocked) == 4 and all(blocked.values())
         ),
-        "versioning": observed.get("bucket_versioning").get("Status") == "Enabled",
+        "versioning": settings.get("Versioning") == "Enabled",
         "encryption": str(algorithm or ""),
         "size_gib": round(size / _GIB, 1) if size is not None else None,
     }
@@ -127,6 +136,24 @@ def _certificate(observed: Observed, now: datetime) -> Facts:
     return {"expires_at": _moment(expires), "days_left": (expires - now).days if expires else None}
 
 
+def _drift(deployment: State) -> Facts:
+    """Return whether the deployment is as it was left. What could not be read is neither."""
+    known = bool(deployment.applied) and not deployment.answers.unknown
+    changed = deployment.changed_by_hand
+    return {
+        "found": ("yes" if changed else "no") if known else "unknown",
+        "resources": changed if known else [],
+        "since": deployment.applied.time if known else None,
+    }
+
+
+def _cost(deployment: State, region: str) -> Facts:
+    if not deployment.resources or deployment.answers.unknown:
+        return cost.Cost(region, "", (), "the resources could not all be read").as_data()
+    runs = deployment.answers.resources.get("database", {}).get("DBInstanceStatus") != "stopped"
+    return cost.cost(cost.sizes_of(deployment.resources, instance_runs=runs), region).as_data()
+
+
 def _moment(value: datetime | None) -> str | None:
     return value.isoformat(timespec="seconds") if value else None
 
@@ -134,7 +161,7 @@ def _moment(value: datetime | None) -> str | None:
 def _state(found: Facts) -> str:
     service, database, deployment = found["service"], found["database"], found["deployment"]
     if not service["status"]:
-        return "unknown" if "tasks" in found["unknown"] else "absent"
+        return "unknown" if "deployment_settings" in found["unknown"] else "absent"
     if service["status"] == "DRAINING":
         return "deleting"
     if deployment["status"] in deployments.IN_FLIGHT:
@@ -169,7 +196,13 @@ def _service_problems(found: Facts) -> list[str]:
 def _database_problems(found: Facts) -> list[str]:
     database = found["database"]
     problems = []
-    if database["identifier"] and database["status"] != "available" and "database" not in found["unknown"]:
+    if found["state"] == "stopped" and database["status"] in ("available", "starting"):
+        problems.append(
+            f"The database {database['identifier']} is {database['status']}, and costs, although the server is stopped:"
+            " RDS starts an instance by itself after seven days. Stop it again with the playbook stop, or start both."
+        )
+    is_odd = found["state"] != "stopped" and database["status"] != "available"
+    if is_odd and database["identifier"] and "database" not in found["unknown"]:
         problems.append(f"The database {database['identifier']} is {database['status'] or 'missing'}.")
     used, allocated = database["used_storage_gib"], database["allocated_storage_gib"]
     if used is not None and allocated and allocated - used < STORAGE_LEFT * allocated:
@@ -192,7 +225,7 @@ def _other_problems(found: Facts) -> list[str]:
 
 
 def lines(found: Facts) -> list[str]:
-    """Return the facts as lines for people."""
+    """Return the facts as text, line by line."""
     name, state = found["name"], found["state"]
     if state == "absent":
         return [f"MLflow '{name}': not deployed in {found['region']}"]
@@ -219,9 +252,25 @@ def lines(found: Facts) -> list[str]:
     size = "" if bucket["size_gib"] is None else f", {bucket['size_gib']} GiB"
     shown.append(f"Bucket:      {bucket['name']}, {exists}{size}")
     shown.append(f"Certificate: valid until {_time(found['certificate']['expires_at'])}")
+    shown += [f"Drift:       {_drift_line(found['drift'])}", f"Cost:        {_cost_line(found['cost'])}"]
     shown += [f"Not known:   {question}: {reason}" for question, reason in sorted(found["unknown"].items())]
     shown += [f"Problem:     {sentence}" for sentence in found["problems"]]
     return shown
+
+
+def _drift_line(drift: Facts) -> str:
+    if drift["found"] == "yes":
+        return f"yes, since {_time(drift['since'])} somebody has changed {', '.join(drift['resources'])}"
+    if drift["found"] == "no":
+        return f"no, as it was left at {_time(drift['since'])}"
+    return "unknown, as there is no record of the last deployment, or not everything could be read"
+
+
+def _cost_line(found: Facts) -> str:
+    if found["monthly_usd"] is None:
+        return f"unknown, as {found['unknown']}"
+    amount = cost.show_amount(found["monthly_usd"])
+    return f"{amount} a month, plus usage (list prices of {found['region']}, {found['as_of']})"
 
 
 def _known(value: typing.Any) -> str:

@@ -4,7 +4,7 @@
 """Security groups of Amazon VPC. Private to the collection.
 
 Facts: botocore's model of EC2; EC2 API Reference, IpPermission; VPC User Guide, "Security group rules": AWS shows the
-rules of one protocol and port range together, and a new group lets everything out.
+rules of one protocol and port range together, and a new group allows all egress.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 
-# Where the other side of a rule is given: list of IpPermission, and the member of its elements.
+# How IpPermission names a rule's peer: its list, and the member of the list's elements.
 PEERS = {
     "cidr_ip": ("IpRanges", "CidrIp"),
     "cidr_ipv6": ("Ipv6Ranges", "CidrIpv6"),
@@ -40,7 +40,7 @@ Rule = dict[str, typing.Any]
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the user asked for; None leaves a setting alone. Rules are flat: one for each other side."""
+    """The user's request; None leaves a setting alone. Rules are flat: one for each peer."""
 
     name: str
     vpc_id: str
@@ -57,7 +57,7 @@ def flat_rules(rules: list[Rule] | None, where: str) -> list[Rule] | None:
     """Return the rules of the module's options as it compares them.
 
     Raises:
-        UserError: a rule names no other side or more than one, or no ports where it needs them.
+        UserError: a rule names no peer or more than one, or lacks ports that it needs.
     """
     return None if rules is None else sorted((_flat(rule, where) for rule in rules), key=_key)
 
@@ -83,7 +83,7 @@ def _flat(rule: Rule, where: str) -> Rule:
 
 
 def _canonical(cidr: str, where: str) -> str:
-    """Return a network as AWS keeps it: without bits of a host, and IPv6 in its short form."""
+    """Return a network as AWS stores it: without host bits, and IPv6 in its short form."""
     try:
         return str(ipaddress.ip_network(cidr, strict=False))
     except ValueError as e:
@@ -91,7 +91,7 @@ def _canonical(cidr: str, where: str) -> str:
 
 
 def _key(rule: Rule) -> tuple[str, ...]:
-    """Return what tells rules apart: all but the description."""
+    """Return the identity of a rule: everything except the description."""
     members = ("ip_protocol", "from_port", "to_port", *PEERS)
     return tuple(str(rule.get(member, "")) for member in members)
 
@@ -125,7 +125,7 @@ def rule_to_aws(rule: Rule) -> dict[str, typing.Any]:
 
 
 def find(ec2: Client, **filters: str) -> dict[str, typing.Any] | None:
-    """Return the one group with these values, in the module's shape, or None."""
+    """Return the group with these values in the module's format, or None."""
     given = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
     groups = ec2.pages("describe_security_groups", "SecurityGroups", Filters=given)
     if not groups:
@@ -147,7 +147,7 @@ def _compared(group: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
 
 
 def _new(desired: DesiredState) -> dict[str, typing.Any]:
-    """Return a group as AWS makes it, which is not there yet."""
+    """Return a predicted new group, as AWS creates it."""
     return {
         "group_name": desired.name,
         "description": desired.description,
@@ -170,14 +170,14 @@ def _merged(current: list[Rule], desired: list[Rule] | None, purge: bool) -> lis
     if desired is None:
         return current
     known = {_key(rule): rule for rule in current}
-    # A rule without a description keeps the one that it has.
+    # A rule without a description keeps its present one.
     asked = {_key(rule): {**known.get(_key(rule), {}), **rule} for rule in desired}
     kept = {} if purge else known
     return sorted({**kept, **asked}.values(), key=_key)
 
 
 def ensure_present(ec2: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
-    """Make the group, or change what differs.
+    """Create the group, or change what differs.
 
     Raises:
         UserError: the description differs, which AWS cannot change.
@@ -198,7 +198,7 @@ def ensure_present(ec2: Client, desired: DesiredState, check_mode: bool) -> Modu
     if current is None:
         base = _create(ec2, desired, after)
         after["group_id"] = base["group_id"]
-    # What was just made may not be seen everywhere yet.
+    # A new group may not be visible everywhere yet.
     retrying = ec2.retrying("InvalidGroup.NotFound") if current is None else ec2
     _update_rules(retrying, "ingress", after["group_id"], base[_INGRESS], after[_INGRESS])
     _update_rules(retrying, "egress", after["group_id"], base[_EGRESS], after[_EGRESS])
@@ -228,7 +228,7 @@ def _create(ec2: Client, desired: DesiredState, after: dict[str, typing.Any]) ->
 
 
 def _update_rules(ec2: Client, direction: str, group_id: str, before: list[Rule], after: list[Rule]) -> None:
-    """Add before removing, so that nothing that is meant to get through is cut off meanwhile."""
+    """Add rules before removing others, so that wanted traffic is never interrupted."""
     known, asked = {_key(rule): rule for rule in before}, {_key(rule): rule for rule in after}
     fresh = [rule for key, rule in asked.items() if key not in known]
     gone = [rule for key, rule in known.items() if key not in asked]
@@ -263,10 +263,10 @@ def _update_tags(ec2: Client, before: dict[str, typing.Any], after: dict[str, ty
 def ensure_absent(
     ec2: Client, filters: dict[str, str], *, timeout: float, delay: float, check_mode: bool
 ) -> ModuleResult:
-    """Delete the group; while a network interface or another group's rule still holds it, AWS refuses, and it waits.
+    """Delete the group, and retry while a network interface or another group's rule still uses it.
 
     Raises:
-        ClientError: it is still held in the end.
+        ClientError: it is still in use at the end.
     """
     current = find(ec2, **filters)
     outcome = ModuleResult(current is not None, _compared(current), {}, {}, [])

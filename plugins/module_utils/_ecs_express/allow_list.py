@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: which source addresses a service's own listener rule lets in.
+"""Private: the source addresses that a service's listener rule admits.
 
 Express Mode has no parameter for it, and the load balancer with its security group is shared by all Express services of
 the VPC. The listener rule is the service's own. AWS lets it be changed ("Express Mode will not overwrite changes unless
@@ -48,10 +48,10 @@ def _modify_rule(elbv2: Any, arn: str, conditions: list[Resource]) -> None:
 
 
 def networks(cidrs: list[str]) -> list[str]:
-    """Return the networks as ELB writes them, each once, in order.
+    """Return the networks in ELB's notation, without duplicates, in order.
 
     Raises:
-        EcsExpressError: one is not a network in CIDR notation, or there are more than a rule takes in any case.
+        EcsExpressError: one is not a network in CIDR notation, or there are more than any rule can have.
     """
     found = []
     for cidr in cidrs:
@@ -66,7 +66,7 @@ def rule_arn(ecs: Any, *, cluster: str, name: str) -> str | None:
     """Return the ARN of a service's listener rule; None if there is no such service.
 
     Raises:
-        EcsExpressError: ECS has not made the rule (yet), or the service is not one of Express Mode.
+        EcsExpressError: ECS has not created the rule (yet), or the service is not an Express service.
     """
     service = api.find_service(ecs, cluster=cluster, name=name)
     if service is None or service.get("status") != "ACTIVE":
@@ -108,7 +108,7 @@ def ensure(elbv2: Any, arn: str, cidrs: list[str], *, check_mode: bool) -> tuple
         the networks before, and whether something was, or in check mode would be, changed.
 
     Raises:
-        EcsExpressError: the rule cannot take so many.
+        EcsExpressError: there are too many for the rule.
     """
     rule = _describe_rule(elbv2, arn)
     before = allowed(rule)
@@ -135,7 +135,7 @@ def _is_ours(condition: Resource) -> bool:
 def _given(condition: Resource) -> Resource:
     """Return a condition as ModifyRule takes it.
 
-    DescribeRules shows some values twice, in the older and the newer way.
+    DescribeRules returns some values twice, in an older and a newer form.
     """
     for name in _CONFIGURATIONS:
         if condition.get(name):

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: one function per API call. Each raises EcsExpressError with what it tried to do."""
+"""Private: one function per API call. Each raises EcsExpressError, naming the attempted operation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _none_if_gone(call: Any, **params: Any) -> Any:
 def find_service(client: Client, *, cluster: str, name: str) -> Resource | None:
     """DescribeServices for one name; None if the service or the cluster is unknown.
 
-    Express has no call by name of its own; ``resourceManagementType`` tells an Express service (``ECS``) from a
+    Express Mode has no call of its own by name; ``resourceManagementType`` tells an Express service (``ECS``) from a
     classic one (``CUSTOMER``).
     """
     answer = _none_if_gone(client.describe_services, cluster=cluster, services=[name])
@@ -81,7 +81,7 @@ def describe_services(client: Client, *, cluster: str, services: list[str]) -> l
 
 @EcsExpressErrorHandler.common_error_handler("create the Express service")
 def create_express(client: Client, **params: Any) -> Resource:
-    """CreateExpressGatewayService. The caller retries what a fresh role causes."""
+    """CreateExpressGatewayService. The caller retries errors caused by new roles."""
     service: Resource = client.create_express_gateway_service(**params)["service"]
     return service
 
@@ -126,7 +126,7 @@ def list_deployments(client: Client, *, cluster: str, service: str, limit: int =
         found += page.get("serviceDeployments") or []
         if len(found) >= limit:
             break
-    # Newest first is what AWS returns; nothing promises it.
+    # AWS returns the newest first, but does not document it.
     return sorted(found, key=lambda item: str(item.get("createdAt", "")), reverse=True)[:limit]
 
 

@@ -21,7 +21,7 @@ class _Cause:
     given: re.Pattern[str] | None
 
     def matches(self, said: str, written: str) -> bool:
-        """``said`` by AWS, ``written`` by the container."""
+        """Return whether the cause matches what AWS said and the container wrote."""
         if self.given and not self.given.search(said):
             return False
         return bool(self.pattern.search(said) or (self.in_log and self.pattern.search(written)))
@@ -144,7 +144,7 @@ CAUSES = (
         remedies.see_log,
     ),
     _cause(
-        r"Capacity is unavailable|RESOURCE:|insufficient capacity",
+        r"Capacity is unavailable|RESOURCE:\w|insufficient capacity",
         "AWS has no Fargate capacity for the task now",
         remedies.other_capacity,
     ),
@@ -171,8 +171,7 @@ CAUSES = (
     _cause(
         r"RollbackAlarm|alarm(s)? (detected|triggered)|alarm triggered|in ALARM",
         "more than 1 % of the requests during the deployment were answered with 4xx or 5xx",
-        "look for clients that call without login or for things that do not exist (401, 404), then deploy again; with "
-        "deployment_configuration.rollback_on_alarm=false they roll nothing back",
+        remedies.tolerant_rollback,
     ),
     _cause(
         r"Target\.Timeout|Request timed out",
@@ -212,6 +211,5 @@ PROVISIONING = CAUSES[-1]
 
 STUCK = (
     "ECS has given the service up: the infrastructure role was not effective in time, or Elastic Load Balancing's "
-    "service-linked role is missing",
-    "see that both roles are there, then delete the service and create it again (recreate_stuck does so by itself)",
+    "service-linked role is missing"
 )

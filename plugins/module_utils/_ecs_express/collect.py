@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private: collect evidence from ECS, the load balancer and CloudWatch Logs.
 
-What cannot be read becomes a note, and never hides the failure itself.
+Evidence that cannot be read becomes a note, and never hides the failure itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EVENTS = 5
 
 _TASKS = 5
 
-_CONTAINER = "Main"  # Express names the container so, always.
+_CONTAINER = "Main"  # The container's name in every Express service.
 
 
 def collect(
@@ -37,13 +37,13 @@ def collect(
 ) -> Evidence:
     """Collect everything that may explain why ``deployment`` (None: not known) does not succeed.
 
-    ``earlier``: what was collected when it began to fail. Its tasks, targets and log are kept, because ECS removes them
+    ``earlier``: evidence from when it began to fail. Its tasks, targets and log are kept, because ECS removes them
     while it rolls back.
     """
     evidence = Evidence(deployment=deployment)
     ecs = clients("ecs")
     revisions: list[Resource] = []
-    evidence.says = _says(deployment)
+    evidence.status_reasons = _status_reasons(deployment)
 
     def events() -> None:
         found = api.find_service(ecs, cluster=subject.cluster, name=subject.name) or {}
@@ -86,13 +86,13 @@ _ROUTINE = re.compile(
 
 
 def _drop_what_tasks_tell(evidence: Evidence) -> None:
-    """The lines of the tasks say the same with more detail."""
+    """Drop events that the lines of tasks repeat with more detail."""
     if evidence.tasks:
         evidence.events = [text for text in evidence.events if ") stopped: " not in text]
 
 
 def _is_news(text: str, reason: str) -> bool:
-    """Return whether an event says more than that a deployment goes its way, or than the deployment's own reason."""
+    """Return whether an event is neither routine nor a repetition of the deployment's reason."""
     told = text.partition(" deployment failed: ")[2]
     return not (_ROUTINE.search(text) or (reason and reason in text) or (told and told in reason))
 
@@ -104,7 +104,7 @@ def _try(evidence: Evidence, what: str, read: Callable[[], None]) -> None:
         evidence.notes.append(f"{what} could not be read ({e})")
 
 
-def _says(deployment: Resource | None) -> list[str]:
+def _status_reasons(deployment: Resource | None) -> list[str]:
     if not deployment:
         return []
     lines = [f"deployment {deployment.get('status')}"]
@@ -143,7 +143,7 @@ def _resource_lines(resources: list[Resource]) -> list[str]:
 def since(items: list[Resource], deployment: Resource | None) -> list[Resource]:
     """Return tasks or events that are not older than the deployment.
 
-    ECS also shows those of a deleted service of the name.
+    ECS also shows those of a deleted service with the same name.
     """
     begin = (deployment or {}).get("createdAt")
     return [item for item in items if not (begin and item.get("createdAt")) or item["createdAt"] >= begin]
@@ -173,7 +173,7 @@ def _tasks(ecs: Any, subject: Subject, deployment: Resource | None) -> list[Reso
 
 
 def _unwanted_stop(task: Resource) -> bool:
-    """Stopped, and not because ECS scaled in or rolled back."""
+    """Return whether a task stopped for another reason than scaling in or a rollback."""
     if task.get("lastStatus") not in ("STOPPED", "DEPROVISIONING", "STOPPING"):
         return False
     return task.get("stopCode") not in ("ServiceSchedulerInitiated", "UserInitiated") or any(
@@ -256,7 +256,7 @@ def _log(
 
 
 def _log_place(ecs: Any, subject: Subject, revisions: list[Resource]) -> tuple[str, str]:
-    """Log group and prefix of the revision's container.
+    """Return log group and prefix of the revision's container.
 
     The service's configurations tell, but one that was rolled back is no longer among them, and one with a task
     definition of the user's own need not show its container; the task definition always does.

@@ -1,10 +1,10 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what an update would change. Pure: canonical forms in (see transformations), changes out.
+"""Private: compute what an update would change. Pure: canonical forms in (see transformations), changes out.
 
 A needless update costs a canary deployment of about ten minutes, so only what the user gave is compared, and
-ECS's rewriting of it is no change. The numbers in the comments are issues of hashicorp/terraform-provider-aws.
+ECS's normalisation of it is no change. The numbers in the comments are issues of hashicorp/terraform-provider-aws.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.tran
 
 Path = tuple[str, ...]
 
-# What an absent field means (ECS guide, observed by ecspresso and Terraform's provider): asking for exactly that is no
+# Defaults of absent fields (ECS guide; observed by ecspresso and Terraform's provider): requesting a default is no
 # change. Subject to ECS filling the field in, which it does for all of them as far as known (#49511).
 _EFFECTIVE_DEFAULTS: dict[Path, str] = {
     ("cpu",): "1024",
@@ -74,7 +74,7 @@ class Changes:
 
 
 def compare(desired: Canonical, current: Canonical, managed_groups: AbstractSet[str] | None = None) -> Changes:
-    """Return what must be updated so that ``current`` does what ``desired`` says.
+    """Return the updates that bring ``current`` in line with ``desired``.
 
     ``managed_groups``: ids of the groups that ECS itself attached, None if not known. Known ones are left out of
     the comparison, which then is exact; otherwise more groups than wanted are taken for ECS's (#47437, #47908).
@@ -135,7 +135,7 @@ def without_managed_groups(config: Canonical, managed_groups: AbstractSet[str] |
 
 
 def overlay(current: Canonical, desired: Canonical) -> Canonical:
-    """Return what the configuration is after the update: for the predicted service of check mode."""
+    """Return the configuration after the update, for the predicted service of check mode."""
     return _drop_empty(_merged(current, desired, keep_groups=True))
 
 
@@ -228,7 +228,7 @@ def _merged(current: Canonical, desired: Canonical, base: Path = (), keep_groups
 
 
 def _drop_empty(config: Canonical, base: Path = ()) -> Canonical:
-    """Without what asks for nothing. An environment variable may well be empty."""
+    """Return the configuration without empty values, except environment variables, which may be empty."""
     cleaned = {
         k: _drop_empty(v, (*base, k)) if isinstance(v, dict) and (*base, k) not in _MAPS else v
         for k, v in config.items()

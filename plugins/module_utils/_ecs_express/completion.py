@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: the end of every change: wait for the deployment, configure further ones, report."""
+"""Private: complete a change: wait for the deployment, configure further ones, report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.stal
 
 Resource = dict[str, Any]
 
-# Polls after which an update is taken for one that needs no deployment (if ECS shows the desired configuration).
+# Polls after which an update counts as one without a deployment (if ECS shows the desired configuration).
 _POLLS_WITHOUT_DEPLOYMENT = 12
 
 
@@ -86,7 +86,7 @@ def wait(
 
 
 def configure(run: Run, ecs_service: Resource) -> None:
-    """Set how the service's updates are carried out; nothing is sent if they already are carried out so."""
+    """Set the deployment configuration of the service, if it differs."""
     request = run.request
     desired = request.deployment_configuration
     if not desired:
@@ -104,7 +104,7 @@ def configure(run: Run, ecs_service: Resource) -> None:
 
 
 def _configure_after(run: Run) -> None:
-    """Configure a new service, which begins with ECS's own values, and one that has lost what was set."""
+    """Configure a new service, which starts with ECS's defaults, and one that has lost its settings."""
     request, result = run.request, run.result
     if not request.deployment_configuration:
         return

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import admission
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployment_configuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import preflight
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import restricted_creation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.completion import finish
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.completion import wait
@@ -53,7 +53,7 @@ def create(run: Run, found: Resource | None, before: Canonical | None = None) ->
         return run.result
     run.result.service = None
     if request.allowed_cidrs:
-        config = admission.without_tasks(config)
+        config = restricted_creation.without_tasks(config)
     known: frozenset[str] = frozenset()
     if found is not None:
         old = run.list_deployments(str(found["serviceArn"]))
@@ -67,7 +67,7 @@ def create(run: Run, found: Resource | None, before: Canonical | None = None) ->
     arn = str(service["serviceArn"])
     if not request.allowed_cidrs:
         return finish(run, arn, expected)
-    wait(run, arn, expected, enough=admission.is_ready)
+    wait(run, arn, expected, enough=restricted_creation.is_ready)
     return _start_tasks(run, arn)
 
 
@@ -91,9 +91,9 @@ def _predict(run: Run, config: Canonical, before: Canonical) -> None:
 
 
 def check_complete(run: Run, config: Canonical) -> None:
-    """Check that everything is given that a creation needs.
+    """Check that all options that a creation needs are given.
 
-    In check mode it may not be known yet (an ARN of a role that does not exist): then it is a warning.
+    In check mode a missing one, such as the ARN of a future role, is a warning.
 
     Raises:
         EcsExpressError: something is missing.
@@ -106,7 +106,8 @@ def check_complete(run: Run, config: Canonical) -> None:
             missing.append("primary_container.image")
     if not missing:
         return
-    text = f"Service {run.request.name!r} does not exist, and to create it {', '.join(missing)} must be given"
+    names = ", ".join(map(run.request.option_names.of, missing))
+    text = f"Service {run.request.name!r} does not exist, and to create it {names} must be given"
     if not run.request.check_mode:
         raise EcsExpressError(message=text)
     run.result.warnings.append(text)
@@ -132,15 +133,15 @@ def _send(run: Run, config: Canonical) -> Resource:
         if error_code(e) != "ClusterNotFoundException":
             raise
         raise EcsExpressError(
-            message=f"cluster {params['cluster']!r} does not exist, and Express Mode creates none but 'default' by "
-            "itself: create the cluster before, or leave cluster out",
+            message=f"cluster {params['cluster']!r} does not exist, and Express Mode creates only the one called"
+            f" 'default': create the cluster before, or leave {request.option_names.of('cluster')} out",
             exception=e.exception,
         ) from e
 
 
 def _start_tasks(run: Run, arn: str) -> Result:
-    """Give a service without tasks its tasks, once its listener rule admits the networks of the request only."""
-    admission.admit(run)
+    """Start the tasks of a service without tasks, once its listener rule admits only the requested networks."""
+    restricted_creation.admit(run)
     state = read_state(run, arn)
     if compare.needs_managed_groups(run.request.desired, state.canonical):
         state.managed_groups = managed_groups(run, state)

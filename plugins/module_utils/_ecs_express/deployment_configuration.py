@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: how a service's updates are carried out. Express Mode's own calls know nothing of it, UpdateService does.
+"""Private: the deployment configuration of a service. UpdateService sets it, Express Mode's own calls do not.
 
 "This parameter doesn't trigger a new service deployment" (botocore model, UpdateService, deploymentConfiguration).
 What is changed there stays: "Express Mode will not overwrite changes unless requested as part of an Express Mode
@@ -20,7 +20,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.tran
 
 Resource = dict[str, Any]
 
-# What a new service has (ECS guide, express-service-update-full; users' DescribeServices).
+# Defaults of a new service (ECS guide, express-service-update-full; users' DescribeServices).
 DEFAULTS: Canonical = {
     "bake_time_in_minutes": 3,
     "canary_bake_time_in_minutes": 3,
@@ -37,7 +37,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
 
 
 def desired(given: Mapping[str, Any] | None) -> Canonical:
-    """Return the settings that the user gave; raises EcsExpressError for values that ECS can't take."""
+    """Return the settings that the user gave; raises EcsExpressError for values that ECS refuses."""
     result = {key: value for key, value in (given or {}).items() if value is not None}
     for key, (least, most, what) in _RANGES.items():
         if key in result and not least <= result[key] <= most:
@@ -46,7 +46,7 @@ def desired(given: Mapping[str, Any] | None) -> Canonical:
 
 
 def current(service: Mapping[str, Any]) -> Canonical:
-    """Return the settings of a service as DescribeServices shows it; what it does not show is absent."""
+    """Return the settings of a service as DescribeServices shows them; others are absent."""
     shown = service.get("deploymentConfiguration") or {}
     canary, alarms = shown.get("canaryConfiguration") or {}, shown.get("alarms") or {}
     percent = canary.get("canaryPercent")
@@ -65,12 +65,12 @@ def changes(want: Canonical, service: Mapping[str, Any]) -> compare.Changes:
 
 
 def special(service: Mapping[str, Any]) -> Canonical:
-    """Return the settings that differ from those of a new service: what a re-created one must be given."""
+    """Return the settings that differ from the defaults, which a re-created service must get."""
     return {key: value for key, value in current(service).items() if value != DEFAULTS[key]}
 
 
 def to_send(want: Canonical, service: Mapping[str, Any], own_alarm: str) -> Resource:
-    """The whole structure as it is shown, with what is wanted: whether ECS merges or replaces it is not documented.
+    """Return the whole current structure with the changes: whether ECS merges or replaces it is not documented.
 
     ``own_alarm``: the name of the alarm that ECS makes for the service.
     """
@@ -83,6 +83,6 @@ def to_send(want: Canonical, service: Mapping[str, Any], own_alarm: str) -> Reso
     if "rollback_on_alarm" in want:
         on = want["rollback_on_alarm"]
         names = (result.get("alarms") or {}).get("alarmNames") or [own_alarm]
-        # Switched off without names is the form that a user reports to work.
+        # Disabled without names: the form that users report to work.
         result["alarms"] = {"alarmNames": names if on else [], "enable": on, "rollback": on}
     return result

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: waiting for a deployment, or for the end of a service."""
+"""Private: wait for a deployment, or for the deletion of a service."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _read(client: Any, cluster: str, service: str, expected: Expected) -> tuple[
     picked = expected.pick(api.list_deployments(client, cluster=cluster, service=service))
     if picked is None:
         return None, None
-    # Just begun it may still be MISSING to Describe; the list's own entry will do then.
+    # Describe may answer MISSING for a new deployment; the list's entry is enough then.
     found = {**picked, **(api.describe_deployment(client, picked["serviceDeploymentArn"]) or {})}
     return found, _resources(client, found)
 
@@ -127,13 +127,13 @@ def _resources_ready(resources: list[Resource] | None, deployment: Resource, wai
     failed = [item for item in resources if item["status"] == "FAILED"]
     if failed:
         raise FailedDeployment(message=f"A resource that ECS manages failed: {why(failed)}", deployment=deployment)
-    # What belongs to an older revision may be on its way out meanwhile.
+    # Resources of an older revision may be in deletion meanwhile.
     return not kinds_in(resources, "PROVISIONING")
 
 
 def _timeout_text(deployment: Resource | None, waiter: Waiter) -> str:
     state = f"its deployment is {progress(deployment)}" if deployment else "ECS has not begun a deployment"
-    return f"The service is not ready after {waiter.timeout:g} s (wait_timeout): {state}"
+    return f"The service is not ready after {waiter.timeout:g} s ({waiter.timeout_option}): {state}"
 
 
 def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -> None:
@@ -151,7 +151,7 @@ def wait_for_inactive(client: Any, *, cluster: str, name: str, waiter: Waiter) -
         if status == "INACTIVE":
             return
     raise WaitTimeout(
-        message=f"The service is still {status} after {waiter.timeout:g} s (wait_timeout); its name is free once it is"
-        " INACTIVE",
+        message=f"The service is still {status} after {waiter.timeout:g} s ({waiter.timeout_option}); its name"
+        " is free once it is INACTIVE",
         deployment=None,
     )

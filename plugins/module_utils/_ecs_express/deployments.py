@@ -1,9 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what a deployment and its managed resources say. Pure.
+"""Private: interpret a deployment and its managed resources. Pure.
 
-C(statusCode) is ACTIVE from the first moment, it says nothing about readiness. Ready means: the service deployment is
+C(statusCode) is ACTIVE from the beginning and says nothing about readiness. Ready means: the service deployment is
 SUCCESSFUL and all resources that ECS manages for the revision are ACTIVE. ROLLBACK_SUCCESSFUL, ROLLBACK_FAILED and
 STOPPED are failures (there is no status FAILED; botocore model, ServiceDeploymentStatus).
 """
@@ -23,7 +23,7 @@ Resource = dict[str, Any]
 
 PENDING = frozenset({"PENDING", "IN_PROGRESS"})
 
-# On the way to a failure, though not there yet.
+# A failure in progress.
 FAILING = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
 
 FAILED = frozenset({"STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
@@ -32,13 +32,13 @@ IN_FLIGHT = PENDING | FAILING
 
 _TIE = timedelta(seconds=2)  # Between the clocks of ECS's own parts.
 
-# What takes place in the stages that last (botocore model, ServiceDeploymentLifecycleStage).
+# Descriptions of the long stages (botocore model, ServiceDeploymentLifecycleStage).
 MEANING = {
-    "RECONCILE_SERVICE": "ECS makes what the service needs",
-    "SCALE_UP": "the task starts, and has to pass its health checks",
+    "RECONCILE_SERVICE": "ECS creates the service's resources",
+    "SCALE_UP": "the task starts and has to pass its health checks",
     "PRODUCTION_TRAFFIC_SHIFT": "the requests go to the new task",
-    "BAKE_TIME": "ECS watches how the new task does",
-    "CLEAN_UP": "what is not needed any more is taken down",
+    "BAKE_TIME": "ECS monitors the new task",
+    "CLEAN_UP": "ECS removes the resources of the old revision",
 }
 
 
@@ -47,10 +47,10 @@ class FailedDeployment(EcsExpressError):
 
 
 class StuckDeployment(FailedDeployment):
-    """ECS has given up without saying so: nothing has ever run, and nothing will.
+    """ECS has silently given up: no task has ever run, and none will.
 
     Attributes:
-        service_arn: the service that may be deleted and created again.
+        service_arn: the service, which may be deleted and created again.
     """
 
     service_arn = ""
@@ -97,7 +97,7 @@ def in_flight(deployments: list[Resource]) -> Resource | None:
 
 
 def target_revision(deployment: Resource | None) -> str | None:
-    """Return the revision that a deployment moves to; once it fails, the one that ECS goes back to."""
+    """Return the target revision of a deployment; once it fails, the one that ECS rolls back to."""
     if not deployment:
         return None
     if deployment.get("status") in FAILING | FAILED:
@@ -139,7 +139,7 @@ def kinds_in(resources: Sequence[Resource], status: str) -> list[str]:
     return sorted({str(item["kind"]) for item in resources if item["status"] == status})
 
 
-# What takes long, hence worth a name.
+# Slow resources, which are named.
 _SLOW = ("loadBalancer", "certificate", "listener", "rule", "targetGroups")
 
 

@@ -19,13 +19,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 
-# What services with ECS's protocol answer where they do not know an operation (Smithy, "AWS JSON 1.1 protocol").
+# The answer of services with ECS's protocol to an unknown operation (Smithy, "AWS JSON 1.1 protocol").
 _NOT_OFFERED = "Amazon ECS has no Express Mode in this region, which AWS does not offer everywhere; take another region"
 
-# Codes that suffice without the message. ServiceNotActiveException is not among them: its message decides.
+# Codes that are sufficient without the message. ServiceNotActiveException is not among them: its message decides.
 _GONE_CODES = frozenset({"ResourceNotFoundException", "ServiceNotFoundException", "ClusterNotFoundException"})
 
-# What AWS answers while a role, its policies or a service-linked role made a moment ago is not yet effective.
+# Errors of AWS while a new role, its policies or a new service-linked role are not yet effective.
 # Sources: terraform-provider-aws resource aws_ecs_express_gateway_service and aws_ecs_cluster; the ECS guide
 # "express-service-first-run"; agno's deployment script (last line).
 _FRESH_ROLE_ERRORS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
@@ -45,7 +45,7 @@ _FRESH_ROLE_ERRORS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
 
 
 class EcsExpressError(UserError):
-    """Something about an Express service failed; ``kwargs`` holds further return values for the failed task."""
+    """An operation on an Express service failed; ``kwargs`` holds further return values for the failed task."""
 
 
 class EcsExpressWaitError(EcsExpressError):
@@ -117,12 +117,12 @@ def is_draining(error: BaseException | None) -> bool:
     """Return whether the error says that the service, or an older one of its name, is being deleted."""
     code, message = error_code(error), error_message(error)
     if code == "ServiceNotActiveException":
-        # It is either; whatever else AWS may come to say, there is an end to wait for.
+        # Either is possible, and both come to an end.
         return "inactive" not in message.lower()
     return code == "InvalidParameterException" and "still draining" in message.lower()
 
 
 def is_fresh_role(error: BaseException | None) -> bool:
-    """Return whether the error is one that goes away when IAM has propagated a role made a moment ago."""
+    """Return whether the error goes away once IAM has propagated a new role."""
     code, message = error_code(error), error_message(error).lower()
     return any(code in codes and any(text in message for text in texts) for codes, texts in _FRESH_ROLE_ERRORS)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what is known about a deployment that fails or stalls."""
+"""Private: the evidence collected about a deployment that fails or stalls."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OWN_NAMES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import remedies
 
 Resource = dict[str, Any]
@@ -25,10 +27,10 @@ class Subject:
 
 @dataclass
 class Evidence:
-    """What was found out, as text; newest first, but for ``log``, which is in the order written."""
+    """What AWS reports, as text; newest first, except ``log``, which is in the order written."""
 
     deployment: Resource | None = None
-    says: list[str] = field(default_factory=list)
+    status_reasons: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     resources: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
@@ -39,11 +41,13 @@ class Evidence:
     settings: remedies.ServiceSettings = field(default_factory=remedies.ServiceSettings)
     # Whether the wait found the deployment stuck.
     stuck: bool = False
+    # Of the module, for the remedy.
+    option_names: OptionNames = OWN_NAMES
 
-    def of_aws(self) -> str:
-        """Return what AWS says, to be searched."""
-        return "\n".join(self.says + self.events + self.resources + self.tasks + self.targets)
+    def aws_text(self) -> str:
+        """Return everything that AWS reports, for pattern matching."""
+        return "\n".join(self.status_reasons + self.events + self.resources + self.tasks + self.targets)
 
-    def of_container(self) -> str:
-        """Return what the container itself wrote, to be searched."""
+    def log_text(self) -> str:
+        """Return the container's own log, for pattern matching."""
         return "\n".join(self.log)

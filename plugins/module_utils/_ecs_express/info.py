@@ -26,8 +26,8 @@ def describe(
 ) -> list[Canonical]:
     """Return the Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
 
-    Of many, one that cannot be described (for want of a permission, say) is there with what is known, and a sentence is
-    added to ``warnings``.
+    If one of many cannot be described, for lack of a permission for example, it is returned with what is known, and
+    ``warnings`` gets a sentence.
     """
     ecs = clients("ecs")
     desired = [name] if name else api.list_express_arns(ecs, cluster=cluster)
@@ -49,7 +49,7 @@ def describe(
 
 
 def _outline(item: Canonical) -> Canonical:
-    """Return what DescribeServices alone reports."""
+    """Return a service with what DescribeServices reports."""
     known = {**item, "status": {"statusCode": item.get("status")}, "cluster": item.get("clusterArn"), "tags": []}
     return {**transformations.service(known), "deployment": {}}
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: which step a service needs, by its state.
+"""Private: decide by a service's state what to do.
 
 Raises EcsExpressError; knows nothing of Ansible's module object.
 """
@@ -87,7 +87,7 @@ def _refuse_classic(run: Run, found: Resource | None) -> None:
     if found and found.get("status") != "INACTIVE" and found.get("resourceManagementType") != "ECS":
         raise EcsExpressError(
             message=f"Service {run.request.name!r} in cluster {run.request.cluster!r} is a classic ECS service, "
-            "not one of Express Mode; this module leaves it alone: choose another service_name"
+            f"not one of Express Mode, and was left alone: choose another {run.request.option_names.of('service_name')}"
         )
 
 

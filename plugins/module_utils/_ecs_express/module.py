@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what the modules share of Ansible's side: failing, and hiding secrets."""
+"""Private: Ansible's side of the modules: failing, and hiding secrets."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def make_module(**kwargs: Any) -> AnsibleAWSModule:
     """Return an AnsibleAWSModule on top of the redacting module."""
     settings = AnsibleAWSModule.default_settings
     original = settings["module_class"]
-    # It knows a setting module_class, but takes the default one only.
+    # AnsibleAWSModule has a setting module_class, but only uses its default.
     settings["module_class"] = _RedactingModule
     try:
         return AnsibleAWSModule(**kwargs)

@@ -1,9 +1,9 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what is asked of IAM before a service is created.
+"""Private: check the IAM roles before a service is created.
 
-A service that is created before its infrastructure role is effective gets stuck for ever: ECS's call to make the load
+A service that is created before its infrastructure role is effective gets stuck: ECS's call to create the load
 balancer is denied once and not repeated. So IAM is asked whether it knows the roles and what they may, until it does.
 IAM's answers come from its control plane; they can be ahead of what other services see by some seconds. Therefore a
 role made moments ago must be confirmed several times, and a stuck service is recognised and re-created besides.
@@ -34,19 +34,20 @@ SERVICE_LINKED_ROLES = {
 PROBED_ACTIONS = ["elasticloadbalancing:DescribeLoadBalancers", "ec2:DescribeSubnets"]
 PROBE_SECONDS = 60.0
 _PROBE_DELAY = 2.0
-_YOUNG = timedelta(minutes=5)
+# As long as iam_service_role waits by default after it has made a role.
+_YOUNG = timedelta(seconds=10)
 _CONFIRMATIONS = 3
 
 
 class _NotAllowed(Exception):
-    """The caller may not ask."""
+    """The caller lacks a permission for the check."""
 
 
 def probe(iam: Client, role_arn: str, waiter: Waiter) -> list[str]:
     """Ask IAM for the service-linked roles and the infrastructure role, and wait for the latter to be effective.
 
-    Waits for PROBE_SECONDS at most, and not longer than ``waiter``. Returns sentences of warning. What the caller may
-    not ask is a line of progress; it never fails, because ECS itself has the last word.
+    Waits for PROBE_SECONDS at most, and not longer than ``waiter``. Returns sentences of warning. A missing
+    permission is a line of progress; it never fails, because ECS itself has the last word.
     """
     warnings: list[str] = []
     try:
@@ -129,7 +130,7 @@ def _is_young(role: dict[str, Any], now: datetime) -> bool:
 
 
 def _trust(role: dict[str, Any], arn: str) -> list[str]:
-    """Return whether ECS is named at all; the conditions are IAM's to judge."""
+    """Return a warning if the trust policy does not name ECS; IAM itself evaluates conditions."""
     document = str(role.get("AssumeRolePolicyDocument") or "")
     if not document or "ecs.amazonaws.com" in document.replace("'*'", "ecs.amazonaws.com"):
         return []

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: read a service with everything that comparisons need."""
+"""Private: read a service with everything that a comparison needs."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def listener_rule(run: Run) -> str:
 
 
 def never_ran(run: Run, arn: str) -> bool:
-    """Return whether certainly no task of the service was ever started: then its deletion loses nothing."""
+    """Return whether it is certain that no task was ever started, so that deleting the service loses nothing."""
     request = run.request
     try:
         deployments = run.list_deployments(arn, limit=100)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: delete a service and create it again, where nothing else changes or mends it."""
+"""Private: delete a service and create it again, where nothing else helps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.tran
 
 
 def replace(run: Run, state: ServiceState) -> Result:
-    """Replace the service; what the user did not give is taken over from the old one."""
+    """Replace the service; options that are not given are taken over from the old one."""
     before = {
         "service_name": run.request.name,
         "infrastructure_role_arn": state.service.get("infrastructureRoleArn"),
@@ -76,7 +76,7 @@ def _refuse_unknown_groups(run: Run, state: ServiceState) -> None:
 
 
 def _refuse_useless_role(run: Run) -> None:
-    """Refuse to give up a running service for a role with which no other could be created."""
+    """Refuse to delete a running service if the new role could not create another one."""
     role = str(run.request.infrastructure_role_arn)
     problems = preflight.role_problems(run.clients("iam"), role, run.waiter)
     if problems:
@@ -87,7 +87,7 @@ def _refuse_useless_role(run: Run) -> None:
 
 
 def _take_over(run: Run, state: ServiceState) -> None:
-    """Complete the request with what the service has and the user did not give."""
+    """Complete the request with settings of the service that the user did not give."""
     request = run.request
     old = compare.without_managed_groups(state.canonical, state.managed_groups)
     if "task_definition_arn" in request.desired:

@@ -1,20 +1,22 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: what the user asked for, and what was done about it."""
+"""Private: the user's request, and the result of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OWN_NAMES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.stall import STALL_SECONDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. Times in seconds; ``desired`` is canonical (see transformations)."""
+    """The user's request. Times in seconds; ``desired`` is canonical (see transformations)."""
 
     name: str
     cluster: str = "default"
@@ -33,6 +35,7 @@ class Request:
     check_mode: bool = False
     deployment_configuration: Canonical = field(default_factory=dict)
     allowed_cidrs: list[str] | None = None
+    option_names: OptionNames = OWN_NAMES
 
 
 @dataclass

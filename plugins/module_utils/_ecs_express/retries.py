@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: calls that are repeated until AWS has caught up with what was done before."""
+"""Private: retry calls until AWS has propagated earlier changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRESH_ROLE_SECONDS = 240  # Terraform's provider retries for 4 minutes.
 
 
 def retry_fresh_role(call: Callable[[], T], waiter: Waiter, *, bound: float = FRESH_ROLE_SECONDS) -> T:
-    """Repeat ``call`` while AWS has not taken notice of roles made a moment ago, for at most ``bound`` seconds."""
+    """Repeat ``call`` while new roles are not yet effective, for at most ``bound`` seconds."""
     start = waiter.clock()
     while True:
         try:
@@ -33,7 +33,7 @@ def retry_fresh_role(call: Callable[[], T], waiter: Waiter, *, bound: float = FR
 
 
 def retry_draining(call: Callable[[], T], waiter: Waiter) -> T:
-    """Repeat ``call`` while an older service of the name is being deleted, within the waiter's bound."""
+    """Repeat ``call`` while an older service with the name is being deleted, within the waiter's bound."""
     for _poll in waiter.polls():
         try:
             return call()

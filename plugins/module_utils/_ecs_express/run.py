@@ -1,11 +1,12 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: one run of the module for one service: what all of its steps share."""
+"""Private: one run of the module for one service, with the state that its steps share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
@@ -32,9 +33,21 @@ Clients = Callable[[str], Any]
 # not AWS's.
 EXPECTED_FIRST_DEPLOYMENT = ExpectedDuration(6, 25, fixed=60)
 EXPECTED_DELETION = ExpectedDuration(5, 15, fixed=30)
-# Beside the canary's and the other minutes of baking: a new task needs 5 health checks of 30 s after its start, and the
+# Besides the bake times of canary and deployment: a new task needs 5 health checks of 30 s after its start, and the
 # old one is drained at the end.
 _UPDATE_BESIDE_BAKING = (3, 9)
+
+
+def expected_update(configuration: Mapping[str, Any]) -> ExpectedDuration:
+    """Return the expected duration of an update: its bake times, and some minutes.
+
+    Args:
+        configuration: the deployment configuration that was asked for.
+    """
+    how = {**DEFAULTS, **configuration}
+    baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
+    least, most = _UPDATE_BESIDE_BAKING
+    return ExpectedDuration(least + baking, most + baking, fixed=60)
 
 
 class Run:
@@ -42,13 +55,13 @@ class Run:
 
     Args:
         clients: returns the client of a service by boto3's name.
-        request: what the user asked for.
-        progress: shows what is waited for.
+        request: of the user.
+        progress: shows progress to the user.
         make_waiter: makes the waiters.
 
     Attributes:
-        request: what the user asked for, completed where a service is replaced.
-        result: what has been done so far.
+        request: of the user, completed if the service is replaced.
+        result: of the run so far.
         waiter: bounds the waits of this run.
         sent: whether anything was changed.
         created: whether this run has created the service.
@@ -78,10 +91,11 @@ class Run:
             delay=self.request.wait_delay,
             progress=self.result.progress,
             note=self.display.report,
+            timeout_option=self.request.option_names.of("wait_timeout"),
         )
 
     def with_context(self, work: Callable[[], Result]) -> Result:
-        """Return what *work* returns; its errors carry what was done before them."""
+        """Return the result of *work*; its errors carry the results so far."""
         try:
             return work()
         except EcsExpressError as e:
@@ -100,14 +114,11 @@ class Run:
         return api.list_deployments(self.ecs, cluster=self.request.cluster, service=arn, limit=limit)
 
     def expect_update(self) -> None:
-        """Show the duration of an update: as long as it bakes, and some minutes."""
-        how = {**DEFAULTS, **self.request.deployment_configuration}
-        baking = sum(float(how.get(name) or 0) for name in ("canary_bake_time_in_minutes", "bake_time_in_minutes"))
-        least, most = _UPDATE_BESIDE_BAKING
-        self.display.expected_duration = ExpectedDuration(least + baking, most + baking, fixed=60)
+        """Show the expected duration of an update."""
+        self.display.expected_duration = expected_update(self.request.deployment_configuration)
 
     def subject(self, arn: str) -> Subject:
-        """Return which service to explain."""
+        """Return the service to explain."""
         return Subject(transformations.cluster_name(self.request.cluster), self.request.name, arn)
 
     def report(self, arn: str, deployment: Resource | None, revision: str | None = None) -> Result:
@@ -124,7 +135,7 @@ class Run:
     def explained(
         self, error: EcsExpressError, arn: str, deployment: Resource | None, early: Evidence | None = None
     ) -> EcsExpressWaitError:
-        """Return an error together with everything that explains it.
+        """Return the error with its explanation.
 
         Args:
             error: what happened.
@@ -134,6 +145,7 @@ class Run:
         """
         evidence = collect(self.clients, self.subject(arn), deployment, early)
         evidence.stuck = isinstance(error, StuckDeployment)
+        evidence.option_names = self.request.option_names
         text = diagnose.render(evidence)
         again = ", also after it was deleted and created again" if self.result.recreated else ""
         return EcsExpressWaitError(

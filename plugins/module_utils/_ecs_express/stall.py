@@ -26,7 +26,7 @@ STALL_SECONDS = 900  # The slowest resources, load balancer and certificate, tak
 # AWS refuses requests that are signed with a time more than five minutes off, so clocks differ by no more.
 _CLOCK_SKEW = 300.0
 
-# A resource that is FAILED at so many polls in a row stays so.
+# After so many consecutive polls, a FAILED resource counts as failed for good.
 _POLLS_AT_FAILED = 3
 
 _DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot|unable to|not able to) assume", re.I)
@@ -34,10 +34,10 @@ _DENIED = re.compile(r"AccessDenied|not authorized|UnauthorizedOperation|(cannot
 
 @dataclass
 class StallDetector:
-    """Recognises a first deployment that ECS has given up, within one wait.
+    """Recognise, within one wait, a first deployment that ECS has given up.
 
     ECS is denied a call right after the roles were created, and does not retry it: the deployment stays IN_PROGRESS for
-    ever. Either a resource says so (FAILED, access denied), or nothing changes any more.
+    ever. Either a resource reports it (FAILED, access denied), or nothing changes any more.
 
     Attributes:
         timeout: seconds without a change after which the deployment counts as stuck.
@@ -78,7 +78,7 @@ class StallDetector:
         self._since = waiter.clock()
 
     def _first(self, deployment: Resource) -> bool:
-        """Return whether it is the first one of the service, and has no task yet."""
+        """Return whether the deployment is the service's first, without a task yet."""
         target = deployment.get("targetServiceRevision") or {}
         tasks = (target.get("runningTaskCount") or 0) + (target.get("pendingTaskCount") or 0)
         return not deployment.get("sourceServiceRevisions") and not tasks

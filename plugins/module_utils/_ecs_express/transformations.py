@@ -1,10 +1,10 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: between boto's shapes and Ansible's. Pure functions, no client.
+"""Private: conversion between boto3's and Ansible's formats. Pure functions, no client.
 
 One canonical form serves both sides of a comparison: snake case; ``environment``, ``secrets`` and ``tags`` as
-dicts; ``cpu`` and ``memory`` as strings; only what is known (no None anywhere).
+dicts; ``cpu`` and ``memory`` as strings; without unknown values (no None).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import is_internal
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import ECS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tag_limits import tag_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
@@ -72,7 +73,7 @@ _SERVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def without_none(value: Any) -> Any:
-    """Drop None entries of dicts, at every depth: in Ansible None means "not given"."""
+    """Drop None entries of dicts at every level: in Ansible, None means "not given"."""
     if isinstance(value, Mapping):
         return {k: without_none(v) for k, v in value.items() if v is not None}
     return value
@@ -84,7 +85,7 @@ def cluster_name(cluster: str | None) -> str:
 
 
 def check_service_name(name: str) -> None:
-    """Raises EcsExpressError for a name that ECS refuses (botocore model, serviceName), so that check mode does too."""
+    """Raise EcsExpressError for a name that ECS refuses (botocore model, serviceName), so that check mode does too."""
     if not _SERVICE_NAME.fullmatch(name):
         raise EcsExpressError(
             message=f"service_name is {name!r}, but must be 1 to 255 letters, digits, underscores and hyphens"
@@ -92,7 +93,7 @@ def check_service_name(name: str) -> None:
 
 
 def given_tags(tags: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Return the user's tags as text, None for none; raises EcsExpressError for what ECS refuses and for its own."""
+    """Return the user's tags as text, None if not given; raise EcsExpressError for those that ECS refuses or sets."""
     if tags is None:
         return None
     _raise(tag_problems("tags", tags, ECS))
@@ -109,18 +110,18 @@ def _raise(found: Iterable[Violation | None]) -> None:
 def desired(params: Mapping[str, Any]) -> Canonical:
     """Return the configuration that the user described, in canonical form: only what was given.
 
-    ``params`` are the module's parameters. Raises EcsExpressError for values that ECS can't take.
+    ``params`` are the module's parameters. Raises EcsExpressError for values that ECS refuses.
     """
     result: Canonical = {}
     for key in _SCALARS:
-        # Only a role can be taken away; what else is an empty text is a variable that was left empty.
+        # Only a role can be removed; other empty texts are variables that were left empty.
         if params.get(key) is not None and (str(params[key]).strip() or key == "task_role_arn"):
             result[key] = str(params[key]).strip()
     for key in _STRUCTURES:
         if params.get(key) is not None:
             result[key] = without_none(params[key])
     if not result.get("network_configuration", {}).get("subnets", True):
-        # A service cannot be without: ECS chooses, and shows what it chose.
+        # A service always has them: ECS chooses, and shows its choice.
         del result["network_configuration"]["subnets"]
     if params.get("primary_container") is not None:
         result["primary_container"] = _wanted_container(params["primary_container"])
@@ -149,7 +150,7 @@ def _wanted_container(given: Mapping[str, Any]) -> Canonical:
 
 
 def _check_sizes(config: Canonical) -> None:
-    """ECS's own tutorial writes 2 for two vCPUs; what Describe then answers is documented nowhere, so units only."""
+    """Accept CPU units only. ECS's tutorial writes 2 for two vCPUs; what Describe returns then is not documented."""
     limits = {"cpu": (256, "CPU units, 1024 for one vCPU"), "memory": (512, "MiB, 2048 for 2 GB")}
     for key, (least, unit) in limits.items():
         if key in config and not (config[key].isdigit() and int(config[key]) >= least):
@@ -195,9 +196,9 @@ def _container(boto: Mapping[str, Any]) -> Canonical:
 
 
 def revision_configuration(revision: Mapping[str, Any], definition: Mapping[str, Any]) -> Canonical:
-    """Return what a service revision describes, as far as it and its task definition tell.
+    """Return the configuration of a service revision, as far as it and its task definition have it.
 
-    They do not show scaling and architecture.
+    They lack scaling and architecture.
     """
     definitions = definition.get("containerDefinitions") or []
     main: Mapping[str, Any] = next((item for item in definitions if item.get("name") == "Main"), {})
@@ -249,7 +250,7 @@ def newest_configuration(service: Mapping[str, Any], revision: str | None = None
 
 
 def endpoint(service: Mapping[str, Any]) -> str:
-    """Return the host name of the service, "" as long as ECS gives none. It can't be computed.
+    """Return the host name of the service, "" until ECS assigns it. It cannot be computed.
 
     ECS gives it without a scheme, AWS's own examples show one.
     """
@@ -266,13 +267,13 @@ def url(host: str) -> str:
 
 
 def tags(boto: Mapping[str, Any]) -> dict[str, str]:
-    """Return the user's tags, without AWS's own (``aws:`` and AmazonECSManaged), which are left alone."""
+    """Return the user's tags, without those of ECS and of this collection's record, which are left alone."""
     found = {str(item.get("key")): item.get("value") or "" for item in boto.get("tags") or [] if item}
-    return {k: v for k, v in found.items() if not _OWN_TAG.match(k)}
+    return {k: v for k, v in found.items() if not (_OWN_TAG.match(k) or is_internal(k))}
 
 
 def service(boto: Mapping[str, Any], revision: str | None = None) -> Canonical:
-    """Return a service as DescribeExpressGatewayService answers it, for the user.
+    """Return a service of DescribeExpressGatewayService in the module's format.
 
     It is flat, in snake case, with the environment masked.
     """
@@ -310,7 +311,7 @@ def _active(boto: Mapping[str, Any]) -> Canonical:
 
 
 def predicted_service(*, name: str, cluster: str, config: Canonical, role: str | None, desired_tags: Any) -> Canonical:
-    """Return what check mode shows for a service that does not exist yet."""
+    """Return the predicted service of check mode."""
     return {
         "service_name": name,
         "service_arn": None,
@@ -326,7 +327,7 @@ def predicted_service(*, name: str, cluster: str, config: Canonical, role: str |
 
 
 def deployment(boto: Mapping[str, Any] | None) -> Canonical | None:
-    """Return a service deployment for the user; the ARNs are what a later wait needs."""
+    """Return a service deployment in the module's format; a later wait needs the ARNs."""
     if not boto:
         return None
     target = boto.get("targetServiceRevision") or {}
@@ -352,7 +353,7 @@ def moment(value: Any) -> str | None:
 
 
 def to_boto(config: Canonical) -> dict[str, Any]:
-    """Canonical fields as parameters of Create or Update. Lists given empty stay, as they clear."""
+    """Return canonical fields as parameters of Create or Update. Empty lists stay, as they clear a setting."""
     result: dict[str, Any] = {name: str(config[key]) for key, name in _SCALARS.items() if key in config}
     for key, (name, members) in _STRUCTURES.items():
         if key in config:
@@ -382,18 +383,18 @@ def _container_to_boto(container: Canonical) -> dict[str, Any]:
     return result
 
 
-# ---- secrets that stand where they should not
+# ---- secrets in plain settings
 
 
 def is_likely_secret(name: str, value: Any) -> bool:
-    """Return whether an entry of ``environment`` looks like one that belongs into ``secrets``."""
+    """Return whether an entry of ``environment`` looks like a secret."""
     if _WITH_PASSWORD.search(str(value or "")):
         return True
     return bool(_SECRET_NAME.search(name)) and not _REFERENCE_NAME.search(name)
 
 
 def masked(config: Canonical) -> Canonical:
-    """Return the configuration for output: values of the environment that look secret are hidden."""
+    """Return the configuration for output, with likely secrets in the environment hidden."""
     container = config.get("primary_container") or {}
     environment = container.get("environment")
     if not environment:

@@ -10,10 +10,10 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import admission
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import compare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import deployment_configuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import restricted_creation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.completion import configure
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.completion import finish
@@ -33,12 +33,12 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Plan:
-    """What an update will do.
+    """The plan of an update.
 
     Attributes:
         changes: of the configuration.
         tags_to_set, tags_to_remove: of the service.
-        redeploy: whether a new deployment is due without any change.
+        redeploy: whether to start a new deployment without changes.
         admits: whether the listener rule changes.
     """
 
@@ -58,7 +58,7 @@ def find_changes(run: Run, state: ServiceState) -> compare.Changes:
 
 
 def role_differs(run: Run, state: ServiceState) -> bool:
-    """Return whether another infrastructure role is asked for, for which the service must be replaced.
+    """Return whether another infrastructure role is requested, which requires a replacement.
 
     Raises:
         EcsExpressError: it must not be replaced.
@@ -86,10 +86,10 @@ def update(run: Run, state: ServiceState, changes: compare.Changes) -> Result:
         api.untag(run.ecs, state.arn, plan.tags_to_remove)
     run.sent = bool(plan.tags_to_set or plan.tags_to_remove)
     if plan.admits:
-        # Before the update, which may be the one that gives a new service its first task.
-        admission.admit(run)
+        # Before the update, which may start the first task of a new service.
+        restricted_creation.admit(run)
     if not _is_first(state.in_flight):
-        # Before the update, so that it holds for its deployment already; a first one is not disturbed.
+        # Before the update, so that it applies to its deployment; a first deployment is left alone.
         configure(run, state.ecs_service)
     return _deploy(run, state, plan)
 
@@ -107,7 +107,7 @@ def _deploy(run: Run, state: ServiceState, plan: _Plan) -> Result:
 
 
 def _plan(run: Run, state: ServiceState, changes: compare.Changes) -> _Plan:
-    """Return what to do, and show it in the result's diff."""
+    """Return the plan, and add it to the result's diff."""
     request, result = run.request, run.result
     tags = transformations.tags(state.service)
     to_set, to_remove = compare_tags(tags, predict_tags(tags, request.tags, request.purge_tags))
@@ -118,7 +118,7 @@ def _plan(run: Run, state: ServiceState, changes: compare.Changes) -> _Plan:
     if touched:
         result.before["tags"] = {key: tags[key] for key in touched if key in tags}
         result.after["tags"] = {key: to_set[key] for key in touched if key in to_set}
-    admits = admission.add_to_diff(run)
+    admits = restricted_creation.add_to_diff(run)
     result.changed = bool(changes or to_set or to_remove or redeploy or how or admits)
     if redeploy:
         latest = (state.deployments or [{}])[0]
@@ -196,7 +196,8 @@ def report_rollback(run: Run, state: ServiceState, changes: compare.Changes) -> 
         "it was before"
     )
     if run.request.rolled_back == "fail" and not run.request.force:
-        error = EcsExpressError(message=f"{text[0].upper()}{text[1:]}; to try it again, set rolled_back to retry")
+        option = run.request.option_names.of("rolled_back")
+        error = EcsExpressError(message=f"{text[0].upper()}{text[1:]}; to try it again, set {option} to retry")
         raise run.explained(error, state.arn, full)
     reason = full.get("statusReason") or (full.get("rollback") or {}).get("reason") or "no reason given"
     run.result.rolled_back = transformations.deployment(full)
@@ -204,7 +205,7 @@ def report_rollback(run: Run, state: ServiceState, changes: compare.Changes) -> 
 
 
 def _tried(run: Run, revision_arn: str) -> Canonical | None:
-    """Return what a revision that was rolled back described, as far as ECS reports it; None if it cannot be read."""
+    """Return the configuration of a rolled back revision, as far as ECS reports it; None if it is unreadable."""
     try:
         for revision in api.describe_revisions(run.ecs, [revision_arn]):
             definition = api.describe_task_definition(run.ecs, str(revision.get("taskDefinition")))
@@ -226,7 +227,7 @@ def _is_first(deployment: Resource | None) -> bool:
 
 
 def _is_broken(state: ServiceState) -> bool:
-    """Return whether the service has what failed last, with nothing older to go back to: deploy it once more."""
+    """Return whether the last deployment failed, with no older one to return to, so that it is deployed again."""
     if state.in_flight or not state.deployments:
         return False
     latest = state.deployments[0]

@@ -9,14 +9,10 @@ Facts: botocore's model of IAM; IAM User Guide, "Changes that I make are not alw
 from __future__ import annotations
 
 import json
-import time
 import typing
-from dataclasses import dataclass
-from dataclasses import field
 from datetime import UTC
 from datetime import datetime
 
-from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import CallerIdentity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
@@ -25,169 +21,14 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import compare_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import predict_tags
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_to_aws
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
-
-CONSISTENT_READS = 3
-"""So many identical reads in a row count as propagated within IAM."""
-
-
-@dataclass(frozen=True)
-class DesiredState:
-    """What the user asked for; None leaves a setting alone."""
-
-    name: str
-    path: str | None = None
-    description: str | None = None
-    max_session_duration: int | None = None
-    permissions_boundary: str | None = None
-    trust: dict[str, typing.Any] | None = None
-    managed_policies: list[str] | None = None
-    purge_managed_policies: bool = False
-    inline_policies: dict[str, dict[str, typing.Any]] | None = None
-    purge_inline_policies: bool = False
-    tags: dict[str, str] | None = None
-    purge_tags: bool = True
-
-
-@dataclass(frozen=True)
-class PropagationOptions(WaitOptions):
-    """How to wait until IAM has propagated a change.
-
-    Attributes:
-        settle: seconds after a change in which IAM may still answer differently from place to place.
-        simulate_actions: actions that IAM's policy simulator must allow the role.
-        simulate_resources: on these resources.
-    """
-
-    timeout: float = 60
-    delay: float = 1
-    settle: float = 10
-    simulate_actions: list[str] = field(default_factory=list)
-    simulate_resources: list[str] = field(default_factory=list)
-
-
-def trust_policy(service: str, condition: dict[str, typing.Any] | None = None) -> dict[str, typing.Any]:
-    """Return the trust policy that lets an AWS service assume the role."""
-    statement: dict[str, typing.Any] = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-    }
-    if condition:
-        statement["Condition"] = condition
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def read(iam: Client, name: str) -> dict[str, typing.Any] | None:
-    """Return role, policies and tags in the module's shape, or None if there is no such role."""
-    try:
-        role = iam.get_role(RoleName=name)["Role"]
-        attached = iam.pages("list_attached_role_policies", "AttachedPolicies", RoleName=name)
-        inline = {}
-        for policy in iam.pages("list_role_policies", "PolicyNames", RoleName=name):
-            inline[policy] = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-    except ClientError as e:
-        if error_code(e) == "NoSuchEntity":
-            return None
-        raise
-    return {
-        "arn": role["Arn"],
-        "role_id": role["RoleId"],
-        "name": role["RoleName"],
-        "role_name": role["RoleName"],
-        "create_date": role["CreateDate"],
-        "path": role["Path"],
-        "description": role.get("Description") or "",
-        "max_session_duration": role.get("MaxSessionDuration") or 3600,
-        "permissions_boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn") or "",
-        # botocore decodes policies; an API that answers with text is understood too.
-        "assume_role_policy_document": _decoded(role.get("AssumeRolePolicyDocument")),
-        "managed_policies": sorted(policy["PolicyArn"] for policy in attached),
-        "inline_policies": {key: _decoded(inline[key]) for key in sorted(inline)},
-        "tags": tags_from_aws(role.get("Tags")),
-    }
-
-
-def _decoded(document: typing.Any) -> dict[str, typing.Any]:
-    return json.loads(document) if isinstance(document, str) else (document or {})
-
-
-_COMPARED = (
-    "path",
-    "description",
-    "max_session_duration",
-    "permissions_boundary",
-    "assume_role_policy_document",
-    "managed_policies",
-    "inline_policies",
-    "tags",
-)
-
-
-def compared(role: dict[str, typing.Any] | None) -> dict[str, typing.Any]:
-    """Return the part of a role that a diff shows."""
-    return {key: role[key] for key in _COMPARED} if role else {}
-
-
-def predict(
-    current: dict[str, typing.Any] | None, desired: DesiredState, caller: CallerIdentity
-) -> dict[str, typing.Any]:
-    """Return the role as it will be.
-
-    Raises:
-        UserError: the path of an existing role cannot be changed; or there is no trust policy for a new one.
-    """
-    if current is None:
-        if desired.trust is None:
-            raise UserError(
-                f"IAM role {desired.name} does not exist yet and needs a trust policy: set service, such as"
-                " ecs-tasks.amazonaws.com, or assume_role_policy_document."
-            )
-        path = desired.path or "/"
-        current = {
-            "arn": f"arn:{caller.partition}:iam::{caller.account_id}:role{path}{desired.name}",
-            "name": desired.name,
-            "role_name": desired.name,
-            "path": path,
-            "description": "",
-            "max_session_duration": 3600,
-            "permissions_boundary": "",
-            "assume_role_policy_document": {},
-            "managed_policies": [],
-            "inline_policies": {},
-            "tags": {},
-        }
-    elif desired.path is not None and desired.path != current["path"]:
-        raise UserError(
-            f"IAM role {desired.name} exists with the path {current['path']}, and path asks for {desired.path}: AWS"
-            " cannot move a role. Delete the role first, ask for its present path, or choose another name."
-        )
-    after = dict(current)
-    for setting in ("description", "max_session_duration", "permissions_boundary"):
-        if getattr(desired, setting) is not None:
-            after[setting] = getattr(desired, setting)
-    if desired.trust is not None and compare_policies(current["assume_role_policy_document"], desired.trust):
-        after["assume_role_policy_document"] = desired.trust
-    if desired.managed_policies is not None:
-        kept = set() if desired.purge_managed_policies else set(current["managed_policies"])
-        after["managed_policies"] = sorted(kept | set(desired.managed_policies))
-    if desired.inline_policies is not None:
-        after["inline_policies"] = _predict_inline(current["inline_policies"], desired)
-    after["tags"] = predict_tags(current["tags"], desired.tags, desired.purge_tags)
-    return after
-
-
-def _predict_inline(
-    current: dict[str, dict[str, typing.Any]], desired: DesiredState
-) -> dict[str, dict[str, typing.Any]]:
-    after = {} if desired.purge_inline_policies else dict(current)
-    for name, document in (desired.inline_policies or {}).items():
-        same = name in current and not compare_policies(current[name], document)
-        after[name] = current[name] if same else document
-    return {name: after[name] for name in sorted(after)}
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.propagation import PropagationOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.propagation import seconds_left
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.propagation import wait_for_propagation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import DesiredState
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import compared
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import predict
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam.role_state import read
 
 
 def _create(iam: Client, after: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -277,13 +118,51 @@ def ensure_present(
     after = predict(current, desired, caller)
     changed = compared(current) != compared(after)
     if check_mode:
-        return ModuleResult(changed, compared(current), compared(after), {"iam_role": after}, [])
+        return ModuleResult(changed, compared(current), compared(after), {"iam_role": after, "changed_at": ""}, [])
     if changed:
         after = _apply(iam, desired, caller, current, after)
-    role = (
-        _await(iam, desired, caller, after, wait_options=wait_options, changed=changed) if wait_options.wait else after
-    )
-    return ModuleResult(changed, compared(current), compared(role), {"iam_role": role}, [])
+    changed_at = datetime.now(UTC) if changed else after["create_date"]
+    left = seconds_left(changed_at, wait_options)
+    role = after
+    if wait_options.wait and (changed or left > 0):
+
+        def as_desired(found: dict[str, typing.Any]) -> bool:
+            return compared(predict(found, desired, caller)) == compared(found)
+
+        role = wait_for_propagation(iam, desired.name, as_desired, left, wait_options)
+    values = {"iam_role": role, "changed_at": changed_at.isoformat() if left > 0 else ""}
+    return ModuleResult(changed, compared(current), compared(role), values, [])
+
+
+def ensure_settled(
+    iam: Client, name: str, changed_at: datetime | None, wait_options: PropagationOptions, check_mode: bool
+) -> ModuleResult:
+    """Wait for what is left of the time in which a change of the role settles; change nothing.
+
+    Args:
+        changed_at: when the role was changed; None: when it was created.
+
+    Raises:
+        UserError: the role does not exist, or IAM does not show the same role consistently in time.
+    """
+    outcome = ModuleResult(False, {}, {}, {}, [])
+    if check_mode:
+        return outcome
+    if changed_at is None:
+        role = read(iam, name)
+        if role is None:
+            raise UserError(f"IAM role {name} does not exist, so it cannot settle: create it first.")
+        changed_at = role["create_date"]
+    left = seconds_left(changed_at, wait_options)
+    if left > 0:
+        before: list[dict[str, typing.Any]] = []
+
+        def same_as_before(found: dict[str, typing.Any]) -> bool:
+            before.append(compared(found))
+            return before[-1] == before[max(0, len(before) - 2)]
+
+        wait_for_propagation(iam, name, same_as_before, left, wait_options)
+    return outcome
 
 
 def _apply(
@@ -311,66 +190,6 @@ def _apply(
     # the caller's own policies.
     _update_policies(iam.retrying("NoSuchEntity", "AccessDenied") if current is None else iam, base, after)
     return after
-
-
-def _await(
-    iam: Client,
-    desired: DesiredState,
-    caller: CallerIdentity,
-    after: dict[str, typing.Any],
-    *,
-    wait_options: PropagationOptions,
-    changed: bool,
-) -> dict[str, typing.Any]:
-    age = (datetime.now(UTC) - after["create_date"]).total_seconds()
-    pause = wait_options.settle if changed else min(wait_options.settle, wait_options.settle - age)
-    if pause <= 0 and not changed:
-        return after
-    started = time.monotonic()
-    wait_options.report("waiting until IAM shows the change everywhere")
-    role = _await_reads(iam, desired, caller, wait_options)
-    if wait_options.simulate_actions:
-        _await_simulation(iam, role["arn"], wait_options)
-    left = pause - (time.monotonic() - started)
-    if left > 0:
-        time.sleep(left)
-    return role
-
-
-def _await_reads(
-    iam: Client, desired: DesiredState, caller: CallerIdentity, wait_options: PropagationOptions
-) -> dict[str, typing.Any]:
-    in_a_row = 0
-    role = None
-    for _poll in wait_options.waiter().polls():
-        role = read(iam, desired.name)
-        as_wanted = role is not None and compared(predict(role, desired, caller)) == compared(role)
-        in_a_row = in_a_row + 1 if as_wanted else 0
-        if role is not None and in_a_row >= CONSISTENT_READS:
-            return role
-    raise UserError(
-        f"IAM role {desired.name} was changed, but IAM does not show the change consistently after"
-        f" {wait_options.timeout:g} seconds (wait_timeout). Run this again; if it happens again, something else changes"
-        " the role at the same time."
-    )
-
-
-def _await_simulation(iam: Client, arn: str, wait_options: PropagationOptions) -> None:
-    params: dict[str, typing.Any] = {"PolicySourceArn": arn, "ActionNames": wait_options.simulate_actions}
-    if wait_options.simulate_resources:
-        params["ResourceArns"] = wait_options.simulate_resources
-    denied: list[str] = []
-    for _poll in wait_options.waiter().polls():
-        results = iam.simulate_principal_policy(**params)["EvaluationResults"]
-        denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
-        if not denied:
-            return
-        wait_options.report(f"waiting until IAM's policy simulator allows {', '.join(denied)}")
-    raise UserError(
-        f"IAM role {arn} is still not allowed {', '.join(denied)} after {wait_options.timeout:g} seconds"
-        " (wait_timeout), says IAM's policy simulator: correct simulate_actions, simulate_resources, or the role's"
-        " policies and permissions boundary."
-    )
 
 
 def ensure_absent(iam: Client, name: str, check_mode: bool) -> ModuleResult:

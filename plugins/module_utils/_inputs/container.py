@@ -16,8 +16,8 @@ from collections.abc import Mapping
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import int_in_range
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import member_problem
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import within
@@ -56,7 +56,7 @@ def variable_name_problems(name: str, value: typing.Any) -> Problems:
 
 
 def secrets(name: str, value: typing.Any) -> Problems:
-    """Check environment variables that come from secrets, each by the ARN of a secret or of a parameter."""
+    """Check environment variables that come from secrets, each with the ARN of a secret or of a parameter."""
     problems = environment(name, value)
     if not isinstance(value, Mapping):
         return problems
@@ -81,7 +81,7 @@ def secret_source(where: str, source: typing.Any) -> Problems:
 
 
 def given_twice(environment_name: str, first: typing.Any, secrets_name: str, second: typing.Any) -> Problems:
-    """Check that no name is both in the environment and in the secrets; ECS takes a name once."""
+    """Check that no name is both in the environment and in the secrets, which ECS refuses."""
     if not isinstance(first, Mapping) or not isinstance(second, Mapping):
         return []
     both = sorted(str(key) for key in first if key in second)
@@ -92,7 +92,7 @@ def given_twice(environment_name: str, first: typing.Any, secrets_name: str, sec
 
 
 def bytes_of(value: typing.Any) -> int:
-    """Return how much of a task definition a value takes: the bytes of its JSON.
+    """Return the size of a value in a task definition: the bytes of its JSON.
 
     A dictionary is the list of ``{"name": …, "value": …}`` that ECS has in its place.
     """
@@ -102,10 +102,10 @@ def bytes_of(value: typing.Any) -> int:
 
 
 def size_problem(parts: Mapping[str, typing.Any], others: int = 0) -> Violation | None:
-    """Return the violation if a task definition is larger than ECS takes.
+    """Return the violation if a task definition is larger than ECS allows.
 
     Args:
-        parts: what the user gave, from the name of the variable or option to the value.
+        parts: the user's values, by variable or option.
         others: bytes of everything else that is in it.
     """
     sizes = {name: bytes_of(value) for name, value in parts.items() if value}
@@ -131,13 +131,13 @@ def container_problems(name: str, container: Mapping[str, typing.Any]) -> Proble
     """
     problems: Problems = []
     if container.get("container_port") is not None:
-        problems += number(1, 65535)(f"{name}.container_port", container["container_port"])
+        problems += int_in_range(1, 65535)(f"{name}.container_port", container["container_port"])
     parts = {f"{name}.{part}": container.get(part) for part in ("environment", "secrets", "command")}
     return problems + [problem for problem in [size_problem(parts)] if problem]
 
 
 def path_problem(name: str, value: typing.Any) -> Violation | None:
-    """Return the violation if a health check's path is none.
+    """Return the violation if a health check's path is invalid.
 
     botocore's models: ecs healthCheckPath ("must start with a forward slash"), elbv2 Path (1 to 1024 characters).
     """

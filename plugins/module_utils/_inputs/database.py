@@ -29,7 +29,7 @@ RESERVED_WORDS = frozenset(
         trailing true union unique user using variadic verbose when where window with""",
     )
 )
-# What RDS for PostgreSQL keeps for itself, and the databases that each PostgreSQL has.
+# Names that RDS for PostgreSQL reserves, and the databases that every PostgreSQL has.
 _RDS_USERS = frozenset({"admin", "rdsadmin", "rdsrepladmin"})
 _RDS_DATABASES = frozenset({"rdsadmin", "template0", "template1"})
 
@@ -53,11 +53,11 @@ def _name_problems(name: str, value: typing.Any, pattern: str, right: str, taken
 
 
 def reserved_problems(inputs: Mapping[str, typing.Any], host: str, *names: str) -> Problems:
-    """Check that names are none that RDS refuses for a new instance.
+    """Check that RDS accepts the names for a new instance.
 
     Args:
         inputs: from the names of variables to their values.
-        host: the variable with an existing database's address. Where it is set, whoever made that has chosen the names.
+        host: the variable with an existing database's address. If it is set, its creator has chosen the names.
         names: the variables that name the database and its owner.
     """
     if not empty(inputs.get(host)):

@@ -24,13 +24,13 @@ FARGATE: dict[int, list[int]] = {
 
 
 def pair_problem(cpu_name: str, cpu: typing.Any, memory_name: str, memory: typing.Any) -> Violation | None:
-    """Return the violation if Fargate does not sell a pair of CPU and memory.
+    """Return the violation if Fargate does not offer a pair of CPU and memory.
 
     Args:
         cpu_name: the variable or option for the CPU units.
-        cpu: what it is.
+        cpu: its value.
         memory_name: the variable or option for the memory in MiB.
-        memory: what it is.
+        memory: its value.
     """
     units, size = whole_number(cpu), whole_number(memory)
     if units not in FARGATE:

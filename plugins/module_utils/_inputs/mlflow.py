@@ -23,7 +23,7 @@ def version_numbers(value: typing.Any) -> tuple[int, int, int] | None:
 
 
 def version_at_least(version: typing.Any, minimum: typing.Any) -> bool:
-    """Whether one version X.Y.Z is another or newer.
+    """Return whether one version X.Y.Z is another one or newer.
 
     Raises:
         ValueError: one of them is no such version.
@@ -66,7 +66,7 @@ _PINNED = re.compile(
 
 
 def pinned(name: str, value: typing.Any) -> Problems:
-    """Check a package that a task installs: one version, and what its wheels must hash to."""
+    """Check a package that a task installs: one version, with the hashes of its wheels."""
     if isinstance(value, str) and _PINNED.fullmatch(value.strip()):
         return []
     return [
@@ -79,7 +79,7 @@ def pinned(name: str, value: typing.Any) -> Problems:
 
 
 def image(name: str, value: typing.Any) -> Problems:
-    """Check a container image: it must name a tag or digest that stays the same."""
+    """Check a container image: it must have an immutable tag or a digest."""
     # botocore's model of ecs, ContainerDefinition.image: up to 255 of these; @ stands before a digest.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9@._:/#-]{1,255}", value):
         return [Violation(name, f"is {shown(value)}, but must be an image such as ghcr.io/mlflow/mlflow:v3.17.2-full")]

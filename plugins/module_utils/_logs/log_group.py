@@ -32,7 +32,7 @@ _COMPARED = ("retention_in_days", "kms_key_id", "tags")
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the user asked for; None leaves a setting alone."""
+    """The user's request; None leaves a setting alone."""
 
     name: str
     retention_in_days: int | None = None
@@ -42,7 +42,7 @@ class DesiredState:
 
 
 def find(logs: Client, name: str) -> dict[str, typing.Any] | None:
-    """Return the log group in the module's shape, or None."""
+    """Return the log group in the module's format, or None."""
     groups = logs.pages("describe_log_groups", "logGroups", logGroupNamePrefix=name)
     group = next((one for one in groups if one["logGroupName"] == name), None)
     if group is None:
@@ -73,7 +73,7 @@ def _predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str,
 
 
 def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
-    """Make the log group, or change what differs.
+    """Create the log group, or change what differs.
 
     Raises:
         UserError: CloudWatch Logs has no such retention.
@@ -100,7 +100,7 @@ def ensure_present(logs: Client, sts: Client, desired: DesiredState, check_mode:
 
 
 def _nothing(logs: Client, sts: Client, name: str) -> dict[str, typing.Any]:
-    """Return a log group as AWS makes it, which is not there yet."""
+    """Return a predicted new log group, as AWS creates it."""
     caller = caller_identity(sts)
     arn = f"arn:{caller.partition}:logs:{logs.meta.region_name}:{caller.account_id}:log-group:{name}"
     return {"arn": arn, "log_group_name": name, "retention_in_days": 0, "kms_key_id": "", "tags": {}}
@@ -141,7 +141,7 @@ def _update(logs: Client, current: dict[str, typing.Any], after: dict[str, typin
 
 
 def ensure_absent(logs: Client, name: str, check_mode: bool) -> ModuleResult:
-    """Delete the log group with all that is in it."""
+    """Delete the log group and its events."""
     current = find(logs, name)
     if current and not check_mode:
         try:

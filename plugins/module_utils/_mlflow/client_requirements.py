@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The requirements of MLflow's client, from what tests/tools/lock.py has written down."""
+"""The pinned requirements of MLflow's client, which tests/tools/lock.py writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .client_pins import VERSIONS
 
 
 def requirements(version: str) -> str:
-    """Return a requirements file of pip with hashes, complete; empty for a version that is not among these."""
+    """Return a requirements file of pip with hashes, complete; empty for an unknown version."""
     lines: list[str] = []
     if version not in VERSIONS:
         return ""

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""A cached virtual environment with exactly one version of the MLflow client, of packages whose hashes are known."""
+"""A cached virtual environment with exactly one version of the MLflow client, with pinned and hashed packages."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def default_root() -> Path:
 
 @dataclass(frozen=True)
 class Packages:
-    """What a client is made of.
+    """The packages of a client.
 
     Attributes:
         version: of MLflow.
-        pinned: the text of a requirements file, each package with its hashes; empty: whatever the index has today.
+        pinned: the text of a requirements file, each package with its hashes; empty: unpinned.
     """
 
     version: str
@@ -70,23 +70,23 @@ class Packages:
 
     @property
     def folder(self) -> str:
-        """The name of its environment: other packages are another environment."""
+        """The name of the environment, which depends on the packages."""
         return f"{self.version}-{hashlib.sha256(self.pinned.encode()).hexdigest()[:12] if self.pinned else 'unpinned'}"
 
     @property
     def arguments(self) -> list[str]:
-        """What pip and uv are asked for. Wheels alone, since building runs a package's own code."""
+        """The arguments for pip and uv. Only wheels, since a build runs the package's code."""
         if not self.pinned:
             return ["--only-binary", ":all:", f"mlflow=={self.version}"]
         return ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", "requirements.txt"]
 
 
 def choose_packages(version: str, own: str | None = None, allow_unpinned: bool = False) -> Packages:
-    """Return what a client of this version is made of.
+    """Return the packages of a client of this version.
 
     Args:
         version: of MLflow.
-        own: a requirements file of the user's, which counts in place of what the collection has.
+        own: the user's requirements file, which replaces the collection's.
         allow_unpinned: whether a version of which nothing is pinned may be installed.
 
     Raises:
@@ -116,7 +116,7 @@ def choose_packages(version: str, own: str | None = None, allow_unpinned: bool =
 
 
 def find_client(root: Path, name: str) -> list[str] | None:
-    """Return the command of a client that is in the cache already; None when there is none that can run.
+    """Return the command of a client in the cache; None if there is none that can run.
 
     The command is C(python -m mlflow): scripts of an environment hold its first path, and it was renamed since.
     """
@@ -139,9 +139,9 @@ def ensure_client(root: Path, packages: Packages, python: str | None, log: Log, 
 
     Args:
         root: folder of the cache; one environment per version and set of packages in it.
-        packages: what it is made of.
+        packages: of the client.
         python: interpreter to build with; default is the one that runs this.
-        log: gets what the installer says.
+        log: gets the installer's output.
         time_limit: seconds.
 
     Raises:
@@ -277,13 +277,13 @@ def _steps(steps: list[list[str]], environment: Mapping[str, str], folder: str, 
 
 
 def find_uv() -> str | None:
-    """uv on the PATH, or next to the interpreter."""
+    """Return uv on the PATH, or next to the interpreter."""
     beside = Path(sys.executable).parent / "uv"
     return shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
 
 
 def uv_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """This machine's settings for pip in the words of uv, which does not read them; none where uv has its own."""
+    """Return the machine's settings for pip as settings for uv, unless uv has its own."""
     home = Path(environment.get("HOME") or os.path.expanduser("~"))
     config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     own = [config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]

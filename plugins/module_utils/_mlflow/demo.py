@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What C(mlflow demo) leaves on a tracking server, read over REST, and what of it is missing."""
+"""The demo data of C(mlflow demo) on a tracking server, read over REST."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FAILED_UPLOAD = re.compile(r"Failed to (?:send|upload|log)\b")
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """Return the first three numbers of a version; raises MlflowError when there are none."""
+    """Return the first three numbers of a version; raise MlflowError if there are none."""
     match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     if not match:
         raise MlflowError("unknown_version", f"{text!r} is no MLflow version.")
@@ -56,7 +56,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def expected_features(version: str) -> list[str]:
-    """Return features that C(mlflow demo) of this version completes; refuses versions without the command."""
+    """Return the features that C(mlflow demo) of this version creates; refuse versions without the command."""
     number = parse_version(version)
     if number < FIRST_VERSION:
         raise MlflowError(
@@ -67,12 +67,12 @@ def expected_features(version: str) -> list[str]:
 
 @dataclass
 class DemoState:
-    """What is on the server.
+    """The demo data on the server.
 
     Attributes:
         experiment_id: empty when there is no such experiment.
         artifact_location: where its artifacts go.
-        deleted: whether the experiment was moved to the bin; C(mlflow demo) takes it out again.
+        deleted: whether the experiment is soft-deleted; C(mlflow demo) restores it.
         features: completion tags, name to version.
         traces, runs, prompts: how many there are.
     """
@@ -86,7 +86,7 @@ class DemoState:
     prompts: int = 0
 
     def missing_features(self, names: Iterable[str]) -> list[str]:
-        """Return those that are not complete; a version of 0 marks one that has to be made again."""
+        """Return incomplete features; a version of 0 marks one to generate again."""
         return [name for name in names if self.features.get(name, "0") in ("", "0")]
 
     def short_counts(self) -> list[tuple[str, int, str]]:
@@ -109,7 +109,7 @@ class DemoState:
 
 
 def read_state(client: Client) -> DemoState:
-    """Read everything that counts; a handful of requests."""
+    """Read the state, with a few requests."""
     state = DemoState()
     answer = client.call("GET", f"{EXPERIMENTS}/get-by-name", query={"experiment_name": EXPERIMENT})
     if answer.status == 404 and answer.error_code == "RESOURCE_DOES_NOT_EXIST":
@@ -131,7 +131,7 @@ def read_state(client: Client) -> DemoState:
 
 
 def read_progress(client: Client) -> str:
-    """Return one line about a demo in the making; empty when the server has nothing to tell."""
+    """Return a line about the demo's progress; empty if the server reports nothing."""
     try:
         state = read_state(client)
     except MlflowError:
@@ -143,7 +143,7 @@ def read_progress(client: Client) -> str:
 
 
 def check_artifact_location(state: DemoState) -> None:
-    """Refuse an experiment whose artifacts do not go through the server, as every client would need S3 credentials."""
+    """Refuse an experiment whose artifacts bypass the server, as every client would need S3 credentials."""
     if state.experiment_id and not state.artifact_location.startswith(ARTIFACT_SCHEME):
         raise MlflowError(
             "artifact_location",
@@ -155,7 +155,7 @@ def check_artifact_location(state: DemoState) -> None:
 
 
 def mark_incomplete(client: Client, state: DemoState, names: Iterable[str]) -> list[str]:
-    """Make the next C(mlflow demo) build these features anew.
+    """Make the next C(mlflow demo) generate these features again.
 
     A completion tag with another version than the generator's makes it delete and rebuild the data of that feature
     (mlflow/demo/base.py: BaseDemoGenerator.is_generated); C(0) is a version that no generator has.
@@ -172,7 +172,7 @@ def mark_incomplete(client: Client, state: DemoState, names: Iterable[str]) -> l
 
 
 def generated_features(lines: Iterable[str]) -> list[str]:
-    """Return features that C(mlflow demo) says it made, from its output."""
+    """Return the features that C(mlflow demo) reports as generated."""
     for line in lines:
         match = _GENERATED.search(line)
         if match:
@@ -181,7 +181,7 @@ def generated_features(lines: Iterable[str]) -> list[str]:
 
 
 def failed_uploads(lines: Iterable[str]) -> list[str]:
-    """Return warnings about data that did not arrive; C(mlflow demo) ends with 0 all the same."""
+    """Return warnings about failed uploads, after which C(mlflow demo) exits with 0 nevertheless."""
     return [line.strip() for line in lines if _FAILED_UPLOAD.search(line)]
 
 
@@ -195,7 +195,7 @@ def _content(answer: Answer, client: Client, what: str) -> dict[str, typing.Any]
 
 
 def _pages(client: Client, path: str, body: dict[str, typing.Any], key: str) -> list[dict[str, typing.Any]]:
-    """Return all entries of a paged search; MLflow leaves the key out when there are none."""
+    """Return all entries of a paged search; MLflow omits the key if there are none."""
     found: list[dict[str, typing.Any]] = []
     token = ""
     for _page in range(20):

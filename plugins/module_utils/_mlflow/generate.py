@@ -5,7 +5,7 @@
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
 
-"""Makes sure that the demo data is on a server: asks, runs C(mlflow demo) where it is needed, asks again."""
+"""Ensure that a server has the demo data: check, run C(mlflow demo) if needed, check again."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _CLIENT_VERSION = re.compile(r"\bversion\s+(\S+)")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the data gets there.
+    """How to generate the data.
 
     Attributes:
         executable: MLflow command; default is one of the server's version from the cache.
         virtualenv_root: folder of that cache.
         requirements: file with the packages of such a client and their hashes; default is what the collection has.
-        allow_unpinned: install a version for which there is neither, as the package index has it.
-        virtualenv_python: interpreter that a new environment is made with; default is the one that runs this.
+        allow_unpinned: install a version without either from the package index.
+        virtualenv_python: interpreter for a new environment; default is the one that runs this.
         time_limit: seconds for installing and running together.
         max_retries: how often the client repeats a failed request.
         check_mode: only predict.
@@ -70,13 +70,13 @@ class Settings:
 
 
 def ensure_demo(connection: Connection, settings: Settings, log: Log, report: dict[str, typing.Any]) -> bool:
-    """Make sure that the demo data is there.
+    """Ensure that the demo data exists.
 
     Args:
         connection: the server.
-        settings: how to do it.
+        settings: see there.
         log: gets the progress.
-        report: is filled with what is known, also when this raises; C(touched): was the server changed?
+        report: filled with results, also on errors; C(touched): whether the server was changed.
 
     Returns:
         Whether C(mlflow demo) ran (or, in check mode, would run).
@@ -119,7 +119,7 @@ def ensure_demo(connection: Connection, settings: Settings, log: Log, report: di
     problems = after.problems(desired)
     if problems:
         raise MlflowError("incomplete", f"`mlflow demo` ended well, but on the server {'; '.join(problems)}.")
-    log.write(f"proved: {after.traces} traces, {after.runs} runs, {after.prompts} prompts are there")
+    log.write(f"verified: {after.traces} traces, {after.runs} runs, {after.prompts} prompts are there")
     return True
 
 
@@ -146,7 +146,7 @@ def _find_executable(executable: str | None) -> str | None:
 
 
 def _differs(client: Client, before: DemoState) -> bool:
-    """Return whether the server holds something else than before; one that cannot be asked may."""
+    """Return whether the server's data changed; assume so if it cannot be read."""
     try:
         return read_state(client) != before
     except MlflowError:
@@ -154,7 +154,7 @@ def _differs(client: Client, before: DemoState) -> bool:
 
 
 def _prepare(client: Client, state: DemoState, features: list[str], log: Log) -> bool:
-    """Where the tags promise more than there is, take them back, or C(mlflow demo) would find nothing to do.
+    """Remove completion tags without their data, or C(mlflow demo) would find nothing to do.
 
     Returns:
         Whether it did.
@@ -212,7 +212,7 @@ def _start(argv: list[str], **arguments: typing.Any) -> Result:
 
 
 def _check_client_version(result: Result, executable: str, version: str, settings: Settings) -> None:
-    """Client and server must be of the same version: a newer client fails on an older server, on every attempt.
+    """Check that client and server have the same version: a newer client always fails on an older server.
 
     Args:
         result: of C(mlflow --version). It loads all of MLflow, which takes minutes on a machine that is slow or busy.
@@ -259,7 +259,7 @@ def _judge_run(result: Result, lost: list[str], settings: Settings) -> None:
 
 
 def _take_back(client: Client, before: DemoState, report: dict[str, typing.Any]) -> None:
-    """Take back the completion tags of this run, so that the next one makes the data again."""
+    """Remove this run's completion tags, so that the next run generates the data again."""
     try:
         state = read_state(client)
         if state.experiment_id and not state.deleted:

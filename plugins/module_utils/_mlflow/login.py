@@ -4,9 +4,9 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Logins and passwords that lie in AWS Secrets Manager, read by the module itself so that no variable ever holds them.
+"""Logins and passwords in AWS Secrets Manager, which the module reads itself, so that no variable holds them.
 
-Every value that is read here is hidden from all that the module says.
+Every value that is read here is hidden in the module's output.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ CURRENT = "AWSCURRENT"
 
 
 class MissingSecret(MlflowError):
-    """There is no such secret, or it has no version with that staging label."""
+    """The secret, or its version with the staging label, does not exist."""
 
 
 def connect(module: AnsibleAWSModule) -> Connection:
-    """Make the connection from the module's options, its login from the secret where one is named.
+    """Create the connection from the module's options, with the login from a secret if one is named.
 
     Raises:
-        MlflowError: the options or the secret cannot serve.
+        MlflowError: the options or the secret are invalid.
     """
     params = dict(module.params)
     secret = params.get("login_secret_arn")
     if secret:
-        # What is wrong with the rest is said first, without asking AWS.
+        # Other mistakes are reported first, without calling AWS.
         parse_connection(params)
         members = _members(read_text(module, secret, "login_secret_arn"), secret, "login_secret_arn")
         names = ("token",) if "token" in members else ("username", "password")
@@ -67,7 +67,7 @@ def read_member(module: AnsibleAWSModule, secret: str, key: str, option: str, st
         module: has the AWS options.
         secret: ARN or name.
         key: name of the member.
-        option: where the secret was named, for the sentence.
+        option: that names the secret, for messages.
         stage: staging label of the version.
 
     Raises:

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What one user may do with one resource, granted over REST.
+"""Permissions of users on resources, over REST.
 
 MLflow has had two interfaces for that: one per kind of resource up to 3.12, and one for all of them from 3.13 on, which
 keeps a user's own grants in a hidden role C(__user_<id>__). Neither knows the other's addresses, so the server is
@@ -45,8 +45,8 @@ class Kind:
     """A kind of resource.
 
     Attributes:
-        word: how it is called in a sentence.
-        old_path: below which permissions are kept up to 3.12; empty: they have none there.
+        word: its name in messages.
+        old_path: below which permissions are kept up to 3.12; empty: there are none.
         old_key: name of the resource's id in those requests.
         old_answer: member of the answer to C(get).
         listing: address, member, id and name of what lists all of them, where that is how a name is found.
@@ -92,15 +92,15 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class WantedPermission:
-    """What the caller wants.
+    """The requested permission.
 
     Attributes:
-        user: whose permission.
+        user: name of the user.
         kind: key of KINDS.
         name: name of the resource, or
         resource_id: its id.
         experiment, experiment_id: name or id of a scorer's experiment.
-        permission: one of PERMISSIONS; None: there shall be no grant.
+        permission: one of PERMISSIONS; None: no grant.
     """
 
     user: str
@@ -124,7 +124,7 @@ class WantedPermission:
 
 @dataclass
 class PermissionOutcome:
-    """What was found or done; None stands for no grant."""
+    """The result; None stands for no grant."""
 
     before: str | None = None
     after: str | None = None
@@ -229,9 +229,9 @@ def _fits(row: dict[str, typing.Any], desired: dict[str, str]) -> bool:
 
 
 def ensure_permission(client: Client, desired: WantedPermission, check_mode: bool) -> PermissionOutcome:
-    """Make the user's own grant on the resource be as wanted.
+    """Ensure the user's own grant on the resource.
 
-    What the user may do besides, by a role or as the default permission, is left alone.
+    Permissions from roles and the default permission are left alone.
     """
     try:
         user = get_user(client, desired.user)
@@ -244,7 +244,7 @@ def ensure_permission(client: Client, desired: WantedPermission, check_mode: boo
             return PermissionOutcome()
         if not check_mode:
             raise
-        # An earlier task of the same run may be going to make it.
+        # In check mode, an earlier task may be about to create it.
         return PermissionOutcome(after=desired.permission, warnings=[error.message])
     answer = ask(client, "GET", f"{_GRANTS}/list", query={"username": desired.user})
     interface: _Old | _New
@@ -263,7 +263,7 @@ def ensure_permission(client: Client, desired: WantedPermission, check_mode: boo
 
 
 def _find(client: Client, desired: WantedPermission) -> str:
-    """Return the id by which MLflow keeps permissions on the resource."""
+    """Return the id under which MLflow keeps permissions on the resource."""
     if desired.name == ALL:
         return ALL
     if desired.kind == "experiment":

@@ -4,10 +4,10 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The questions that decide whether a tracking server is ready, each answered by what the server does.
+"""The checks that decide whether a tracking server is ready, each of them a real operation.
 
 C(/health) stays 200 while the database is down and while every host name is refused (mlflow/server/security_utils.py
-exempts C(/health) and C(/version)), so it is the first question and never the last.
+exempts C(/health) and C(/version)), so it is the first check and never the last.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NO_CONNECTION_LEFT = re.compile(
 
 @dataclass(frozen=True)
 class Questions:
-    """What has to hold before a server counts as ready.
+    """The requirements for a server to count as ready.
 
     Attributes:
         database: the server reads its database.
@@ -68,7 +68,7 @@ class Questions:
 
 
 def refusal(answer: Answer, connection: Connection) -> MlflowError | None:
-    """Return the reason when an answer does not come from a willing MLflow, whatever was asked; None when it may."""
+    """Return the reason if an answer cannot be that of a working MLflow; None otherwise."""
     if answer.status in _BALANCER_STATUSES and not answer.error_code:
         return _explain_unavailable(answer, connection)
     if answer.error_code == _DATABASE_DOWN:
@@ -151,9 +151,9 @@ def check_health(client: Client) -> float:
 
 
 def read_server_info(client: Client) -> dict[str, typing.Any]:
-    """Return what the server says of itself; empty for one that does not know the question.
+    """Return the server's information about itself; empty if it does not have this endpoint.
 
-    It is the cheapest question that the host name check applies to.
+    It is the cheapest request that the host name check applies to.
     """
     answer = client.call("GET", SERVER_INFO)
     if answer.status == 200:
@@ -168,7 +168,7 @@ def read_server_info(client: Client) -> dict[str, typing.Any]:
 
 
 def read_version(client: Client, info: dict[str, typing.Any] | None = None) -> str:
-    """Return the server's MLflow version; empty when it hides it; raises when this is no MLflow at all."""
+    """Return the server's MLflow version, empty if hidden; raise if it is not MLflow."""
     answer = client.call("GET", "version")
     problem = refusal(answer, client.connection)
     if problem:
@@ -206,7 +206,7 @@ def check_database(client: Client) -> None:
 
 
 def list_artifacts(client: Client, path: str = "", bucket: str = "") -> list[str]:
-    """Names below a folder of the artifact store; the key is absent from MLflow's answer when there are none."""
+    """Return the names in a folder of the artifact store; MLflow omits the key if there are none."""
     answer = client.call("GET", ARTIFACTS, query={"path": path} if path else None)
     _expect_artifact_answer(answer, client, "artifacts_unreadable", "list", bucket)
     files = answer.json().get("files") or []
@@ -216,7 +216,7 @@ def list_artifacts(client: Client, path: str = "", bucket: str = "") -> list[str
 def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = None, bucket: str = "") -> str:
     """Store, read, list and delete one small artifact with a random name. Returns that name.
 
-    The artifact is deleted whatever happens; where even that fails, the error names what is left behind.
+    The artifact is deleted in any case; if that fails, the error names it.
     """
     name = f"{uuid.uuid4().hex}.txt"
     path = f"{PROBE_FOLDER}/{name}"
@@ -251,7 +251,7 @@ def probe_artifacts(client: Client, find_object: Callable[[str], None] | None = 
 
 
 def _delete_probe(client: Client, path: str) -> str:
-    """Delete the probe; returns a sentence when it could not be."""
+    """Delete the probe; return a sentence on failure."""
     try:
         answer = client.call("DELETE", f"{ARTIFACTS}/{path}")
     except MlflowError as error:
@@ -288,7 +288,7 @@ def read_about(client: Client, questions: Questions) -> tuple[dict[str, typing.A
 
 
 def check_server(client: Client, questions: Questions) -> dict[str, typing.Any]:
-    """Ask everything once, cheapest first.
+    """Run each check once, cheapest first.
 
     Returns:
         C(version), C(latency_ms), C(store_type), C(workspaces_enabled), C(database_ok), C(artifacts_ok), C(probe).
@@ -322,13 +322,13 @@ def check_server(client: Client, questions: Questions) -> dict[str, typing.Any]:
 
 @dataclass
 class Waiting:
-    """How the waiting went.
+    """The course of a wait.
 
     Attributes:
         elapsed: seconds.
         attempts: number of attempts.
         history: every change of reason: C(after) in seconds, C(reason), C(message).
-        report: gets the message at each change of reason, for whoever watches.
+        report: gets the message at each change of reason, to show it to the user.
     """
 
     elapsed: float = 0.0
@@ -352,7 +352,7 @@ def wait_until_ready(
         attempt: raises MlflowError as long as the server is not ready.
         waiting: is kept up to date, also when this raises.
         waiter: bounds the wait; a time limit of 0 makes exactly one attempt.
-        tolerance: seconds for which errors that waiting hardly ever heals are tolerated in a row.
+        tolerance: seconds for which errors are tolerated that waiting rarely fixes.
 
     Raises:
         MlflowError: the last one.

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""REST client of a tracking server that says *why* a server cannot be reached.
+"""REST client of a tracking server that explains *why* a server cannot be reached.
 
 Sits on ansible.module_utils.urls, with three differences from its defaults: redirects are never followed (a login
 page must not pass for a tracking server, and the login must not travel elsewhere), C(~/.netrc) is not read (it would
@@ -44,8 +44,8 @@ _CERTIFICATE_REASONS = {
     64: ("tls_wrong_host", "was issued for another address"),
 }
 
-# What urllib and http.client raise below an URLError: kind, reason, sentence, whether waiting helps. The order counts,
-# as some are subclasses of others.
+# Exceptions of urllib and http.client below an URLError: kind, reason, sentence, whether waiting helps. The order
+# matters, as some are subclasses of others.
 _CONNECTION_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str, bool], ...] = (
     (
         (UnicodeError, http.client.InvalidURL),
@@ -62,12 +62,12 @@ _CONNECTION_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException]
 
 
 class MlflowError(Exception):
-    """A tracking server that cannot be used.
+    """A tracking server cannot be used.
 
     Args:
         reason: stable code, for programs, for example C(connection_refused).
         message: one sentence, for people.
-        waiting_helps: whether time alone may heal it (a name that is not published yet) or hardly ever does (a wrong
+        waiting_helps: whether waiting may fix it (a name that is not published yet) or rarely does (a wrong
             password).
         at_most: seconds after which waiting does not help either, where it does at all; default: there is no such time.
     """
@@ -82,7 +82,7 @@ class MlflowError(Exception):
 
 @dataclass(frozen=True)
 class Connection:
-    """Where a tracking server is and how to log in to it.
+    """The address of a tracking server and the login.
 
     Attributes:
         tracking_uri: C(http[s]://host[:port][/prefix]), without trailing slash (see L(parse, connection)).
@@ -111,7 +111,7 @@ class Connection:
 
     @property
     def is_loopback(self) -> bool:
-        """True for this machine itself, which no proxy can reach on our behalf."""
+        """Return whether the host is this machine, which no proxy can reach for us."""
         host = self.host
         return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
@@ -121,7 +121,7 @@ class Connection:
 
 
 def parse_connection(params: Mapping[str, typing.Any]) -> Connection:
-    """Make a Connection from module options; raises MlflowError on values that can never work."""
+    """Return a Connection from module options; raise MlflowError for invalid values."""
     uri = str(params["tracking_uri"]).strip().rstrip("/")
     try:
         parts = urlsplit(uri)
@@ -164,7 +164,7 @@ def _check_ca(path: str) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said, whatever the status."""
+    """A server's answer, whatever the status."""
 
     status: int
     headers: Mapping[str, str]
@@ -176,7 +176,7 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
     def json(self) -> dict[str, typing.Any]:
-        """Return the body as a JSON object; an empty one when it is anything else."""
+        """Return the body as a JSON object; an empty one for other bodies."""
         try:
             value = json.loads(self.body)
         except ValueError:
@@ -185,7 +185,7 @@ class Answer:
 
     @property
     def error_code(self) -> str:
-        """MLflow's own error code, for example C(RESOURCE_DOES_NOT_EXIST); empty when MLflow did not write this."""
+        """MLflow's own error code, for example C(RESOURCE_DOES_NOT_EXIST); empty if the answer is not MLflow's."""
         code = self.json().get("error_code")
         return code if isinstance(code, str) else ""
 
@@ -198,7 +198,7 @@ class Answer:
 
 
 class Client:
-    """Talks to one tracking server. Every method raises MlflowError when there is no HTTP answer at all."""
+    """A client of one tracking server. Every method raises MlflowError if there is no HTTP answer."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

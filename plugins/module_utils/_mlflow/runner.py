@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Runs a command for a long time: output line by line, a time limit, no process left behind, no secret in the log."""
+"""Run a long command: output line by line, a time limit, no processes left, no secrets in the log."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from dataclasses import field
 
 from .rest import Connection
 
-# All that a command gets of the caller's variables: what a program needs to run on this machine and to reach the
+# The only variables of the caller that a command gets: what a program needs to run on this machine and to reach the
 # network, and nothing that a login or a key may be in, such as AWS_SECRET_ACCESS_KEY or another server's
-# MLFLOW_TRACKING_TOKEN. (A proxy's address may hold a password, which whoever connects through it needs.)
+# MLFLOW_TRACKING_TOKEN. (A proxy's address may hold a password, which connections through it need.)
 _PASSED_ON = {
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
@@ -38,7 +38,7 @@ _PASSED_ON = {
 }
 # Locale, and how numerical libraries use this processor.
 _PASSED_ON_PREFIXES = ("LC_", "OPENBLAS_", "OMP_")
-# What pip and uv get besides: where packages come from, and where they are kept.
+# Further variables for pip and uv: where packages come from, and where they are kept.
 # https://pip.pypa.io/en/stable/cli/pip_install/ https://docs.astral.sh/uv/reference/environment/
 _OF_INSTALLERS = {
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
@@ -57,12 +57,12 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Log:
-    """A log file that can be followed while it grows. Without a path everything is dropped.
+    """A log file that can be followed. Without a path everything is dropped.
 
     Args:
         path: is created with mode 0600, or emptied.
         secrets: are masked.
-        tell: also gets the steps (not the command's output), for whoever watches.
+        tell: also gets the steps (not the command's output), to show them to the user.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Log:
         return text
 
     def write(self, text: str) -> None:
-        """A step."""
+        """Write a step."""
         if self.tell:
             self.tell(self.mask(text))
         self.output(text)
 
     def output(self, text: str) -> None:
-        """A line of the command's output."""
+        """Write a line of the command's output."""
         if self._file:
             with self._lock:
                 self._file.write(f"{time.monotonic() - self._started:7.1f} s  {self.mask(text)}\n")
@@ -103,7 +103,7 @@ class Log:
 
 @dataclass
 class Result:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
         rc: exit code; negative for a signal.
@@ -123,15 +123,15 @@ class Result:
         return self.stdout + self.stderr
 
     def tail(self, count: int = 5) -> str:
-        """Return the last lines that say something, those of stderr first choice."""
+        """Return the last non-empty lines, preferably of stderr."""
         said = [line.strip() for line in (self.stderr or self.stdout) if line.strip()]
         return " / ".join(said[-count:])
 
 
 def client_environment(connection: Connection, home: str, max_retries: int) -> dict[str, str]:
-    """The environment that makes the MLflow client talk to this server, with this login and these certificates, only.
+    """Return the environment with which the MLflow client uses only this server, login and certificates.
 
-    It is all that C(mlflow demo) gets: no AWS credentials, which the client of a tracking server does not need.
+    C(mlflow demo) gets nothing else: a client of a tracking server needs no AWS credentials.
 
     Args:
         connection: the server.
@@ -169,14 +169,14 @@ def client_environment(connection: Connection, home: str, max_retries: int) -> d
 
 
 def base_environment() -> dict[str, str]:
-    """Return what every command gets of the caller's environment."""
+    """Return the caller's variables that every command gets."""
     return {
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }
 
 
 def installer_environment() -> dict[str, str]:
-    """The same for pip and uv, with the way to the index, whose address may hold a password, and to the cache."""
+    """Return the same for pip and uv, with the settings of index and cache."""
     more = {
         name: value
         for name, value in os.environ.items()
@@ -202,7 +202,7 @@ def run(
 
     Args:
         argv: the command; no secret in it, as every user of the machine sees it.
-        environment: all of its environment.
+        environment: its whole environment.
         folder: working directory.
         time_limit: seconds.
         log: gets every line as it comes.
@@ -293,7 +293,7 @@ def _read(stream: typing.IO[bytes] | None, name: str, lines: queue.Queue[tuple[s
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """Stop the whole process group: politely, then for good."""
+    """Stop the whole process group: with SIGTERM, then SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -308,7 +308,7 @@ def _stop(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
 
 @contextlib.contextmanager
 def _terminated_as_exit() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that clean-up runs; only the main thread may, others leave it as it is."""
+    """Turn SIGTERM into an exception, so that clean-up runs; only possible in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Places of files that users name: whether the server refuses what it must, and what was named before it did.
+"""File URIs that users set: whether the server refuses what it must, and what was set before it did.
 
 MLflow itself takes any artifact location of an experiment, and most sources of model versions
 (mlflow/server/handlers.py of 3.10.0 to 3.17.2, _create_experiment and _create_model_version).
@@ -31,10 +31,10 @@ _PER_PAGE, _MOST_PAGES = 1000, 100
 
 
 def check_refusals(client: Client) -> None:
-    """Try what the server must refuse.
+    """Try requests that the server must refuse.
 
-    Nothing is created, even where it does not: an experiment whose name is taken, a version of a model that does not
-    exist. A login that may do neither finds out nothing.
+    Nothing is created, even if the server accepts them: the experiment's name is taken, and the model of the version
+    does not exist. With a login that may do neither, the check proves nothing.
 
     Raises:
         MlflowError: the server accepts it.
@@ -63,17 +63,17 @@ def check_refusals(client: Client) -> None:
 
 
 def _name_of_an_experiment(client: Client) -> str:
-    """Return the name of some experiment, deleted ones included; nothing where this login sees none."""
+    """Return the name of some experiment, deleted ones included; empty if this login sees none."""
     answer = client.call("GET", f"{EXPERIMENTS}/search", query={"max_results": 1, "view_type": "ALL"})
     found = answer.json().get("experiments") or [{}]
     return str(found[0].get("name", ""))
 
 
 def find_foreign(client: Client, locations: list[str], sources: list[str]) -> list[dict[str, str]]:
-    """Find experiments and model versions whose files are where the guard would not let users put them now.
+    """Find experiments and model versions whose files are where the guard would not allow them now.
 
     Args:
-        client: sees what its login may read.
+        client: its login limits the results.
         locations: what the artifact location of an experiment may begin with.
         sources: what the source of a model version may begin with, besides what the server decides about itself.
 
@@ -111,7 +111,7 @@ def _all(client: Client, path: str, member: str, **query: str) -> Iterator[dict[
 
 
 def sentence(found: list[dict[str, str]]) -> str:
-    """Return what to say of them."""
+    """Return a sentence about them."""
     first = ", ".join(f"{one['kind']} {one['name']} ({one['uri']})" for one in found[:10])
     more = f" and {len(found) - 10} more" if len(found) > 10 else ""
     return (

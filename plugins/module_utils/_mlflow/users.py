@@ -64,7 +64,7 @@ def content(answer: Answer, what: str) -> dict[str, typing.Any]:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Return whether MLflow itself says that what was asked for does not exist."""
+    """Return whether MLflow reports that the resource does not exist."""
     return answer.status == 404 and answer.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -85,7 +85,7 @@ def _explain_no_users(client: Client) -> MlflowError:
 
 
 def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
-    """Return what the server knows about a user (id, username, is_admin, …); None when there is no such user."""
+    """Return the server's data about a user (id, username, is_admin, …); None when there is no such user."""
     answer = ask(client, "GET", f"{USERS}/get", query={"username": name})
     if is_missing(answer):
         return None
@@ -98,7 +98,7 @@ def get_user(client: Client, name: str) -> dict[str, typing.Any] | None:
 
 
 def can_log_in(connection: Connection, name: str, password: str) -> bool:
-    """Return whether this password is the user's. Every user may ask for himself."""
+    """Return whether this password is the user's. Users may read their own account."""
     client = Client(dataclasses.replace(connection, username=name, password=password, token=None))
     try:
         ask(client, "GET", f"{USERS}/get", query={"username": name})
@@ -111,11 +111,11 @@ def can_log_in(connection: Connection, name: str, password: str) -> bool:
 
 @dataclass(frozen=True)
 class WantedUser:
-    """What the caller wants.
+    """The requested user.
 
     Attributes:
         name: of the user.
-        present: whether the user shall be.
+        present: whether the user is to exist.
         password: None leaves that of an existing user alone.
         password_unknown: in check mode, the password comes from a secret that does not exist yet.
         update_password: whether an existing user's password is changed too.
@@ -132,7 +132,7 @@ class WantedUser:
 
 @dataclass
 class UserResult:
-    """What was found or done."""
+    """The result."""
 
     before: dict[str, typing.Any] = field(default_factory=dict)
     after: dict[str, typing.Any] = field(default_factory=dict)
@@ -149,7 +149,7 @@ _OTHER, _GIVEN = "(another one)", "(the given one)"
 
 
 def check_wanted(desired: WantedUser, connection: Connection) -> None:
-    """Refuse what no server could do, before anything is done."""
+    """Refuse impossible requests before anything is changed."""
     if not desired.name or ":" in desired.name:
         raise MlflowError(
             "bad_user", f"name {desired.name!r} cannot log in: it must not be empty and must not hold a colon."
@@ -165,10 +165,10 @@ def check_wanted(desired: WantedUser, connection: Connection) -> None:
 
 
 def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -> UserResult:
-    """Make the user be, or not be, as wanted.
+    """Ensure that the user exists as requested, or does not exist.
 
-    A user may change their own password. Then the login holds the old password or already the new one: whichever the
-    server takes is used, so a run that was cut off after the change can be repeated.
+    A user may change their own password. Then the login holds the old password or already the new one: the one that the
+    server accepts is used, so a run that was cut off after the change can be repeated.
     """
     check_wanted(desired, connection)
     connection = _working_login(connection, desired)
@@ -182,7 +182,7 @@ def ensure_user(connection: Connection, desired: WantedUser, check_mode: bool) -
 
 
 def _working_login(connection: Connection, desired: WantedUser) -> Connection:
-    """Return the login with the password that holds by now, where the user who logs in is the one to change."""
+    """Return the login with the password that is valid by now, if users change their own password."""
     if desired.name != connection.username or not desired.password or not desired.update_password:
         return connection
     try:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose a resource is, by its tags, and what is said where it is not the caller's own. Pure Python, private.
+"""Decide by its tags which deployment owns a resource, and explain conflicts. Pure Python, private.
 
 A name proves nothing: names of IAM roles, buckets, database instances and so on are shared by all users of the account.
 """
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 
-OURS, OTHERS, UNOWNED = "ours", "another's", "nobody's"
+OURS, OTHERS, UNOWNED = "ours", "others", "unowned"
 
 MANAGER_TAG, NAME_TAG = "ManagedBy", "MlflowName"
 REGION_TAG = "MlflowRegion"
-"""On what all regions of an account share, which is IAM roles: the region of the deployment."""
+"""The tag with the deployment's region, on IAM roles, which all regions of an account share."""
 
 NOUNS = {
     "db_instance": "RDS instance",
@@ -84,11 +84,11 @@ class Resource:
 
 
 def owner(tags: Mapping[str, str], identity: Identity) -> str:
-    """Decide whose a resource is: OURS, ANOTHERS or NOBODYS.
+    """Return the owner of a resource: OURS, OTHERS (another deployment) or UNOWNED (no deployment).
 
     Args:
-        tags: the resource's.
-        identity: who asks.
+        tags: of the resource.
+        identity: of this deployment.
 
     Raises:
         ValueError: the identity has no tags, with which everything would be ours.
@@ -104,13 +104,13 @@ def owner(tags: Mapping[str, str], identity: Identity) -> str:
 
 @dataclass(frozen=True)
 class Wording:
-    """How problems are worded.
+    """The names and values that problems mention.
 
     Attributes:
-        purpose: what was to be done: C(change), C(delete) or C(read).
-        variables: what the settings are called that the user has set: C(name), C(take_over), and those that say where
-            something is, by type of resource.
-        values: what these are, for the sentence.
+        purpose: the operation that was requested: C(change), C(delete) or C(read).
+        variables: the names of the user's settings: C(name), C(take_over), and by type of resource the setting that
+            locates it.
+        values: the values of the latter.
     """
 
     purpose: str = "change"
@@ -122,13 +122,13 @@ class Wording:
 
 
 def foreign(found: Iterable[Resource], identity: Identity, take_over: Sequence[str], words: Wording) -> list[str]:
-    """Return a sentence for each way in which resources under our names are not ours.
+    """Return a sentence for each conflict with resources that have our names but are not ours.
 
     Args:
-        found: what has the names that are ours to use.
-        identity: who asks.
-        take_over: keys of resources without tags that are to be taken for ours.
-        words: how to say it.
+        found: the resources with our names.
+        identity: of this deployment.
+        take_over: keys of untagged resources to treat as ours.
+        words: for the sentences.
     """
     found = list(found)
     unowned = [one for one in found if owner(one.tags, identity) == UNOWNED and one.key not in take_over]
@@ -200,14 +200,14 @@ def misplaced(
     identity: Identity,
     words: Wording,
 ) -> list[str]:
-    """Return a sentence for each resource with our tags that is elsewhere than the variables say.
+    """Return a sentence for each resource with our tags that is not where the variables say.
 
     Args:
-        found: what is there of what was asked for by name.
-        tagged: what carries our tags, whatever its name.
-        desired: what was asked for by name.
-        identity: who asks.
-        words: how to say it.
+        found: the existing ones among the desired resources.
+        tagged: resources with our tags, whatever their names.
+        desired: the resources as the variables name them.
+        identity: of this deployment.
+        words: for the sentences.
     """
     ours = {one.kind for one in found if owner(one.tags, identity) == OURS}
     problems = []

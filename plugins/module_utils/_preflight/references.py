@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds out whether resources that a user's settings refer to exist and can be used. Private to the collection."""
+"""Check that the resources that settings refer to exist and can be used. Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _ARN_PARTS = 7
 
 @dataclass(frozen=True)
 class Reference:
-    """What a setting refers to.
+    """A resource that a setting refers to.
 
     Attributes:
         setting: as the user knows it, such as C(extra_secrets['TOKEN']).
         kind: C(kms_key), C(secret) or C(policy).
         value: an ARN.
-        by_server: of a secret, whether the server's tasks read it, and not the caller.
+        by_server: whether a secret is read by the server's tasks, not by the caller.
     """
 
     setting: str
@@ -53,7 +53,7 @@ class Usable:
 
 
 def references(kind: str, settings: Mapping[str, typing.Any], *, by_server: bool = False) -> Iterator[Reference]:
-    """Yield what settings refer to; their values are texts, lists or dictionaries, and empty ones refer to nothing."""
+    """Yield the references of settings, whose values are texts, lists or dictionaries; empty ones have none."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             items: list[tuple[str, typing.Any]] = [(f"{name}[{key!r}]", one) for key, one in value.items()]
@@ -73,11 +73,11 @@ def problems(clients: Clients, region: str, wanted: list[Reference], usable: Usa
     Args:
         clients: see there.
         region: of the deployment.
-        wanted: what to ask for.
+        wanted: the references to check.
         usable: see there.
 
     Returns:
-        a sentence for each that does not exist or cannot be used, and the settings about which the caller may not ask.
+        a sentence for each that does not exist or cannot be used, and the settings that the caller may not check.
     """
     found: list[str] = []
     unknown: list[str] = []
@@ -99,7 +99,7 @@ def _region(one: Reference, region: str) -> str:
 
 
 def _ask(clients: Clients, region: str, one: Reference) -> dict[str, typing.Any] | None:
-    """Return what AWS says: empty if there is no such resource, None if the caller may not know."""
+    """Return AWS's answer: empty if there is no such resource, None if the caller lacks the permission."""
     client = clients(_SERVICES[one.kind], _region(one, region))
     try:
         return _READ[one.kind](client, one.value)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between an instance and what was asked for. Pure, private to the collection."""
+"""Compare an instance with the requested settings. Pure, private to the collection."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import DesiredState
 
 
-def compare(
-    name: str, current: dict[str, typing.Any], desired: DesiredState
-) -> tuple[dict[str, typing.Any], list[str]]:
+def compare(current: dict[str, typing.Any], desired: DesiredState) -> tuple[dict[str, typing.Any], list[str]]:
     """Return the settings to change, with their new values, and warnings.
 
     Raises:
@@ -26,29 +24,31 @@ def compare(
     warnings: list[str] = []
     for option, value in desired.settings.items():
         if SETTINGS[option].modify is None:
-            _refuse_change(name, option, current[option], value)
+            _refuse_change(desired, option, current[option], value)
         elif option == "engine_version":
-            if _newer_version(name, current[option], str(value), desired.allow_major_version_upgrade, warnings):
+            if _newer_version(desired, current[option], str(value), warnings):
                 changes[option] = str(value)
-        elif _differs(name, option, current, desired):
+        elif _differs(option, current, desired):
             changes[option] = value
     return changes, warnings
 
 
-def _refuse_change(name: str, option: str, present: typing.Any, value: typing.Any) -> None:
+def _refuse_change(desired: DesiredState, option: str, present: typing.Any, value: typing.Any) -> None:
     if not _same(option, present, value):
+        called = desired.option_names.of
         raise UserError(
-            f"The RDS instance {name} has {option} {present!r}, and {value!r} is asked for: RDS cannot change it. Ask"
-            f" for {present!r}, or restore a snapshot to a new instance with another db_instance_identifier."
+            f"{called(option)} is {value!r}, but the RDS instance {desired.name} has {present!r}: RDS cannot change it."
+            f" Set {called(option)} to {present!r}, or restore a snapshot to a new instance with another"
+            f" {called('db_instance_identifier')}."
         )
 
 
-def _differs(name: str, option: str, current: dict[str, typing.Any], desired: DesiredState) -> bool:
+def _differs(option: str, current: dict[str, typing.Any], desired: DesiredState) -> bool:
     present, value = current[option], desired.settings[option]
     if option == "allocated_storage":
-        return _more_storage(name, current, desired)
+        return _more_storage(current, desired)
     if option == "max_allocated_storage":
-        # Storage that may grow to what it has is storage that may not grow: RDS then shows none.
+        # A maximum that equals the size disables autoscaling; RDS then shows no maximum.
         off = value <= desired.settings.get("allocated_storage", current["allocated_storage"])
         return present != (None if off else value) and not (off and present == current["allocated_storage"])
     return not _same(option, present, value)
@@ -76,39 +76,40 @@ def _version(text: str) -> list[int]:
     return [int(number) for number in re.findall("[0-9]+", text)] or [0]
 
 
-def _newer_version(name: str, present: str, value: str, major_allowed: bool, warnings: list[str]) -> bool:
+def _newer_version(desired: DesiredState, present: str, value: str, warnings: list[str]) -> bool:
+    name, option = desired.name, desired.option_names.of("engine_version")
     have, want = _version(present), _version(value)
     if have[: len(want)] == want:
-        # A bare major version means any minor one of it.
+        # A major version alone means any of its minor versions.
         return False
     if want[0] < have[0]:
         raise UserError(
-            f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: RDS cannot go"
-            " back. Ask for the present version, or restore an older snapshot to a new instance."
+            f"The RDS instance {name} runs PostgreSQL {present}, and {option} is {value}: RDS cannot go back."
+            f" Set {option} to {present}, or restore an older snapshot to a new instance."
         )
-    if want[0] > have[0] and not major_allowed:
+    if want[0] > have[0] and not desired.allow_major_version_upgrade:
         raise UserError(
-            f"The RDS instance {name} runs PostgreSQL {present}, and engine_version asks for {value}: an upgrade to"
-            " another major version interrupts the database and cannot be undone. Take a snapshot, then set"
-            " allow_major_version_upgrade to true."
+            f"The RDS instance {name} runs PostgreSQL {present}, and {option} is {value}: an upgrade to another"
+            " major version interrupts the database and cannot be undone. Take a snapshot, then set"
+            f" {desired.option_names.of('allow_major_version_upgrade')} to true."
         )
     if want < have:
         warnings.append(
-            f"The RDS instance {name} runs PostgreSQL {present}, newer than the engine_version {value} asked for. RDS"
-            " cannot go back, so it was left alone."
+            f"The RDS instance {name} runs PostgreSQL {present}, newer than {option}, which is {value}. RDS cannot"
+            " go back, so the instance was left alone."
         )
         return False
     return True
 
 
-def _more_storage(name: str, current: dict[str, typing.Any], desired: DesiredState) -> bool:
+def _more_storage(current: dict[str, typing.Any], desired: DesiredState) -> bool:
     present, value = current["allocated_storage"], desired.settings["allocated_storage"]
     if value >= present:
         return bool(value > present)
     if current["max_allocated_storage"] or desired.settings.get("max_allocated_storage"):
-        # It grew by itself.
+        # Storage autoscaling may have increased it.
         return False
     raise UserError(
-        f"The RDS instance {name} has {present} GiB, and allocated_storage asks for {value}: RDS cannot shrink storage."
-        f" Ask for {present} or more."
+        f"The RDS instance {desired.name} has {present} GiB, and {desired.option_names.of('allocated_storage')} is"
+        f" {value}: RDS cannot shrink storage. Set it to {present} or more."
     )

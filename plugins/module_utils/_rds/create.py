@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Creating a PostgreSQL instance of Amazon RDS. Private to the collection."""
+"""Create a PostgreSQL instance of Amazon RDS. Private to the collection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def create(clients: Clients, desired: DesiredState, wait_options: WaitOptions, c
     if not desired.secret_arn:
         missing.append("master_user_secret_arn")
     if missing:
-        raise UserError(f"The RDS instance {desired.name} does not exist yet. To create it, set {', '.join(missing)}.")
+        names = ", ".join(map(desired.option_names.of, missing))
+        raise UserError(f"The RDS instance {desired.name} does not exist yet. To create it, set {names}.")
     after = {**dict.fromkeys(SETTINGS), **desired.settings}
     after["tags"] = dict(desired.tags or {})
     if check_mode:

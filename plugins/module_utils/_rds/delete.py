@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deleting a PostgreSQL instance of Amazon RDS. Private to the collection."""
+"""Delete a PostgreSQL instance of Amazon RDS. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.describe import find
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import effective
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import given
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.start import start
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.wait import BROKEN
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.wait import READY
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.wait import STOPPED
@@ -38,10 +39,10 @@ class DeleteOptions:
 def ensure_absent(
     rds: Client, name: str, delete_options: DeleteOptions, wait_options: WaitOptions, check_mode: bool
 ) -> ModuleResult:
-    """Delete the instance, after a final snapshot unless told otherwise.
+    """Delete the instance, after a final snapshot unless that is to be skipped.
 
     Raises:
-        UserError: it is protected, nothing was said about the snapshot, or it takes too long.
+        UserError: it is protected, the final snapshot is not specified, or it takes too long.
     """
     instance = find(rds, name)
     if instance is None:
@@ -65,17 +66,26 @@ def ensure_absent(
     outcome = ModuleResult(True, before, {}, {}, [])
     if check_mode:
         return outcome
-    if instance["DBInstanceStatus"] not in (*READY, *STOPPED, *BROKEN) and (
-        protected or not delete_options.skip_final_snapshot
-    ):
-        # RDS neither changes an instance nor takes a snapshot while it is busy.
-        wait_ready(rds, name, wait_options)
-    if protected:
-        rds.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
+    _prepare(rds, name, instance, delete_options, wait_options)
     _delete(rds, name, delete_options, was_protected=protected)
     if wait_options.wait:
         wait_gone(rds, name, wait_options)
     return outcome
+
+
+def _prepare(
+    rds: Client, name: str, instance: dict[str, typing.Any], delete_options: DeleteOptions, wait_options: WaitOptions
+) -> None:
+    """Wait until RDS can delete the instance, and switch the deletion protection off."""
+    status, protected = instance["DBInstanceStatus"], bool(instance.get("DeletionProtection"))
+    if protected and status in STOPPED:
+        # "You can't modify a stopped DB instance" (RDS User Guide, "Stopping an Amazon RDS DB instance temporarily").
+        start(rds, name, wait_options)
+    elif status not in (*READY, *STOPPED, *BROKEN) and (protected or not delete_options.skip_final_snapshot):
+        # RDS neither changes an instance nor takes a snapshot while it is busy.
+        wait_ready(rds, name, wait_options)
+    if protected:
+        rds.modify_db_instance(DBInstanceIdentifier=name, DeletionProtection=False, ApplyImmediately=True)
 
 
 def _delete(rds: Client, name: str, delete_options: DeleteOptions, *, was_protected: bool) -> None:
@@ -86,7 +96,7 @@ def _delete(rds: Client, name: str, delete_options: DeleteOptions, *, was_protec
     if not delete_options.skip_final_snapshot:
         params["FinalDBSnapshotIdentifier"] = delete_options.final_snapshot
     try:
-        # For a moment after the protection went, RDS may still see it or be busy.
+        # Shortly after the protection is off, RDS may still see it or be busy.
         retrying = rds.retrying("InvalidDBInstanceState", "InvalidParameterCombination") if was_protected else rds
         retrying.delete_db_instance(DBInstanceIdentifier=name, **params)
     except ClientError as e:

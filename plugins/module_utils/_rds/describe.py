@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a PostgreSQL instance of Amazon RDS. Private to the collection."""
+"""Read a PostgreSQL instance of Amazon RDS. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find(rds: Client, name: str) -> dict[str, typing.Any] | None:
     """Return the instance as RDS describes it, or None.
 
     Raises:
-        UserError: it is no PostgreSQL instance.
+        UserError: it is not a PostgreSQL instance.
     """
     try:
         instances = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]

@@ -32,13 +32,13 @@ Group = dict[str, typing.Any]
 
 @dataclass(frozen=True)
 class Tags:
-    """Wanted tags; None leaves them alone."""
+    """The requested tags; None leaves them alone."""
 
     tags: dict[str, typing.Any] | None = None
     purge: bool = True
 
     def merged(self, current: dict[str, str]) -> dict[str, str]:
-        """Return the tags as they will be."""
+        """Return the tags after the change."""
         return predict_tags(current, self.tags, self.purge)
 
 
@@ -65,7 +65,7 @@ _SUBNET_MEMBERS = ("db_subnet_group_description", "subnet_ids", "tags")
 
 @dataclass(frozen=True)
 class DesiredSubnetGroup:
-    """What the user asked for."""
+    """The user's request."""
 
     name: str
     description: str
@@ -74,7 +74,7 @@ class DesiredSubnetGroup:
 
 
 def find_subnet_group(rds: Client, name: str) -> Group | None:
-    """Return the subnet group in the module's shape, or None."""
+    """Return the subnet group in the module's format, or None."""
     try:
         [group] = rds.describe_db_subnet_groups(DBSubnetGroupName=name)["DBSubnetGroups"]
     except ClientError as e:
@@ -92,7 +92,7 @@ def find_subnet_group(rds: Client, name: str) -> Group | None:
 
 
 def ensure_subnet_group(rds: Client, desired: DesiredSubnetGroup, check_mode: bool) -> ModuleResult:
-    """Make the subnet group, or change what differs."""
+    """Create the subnet group, or change what differs."""
     current = find_subnet_group(rds, desired.name)
     asked = {
         "db_subnet_group_description": desired.description,
@@ -136,7 +136,7 @@ def remove_subnet_group(rds: Client, name: str, check_mode: bool) -> ModuleResul
 
 
 def _gone(call: typing.Callable[..., typing.Any], codes: tuple[str, ...], **params: str) -> None:
-    """Delete something that may be gone already."""
+    """Call a deletion, and ignore that the resource is gone already."""
     try:
         call(**params)
     except ClientError as e:
@@ -151,7 +151,7 @@ _PARAMETER_MEMBERS = ("description", "db_parameter_group_family", "parameters", 
 
 @dataclass(frozen=True)
 class DesiredParameterGroup:
-    """What the user asked for; of the parameters, those that are named."""
+    """The user's request, with the parameters that it names."""
 
     name: str
     family: str
@@ -162,7 +162,7 @@ class DesiredParameterGroup:
 
 
 def find_parameter_group(rds: Client, name: str, parameters: typing.Iterable[str]) -> Group | None:
-    """Return the parameter group in the module's shape, or None.
+    """Return the parameter group in the module's format, or None.
 
     Args:
         rds: the client.
@@ -189,7 +189,7 @@ def find_parameter_group(rds: Client, name: str, parameters: typing.Iterable[str
 
 
 def ensure_parameter_group(rds: Client, desired: DesiredParameterGroup, check_mode: bool) -> ModuleResult:
-    """Make the parameter group, or change what differs.
+    """Create the parameter group, or change what differs.
 
     Raises:
         UserError: what AWS cannot change differs, or the engine has no such parameter.

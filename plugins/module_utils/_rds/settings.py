@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of a PostgreSQL instance, and where RDS keeps each. Private to the collection.
+"""The settings of a PostgreSQL instance, and their names in the RDS API. Private to the collection.
 
 Facts: botocore's model of RDS; RDS API Reference, CreateDBInstance and ModifyDBInstance.
 """
@@ -12,10 +12,13 @@ import typing
 from dataclasses import dataclass
 from dataclasses import field
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OWN_NAMES
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One option and where RDS keeps it."""
+    """The names of an option in the RDS API."""
 
     create: str
     modify: str | None
@@ -23,7 +26,7 @@ class Setting:
     pending: bool = False
 
 
-# What is immutable has no name for ModifyDBInstance.
+# An immutable option has no name in ModifyDBInstance.
 SETTINGS: dict[str, Setting] = {
     "engine_version": Setting("EngineVersion", "EngineVersion", "EngineVersion", pending=True),
     "db_instance_class": Setting("DBInstanceClass", "DBInstanceClass", "DBInstanceClass", pending=True),
@@ -76,13 +79,14 @@ SETTINGS: dict[str, Setting] = {
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the user asked for.
+    """The user's request.
 
     Attributes:
         name: identifier of the instance.
         settings: options of SETTINGS that were given.
         secret_arn: secret that holds the master password.
         secret_key: its member.
+        option_names: of the module, for messages.
     """
 
     name: str
@@ -93,10 +97,11 @@ class DesiredState:
     purge_tags: bool = True
     apply_immediately: bool = False
     allow_major_version_upgrade: bool = False
+    option_names: OptionNames = OWN_NAMES
 
 
 def effective(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Return the settings as they are or will soon be: what is pending was already asked for."""
+    """Return the settings, with pending modifications applied."""
     pending = instance.get("PendingModifiedValues", {})
     found: dict[str, typing.Any] = {}
     for option, setting in SETTINGS.items():
@@ -118,7 +123,7 @@ def effective(instance: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 
 def _exported(present: list[str], pending: dict[str, list[str]]) -> list[str]:
-    """Return the logs that go to CloudWatch, with what is under way."""
+    """Return the exported logs, with pending changes applied."""
     gone = pending.get("LogTypesToDisable") or []
     return sorted({*present, *(pending.get("LogTypesToEnable") or [])} - set(gone))
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changing a PostgreSQL instance of Amazon RDS. Private to the collection."""
+"""Change a PostgreSQL instance of Amazon RDS. Private to the collection."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def update(
     rds = clients.rds
     status = instance["DBInstanceStatus"]
     if status in BROKEN and status != FULL:
-        raise UserError(explain_status(rds, desired.name, status))
+        raise UserError(explain_status(rds, desired.name, status, option_names=desired.option_names))
     busy = status not in (*READY, *STOPPED, FULL) or storage_grows(instance)
     if busy and wait_options.wait and not check_mode:
         instance = wait_ready(rds, desired.name, wait_options)
         busy = False
     current = {**effective(instance), "tags": tags_from_aws(instance.get("TagList"))}
-    changes, warnings = compare(desired.name, current, desired)
+    changes, warnings = compare(current, desired)
     tags = predict_tags(current["tags"], desired.tags, desired.purge_tags)
     to_set, to_unset = compare_tags(current["tags"], tags)
     if busy:
@@ -61,7 +61,7 @@ def update(
         changes = {}
     changed = bool(changes or to_set or to_unset)
     after = {**current, **changes, "tags": tags}
-    warnings += _unfit(rds, desired.name, instance, changes, check_mode)
+    warnings += _unfit(rds, desired, instance, changes, check_mode)
     outcome = ModuleResult(changed, given(current), given(after), {"instance": to_result(instance)}, warnings)
     if check_mode or not changed:
         return outcome
@@ -81,16 +81,20 @@ def update(
 
 
 def _unfit(
-    rds: Client, name: str, instance: dict[str, typing.Any], changes: dict[str, typing.Any], check_mode: bool
+    rds: Client,
+    desired: DesiredState,
+    instance: dict[str, typing.Any],
+    changes: dict[str, typing.Any],
+    check_mode: bool,
 ) -> list[str]:
     """Return a warning about an instance that is stopped.
 
     Raises:
-        UserError: it cannot take the changes, or does not become usable by them.
+        UserError: it cannot be changed in this state, or the changes do not make it usable.
     """
-    status = instance["DBInstanceStatus"]
+    name, status = desired.name, instance["DBInstanceStatus"]
     if status == FULL and "allocated_storage" not in changes and not storage_grows(instance):
-        raise UserError(explain_status(rds, name, status, instance))
+        raise UserError(explain_status(rds, name, status, instance, desired.option_names))
     if status not in STOPPED:
         return []
     if changes and not check_mode:
@@ -101,7 +105,7 @@ def _unfit(
 def _modify(rds: Client, desired: DesiredState, current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> None:
     params = {str(SETTINGS[option].modify): value for option, value in changes.items()}
     if "max_allocated_storage" in changes and "allocated_storage" in desired.settings:
-        # Growth is switched off by a maximum that equals the size.
+        # A maximum that equals the size disables autoscaling.
         params["MaxAllocatedStorage"] = max(changes["max_allocated_storage"], desired.settings["allocated_storage"])
     if "engine_version" in changes:
         params["AllowMajorVersionUpgrade"] = desired.allow_major_version_upgrade
@@ -113,7 +117,7 @@ def _modify(rds: Client, desired: DesiredState, current: dict[str, typing.Any], 
 
 
 def _log_changes(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, list[str]]:
-    """Return what is to be exported from now on, and what no longer is."""
+    """Return the log exports to enable and to disable."""
     option = "enable_cloudwatch_logs_exports"
     before, after = set(current[option]), set(changes[option])
     found = {"EnableLogTypes": sorted(after - before), "DisableLogTypes": sorted(before - after)}
@@ -121,7 +125,7 @@ def _log_changes(current: dict[str, typing.Any], changes: dict[str, typing.Any])
 
 
 def _performance(current: dict[str, typing.Any], changes: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """What must be said with a change of storage that has IOPS of its own: "You must specify both the storage size and
+    """Return the parameters that RDS requires to change storage with IOPS: "You must specify both the storage size and
     iops when modifying the storage size or iops on a DB instance that has iops" (RDS). Other storage must not have it.
 
     RDS User Guide, "Amazon RDS DB instance storage": gp3 of PostgreSQL has them from 400 GiB on, 12,000 at least.

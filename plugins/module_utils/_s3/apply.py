@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing the settings of a bucket. Private to the collection."""
+"""Write the settings of a bucket. Private to the collection."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _write_logging(client: BucketClient, _current: Settings, after: Settings) ->
 
 
 def check_access_log_bucket(client: BucketClient, target: str) -> None:
-    """Refuse a bucket that cannot take the access logs; one that we may not read may well be right.
+    """Refuse a bucket that cannot receive the access logs; an unreadable one is accepted.
 
     S3 User Guide, "Enabling Amazon S3 server access logging": both buckets are in one region and one account, and a
     bucket that logs to itself logs its logs.

@@ -28,7 +28,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import public
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._s3.settings import read
 
-# What buckets from before 2018 in us-east-1 may be called; the API still accepts it.
+# Names of buckets in us-east-1 from before 2018; the API still accepts them.
 _OLD_NAME = r"[A-Za-z0-9._-]{3,255}"
 
 
@@ -56,7 +56,7 @@ def create(client: BucketClient) -> None:
 
 
 def ensure_present(client: BucketClient, desired: DesiredState, check_mode: bool) -> ModuleResult:
-    """Make the bucket as asked for, or with *adopt* only describe it.
+    """Ensure the requested bucket, or with *adopt* only describe it.
 
     Raises:
         UserError: the name is wrong or taken, the region is another one, or a bucket to adopt does not exist.
@@ -81,7 +81,7 @@ def ensure_present(client: BucketClient, desired: DesiredState, check_mode: bool
         if not exists:
             create(client)
             client = client.retrying()
-            # What S3 sets by itself on a new bucket is not set again.
+            # S3's defaults on a new bucket are not set again.
             current = read(client)
             after = predict(current, desired)
         apply(client, current, after)
@@ -89,7 +89,7 @@ def ensure_present(client: BucketClient, desired: DesiredState, check_mode: bool
 
 
 def _readable(client: BucketClient) -> dict[str, typing.Any]:
-    """Return a bucket that is used as it is: its settings, or without the right to read them what it is called."""
+    """Return an adopted bucket: its settings, or only its name without the permission to read them."""
     try:
         return public(read(client))
     except ClientError as e:

@@ -20,7 +20,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 
 @dataclass(frozen=True)
 class BucketClient:
-    """Calls on one bucket, which name its owner, so that they never reach a bucket of another account."""
+    """Calls on one bucket. They name the expected owner, so that they never reach another account's bucket."""
 
     s3: Client
     name: str
@@ -39,7 +39,7 @@ class BucketClient:
         return answer
 
     def retrying(self) -> BucketClient:
-        """Return the same place for a bucket that was just made and may not be visible everywhere yet."""
+        """Return a client for a new bucket, which may not be visible everywhere yet."""
         return BucketClient(self.s3.retrying("NoSuchBucket", "404"), self.name, self.caller, self.region)
 
 
@@ -81,7 +81,7 @@ def _elsewhere(client: BucketClient, there: str) -> str:
 
 
 def _forbidden(client: BucketClient) -> str:
-    """Distinguish a bucket of another account from one of ours that we may not read; S3 answers 403 to both."""
+    """Distinguish another account's bucket from an unreadable one of ours; S3 answers 403 for both."""
     try:
         ours = client.name in [bucket["Name"] for bucket in client.s3.list_buckets()["Buckets"]]
     except ClientError:

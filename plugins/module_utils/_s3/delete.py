@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deleting a bucket. Private to the collection."""
+"""Delete a bucket. Private to the collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ensure_absent(
     check_mode: bool,
     report: Callable[[str], None] = lambda _line: None,
 ) -> ModuleResult:
-    """Delete the bucket, if it is empty or may be emptied. ``report`` gets how many objects are gone.
+    """Delete the bucket, if it is empty or may be emptied. ``report`` gets the number of deleted objects.
 
     Raises:
         UserError: it is not empty, or could not be emptied.

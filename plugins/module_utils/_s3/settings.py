@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of a bucket: desired, as S3 has them, and as they will be. Private to the collection.
+"""The settings of a bucket: desired, current and predicted. Private to the collection.
 
 Facts: botocore's model of S3; S3 API Reference, PutBucketLifecycleConfiguration.
 """
@@ -28,7 +28,7 @@ ABORT_RULE = "abort-incomplete-multipart-uploads"
 
 NONCURRENT_RULE = "mlflow-expire-noncurrent-versions"
 
-# Access logs under it are ours; another prefix belongs to another configuration, which is kept.
+# Access logs with this prefix are ours; a configuration with another prefix is kept.
 ACCESS_LOG_PREFIX = "mlflow-access-logs/{name}/"
 
 PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -36,7 +36,7 @@ PUBLIC_ACCESS_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolic
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the user asked for."""
+    """The user's request."""
 
     name: str
     adopt: bool = False
@@ -55,7 +55,7 @@ Settings = dict[str, typing.Any]
 
 
 def read(client: BucketClient) -> dict[str, typing.Any]:
-    """Read all settings of the bucket, side by side, and return them in the module's shape."""
+    """Read all settings of the bucket concurrently, in the module's format."""
     calls: dict[str, typing.Callable[[], typing.Any]] = {
         "blocks": lambda: or_none(
             lambda: client.call("get_public_access_block")["PublicAccessBlockConfiguration"],
@@ -112,7 +112,7 @@ def _to_result(client: BucketClient, raw: dict[str, typing.Any]) -> dict[str, ty
 
 
 def public(bucket: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Return the bucket for the user: boto3's names in snake case, without what only the module needs."""
+    """Return the bucket for the user: boto3's names in snake case, without internal values."""
     encryption = bucket["encryption"]
     return {
         **{key: value for key, value in bucket.items() if not key.startswith("_")},
@@ -128,13 +128,13 @@ def public(bucket: dict[str, typing.Any]) -> dict[str, typing.Any]:
 
 
 def nothing(client: BucketClient) -> dict[str, typing.Any]:
-    """Return the shape of a bucket without any setting."""
+    """Return the settings of a bucket that does not exist."""
     raw = dict.fromkeys(("blocks", "encryption", "versioning", "policy", "ownership", "lifecycle", "logging", "tags"))
     return _to_result(client, raw)
 
 
 def tls_statement(arn: str) -> dict[str, typing.Any]:
-    """Return the statement that denies everything that does not come over TLS."""
+    """Return the statement that denies requests without TLS."""
     return {
         "Sid": TLS_SID,
         "Effect": "Deny",
@@ -193,7 +193,7 @@ def _with_rule(
 
 
 def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[str, typing.Any]:
-    """Return where the access logs go: to the target, or nowhere; those of others are left alone."""
+    """Return the access log configuration; one with another prefix is kept."""
     prefix = ACCESS_LOG_PREFIX.format(name=name)
     if not target:
         return {} if current.get("TargetPrefix") == prefix else current
@@ -203,7 +203,7 @@ def access_log(current: dict[str, typing.Any], name: str, target: str) -> dict[s
 
 
 def predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
-    """Return the bucket as it will be."""
+    """Return the bucket after the change."""
     after = dict(current)
     after["public_access_block"] = dict.fromkeys(PUBLIC_ACCESS_BLOCKS, True)
     after["encryption"] = _predict_encryption(current["encryption"], desired)
@@ -222,7 +222,7 @@ def predict(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, 
 
 def _predict_encryption(current: dict[str, typing.Any], desired: DesiredState) -> dict[str, typing.Any]:
     if desired.encryption == "AES256":
-        # Bucket keys mean something with KMS only.
+        # Bucket keys only apply to KMS.
         return current if current["algorithm"] == "AES256" else {**_NO_KEY, "algorithm": "AES256"}
     same_key = desired.kms_key_id is None or same_kms_key(desired.kms_key_id, current["kms_key_id"])
     if current["algorithm"] == desired.encryption and same_key:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random values of secrets. Private to the collection."""
+"""Generate random values of secrets. Private to the collection."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class GenerateOptions:
 
 
 def password(length: int, exclude: str) -> str:
-    """Return a random password with at least one capital, small letter, digit and sign, as far as these are allowed.
+    """Return a random password with one of each allowed kind: upper-case and lower-case letter, digit, symbol.
 
     Raises:
-        UserError: what is left of the alphabet is too small to be a secret.
+        UserError: too few characters are allowed for a secret.
     """
     classes = ["".join(c for c in letters if c not in exclude) for letters in CLASSES]
     classes = [letters for letters in classes if letters]
@@ -52,7 +52,7 @@ def password(length: int, exclude: str) -> str:
 
 
 def random_key() -> str:
-    """Return 32 random bytes in URL-safe Base64, which is what a Fernet key is.
+    """Return 32 random bytes in URL-safe Base64, the format of a Fernet key.
 
     https://github.com/fernet/spec/blob/master/Spec.md#key-format
     """

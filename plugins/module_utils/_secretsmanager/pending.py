@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second value of a secret beside the current one. Private to the collection."""
+"""Manage a second value of a secret beside the current one. Private to the collection."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def handle_pending(
     """Keep a second value beside the current one, make it the current one, or forget it.
 
     These are the staging labels of AWS's own rotation (AWS Secrets Manager User Guide, "Rotation by Lambda function"):
-    a value is AWSPENDING until what it opens has taken it. Each step can be repeated, wherever the one before was cut
-    off.
+    a value is AWSPENDING until the system that it opens accepts it. Each step can be repeated after an interruption.
 
     Raises:
         UserError: there is no secret, or none with a value.

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading secrets of AWS Secrets Manager. Private to the collection."""
+"""Read secrets of AWS Secrets Manager. Private to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import
 
 
 def describe(client: Client, name: str) -> dict[str, typing.Any] | None:
-    """Return what Secrets Manager knows about a secret, without its value, or None."""
+    """Return the metadata of a secret, without its value, or None."""
     try:
         known: dict[str, typing.Any] = client.describe_secret(SecretId=name)
         return known
@@ -48,17 +48,17 @@ def compared(described: dict[str, typing.Any], scheduled: bool) -> dict[str, typ
     if not described:
         return {}
     kept = {key: described[key] for key in ("description", "kms_key_id", "tags")}
-    # Versions say that the value changes, without showing it.
+    # The versions show that the value changes, without showing it.
     return {**kept, "version_id": described["version_id"], "scheduled_for_deletion": scheduled}
 
 
 def find_secrets(client: Client, name: str, show_value: bool) -> dict[str, typing.Any]:
-    """Return what there is of a secret as C(secrets), a list of one or none.
+    """Return a secret as C(secrets), a list of one or none.
 
     Args:
         client: of Secrets Manager.
         name: name or ARN.
-        show_value: whether C(value) and C(members) are there too.
+        show_value: whether to return C(value) and C(members), too.
 
     Raises:
         UserError: the value is binary.

@@ -49,10 +49,10 @@ _GONE_SECONDS = 300.0
 
 
 def ensure_present(client: Client, sts: Client, desired: DesiredState, check_mode: bool) -> ModuleResult:
-    """Make the secret, once; restore it if it is scheduled for deletion; never touch a value without being asked.
+    """Create the secret, once; restore it if it is scheduled for deletion; change a value only on request.
 
     Raises:
-        UserError: the existing value lacks the wanted member, or is no JSON object.
+        UserError: the existing value lacks the requested member, or is not a JSON object.
     """
     secret = describe(client, desired.name)
     if desired.pending:
@@ -139,7 +139,7 @@ def _converge(client: Client, desired: DesiredState, secret: dict[str, typing.An
 def _predict_value(
     client: Client, desired: DesiredState, before: dict[str, typing.Any]
 ) -> tuple[str | None, bool, list[str]]:
-    """Return what _next_value() would, without reading the value of a secret that is to be generated.
+    """Predict the result of _next_value(), without reading the value of a generated secret.
 
     A scheduled check run, for one, needs no right to a secret's value then: AWS's ReadOnlyAccess grants
     C(secretsmanager:DescribeSecret) and not C(secretsmanager:GetSecretValue). Only a given value must be compared.
@@ -210,7 +210,7 @@ def ensure_absent(client: Client, name: str, *, recovery_days: int, force: bool,
     """Schedule the secret for deletion, or delete it at once.
 
     Raises:
-        UserError: a secret that was to be gone at once is still there minutes later.
+        UserError: a secret that was to be deleted at once still exists minutes later.
     """
     secret = describe(client, name)
     before = to_result(secret)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user asked of a secret, and how it is returned. Private to the collection."""
+"""The requested state of a secret, and its return value. Private to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._secretsmanager.r
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What the user asked for; None leaves a setting alone."""
+    """The user's request; None leaves a setting alone."""
 
     name: str
     description: str | None = None

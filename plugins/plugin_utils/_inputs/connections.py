@@ -4,9 +4,9 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""How many database connections a deployment may open, and how many its database accepts. Pure Python, private.
+"""The database connections that a deployment may open, and those that its database accepts. Pure Python, private.
 
-What a database accepts, from RDS's default parameter group: max_connections is
+The limit of a database, from RDS's default parameter group: max_connections is
 LEAST({DBInstanceClassMemory/9531392}, 5000) (Amazon RDS User Guide, "Maximum number of database connections").
 DBInstanceClassMemory is what the operating system and RDS's own processes leave of the class's memory. AWS does not
 publish it. Values that users have read from their instances lie between 88 % of the nominal memory (db.t2.small: 198
@@ -65,7 +65,7 @@ LEAST_PER_WORKER = 4
 
 
 def class_memory(instance_class: str) -> int | None:
-    """Return the nominal memory of an instance class in GiB, or None where it is not known."""
+    """Return the nominal memory of an instance class in GiB, or None if unknown."""
     match = re.fullmatch(r"db\.([a-z]+)\d[a-z]*\.(\w+)", instance_class)
     if not match:
         return None
@@ -79,7 +79,7 @@ def class_memory(instance_class: str) -> int | None:
 
 
 def max_connections(instance_class: str, share: float = _SHARE_LEFT) -> int | None:
-    """Return what RDS sets max_connections to by default, or None where the class is not known.
+    """Return RDS's default for max_connections, or None if the class is unknown.
 
     Args:
         instance_class: such as db.t4g.micro.
@@ -107,12 +107,12 @@ class Demand:
 
     @property
     def server(self) -> int:
-        """Of one server."""
+        """Return the connections of one server."""
         return self.workers * self.per_worker + MAIN_PROCESS + (JOBS if self.jobs else 0)
 
     @property
     def total(self) -> int:
-        """Of all."""
+        """Return all connections."""
         return SERVERS * self.server + ONE_OFF + OF_RDS
 
     def __str__(self) -> str:
@@ -124,7 +124,7 @@ class Demand:
 
 
 def demand(inputs: Mapping[str, typing.Any]) -> Demand | None:
-    """Return what the variables of a deployment ask for, or None where one of them is wrong."""
+    """Return the demand by the deployment's variables, or None if one of them is invalid."""
     numbers = [whole_number(inputs.get(name)) for name in ("mlflow_workers", *_POOL)]
     if any(number is None or number < 1 for number in numbers):
         return None
@@ -151,7 +151,7 @@ def pool_problems(inputs: Mapping[str, typing.Any]) -> Problems:
 
 
 def connection_fit(inputs: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
-    """Compare what a deployment may open with what its own RDS instance accepts.
+    """Compare the connections that a deployment may open with those that its RDS instance accepts.
 
     Returns:
         C(needed) and C(available), None where it is not known; C(problem), the violation where it certainly does not

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The deployment's name, and the length of the names that are made from it."""
+"""The deployment's name, and the length of the names derived from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations 
 
 
 def name_problems(inputs: Mapping[str, typing.Any], account_id: str, region: str) -> Problems:
-    """Check the deployment's name, and the length of every name that is made from it."""
+    """Check the deployment's name, and the length of every name derived from it."""
     value = inputs["mlflow_name"]
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
         return [
@@ -40,7 +40,7 @@ def name_problems(inputs: Mapping[str, typing.Any], account_id: str, region: str
         limits.append(("bucket", derived, 63, ", or set mlflow_bucket_name"))
     too_long = [limit for limit in limits if len(limit[1]) > limit[2]]
     if too_long:
-        # The one that allows least comes first.
+        # The strictest limit comes first.
         kind, derived, most, instead = min(too_long, key=lambda limit: limit[2] - len(limit[1]))
         longest = most - (len(derived) - len(value))
         return [

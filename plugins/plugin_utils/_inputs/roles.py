@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The check of a role's own variables, for whom it is used alone: the same rules by other names.
+"""Check the variables of a role that is used alone: the same rules for other names.
 
 Pure Python, private to the collection.
 """
@@ -18,9 +18,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import tag_
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import listed
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import number
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import text
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import int_in_range
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import list_of
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import matches_pattern
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.arns import arn
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import environment
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container import given_twice
@@ -29,12 +29,12 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.database import reserved_problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.fargate import pair_problem
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import Place
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.place import place_violations
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.arn_scope import Scope
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.arn_scope import scope_violations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import text_list
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.variables import CHECKS
 
-# Variables of a role that mean what one of a deployment does.
+# Variables of roles with the same meaning as one of a deployment.
 SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_admin_username": ("auth_admin_username",),
     "mlflow_allowed_artifact_locations": (
@@ -100,25 +100,29 @@ SAME_AS: dict[str, tuple[str, ...]] = {
     "mlflow_workers": ("ecs_express_workers",),
 }
 
-_SECURITY_GROUP = text(r"sg-[0-9a-f]{8,17}", "the id of a security group, such as sg-0123456789abcdef0")
+_SECURITY_GROUP = matches_pattern(r"sg-[0-9a-f]{8,17}", "the id of a security group, such as sg-0123456789abcdef0")
 # The roles' names become <name>-infrastructure-role, of 64 characters at most (botocore's model of iam, roleNameType).
-_IAM_NAME = text(r"[A-Za-z0-9_+=,.@-]{1,44}", "up to 44 letters, digits and the characters _ + = , . @ -")
+_IAM_NAME = matches_pattern(r"[A-Za-z0-9_+=,.@-]{1,44}", "up to 44 letters, digits and the characters _ + = , . @ -")
 # Secrets Manager API Reference, CreateSecret, Name: 512 characters; the role adds a slash and a word.
-_SECRET_NAME = text(r"[A-Za-z0-9/_+=.@-]{1,500}", "up to 500 letters, digits and the characters / _ + = . @ -")
-# RDS keeps identifiers in small letters (botocore's model of rds, CreateDBInstance, DBInstanceIdentifier).
-_INSTANCE_NAME = text(
+_SECRET_NAME = matches_pattern(
+    r"[A-Za-z0-9/_+=.@-]{1,500}", "up to 500 letters, digits and the characters / _ + = . @ -"
+)
+# RDS stores identifiers in lower case (botocore's model of rds, CreateDBInstance, DBInstanceIdentifier).
+_INSTANCE_NAME = matches_pattern(
     r"(?=.{1,63}$)[a-z][a-z0-9]*(-[a-z0-9]+)*",
     "up to 63 lower-case letters, digits and single hyphens, beginning with a letter and not ending with a hyphen",
 )
 # botocore's model of ec2, CreateSecurityGroup, GroupName: 255 characters, of which the role takes nine.
-_GROUP_NAME = text(r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,246}", "up to 246 characters, and not begin with sg-")
+_GROUP_NAME = matches_pattern(
+    r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,246}", "up to 246 characters, and not begin with sg-"
+)
 # botocore's model of ecs, CreateExpressGatewayService, serviceName.
-_SERVICE_NAME = text(r"[A-Za-z0-9_-]{1,255}", "up to 255 letters, digits, underscores and hyphens")
+_SERVICE_NAME = matches_pattern(r"[A-Za-z0-9_-]{1,255}", "up to 255 letters, digits, underscores and hyphens")
 
 CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_AS.items() for name in names} | {
     "auth_name": _SECRET_NAME,
     "auth_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
-    "bucket_abort_incomplete_multipart_days": number(1),
+    "bucket_abort_incomplete_multipart_days": int_in_range(1),
     "bucket_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
     "ecs_express_auth_environment": environment,
     "ecs_express_auth_secrets": secrets,
@@ -129,40 +133,44 @@ CHECKS_OF_ROLES: dict[str, Check] = {name: CHECKS[same] for same, names in SAME_
     "ecs_express_extra_secrets": secrets,
     "ecs_express_infrastructure_role_arn": arn("iam", "role"),
     # botocore's model of logs, LogGroupName.
-    "ecs_express_log_group": text(r"[\w./#-]{1,512}", "the name of a log group: letters, digits and . - _ / #"),
-    "ecs_express_pip_packages": listed(pinned),
-    "ecs_express_security_group_ids": listed(_SECURITY_GROUP),
+    "ecs_express_log_group": matches_pattern(
+        r"[\w./#-]{1,512}", "the name of a log group: letters, digits and . - _ / #"
+    ),
+    "ecs_express_pip_packages": list_of(pinned),
+    "ecs_express_security_group_ids": list_of(_SECURITY_GROUP),
     "ecs_express_server_args": text_list,
     "ecs_express_service_name": _SERVICE_NAME,
     "ecs_express_tags": tag_limits.check_tags(tag_limits.ECS),
     "ecs_express_task_role_arn": arn("iam", "role"),
     "iam_name": _IAM_NAME,
-    "iam_bucket_arn": text(r"arn:[a-z-]+:s3:::[a-z0-9.-]{3,63}", "the ARN of a bucket, arn:<partition>:s3:::<name>"),
-    "iam_log_group_arn": text(
+    "iam_bucket_arn": matches_pattern(
+        r"arn:[a-z-]+:s3:::[a-z0-9.-]{3,63}", "the ARN of a bucket, arn:<partition>:s3:::<name>"
+    ),
+    "iam_log_group_arn": matches_pattern(
         r"arn:[a-z-]+:logs:[a-z0-9-]+:[0-9]{12}:log-group:[\w./#-]{1,512}", "the ARN of a log group, without :*"
     ),
-    "iam_secret_arns": listed(secret_source),
+    "iam_secret_arns": list_of(secret_source),
     "iam_tags": tag_limits.check_tags(tag_limits.IAM),
-    "network_container_port": number(1, 65535),
+    "network_container_port": int_in_range(1, 65535),
     "network_name": _GROUP_NAME,
     "network_tags": tag_limits.check_tags(tag_limits.ANY_SERVICE),
     "rds_name": _INSTANCE_NAME,
-    "rds_security_group_ids": listed(_SECURITY_GROUP),
+    "rds_security_group_ids": list_of(_SECURITY_GROUP),
     "rds_tags": tag_limits.check_tags(tag_limits.RDS),
-    "validation_poll_seconds": number(1),
+    "validation_poll_seconds": int_in_range(1),
 }
 
 
-_ANYWHERE = Place()
+_UNKNOWN_SCOPE = Scope()
 
 
-def role_violations(inputs: Mapping[str, typing.Any], place: Place = _ANYWHERE) -> Problems:
-    """Return a violation for each rule that the variables of roles break that are used alone.
+def role_violations(inputs: Mapping[str, typing.Any], scope: Scope = _UNKNOWN_SCOPE) -> Problems:
+    """Return a violation for each rule that the variables of a role break that is used alone.
 
     Args:
-        inputs: from the names of variables to their values. Unknown ones are not looked at, empty ones count as left
-            out.
-        place: where the caller is, for what ARNs name.
+        inputs: from the names of variables to their values. Unknown ones are ignored, empty ones count as not
+            set.
+        scope: of the caller, for ARNs.
     """
     problems = [
         problem
@@ -177,4 +185,4 @@ def role_violations(inputs: Mapping[str, typing.Any], place: Place = _ANYWHERE) 
     if cpu in inputs and memory in inputs:
         problem = pair_problem(cpu, inputs[cpu], memory, inputs[memory])
         problems += [problem] if problem else []
-    return problems + place_violations(inputs, place)
+    return problems + scope_violations(inputs, scope)

@@ -4,10 +4,10 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What a user may add to `mlflow server`: arguments, environment variables and secrets beside those of the roles.
+"""Check what users add to `mlflow server`: arguments, environment variables and secrets.
 
-What contradicts a variable, or the deployment itself, would be noticed when the server does not start, with everything
-else paid for. Pure Python, private to the collection.
+A contradiction to a variable, or to the deployment itself, would otherwise be noticed when the server does not start,
+after everything else was created. Pure Python, private to the collection.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ OPTIONS: dict[str, str] = {
 }
 _SHORT = {"-h": "--host", "-p": "--port", "-w": "--workers"}
 
-# Further options, so that the beginning of one is not taken for another one.
+# Further options, so that none is taken for an abbreviation of another.
 _OTHER_OPTIONS = (
     *("--default-artifact-root", "--disable-workspaces", "--enable-workspaces", "--expose-prometheus", "--help"),
     *("--no-serve-artifacts", "--read-replica-backend-store-uri", "--registry-store-uri", "--secrets-cache-max-size"),
@@ -80,6 +80,7 @@ ENVIRONMENT: dict[str, str] = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "set mlflow_artifact_transfers",
     "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": "set mlflow_allowed_model_sources",
     "ARTIFACT_LOCATION_VALIDATION_REGEX": "set mlflow_allowed_artifact_locations",
+    "ARTIFACT_LOCATIONS_VARIABLE": "",
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "set mlflow_db_pool_size",
     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "set mlflow_db_pool_max_overflow",
     "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "set mlflow_db_pool_recycle_seconds",
@@ -90,7 +91,7 @@ SECRETS: dict[str, str] = {
     "MLFLOW_CRYPTO_KEK_PASSPHRASE": "",
 }
 
-# What the login's modes add.
+# Variables of the login modes.
 _LOGIN = "leave it out, since mlflow_auth sets it up"
 LOGIN_ENVIRONMENT: dict[str, dict[str, str]] = {
     "none": {},
@@ -129,11 +130,11 @@ LOGIN_SECRETS: dict[str, dict[str, str]] = {
 
 
 def arguments(name: str, value: typing.Any) -> Problems:
-    """Check further arguments of `mlflow server`: each a text, and none that the roles set.
+    """Check further arguments of `mlflow server`: each a text, and none set by the roles.
 
     Args:
         name: the variable.
-        value: what the user gave.
+        value: the user's value.
     """
     if problems := text_list(name, value):
         return problems
@@ -148,7 +149,7 @@ def arguments(name: str, value: typing.Any) -> Problems:
 
 
 def text_list(name: str, value: typing.Any) -> Problems:
-    """Check a list of texts, numbers and switches, none of them empty."""
+    """Check a list of texts, numbers and booleans, none of them empty."""
     if not isinstance(value, (list, tuple)):
         return [Violation(name, f"is {shown(value)}, but must be a list")]
     problems = member_problems(name, list(value))
@@ -187,10 +188,10 @@ def clashes(given: typing.Any, own: Mapping[str, str], name: str, what: str, ove
 
     Args:
         given: environment variables or secrets of the user's.
-        own: those of the roles, with what to do instead.
-        name: the variable that they were given with.
-        what: what the roles' are, "environment variable" or "secret".
-        override: whether those without anything to do instead may be given another value.
+        own: those of the roles, with the remedy.
+        name: the variable that holds them.
+        what: "environment variable" or "secret".
+        override: whether users may override those without a remedy.
     """
     if not isinstance(given, Mapping):
         return []
@@ -202,7 +203,7 @@ def clashes(given: typing.Any, own: Mapping[str, str], name: str, what: str, ove
 
 
 def merged(*parts: Mapping[str, str]) -> dict[str, str]:
-    """Return dictionaries as one."""
+    """Merge dictionaries."""
     return {key: one for part in parts for key, one in part.items()}
 
 

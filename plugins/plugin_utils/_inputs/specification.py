@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What a role's variables may hold, by its argument specification.
+"""Check a role's variables by its argument specification.
 
 Ansible's own check of an argument specification accepts unknown variables, converts nothing, and is
 left out for ``tasks_from: absent.yml`` (ansible/playbook/role/__init__.py looks for an entry point of just that name).
@@ -29,7 +29,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What Ansible's filter `bool` knows, which the roles take switches with.
+# The values that Ansible's filter `bool` knows, by which the roles convert booleans.
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 
@@ -45,32 +45,32 @@ _RIGHT = {
 
 
 class WrongTypeError(ValueError):
-    """A value is not, and does not stand for, one of the type."""
+    """A value cannot be converted to the type."""
 
 
 def as_type(value: typing.Any, kind: str) -> typing.Any:
-    """Return what a value stands for.
+    """Convert a value to a type.
 
     Args:
-        value: as the user has set it. Text is what ``-e name=value`` and environment variables give.
+        value: as the user has set it. ``-e name=value`` and environment variables give text.
         kind: a type of argument specifications: bool, int, float, list, dict, str, path; others are left alone.
 
     Raises:
-        WrongTypeError: it stands for nothing of the type.
+        WrongTypeError: it cannot be converted.
     """
     convert = _CONVERSIONS.get(kind)
     return convert(value) if convert else value
 
 
 def as_texts(value: typing.Any, kind: str) -> typing.Any:
-    """Return a list or dictionary with each member as text: numbers and switches become what YAML shows of them.
+    """Return a list or dictionary with each member as text: numbers and booleans become YAML's text.
 
     Args:
         value: as the user has set it.
         kind: list or dict.
 
     Raises:
-        ValueError: it is none, or a member stands for no text. The message is a sentence that begins with "The value".
+        ValueError: it is neither, or a member cannot be text. The message is a sentence that begins with "The value".
     """
     if problem := type_problem("The value", value, {"type": kind}):
         raise ValueError(str(problem))
@@ -117,7 +117,7 @@ def _str(value: typing.Any) -> str:
 
 
 def _list(value: typing.Any) -> list[typing.Any]:
-    """A list, its JSON (or YAML's short form), or its members with commas between them."""
+    """Parse a list, its JSON (or YAML's flow style), or comma-separated members."""
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, str):
@@ -131,7 +131,7 @@ def _list(value: typing.Any) -> list[typing.Any]:
 
 
 def _dict(value: typing.Any) -> dict[str, typing.Any]:
-    """A dictionary, its JSON (or YAML's short form), or pairs name=value with commas between them."""
+    """Parse a dictionary, its JSON (or YAML's flow style), or comma-separated pairs name=value."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, str):
@@ -168,7 +168,7 @@ _CONVERSIONS: dict[str, Callable[[typing.Any], typing.Any]] = {
 
 
 def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any]) -> Violation | None:
-    """Return the violation if a value is not what its option takes.
+    """Return the violation if a value does not fit its option.
 
     Args:
         name: of the variable.
@@ -181,7 +181,7 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
     try:
         taken = as_type(value, kind)
     except WrongTypeError:
-        # A dictionary that was not understood may be one with a secret in it.
+        # A malformed dictionary may contain a secret.
         found = "a string that holds none" if kind == "dict" and isinstance(value, str) else shown(value)
         return Violation(name, f"is {found}, but must be {_RIGHT.get(kind, kind)}")
     if kind == "list":
@@ -200,7 +200,7 @@ def type_problem(name: str, value: typing.Any, option: Mapping[str, typing.Any])
 def _member_problem(where: str, value: typing.Any, option: Mapping[str, typing.Any]) -> Violation | None:
     if option["type"] == "raw":
         return None
-    # Of a list of texts, numbers and switches become text.
+    # In a list of texts, numbers and booleans become text.
     if option["type"] == "str" and (problem := member_problem(where, value)):
         return problem
     if option["type"] == "str" and not option["choices"]:
@@ -209,7 +209,7 @@ def _member_problem(where: str, value: typing.Any, option: Mapping[str, typing.A
 
 
 def type_problems(values: Mapping[str, typing.Any], options: Mapping[str, Mapping[str, typing.Any]]) -> list[Violation]:
-    """Check that values are what their options take."""
+    """Check that values fit their options."""
     found = (type_problem(name, values[name], option) for name, option in options.items() if name in values)
     return [problem for problem in found if problem]
 

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What storage RDS for PostgreSQL has, and with which performance. Pure Python, private to the collection.
+"""The storage types of RDS for PostgreSQL, and their performance. Pure Python, private to the collection.
 
 Facts: RDS User Guide, "Amazon RDS DB instance storage", its tables for RDS for PostgreSQL:
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html; RDS API Reference, CreateDBInstance:
@@ -22,7 +22,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import whole_number
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
-# gp3 has 3,000 IOPS and 125 MiB/s, and from here on, where RDS uses four volumes, 12,000 and 500 or what is asked for.
+# gp3 has 3,000 IOPS and 125 MiB/s, and from here on, where RDS uses four volumes, at least 12,000 and 500.
 GP3_THRESHOLD = 400
 GP3_IOPS = (12_000, 64_000)
 GP3_THROUGHPUT = (500, 4_000)
@@ -37,7 +37,7 @@ PROVISIONED_RATIO = {"io1": (0.5, 50), "io2": (0.5, 1_000)}
 
 @dataclass(frozen=True)
 class Storage:
-    """What was asked for: GiB, IOPS and MiB per second; 0 leaves the latter two to AWS."""
+    """The requested storage: GiB, IOPS and MiB per second; 0 leaves the latter two to AWS."""
 
     kind: str
     size: int
@@ -46,7 +46,7 @@ class Storage:
 
 
 def storage_problems(inputs: Mapping[str, typing.Any]) -> Problems:
-    """Check that RDS has such storage, before a database is there that cannot get it."""
+    """Check that RDS offers the storage, before a database is created."""
     if not empty(inputs.get("mlflow_db_host")):
         return []
 
@@ -57,14 +57,14 @@ def storage_problems(inputs: Mapping[str, typing.Any]) -> Problems:
     size, iops = given("mlflow_db_allocated_storage", 20), given("mlflow_db_iops", 0)
     throughput = given("mlflow_db_storage_throughput", 0)
     if size is None or iops is None or throughput is None:
-        # Said already, each by itself.
+        # Reported already, each by itself.
         return []
     problem = storage_problem(Storage(kind, size, iops, throughput))
     return [problem] if problem else []
 
 
 def storage_problem(wanted: Storage) -> Violation | None:
-    """Return the violation if RDS does not have such storage."""
+    """Return the violation if RDS does not offer the storage."""
     if wanted.kind in PROVISIONED_RATIO:
         return _provisioned_problem(wanted)
     given = [

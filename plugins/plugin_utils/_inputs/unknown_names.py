@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Variables that begin with a role's name and that the role does not know: misspelt ones, as a rule."""
+"""Find variables that begin with a role's name but are unknown to the role, usually because of a typo."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from collections.abc import Iterator
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
-# The least similarity, from 0 to 1, at which a name is taken for a misspelt one, and at which one is suggested.
+# The similarity, from 0 to 1, from which on a name counts as misspelt, and from which on one is suggested.
 _MISSPELT = 0.75
 _SUGGESTED = 0.5
 
 
 def nearest(name: str, known: Collection[str], prefix: str, least: float) -> str:
-    """Return the known name that is most like a name, or nothing. The prefix, which they share, does not count."""
+    """Return the known name most similar to a name, or nothing. The common prefix does not count."""
     rests = {one.removeprefix(prefix): one for one in known if one.startswith(prefix)}
     found = difflib.get_close_matches(name.removeprefix(prefix), rests, n=1, cutoff=least)
     return rests[found[0]] if found else ""
@@ -43,15 +43,15 @@ def name_problems(
     """Yield a violation for each variable with a role's prefix that the role does not know.
 
     Args:
-        names: of all variables that there are.
+        names: of all variables.
         role: name of the role.
         known: names that the role knows: its options, its facts.
         settable: those of them that a user may set.
         exceptions: names, or patterns such as ``rds_proxy_*``, of the user's own variables.
         declared_in: the variable in which they are declared.
-        misspelt_only: whether only names that are much like one of the settable ones count, since the role is not the
-            one that the user called, and others may well use its prefix.
-        on_command_line: tells of a name whether it was given there.
+        misspelt_only: whether to report only names that are very similar to a settable one, as the user did not call
+            this role, and other variables may use its prefix.
+        on_command_line: returns whether a name was given with -e.
     """
     prefix = f"{role}_"
     own = [str(pattern) for pattern in exceptions]

@@ -21,7 +21,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import shown
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
-# What a model version's source may begin with anyway: _roles/server_environment.py.
+# Prefixes that are always allowed for a model version's source: _roles/server_environment.py.
 OWN_SOURCES = ("mlflow-artifacts:/", "runs:/", "models:/")
 _DEFAULT_ROOT = "--default-artifact-root"
 
@@ -40,7 +40,7 @@ def _prefix_problem(name: str, value: typing.Any) -> Violation | None:
 
 
 def sources(name: str, value: typing.Any) -> Problems:
-    """Check what the source of a model version may begin with."""
+    """Check a prefix of model sources."""
     if problem := _prefix_problem(name, value):
         return [problem]
     if value.startswith(OWN_SOURCES):
@@ -49,7 +49,7 @@ def sources(name: str, value: typing.Any) -> Problems:
 
 
 def locations(name: str, value: typing.Any) -> Problems:
-    """Check what the artifact location of an experiment may begin with."""
+    """Check a prefix of artifact locations."""
     if problem := _prefix_problem(name, value):
         return [problem]
     if value.startswith(("runs:", "models:")):
@@ -67,7 +67,7 @@ def locations(name: str, value: typing.Any) -> Problems:
 
 
 def root_problems(inputs: Mapping[str, typing.Any]) -> Problems:
-    """Check that models below the artifact root of the user's choice can still be registered."""
+    """Check that models below the user's artifact root can be registered."""
     if not is_true(inputs.get("mlflow_uri_guard", True)):
         return []
     allowed = inputs.get("mlflow_allowed_model_sources")
@@ -86,7 +86,7 @@ def root_problems(inputs: Mapping[str, typing.Any]) -> Problems:
 
 
 def _default_root(inputs: Mapping[str, typing.Any]) -> tuple[str, str, str]:
-    """Return the variable that sets MLflow's artifact root, what in it does, and the root; nothing where none does."""
+    """Return the variable that sets MLflow's artifact root, the setting in it, and the root; or None."""
     arguments, env = inputs.get("mlflow_extra_args"), inputs.get("mlflow_extra_env")
     if isinstance(arguments, (list, tuple)):
         given = [str(one) for one in arguments]

@@ -4,4 +4,4 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What the roles derive from their variables and from what AWS has answered."""
+"""Logic of the roles: values derived from variables and AWS's answers."""

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""How the server verifies its database, and what the answers of RDS say about an instance."""
+"""Decide how the server verifies its database, and check RDS's answers about the instance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_CERTIFICATES = 32768
 
 
 def findings(answers: Answers) -> dict[str, typing.Any]:
-    """Return how the database is verified, and what is wrong with it.
+    """Return how the database is verified, with violations.
 
     Args:
         answers: variables and AWS's answers, see the filter C(database_findings).
@@ -54,7 +54,7 @@ def findings(answers: Answers) -> dict[str, typing.Any]:
 
 
 def _region(answers: Answers) -> str:
-    """Return the region of an endpoint of RDS; empty where the host is another one."""
+    """Return the region of an endpoint of RDS; empty for other hosts."""
     host = answers["existing_host"]
     match = _ENDPOINT.fullmatch(host)
     if host:
@@ -63,13 +63,13 @@ def _region(answers: Answers) -> str:
 
 
 def bundle_url(answers: Answers) -> str:
-    """Return the address of the certificates of RDS; empty where the database is not RDS's, or AWS does not say."""
+    """Return the URL of RDS's certificates; empty if the database is not RDS's, or the URL is unknown."""
     region, store = _region(answers), _TRUSTSTORES.get(answers["partition"], "")
     return f"{store}/{region}/{region}-bundle.pem" if region and store else ""
 
 
 def sslmode(answers: Answers) -> str:
-    """Return libpq's mode: the user's, or verify-full where it is known who signs the database's certificate."""
+    """Return libpq's mode: the user's, or verify-full if the issuer of the database's certificate is known."""
     if answers["sslmode"]:
         return str(answers["sslmode"])
     known = _region(answers) or answers["ca_path"] or answers["ca_in_image"]
@@ -77,7 +77,7 @@ def sslmode(answers: Answers) -> str:
 
 
 def _verifies(answers: Answers) -> bool:
-    """Whether the server needs the certificates of an authority, which the image does not hold."""
+    """Return whether the server needs certificates that are not in the image."""
     in_image = answers["ca_in_image"] and not answers["ca_path"]
     return sslmode(answers).startswith("verify-") and not in_image
 
@@ -163,7 +163,7 @@ def _certificate_violations(answers: Answers, found: list[str]) -> Iterator[Viol
 
 
 def _failure(answers: Answers) -> str:
-    """Return in a few words why the certificates could not be fetched."""
+    """Return a short reason why the certificates could not be fetched."""
     said = re.sub(r"(?s)^.*: |\s+", " ", str(answers["bundle"].get("msg") or "no answer")).strip()
     short = said if len(said) <= 60 else f"{said[:57]}..."
     if "timed out" not in said:

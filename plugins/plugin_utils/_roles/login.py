@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What a login needs in the server's task, by MLflow's version, and what is wrong with it."""
+"""Packages and commands of a login in the server's task, by MLflow's version, and checks of the login."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow im
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import certificates
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import requirements
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import script
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import variable
 
 Settings = Mapping[str, typing.Any]
 
@@ -44,17 +45,17 @@ MOST_CERTIFICATES = 16384
 
 
 def unguarded(version: str) -> list[str]:
-    """Return what MLflow's own login does not guard in a version."""
+    """Return what MLflow's own login does not protect in a version."""
     return [one for fixed, found in _UNGUARDED_BEFORE.items() if not version_at_least(version, fixed) for one in found]
 
 
 def of_mlflow(image: str) -> bool:
-    """Whether an image is MLflow's own: since 3.14.0 those called -full hold Flask-WTF (mlflow/mlflow, pull 23892)."""
+    """Return whether an image is MLflow's own; since 3.14.0, -full ones have Flask-WTF (mlflow/mlflow, pull 23892)."""
     return not image or "/mlflow/mlflow:v" in f"/{image}"
 
 
 def lacks_flask_wtf(settings: Settings) -> bool:
-    """Whether MLflow's image lacks what its own login needs."""
+    """Return whether MLflow's image lacks a package that its own login needs."""
     return not version_at_least(settings["version"], "3.14.0")
 
 
@@ -71,14 +72,14 @@ def basic(settings: Settings, files: Path) -> dict[str, typing.Any]:
         # four times as long. A worker that did not make a change of a password notices it within this time.
         config.append("auth_cache_ttl_seconds=60")
     if not bootstrap:
-        config.append("bootstrap_admin=false")
+        config += ["bootstrap_admin=false", f"bootstrap_admin_variable={variable(settings, 'bootstrap_admin')}"]
     written = " ".join(shlex.quote(one) for one in config)
     boot = [
         'export MLFLOW_AUTH_CONFIG_PATH="$(mktemp)"',
         f"python -c {shlex.quote(script(files / 'basic_config.py'))} {written}",
     ]
     if not version_at_least(version, "3.16.1"):
-        # Each worker makes the tables of users; on an empty database they fall over each other.
+        # Each worker creates the tables of users, which fails if several do it at once on an empty database.
         boot.append('python -m mlflow.server.auth db upgrade --url "$MLFLOW_BACKEND_STORE_URI"')
     if bootstrap:
         boot.append("unset MLFLOW_AUTH_ADMIN_USERNAME MLFLOW_AUTH_ADMIN_PASSWORD")
@@ -89,14 +90,15 @@ def basic(settings: Settings, files: Path) -> dict[str, typing.Any]:
 def oidc(settings: Settings, files: Path) -> dict[str, typing.Any]:
     """Return the plugin, the packages, the commands and the authorities for a login by OpenID Connect."""
     plugin = settings["oidc_plugin_version"] or _tested_plugin(settings["version"])
+    code, name = script(files / "oidc_boot.py", indented=True), variable(settings, "oidc_discovery_url")
     return {
         "plugin": plugin,
         "packages": _oidc_packages(settings, plugin, files),
         "boot": [
-            f'auth_settings="$(python -c {shlex.quote(script(files / "oidc_boot.py", indented=True))})"',
+            f'auth_settings="$(python -c {shlex.quote(code)} {shlex.quote(name)})"',
             'eval "$auth_settings"',
         ],
-        # Nothing but certificates, whatever else the file holds: they end in a plain variable, no place for a key.
+        # Only the certificates: they become a plain variable, which must not contain a private key from the file.
         "certificates": _authorities(settings["oidc_ca_path"]),
     }
 
@@ -110,7 +112,7 @@ def _installs_plugin(settings: Settings) -> bool:
 
 
 def _oidc_packages(settings: Settings, plugin: str, files: Path) -> list[str]:
-    """Return what pip installs, and nothing that they ask for: newer plugins would bring a newer MLflow along."""
+    """Return the packages for pip, without their dependencies: newer plugins would install a newer MLflow."""
     if not _installs_plugin(settings):
         return []
     if settings["oidc_plugin_requirements"]:
@@ -125,7 +127,7 @@ def _authorities(path: str) -> list[str]:
 
 
 def violations(settings: Settings, files: Path) -> list[Violation]:
-    """Return what is wrong with a login, before anything is created."""
+    """Return violations of a login, before anything is created."""
     mode = settings["mode"]
     if mode == "none":
         return _open_to_everybody(settings)
@@ -153,7 +155,7 @@ def _open_to_everybody(settings: Settings) -> list[Violation]:
     return [
         Violation(
             "auth_mode",
-            "is 'none' and the subnets have a route to an internet gateway, so everybody on the internet could read,"
+            "is 'none' and the subnets have a route to an internet gateway, so anyone on the internet could read,"
             " change and delete all that is on the server",
             "set auth_mode to basic, or auth_subnet_ids to private subnets, or, if you mean it,"
             " auth_allow_public_without_login to true",

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What the answers of EC2 say about the subnets of a deployment."""
+"""Check EC2's answers about the subnets of a deployment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADDRESSES = 8
 
 
 def findings(answers: Answers) -> dict[str, typing.Any]:
-    """Return what is known of the network, and what is wrong with it.
+    """Return facts about the network, with violations and warnings.
 
     Args:
         answers: variables and AWS's answers, see the filter C(network_findings).
@@ -91,7 +91,7 @@ def _nearly_full(subnets: Subnets) -> list[str]:
 
 
 def _subnet_violations(answers: Answers, public: Sequence[str]) -> Iterator[Violation]:
-    """Yield what is wrong with the subnets of the load balancer and the tasks, the most basic mistake first."""
+    """Yield violations of the subnets of load balancer and tasks, the most basic first."""
     subnets, named = answers["subnets"], answers["subnet_ids"]
     if not named and not subnets and not answers["default_vpcs"]:
         yield Violation(
@@ -117,7 +117,7 @@ def _subnet_violations(answers: Answers, public: Sequence[str]) -> Iterator[Viol
             subject="" if named else "The default VPC",
         )
     full = _nearly_full(subnets)
-    # A deployment that is there took some of the addresses itself.
+    # An existing deployment uses some of the addresses itself.
     if full and not answers["service_groups"]:
         yield Violation(
             "network_subnet_ids",
@@ -129,7 +129,7 @@ def _subnet_violations(answers: Answers, public: Sequence[str]) -> Iterator[Viol
 
 
 def _ingress_violations(answers: Answers, public: Sequence[str]) -> Iterator[Violation]:
-    """Yield that the subnets are not as public or as private as was said.
+    """Yield violations if the subnets are not as public or private as requested.
 
     The route tables decide, not a parameter of Express Mode: with an internet gateway the load balancer faces the
     internet and the tasks get public addresses; else neither. One list of subnets serves both.
@@ -160,7 +160,7 @@ def _ingress_violations(answers: Answers, public: Sequence[str]) -> Iterator[Vio
 
 
 def _database_violations(answers: Answers) -> Iterator[Violation]:
-    """Yield what is wrong with the subnets of the database alone, where they are named."""
+    """Yield violations of the database's own subnets, if there are any."""
     named, subnets = answers["database_subnet_ids"], answers["database_subnets"]
     if not named:
         return

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The tags by which a deployment's resources are told from those of others."""
+"""The tags that distinguish a deployment's resources from others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def owner_tags(tags: Mapping[str, typing.Any], name: str) -> dict[str, str]:
     """Return the owner tags of a deployment.
 
     Args:
-        tags: of the role's resources. Where they leave the two owner tags out, only other deployments are told apart.
+        tags: of the role's resources. Without the two owner tags, only resources of other deployments are refused.
         name: of the deployment.
     """
     own = {"ManagedBy": OWNER, "MlflowName": name}

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The report of what is left after a deployment was destroyed, and why."""
+"""The report of the resources that remain after a deployment was destroyed, and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answers = Mapping[str, typing.Any]
 
 @dataclass(frozen=True)
 class _Found:
-    """What is there and will stay: in check mode, what a run would delete still exists, and its snapshot does not."""
+    """The resources that remain. In check mode, those to delete still exist, and the snapshot does not."""
 
     bucket: bool
     snapshots: list[str]
@@ -30,7 +30,7 @@ class _Found:
             one["db_snapshot_identifier"] for one in answers["snapshots"] if one["snapshot_type"] == "manual"
         } | ({answers["final_snapshot"]} - {""})
         bucket = any(one["name"] == answers["bucket"] for one in answers["buckets"])
-        # The name is asked for as a prefix.
+        # The request takes a prefix of the name.
         group = any(one["log_group_name"] == answers["log_group"] for one in answers["log_groups"])
         return cls(
             bucket and answers["bucket_kept"],
@@ -40,7 +40,7 @@ class _Found:
 
 
 def report(answers: Answers) -> list[str]:
-    """Return the report, a line for each thing that is left.
+    """Return the report, a line for each resource that remains.
 
     Args:
         answers: variables and AWS's answers, see the filter C(retained_resources).
@@ -66,11 +66,15 @@ def _lines(answers: Answers, found: _Found) -> Iterator[str]:
         yield f"IAM roles of that name: they are those of the deployment in {answers['other_region']}."
     if found.bucket:
         yield _bucket(answers)
-    if found.snapshots:
+    backups = [one for one in found.snapshots if one.startswith(f"{name}-backup-")]
+    snapshots = [one for one in found.snapshots if one not in backups]
+    if snapshots:
         yield (
-            f"Database snapshot {', '.join(found.snapshots)}: the metadata outlives a deployment. To delete one:"
-            f" aws rds delete-db-snapshot --db-snapshot-identifier {found.snapshots[-1]}"
+            f"Database snapshot {', '.join(snapshots)}: the metadata outlives a deployment. To delete one:"
+            f" aws rds delete-db-snapshot --db-snapshot-identifier {snapshots[-1]}"
         )
+    if backups:
+        yield _backups(answers, [one.removeprefix(f"{name}-backup-") for one in backups], has_bucket=found.bucket)
     yield from _secrets(answers)
     if found.log_group:
         yield (
@@ -82,6 +86,16 @@ def _lines(answers: Answers, found: _Found) -> Iterator[str]:
         " account's, and cost nothing."
     )
     yield "The load balancer, if other Express Mode services of the VPC use it: ECS removes it with the last of them."
+
+
+def _backups(answers: Answers, backups: list[str], *, has_bucket: bool) -> str:
+    begin = f"Backups {', '.join(backups)}: they outlive a deployment. "
+    if has_bucket:
+        return f"{begin}To list them: ansible-playbook mlops.mlflow_aws.backups -e mlflow_name={answers['name']}"
+    return (
+        f"{begin}Their snapshots of the database are there, {answers['name']}-backup-*, but what was written about them"
+        " in the bucket is not."
+    )
 
 
 def _bucket(answers: Answers) -> str:

@@ -4,20 +4,22 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Python scripts and texts that a task gets on its command line."""
+"""Python scripts and texts for a task's command line."""
 
 from __future__ import annotations
 
 import re
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def script(path: Path, indented: bool = False) -> str:
-    """Return a script without its lines of comments: the size of a task definition is limited.
+    """Return a script without comment lines, as the size of a task definition is limited.
 
     Args:
         path: the script.
-        indented: whether comments that do not begin their line are left out too.
+        indented: whether indented comments are removed, too.
     """
     return re.sub(r"(?m)^ *#.*\n" if indented else r"(?m)^#.*\n", "", path.read_text(encoding="utf-8").rstrip())
 
@@ -28,5 +30,10 @@ def requirements(path: Path) -> list[str]:
 
 
 def certificates(text: str) -> list[str]:
-    """Return the PEM certificates of a text, and nothing else of it: a file may hold keys, too."""
+    """Return the PEM certificates of a text, and nothing else, as a file may contain keys."""
     return re.findall("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", text)
+
+
+def variable(settings: Mapping[str, typing.Any], name: str) -> str:
+    """Return the name of the variable by which the user sets a member of the settings, for a message."""
+    return str((settings.get("variables") or {}).get(name, name))

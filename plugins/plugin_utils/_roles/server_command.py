@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The command of the server's container: what runs before the server, and the server itself."""
+"""The command line of the server's container: preparation, and the server itself."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version_at_least
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import script
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import variable
 
 PORT = 5000
 
-# All that pip finds in its environment: the way to the index, and no password, key or token of the server. Names, since
-# a value on the command line of `env` could be seen.
+# The environment of pip: settings of the index, and no password, key or token of the server. Names only, since values
+# on the command line of `env` would be visible.
 _PIP_ENVIRONMENT = (
     "PATH|HOME|TMPDIR|LANG|LC_ALL|LD_LIBRARY_PATH",
     "HTTP_PROXY|HTTPS_PROXY|ALL_PROXY|NO_PROXY|http_proxy|https_proxy|all_proxy|no_proxy",
@@ -44,7 +45,7 @@ _ENTRY_POINTS = {
 
 
 def database_uri(settings: Mapping[str, typing.Any]) -> str:
-    """Return the database's address, without a password.
+    """Return the database's URI, without a password.
 
     It begins with postgresql+psycopg2, since SQLAlchemy 2.1 reads plain postgresql as psycopg 3, which not every image
     holds.
@@ -54,7 +55,7 @@ def database_uri(settings: Mapping[str, typing.Any]) -> str:
 
 
 def sqlalchemy_plugins(settings: Mapping[str, typing.Any]) -> list[str]:
-    """Return the plugins that count the server's connections and look at what users store."""
+    """Return the plugins that limit the server's connections and check the URIs that users store."""
     return ["mlflow_bounded_pool", *(["mlflow_uri_guard"] if settings["uri_guard"] else [])]
 
 
@@ -68,7 +69,7 @@ def server_command(settings: Mapping[str, typing.Any], files: Path) -> list[str]
     uri = f"{database_uri(settings)}?plugin={'&plugin='.join(sqlalchemy_plugins(settings))}"
     commands = ["umask 077"]
     if settings["database_ca_certificates"]:
-        commands += _trust_certificates(database_uri(settings), files)
+        commands += _trust_certificates(settings, files)
     if settings["pip_packages"]:
         commands += _install(settings["pip_packages"])
     commands += _add_plugins(settings, uri, files)
@@ -76,21 +77,22 @@ def server_command(settings: Mapping[str, typing.Any], files: Path) -> list[str]
     return ["bash", "-c", " && ".join(commands)]
 
 
-def _trust_certificates(uri: str, files: Path) -> list[str]:
-    """Write the certificates, which are public and so come as a variable, into a file, as libpq wants them."""
-    libpq = uri.replace("postgresql+psycopg2:", "postgresql:", 1)
+def _trust_certificates(settings: Mapping[str, typing.Any], files: Path) -> list[str]:
+    """Write the certificates from a plain variable, as they are public, to a file for libpq."""
+    libpq = database_uri(settings).replace("postgresql+psycopg2:", "postgresql:", 1)
+    names = [variable(settings, name) for name in ("database_ca_certificates", "database_host")]
     return [
         'PGSSLROOTCERT="$(mktemp)"',
         'printf \'%s\\n\' "$DATABASE_CA_CERTIFICATES" > "$PGSSLROOTCERT"',
         "export PGSSLROOTCERT",
-        f"python -c {shlex.quote(script(files / 'check_certificate.py'))} {shlex.quote(libpq)}",
+        f"python -c {shlex.quote(script(files / 'check_certificate.py'))} {_quoted([libpq, *names])}",
     ]
 
 
 def _install(packages: Sequence[str]) -> list[str]:
-    """Wheels alone, and only those with one of the hashes: installing runs no code of theirs.
+    """Return commands that install only wheels with one of the hashes, which runs no code of the packages.
 
-    pip leaves alone what is there in the right version, and asks no index for it.
+    pip keeps packages that are installed in the right version, without a request to the index.
     """
     return [
         'PINNED="$(mktemp)"',
@@ -126,10 +128,10 @@ def _add_plugins(settings: Mapping[str, typing.Any], uri: str, files: Path) -> l
 
 
 def _needs_proxied_s3(settings: Mapping[str, typing.Any]) -> bool:
-    """Whether the server has to be told by a plugin that clients transfer artifacts through it.
+    """Return whether a plugin must make clients transfer artifacts through the server.
 
-    It tells its clients by variables from 3.18.0 on (mlflow/environment_variables.py), and from 3.15.0 to 3.17.2 by
-    what its artifact repository is able to, whatever the variables say. Older ones tell nothing.
+    From 3.18.0 on, variables decide what it tells its clients (mlflow/environment_variables.py); from 3.15.0 to 3.17.2,
+    the capabilities of its artifact repository, whatever the variables say. Older ones tell nothing.
     """
     version = settings["version"]
     told_by_repository = version_at_least(version, "3.15.0") and not version_at_least(version, "3.18.0")
@@ -137,7 +139,7 @@ def _needs_proxied_s3(settings: Mapping[str, typing.Any]) -> bool:
 
 
 def _start(settings: Mapping[str, typing.Any], uri: str) -> str:
-    """Start the server with exec, so that it and not bash gets SIGTERM.
+    """Return the command that starts the server, with exec, so that it and not bash gets SIGTERM.
 
     The keep-alive time is above the 60 s after which the load balancer closes an idle connection: with uvicorn's 5 s,
     requests now and then meet a closed one (502).

@@ -12,10 +12,12 @@ import re
 import typing
 from collections.abc import Mapping
 
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.scripts import variable
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.server_command import database_uri
 
-# What a model version's source may begin with anyway; after the slash no second one, since a host would be asked there
-# with the login of whoever loads the model. Prompts have one of two words as source (mlflow/prompt/constants.py).
+# Prefixes that are always allowed for a model version's source. No second slash follows, since that would be a host,
+# which gets the login of the user who loads the model. Prompts have one of two words as source
+# (mlflow/prompt/constants.py).
 _OWN_SOURCES = "(?:mlflow-artifacts|runs|models):/(?!/)"
 _OTHER_SOURCES = "prompt-template|dummy-source"
 _URI_REST = r"[^?#\\\x00-\x1f]*"
@@ -23,7 +25,7 @@ _ON_THIS_MACHINE = ("localhost:*", "127.0.0.1:*")
 
 
 def server_environment(settings: Mapping[str, typing.Any]) -> dict[str, str]:
-    """Return the environment, in which the user's variables take the place of the roles'.
+    """Return the environment, in which the user's variables override the roles'.
 
     Args:
         settings: the server's, see the filter C(mlflow_server_environment).
@@ -59,11 +61,13 @@ def _switch(on: bool) -> str:
 
 
 def uri_environment(settings: Mapping[str, typing.Any]) -> dict[str, str]:
-    """Limit what users may name as a source of models, or as a location of artifacts."""
+    """Return the variables that limit the model sources and artifact locations of users."""
     sources = "|".join([_OWN_SOURCES, *map(re.escape, settings["allowed_model_sources"])])
     found = {
         "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": f"^(?:(?:{sources}){_URI_REST}|{_OTHER_SOURCES})\\Z"
     }
+    # For the plugin mlflow_uri_guard, which names it in a message.
+    found["ARTIFACT_LOCATIONS_VARIABLE"] = variable(settings, "allowed_artifact_locations")
     locations = "|".join(map(re.escape, settings["allowed_artifact_locations"]))
     if locations:
         found["ARTIFACT_LOCATION_VALIDATION_REGEX"] = rf"(?!.*/\.\.?(?:/|\Z))(?:{locations}){_URI_REST}"
@@ -71,7 +75,7 @@ def uri_environment(settings: Mapping[str, typing.Any]) -> dict[str, str]:
 
 
 def _security(settings: Mapping[str, typing.Any]) -> dict[str, str]:
-    """List the host names and origins that the server answers to. A domain of the user's own is added to both lists.
+    """Return the host names and origins that the server answers to. A custom domain is added to both.
 
     AWS's names are <first two characters of the service's name>-<32 hexadecimal digits>.ecs.<region>.on.aws; in China,
     on.amazonwebservices.com.cn takes the place of on.aws.

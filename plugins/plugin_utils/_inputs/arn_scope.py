@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""Where what a deployment's ARNs name has to be: its partition, its region, its account."""
+"""Whether ARNs are of the deployment's partition, region and account, where they must be."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations 
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a deployment is; what is empty is not known, and not compared."""
+class Scope:
+    """Partition, region and account of a deployment; an empty one is not known, and not compared."""
 
     partition: str = ""
     region: str = ""
     account_id: str = ""
 
 
-def place_problem(value: typing.Any, place: Place, *, region: bool = False, account: bool = False) -> str:
-    """Return what is wrong with where an ARN's resource is, the rest of a sentence, or nothing.
+def scope_problem(value: typing.Any, scope: Scope, *, region: bool = False, account: bool = False) -> str:
+    """Return the rest of a sentence about an ARN out of scope, or nothing.
 
     Args:
-        value: an ARN; what is none is not looked at.
-        place: of the deployment. The partition must always be the same: nothing reaches from one into another.
-        region: whether it must be of the same region.
-        account: whether it must be of the same account.
+        value: an ARN; other values are ignored.
+        scope: of the deployment. The partition must always match, as no service crosses partitions.
+        region: whether the region must match.
+        account: whether the account must match.
     """
     parts = str(value).split(":", 5) if isinstance(value, str) else []
     if len(parts) < 6 or parts[0] != "arn":
         return ""
-    if place.partition and parts[1] != place.partition:
-        return f"is of the partition {parts[1]} ({value}), but the deployment is in {place.partition}"
-    if region and place.region and parts[3] and parts[3] != place.region:
-        return f"is of the region {parts[3]} ({value}), but must be of {place.region}, where the deployment is"
-    if account and place.account_id and re.fullmatch("[0-9]{12}", parts[4]) and parts[4] != place.account_id:
-        return f"is of the account {parts[4]} ({value}), but must be of {place.account_id}, where the deployment is"
+    if scope.partition and parts[1] != scope.partition:
+        return f"is of the partition {parts[1]} ({value}), but the deployment is in {scope.partition}"
+    if region and scope.region and parts[3] and parts[3] != scope.region:
+        return f"is of the region {parts[3]} ({value}), but must be of {scope.region}, where the deployment is"
+    if account and scope.account_id and re.fullmatch("[0-9]{12}", parts[4]) and parts[4] != scope.account_id:
+        return f"is of the account {parts[4]} ({value}), but must be of {scope.account_id}, where the deployment is"
     return ""
 
 
@@ -52,7 +52,7 @@ class _Bound:
     account: bool = False
 
 
-# What must be where the deployment is.
+# Which parts of an ARN must match the deployment's.
 # - Secrets that ECS reads may be of another account or region, where a resource policy admits the execution role
 #   ("the full ARN must be specified": botocore's model of ecs, Secret). KMS keys may be of another account.
 # - Buckets and RDS instances take keys of their own region alone (botocore's models: s3 KMSMasterKeyID, rds KmsKeyId);
@@ -72,7 +72,7 @@ _BOUND: dict[str, _Bound] = {
 }
 
 
-# Of roles that are used alone. ECS is handed roles of its own account alone.
+# Of roles that are used alone. A service can only use IAM roles of its own account.
 _BOUND_OF_ROLES: dict[str, _Bound] = {
     "ecs_express_execution_role_arn": _Bound(account=True),
     "ecs_express_infrastructure_role_arn": _Bound(account=True),
@@ -80,17 +80,17 @@ _BOUND_OF_ROLES: dict[str, _Bound] = {
 }
 
 
-def place_violations(inputs: Mapping[str, typing.Any], place: Place) -> list[Violation]:
-    """Check that what a user's ARNs name can be reached from where the deployment is."""
+def scope_violations(inputs: Mapping[str, typing.Any], scope: Scope) -> list[Violation]:
+    """Check that the ARNs in a user's variables are in the deployment's scope."""
     found = []
     for name, bound in (_BOUND | _BOUND_OF_ROLES).items():
-        if problem := place_problem(inputs.get(name), place, region=bound.region, account=bound.account):
+        if problem := scope_problem(inputs.get(name), scope, region=bound.region, account=bound.account):
             found.append(Violation(name, problem))
     return found + [
         Violation(name, problem, subject=f"{name}[{key!r}]")
         for name in ("mlflow_extra_secrets", "mlflow_extra_secrets_kms_key_arns")
         for key, one in _members(inputs.get(name))
-        if (problem := place_problem(one, place))
+        if (problem := scope_problem(one, scope))
     ]
 
 

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""What must be, or must not be, set together, each rule over some of a deployment's variables."""
+"""Rules across several variables of a deployment: what must, or must not, be set together."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Inputs = Mapping[str, typing.Any]
 
 _OIDC_NEEDS = ("mlflow_oidc_discovery_url", "mlflow_oidc_client_id", "mlflow_oidc_client_secret_arn")
 
-# What of a user's variables is in the server's task definition.
+# The user's variables that are in the server's task definition.
 _IN_TASK_DEFINITION = (
     *("mlflow_extra_env", "mlflow_extra_secrets", "mlflow_extra_args", "mlflow_allowed_hosts"),
     *("mlflow_cors_allowed_origins", "mlflow_allowed_artifact_locations", "mlflow_allowed_model_sources"),
     "mlflow_oidc_plugin_requirements",
 )
-# How many bytes of it the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
-# and what the roles allow a file of certificates to have.
-OF_THE_ROLES = 20 * 1024
+# The bytes of it that the roles need: their scripts, addresses and names, and the three certificates of a region's RDS;
+# and the size that the roles allow for a file of certificates.
+OF_THE_ROLES = 22 * 1024
 _CERTIFICATES = {"mlflow_db_ca_path": 24 * 1024, "mlflow_oidc_ca_path": 16 * 1024}
 
 # Elastic Load Balancing allows five values in a rule, and one is the host name.
@@ -47,7 +47,7 @@ LEAST_MEMORY = 2048
 
 
 def bucket_problems(inputs: Inputs) -> Problems:
-    """Check what is to become of a bucket that is left as it is, and that no bucket logs to itself."""
+    """Check the settings of an adopted bucket, and that no bucket logs to itself."""
     problems = []
     logs, name = inputs.get("mlflow_bucket_access_log_bucket"), inputs.get("mlflow_bucket_name")
     if is_true(inputs.get("mlflow_bucket_adopt")):
@@ -80,7 +80,7 @@ def bucket_problems(inputs: Inputs) -> Problems:
 
 
 def database_problems(inputs: Inputs) -> Problems:
-    """Check what tells an existing database from one of the deployment's own."""
+    """Check the settings that choose between an existing database and a new one."""
     problems: Problems = []
     host, secret = (not empty(inputs.get(name)) for name in ("mlflow_db_host", "mlflow_db_secret_arn"))
     if host != secret:
@@ -96,7 +96,7 @@ def database_problems(inputs: Inputs) -> Problems:
 
 
 def network_problems(inputs: Inputs) -> Problems:
-    """Check how many subnets and networks are named."""
+    """Check the numbers of subnets and networks."""
     problems = [
         Violation(name, "has one subnet; name two or more, in different availability zones")
         for name in ("mlflow_subnet_ids", "mlflow_db_subnet_ids")
@@ -120,7 +120,7 @@ def _distinct(value: typing.Any) -> set[str]:
 
 
 def login_problems(inputs: Inputs) -> Problems:
-    """Check that a login has what it needs."""
+    """Check that the settings of a login are complete."""
     mode = inputs.get("mlflow_auth") or "basic"
     if mode == "oidc":
         lacking = [name for name in _OIDC_NEEDS if empty(inputs.get(name))]
@@ -139,7 +139,7 @@ def login_problems(inputs: Inputs) -> Problems:
 
 
 def task_problems(inputs: Inputs) -> Problems:
-    """Check the task's definition: its environment and its size in bytes."""
+    """Check the task definition: its environment and its size in bytes."""
     env, hidden = inputs.get("mlflow_extra_env"), inputs.get("mlflow_extra_secrets")
     problems = given_twice("mlflow_extra_env", env, "mlflow_extra_secrets", hidden)
     parts = {name: inputs.get(name) for name in _IN_TASK_DEFINITION}

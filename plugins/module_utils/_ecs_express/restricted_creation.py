@@ -1,7 +1,7 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: a service that admits some networks only, from its first task on.
+"""Private: create a service that admits only certain networks from its first task on.
 
 Its listener rule admits every network until it is changed, and exists only some minutes after the service. So the
 service is created with no tasks, which is min = max = 0 (min = 0 alone keeps one running: carrieros,
@@ -29,7 +29,7 @@ def without_tasks(config: Resource) -> Resource:
     """Return the configuration with no tasks.
 
     Raises:
-        EcsExpressError: it does not say how many tasks there are to be in the end.
+        EcsExpressError: the final number of tasks is missing.
     """
     scaling = config.get("scaling_target") or {}
     if any(scaling.get(name) is None for name in _TASKS):
@@ -41,7 +41,7 @@ def without_tasks(config: Resource) -> Resource:
 
 
 def is_ready(resources: Sequence[Resource] | None) -> bool:
-    """Return whether ECS has made what it manages for a service, including the listener rule."""
+    """Return whether ECS has created the service's managed resources, including the listener rule."""
     if not resources or any(item["status"] != "ACTIVE" for item in resources):
         return False
     return any(item["kind"] == "rule" and item.get("arn") for item in resources)

@@ -1,0 +1,49 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""A restore as lines for people. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Instance
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Source
+
+
+def restored(deployment: str, source: Source, found: Document, notes: Iterable[str]) -> list[str]:
+    """Return what a restored deployment has.
+
+    Args:
+        deployment: its name.
+        source: what it was restored to.
+        found: as database_report.py writes it.
+        notes: what was odd.
+    """
+    revisions = ", ".join("+".join(one) for one in found["revisions"].values() if one) or "no revision"
+    return [
+        f"'{deployment}' is restored to {source}.",
+        f"Database:  {check.summary(found)}, tables at {revisions}",
+        *(f"Note:      {note}" for note in notes),
+    ]
+
+
+def kept(replaced: Iterable[Instance], costs: Iterable[str], remove: str) -> list[str]:
+    """Return what was replaced and is still there, and what it costs.
+
+    Args:
+        replaced: the instances.
+        costs: what each costs a day.
+        remove: the command that removes one, without its name.
+    """
+    shown = []
+    for one, cost in zip(replaced, costs, strict=True):
+        name = str(one["DBInstanceIdentifier"])
+        shown.append(f"Replaced:  {name} is kept, {cost}")
+        shown.append(f"Remove it: {remove}{name}")
+    return shown

@@ -1,0 +1,244 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""The lock that a verb has on a deployment: one verb at a time, and one run of it.
+
+ECS's tags have no compare-and-set, but they are enough for Lamport's way of mutual exclusion: each run writes a tag of
+its own (a claim), and then reads those of all others.
+
+- A run that sees another one's lock, or an older claim, withdraws its own.
+- A run that sees younger claims only waits for them to be withdrawn; they see its own and do so. If one of them becomes
+  a lock instead, it had read before this run wrote, and this run withdraws.
+
+Of two runs that ask at once one gets the lock, whatever their speed, as long as ECS shows a tag to a caller who reads
+after it was written. AWS promises no such thing, so a run waits a moment between writing and reading.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import process
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
+
+#: After which a run on another machine that has said nothing is taken for dead. No step takes as long.
+STALE = timedelta(hours=3)
+#: Seconds between writing a claim and reading those of others.
+SETTLE_SECONDS = 2.0
+#: Seconds for which a younger claim may stand before it counts as a lock.
+CLAIM_SECONDS = 60.0
+
+
+class LockedError(UserError):
+    """Another run has the lock."""
+
+
+class LostLockError(UserError):
+    """The lock of this run was lifted, so another one may work on the deployment."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks for the lock.
+
+    Attributes:
+        deployment: name of the deployment.
+        verb: what is to be done.
+        who: ARN of the caller.
+        hint: what the user sets to lift a lock.
+    """
+
+    deployment: str
+    verb: str
+    who: str
+    hint: str
+
+
+def read_tags(ecs: Client, arn: str) -> dict[str, str]:
+    """Return all tags of the service."""
+    service = api.describe_express(ecs, arn) or {}
+    return {str(item.get("key")): str(item.get("value") or "") for item in service.get("tags") or []}
+
+
+def is_dead(marker: Marker, now: datetime) -> bool:
+    """Return whether a run has certainly ended, or has said nothing for so long that it must have."""
+    if process.is_here(marker.process):
+        return process.has_ended(marker.process)
+    return now - marker.seen > STALE
+
+
+def explain(marker: Marker, deployment: str, hint: str, now: datetime) -> str:
+    """Return who has the lock, since when, at which step, and how to lift it."""
+    begin = (
+        f"The deployment '{deployment}' is locked by the verb {marker.verb}, at step {marker.step}, since"
+        f" {marker.since:%Y-%m-%d %H:%M} UTC, by {marker.who or 'an unknown caller'} (run {marker.run})."
+    )
+    if is_dead(marker, now):
+        return (
+            f"{begin} That run has ended without finishing: run {marker.verb} again, which completes it, or lift the"
+            f" lock with {hint} and leave everything as it is."
+        )
+    where = (
+        f"It is running on this machine, as process {marker.process.split('.')[1]}."
+        if process.is_here(marker.process)
+        else f"It runs on another machine and was last seen at {marker.seen:%H:%M} UTC."
+    )
+    return f"{begin} {where} Wait for its end. If it was killed, lift the lock with {hint}."
+
+
+def refuse_if_locked(tags: dict[str, str], deployment: str, hint: str, now: datetime) -> None:
+    """Fail if a verb works on the deployment, or one has not been finished.
+
+    Raises:
+        LockedError: with the sentence of explain().
+    """
+    for marker in markers.locks(tags):
+        raise LockedError(f"Nothing was changed. {explain(marker, deployment, hint, now)}")
+
+
+class Lock:
+    """The lock of one run on one service.
+
+    Args:
+        ecs: client of ECS.
+        arn: of the service.
+        identity: who asks.
+        make_waiter: makes the waiters; tests pass their own.
+        wall: the time of day.
+    """
+
+    def __init__(
+        self,
+        ecs: Client,
+        arn: str,
+        identity: Identity,
+        make_waiter: Callable[..., Waiter] = Waiter,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._ecs = ecs
+        self._arn = arn
+        self._identity = identity
+        self._make_waiter = make_waiter
+        self._wall = wall
+        self._own: Marker | None = None
+
+    def left_behind(self, lift: bool = False) -> list[Marker]:
+        """Return the locks that this run may take over: those of dead runs of its verb, and with *lift* all."""
+        return [one for one in self._others() if lift or self._is_continued(one)]
+
+    def refuse(self, lift: bool = False) -> None:
+        """Change nothing, and fail if acquire() would.
+
+        Raises:
+            LockedError: another run has it.
+        """
+        for other in self._others():
+            if not (lift or self._is_continued(other)):
+                raise self._locked(other)
+
+    def acquire(self, lift: bool = False) -> list[str]:
+        """Get the lock; return sentences about locks that were lifted or taken over.
+
+        Args:
+            lift: whether to lift whatever lock there is.
+
+        Raises:
+            LockedError: another run has it.
+        """
+        said = []
+        abandoned = []
+        for other in self._others():
+            is_continued = self._is_continued(other)
+            if not (lift or is_continued):
+                raise self._locked(other)
+            abandoned.append(other)
+            what = "was cut off" if is_continued else "was lifted on request"
+            said.append(f"The lock of run {other.run}, {other.verb} at step {other.step}, {what}.")
+        now = self._wall()
+        self._own = Marker(
+            run=markers.new_run_id(now),
+            verb=self._identity.verb,
+            state=markers.CLAIMED,
+            step=0,
+            since=now,
+            seen=now,
+            process=process.own_process(),
+            who=self._identity.who,
+        )
+        self._write(self._own)
+        try:
+            self._decide({one.run for one in abandoned})
+            self._write(replace(self._own, state=markers.HELD))
+            if abandoned:
+                api.untag(self._ecs, self._arn, [one.key for one in abandoned])
+        except BaseException:
+            self.release()
+            raise
+        return said
+
+    def mark(self, step: int) -> None:
+        """Say at which step the run is.
+
+        Raises:
+            LostLockError: somebody has lifted the lock.
+        """
+        if self._own is None:
+            return
+        if self._own.key not in read_tags(self._ecs, self._arn):
+            raise LostLockError(f"The lock of this run ({self._own.run}) was lifted by somebody else.")
+        self._write(self._own.at(step, self._wall()))
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._own is not None:
+            api.untag(self._ecs, self._arn, [self._own.key])
+            self._own = None
+
+    def _is_continued(self, other: Marker) -> bool:
+        return other.verb == self._identity.verb and is_dead(other, self._wall())
+
+    def _others(self) -> list[Marker]:
+        own = self._own.run if self._own else ""
+        return [one for one in markers.locks(read_tags(self._ecs, self._arn)) if one.run != own]
+
+    def _write(self, marker: Marker) -> None:
+        api.tag(self._ecs, self._arn, marker.tags())
+        self._own = marker
+
+    def _decide(self, abandoned: set[str]) -> None:
+        """Wait until it is decided that this run has the lock.
+
+        Raises:
+            LockedError: another one has it.
+        """
+        own = typing.cast(Marker, self._own)
+        waiter = self._make_waiter(timeout=CLAIM_SECONDS, delay=SETTLE_SECONDS)
+        others: list[Marker] = []
+        for poll in waiter.polls():
+            if poll == 0:
+                continue
+            others = [one for one in self._others() if one.run not in abandoned]
+            for other in others:
+                if other.state != markers.CLAIMED or other.run < own.run:
+                    raise self._locked(other)
+            if not others:
+                return
+        raise self._locked(others[0])
+
+    def _locked(self, other: Marker) -> LockedError:
+        who = self._identity
+        return LockedError(f"Nothing was changed. {explain(other, who.deployment, who.hint, self._wall())}")

@@ -1,0 +1,151 @@
+# Copyright: Contributors to the mlops.mlflow_aws project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
+# disappear without notice.
+"""The tags of a service that say which verb works on the deployment, and whether it was stopped. Pure Python.
+
+A lock is one tag for each run, whose key ends with the run's id: so two runs never write the same tag, and what one of
+them has written is not lost to the other (see lock.py). A value has up to 256 letters, digits, spaces and
+``_.:/=+-@`` (botocore's model of ecs, TagValue).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
+
+LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
+STOPPED_KEY = f"{INTERNAL_PREFIX}stopped"
+#: A run that asks for the lock, and one that has it.
+CLAIMED, HELD = "claimed", "held"
+_LONGEST = 256
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_UNSUITABLE = re.compile(r"[^\w.:/=+@-]")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A verb's lock on a deployment.
+
+    Attributes:
+        run: id of the run; ids sort by the time at which the runs began.
+        verb: what it does, such as backup.
+        state: CLAIMED or HELD.
+        step: number of the step that it is at, 0 before the first.
+        since: when it began.
+        seen: when it last said so.
+        process: where it runs, see process.py.
+        who: ARN of the caller; shortened if it is very long.
+    """
+
+    run: str
+    verb: str
+    state: str
+    step: int
+    since: datetime
+    seen: datetime
+    process: str
+    who: str
+
+    def tags(self) -> Tags:
+        """Return the tag that it is."""
+        parts = [
+            f"verb={self.verb}",
+            f"state={self.state}",
+            f"step={self.step}",
+            f"since={_text(self.since)}",
+            f"seen={_text(self.seen)}",
+            f"process={self.process}",
+            f"by={_UNSUITABLE.sub('-', self.who)}",
+        ]
+        return {f"{LOCK_PREFIX}{self.run}": " ".join(parts)[:_LONGEST]}
+
+    @property
+    def key(self) -> str:
+        """The key of its tag."""
+        return f"{LOCK_PREFIX}{self.run}"
+
+    def at(self, step: int, now: datetime) -> Marker:
+        """Return it at a step."""
+        return replace(self, step=step, seen=now)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """That a deployment was stopped, and what it was before.
+
+    Attributes:
+        since: when.
+        least, most: number of tasks that it had.
+    """
+
+    since: datetime
+    least: int
+    most: int
+
+    def tags(self) -> Tags:
+        """Return the tag that it is."""
+        return {STOPPED_KEY: f"since={_text(self.since)} min={self.least} max={self.most}"}
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id that sorts by time."""
+    return f"{now.strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(4)}"
+
+
+def locks(tags: Mapping[str, str]) -> list[Marker]:
+    """Return the locks among a service's tags, oldest first."""
+    found = [_lock(key, value) for key, value in tags.items() if key.startswith(LOCK_PREFIX)]
+    return sorted(found, key=lambda one: one.run)
+
+
+def stopped(tags: Mapping[str, str]) -> Stopped | None:
+    """Return whether the deployment was stopped."""
+    if STOPPED_KEY not in tags:
+        return None
+    parts = _parts(tags[STOPPED_KEY])
+    return Stopped(_time(parts.get("since", "")), _number(parts.get("min", "1")), _number(parts.get("max", "1")))
+
+
+def _lock(key: str, value: str) -> Marker:
+    parts = _parts(value)
+    return Marker(
+        run=key.removeprefix(LOCK_PREFIX),
+        verb=parts.get("verb", "unknown"),
+        # What cannot be read is taken for a lock: another run may have put it there.
+        state=parts.get("state", HELD),
+        step=_number(parts.get("step", "0")),
+        since=_time(parts.get("since", "")),
+        seen=_time(parts.get("seen", "")),
+        process=parts.get("process", ""),
+        who=parts.get("by", ""),
+    )
+
+
+def _parts(value: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in value.split())
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(_TIME)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
