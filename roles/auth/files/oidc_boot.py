@@ -1,7 +1,8 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Run by a task before its server starts; the lines that begin with this sign are left out there. Prints what the shell
-# is to export: what depends on the provider's document, on the database and on this machine.
+# is to export: what depends on the provider's document, on the database and on this machine. Its argument names the
+# variable that sets the provider's address, for messages.
 import importlib
 import importlib.util
 import json
@@ -48,7 +49,7 @@ def read_document():
         document = json.load(answer)
     missing = [name for name in MEMBERS if name not in document]
     if missing:
-        fail(f"{url} (mlflow_oidc_discovery_url) is no discovery document, it lacks " + ", ".join(missing))
+        fail(f"{url} ({sys.argv[1]}) is no discovery document, it lacks " + ", ".join(missing))
     return document
 
 
@@ -102,7 +103,7 @@ if os.environ.get("OIDC_CA_CERTIFICATES"):
     with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False, encoding="utf-8") as stream:
         stream.write("\n".join([public, os.environ["OIDC_CA_CERTIFICATES"], ""]))
     bundle = exports["SSL_CERT_FILE"] = exports["REQUESTS_CA_BUNDLE"] = stream.name
-document = persist(os.environ["OIDC_DISCOVERY_URL"] + " (mlflow_oidc_discovery_url) cannot be read", read_document)
+document = persist(f"{os.environ['OIDC_DISCOVERY_URL']} ({sys.argv[1]}) cannot be read", read_document)
 exports["OIDC_ISSUER"] = document["issuer"]
 server_uri = os.environ["MLFLOW_BACKEND_STORE_URI"]
 exports["OIDC_USERS_DB_URI"] = f"{server_uri}{'&' if '?' in server_uri else '?'}options=-csearch_path={SCHEMA}"

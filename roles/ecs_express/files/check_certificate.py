@@ -1,7 +1,8 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Ends a container whose database cannot prove who it is: MLflow itself would try for minutes, and say less.
-# Whatever else is wrong with the connection may pass, so MLflow is left to try again.
+# Other problems with the connection may pass, so MLflow is left to try again. The arguments are the database's URL and
+# the variables that set its certificates and its host name.
 import sys
 
 try:
@@ -15,5 +16,5 @@ except psycopg2.OperationalError as error:
     if "certificate" in said:
         sys.exit(
             "The database could not prove who it is, so no password was sent: its certificate was signed by none of "
-            "the authorities given (mlflow_db_ca_path), or is for another name (mlflow_db_host). " + said
+            f"the authorities given ({sys.argv[2]}), or is for another name ({sys.argv[3]}). {said}"
         )

@@ -29,6 +29,7 @@ from sqlalchemy.engine import CreateEnginePlugin
 from werkzeug.test import run_wsgi_app
 
 LOCATIONS = os.environ.get("ARTIFACT_LOCATION_VALIDATION_REGEX")
+LOCATIONS_VARIABLE = os.environ.get("ARTIFACT_LOCATIONS_VARIABLE", "allowed_artifact_locations")
 # mlflow/prompt/constants.py; older versions: mlflow/tracking/client.py, create_prompt_version, and
 # mlflow/store/model_registry/abstract_store.py.
 PLACEHOLDERS = ("prompt-template", "dummy-source")
@@ -92,7 +93,7 @@ def experiment(mapper, connection, target):
         refuse(
             # Not what it is: MLflow has made a relative one absolute, with the server's own folder.
             "This artifact_location is refused: leave it out, and the server chooses one. "
-            "Who runs the server may allow others (mlflow_allowed_artifact_locations)."
+            f"The operator of the server may allow others ({LOCATIONS_VARIABLE})."
         )
 
 
