@@ -47,7 +47,7 @@ def stage() -> Iterator[Stage]:
         shutil.rmtree(home)
 
 
-# MLflow opens its assistant for whoever comes for the first time, and keeps in the browser that it has.
+# MLflow opens its assistant for new visitors, and keeps in the browser that it has.
 NO_ASSISTANT = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the guides say is typed to look after the database.
 
-Who rolls back to a snapshot as docs/guides/backup.md says has what was there then, and nothing else is changed. Who
-upgrades the tables as docs/guides/update.md says has a task that did it, and so has who deletes for good as
-docs/guides/clean-up.md says.
+Who backs up as docs/guides/backup.md says and restores as docs/guides/restore.md says has what was there then, and
+nothing else is changed. Who deletes for good as docs/guides/clean-up.md says has a task that did it.
 """
 
 from __future__ import annotations
@@ -23,13 +22,12 @@ from controllers import RegionalAws
 from controllers import to_its_end
 from test_reading import PREAMBLE
 
-PAGE = "docs/guides/backup.md"
-VERSION = "3.17.2"
+PAGES = ("docs/guides/backup.md", "docs/guides/restore.md")
 
 
 def steps() -> list[Block]:
-    """What is typed on the page, but for what needs AWS."""
-    return [block for block in shell_blocks() if block.page == PAGE and block.mark != "needs AWS"]
+    """What is typed on the pages, but for what needs AWS."""
+    return [block for block in shell_blocks() if block.page in PAGES and block.mark != "needs AWS"]
 
 
 class Server:
@@ -73,27 +71,17 @@ class Server:
         return {one["name"] for one in found.json()["experiments"]}
 
 
-def test_a_snapshot_is_taken_and_rolled_back_to(
+def test_a_backup_is_taken_and_restored(
     deployed: str, controller: Controller, reader: dict[str, str], url: str
 ) -> None:
     server = Server(controller.aws, deployed, url)
-    snapshot, restore, listed = steps()
-    server.create("before the snapshot")
-    to_its_end(["bash", "-c", PREAMBLE + snapshot.text], reader, controller.work).succeeded()
-    server.create("after the snapshot")
-    [name] = [line for line in snapshot.text.splitlines() if line.startswith("snapshot=")]
-    script = "\n".join([PREAMBLE, name, restore.text, listed.text])
-    played = to_its_end(["bash", "-c", script], reader, controller.work).succeeded()
-    assert "mlflow-replaced-" in played.output
-    assert {"before the snapshot", "after the snapshot"} & server.experiments() == {"before the snapshot"}
-
-
-def test_the_tables_are_upgraded(deployed: str, controller: Controller, reader: dict[str, str]) -> None:
-    [block] = [one for one in shell_blocks() if one.page == "docs/guides/update.md" and "run-task" in one.text]
-    assert deployed in block.text
-    played = to_its_end(["bash", "-c", PREAMBLE + block.text], reader, controller.work).succeeded()
-    assert f"mlflow:v{VERSION}-full" in played.output
-    assert played.output.splitlines()[-1].split() == ["0", "None"], played.output
+    backup, restore = steps()
+    server.create("before the backup")
+    to_its_end(["bash", "-c", PREAMBLE + backup.text], reader, controller.work).succeeded()
+    server.create("after the backup")
+    played = to_its_end(["bash", "-c", PREAMBLE + restore.text], reader, controller.work).succeeded()
+    assert "mlflow_restore_confirm=mlflow-replaced-" in played.output
+    assert {"before the backup", "after the backup"} & server.experiments() == {"before the backup"}
 
 
 def collected(block: Block, reader: dict[str, str], folder: Path, **settings: str) -> list[str]:

@@ -97,7 +97,7 @@ class Principal:
         return answer
 
     def profiles(self, text: str) -> dict[str, str]:
-        """The AWS configuration files of a user: his keys under [keys], and further profiles."""
+        """The AWS configuration files of a user: keys under [keys], and further profiles."""
         credentials, config = self.folder / "credentials", self.folder / "config"
         credentials.write_text(
             f"[keys]\naws_access_key_id = {self.keys['AWS_ACCESS_KEY_ID']}\n"

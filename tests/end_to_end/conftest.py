@@ -7,11 +7,13 @@ MLFLOW_AWS_SOFTWARE: the folder with the local AWS's virtual environment and the
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import groups
 import page
 import psutil
 import pytest
@@ -20,10 +22,14 @@ from harness import SOFTWARE
 from harness import LocalAws
 from harness import becomes_nobody
 from harness import prepare_software
+from servers import MlflowServer
+from servers import packages
 
 QUICK = 60
-VERSION = "3.17.2"
+VERSION, OLDEST = "3.17.2", "3.10.0"
 IMAGE = f"ghcr.io/mlflow/mlflow:v{VERSION}-full"
+
+pytest_xdist_make_scheduler = groups.pytest_xdist_make_scheduler
 
 
 def pytest_report_header() -> str:
@@ -37,9 +43,9 @@ def software(tmp_path_factory: pytest.TempPathFactory) -> None:
     prepare_software(VERSION, tmp_path_factory.mktemp("owner"))
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """The local AWS of a file's tests; nothing of it is left afterwards."""
+@contextlib.contextmanager
+def running() -> Iterator[LocalAws]:
+    """A local AWS of which nothing is left afterwards."""
     home = Path(tempfile.mkdtemp(prefix="mlflow-aws-"))
     home.chmod(0o755)
     local_aws = LocalAws(home)
@@ -51,6 +57,20 @@ def aws() -> Iterator[LocalAws]:
         left = [process.pid for process in psutil.process_iter() if _belongs_to(process, home)]
         shutil.rmtree(home)
         assert not left
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """The local AWS of a file's tests."""
+    with running() as local_aws:
+        yield local_aws
+
+
+@pytest.fixture(scope="session")
+def refusals() -> Iterator[LocalAws]:
+    """The local AWS of all files in which deployments are refused before anything is created."""
+    with running() as local_aws:
+        yield local_aws
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +85,30 @@ def cloud() -> Iterator[ExpressAws]:
         express.down()
         shutil.rmtree(home)
         page.write()
+
+
+@pytest.fixture(scope="session")
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, MlflowServer]]:
+    """The servers, by name; started at the same time. That of the oldest version only if a test of it is to run."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    items = [item for item in request.session.items if "servers" in getattr(item, "fixturenames", ())]
+    versions = [VERSION, OLDEST] if any(OLDEST in item.name for item in items) else [VERSION]
+    for version in versions:
+        prepare_software(version, tmp_path_factory.mktemp("owner"))
+    more = packages(folder / "packages")
+    started = {
+        **{version: MlflowServer(folder / version, version, more) for version in versions},
+        "workspaces": MlflowServer(folder / "workspaces", VERSION, more, options=("--enable-workspaces",)),
+    }
+    try:
+        for server in started.values():
+            server.wait()
+        yield started
+    finally:
+        for server in started.values():
+            server.stop()
 
 
 def _belongs_to(process: psutil.Process, home: Path) -> bool:

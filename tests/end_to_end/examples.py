@@ -28,8 +28,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from dataclasses import field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,29 +35,44 @@ from typing import Any
 import boto3
 from ansible.module_utils.common import warnings as ansible_warnings
 from ansible.module_utils.testing import patch_module_args
-from express import EXECUTION_POLICY
-from express import INFRASTRUCTURE_POLICY
+from example_scenarios import ACCOUNT
+from example_scenarios import REGION
+from example_scenarios import VERSION
+from example_scenarios import ExampleAws
+from example_scenarios import Scenario
+from example_scenarios import aws_scenario
+from example_scenarios import before_backup
+from example_scenarios import before_deployment_info
+from example_scenarios import before_permissions
+from example_scenarios import before_restore
+from example_scenarios import before_users
+from example_scenarios import express_scenario
+from example_scenarios import mlflow_scenario
 from harness import ROOT
 from harness import SOFTWARE
-from harness import LocalAws
 from harness import is_prepared
 from servers import MlflowServer
 from servers import free_port
 from servers import packages
 
+Doc = dict[str, Any]
 COLLECTION = "mlops.mlflow_aws"
-# What the examples' ARNs say.
-REGION, ACCOUNT = "eu-central-1", "123456789012"
-SCALE = 240
-VERSION = "3.17.2"
 PACE = {"wait_delay": 1, "delay": 1, "settle_time": 0}
 # Not run once more: what they say of themselves in the attribute "idempotent".
 EACH_TIME = ("force_new_deployment", "rotate")
 # Of roles, whose tasks each begin with it.
 ACTIONS = ("role_variables",)
 # That are action plugins altogether: ansible-playbook runs them.
-PLAYED = ("watched_command",)
+PLAYED = ("mlflow_deployment_plan", "watched_command")
+# Run in check mode after the first example of a module: what the role mlflow does between those of this one.
+BETWEEN: dict[str, tuple[Doc, ...]] = {
+    "mlflow_deployment_plan": (
+        {"mlops.mlflow_aws.logs_log_group": {"log_group_name": "/ecs/default/tracking", "retention_in_days": 30}},
+        {"mlops.mlflow_aws.secretsmanager_secret": {"name": "tracking", "description": "The server's secret"}},
+    ),
+}
 HOW = ("check", "first", "again")
+BETWEEN_NAME = "Between the examples"
 TEMPLATED = ("ansible.builtin.debug", "ansible.builtin.assert")
 # Where the examples say that the collection is installed.
 INSTALLED = "/usr/share/ansible/collections/ansible_collections/mlops/mlflow_aws"
@@ -73,198 +86,6 @@ NO_SERVER: dict[str, Doc] = {
 # Modules, and options with which they fail.
 FAILING: dict[str, Doc] = {"s3_artifact_bucket": {"name": "a-bucket-that-does-not-exist", "adopt": True}}
 KEYWORDS = {"name", "register", "no_log", "vars"}
-Doc = dict[str, Any]
-
-
-@dataclass
-class Scenario:
-    """Modules whose examples use the same things.
-
-    Attributes:
-        modules: in the order of their examples.
-        given: what stands in an example, and what is put in its place.
-        variables: those that an example takes for granted.
-    """
-
-    modules: tuple[str, ...]
-    given: dict[str, str] = field(default_factory=dict)
-    variables: Doc = field(default_factory=dict)
-
-
-class ExampleAws(LocalAws):
-    """A local AWS in the region of the examples, whose user exports what users export."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(home, present_user=True)
-
-    def up(self, scale: float = SCALE) -> None:
-        """Start it."""
-        arguments = ("--scale", str(scale), "--runtimes", str(SOFTWARE / "runtimes"), "--region", REGION)
-        self.info = self._run("up", *arguments, "--account", ACCOUNT)
-
-    def client(self, service: str, region: str = REGION) -> Any:
-        """A client of the account's root."""
-        return super().client(service, region)
-
-
-# ---- what must be there before
-
-
-def aws_scenario(aws: ExampleAws) -> Scenario:
-    """Account, roles, bucket and database."""
-    ec2 = aws.client("ec2")
-    subnets = [item["SubnetId"] for item in ec2.describe_subnets()["Subnets"]]
-    aws.client("rds").create_db_subnet_group(
-        DBSubnetGroupName="mlflow", DBSubnetGroupDescription="examples", SubnetIds=subnets
-    )
-    group = ec2.create_security_group(GroupName="mlflow-database", Description="examples")["GroupId"]
-    secret = json.dumps({"username": "mlflow", "password": "made-up-for-the-examples-0001"})
-    arn = aws.client("secretsmanager").create_secret(Name="tracking/database", SecretString=secret)["ARN"]
-    aws.client("s3").create_bucket(Bucket="our-models", CreateBucketConfiguration={"LocationConstraint": REGION})
-    [vpc] = {item["VpcId"] for item in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]}
-    modules = (
-        "aws_caller_context",
-        "ec2_security_group",
-        "logs_log_group",
-        "iam_service_linked_role",
-        "iam_service_role",
-        "s3_artifact_bucket",
-    )
-    return Scenario(
-        (*modules, "rds_db_subnet_group", "rds_db_parameter_group", "rds_postgresql_instance"),
-        {
-            "sg-0123456789abcdef0": group,
-            "vpc-0123456789abcdef0": vpc,
-            "subnet-0123456789abcdef0": subnets[0],
-            "subnet-0123456789abcdef1": subnets[1],
-            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking/database-a1B2c3": arn,
-        },
-    )
-
-
-def express_scenario(aws: ExampleAws) -> Scenario:
-    """The services of Express Mode."""
-    iam, s3 = aws.client("iam"), aws.client("s3")
-    tags = [{"Key": "ManagedBy", "Value": "mlops.mlflow_aws"}, {"Key": "MlflowName", "Value": "tracking"}]
-    bucket = f"tracking-artifacts-{ACCOUNT}-{REGION}"
-    # It is the server's, made by a_server().
-    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
-    for name, service, policy in (
-        ("infrastructure", "ecs", INFRASTRUCTURE_POLICY),
-        ("execution", "ecs-tasks", EXECUTION_POLICY),
-        ("task", "ecs-tasks", ""),
-    ):
-        trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        iam.create_role(RoleName=f"tracking-{name}-role", AssumeRolePolicyDocument=document, Tags=tags)
-        if policy:
-            iam.attach_role_policy(RoleName=f"tracking-{name}-role", PolicyArn=policy)
-    read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
-    iam.put_role_policy(
-        RoleName="tracking-execution-role",
-        PolicyName="secrets",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [read]}),
-    )
-    secret = json.dumps({"password": "made-up-for-the-examples-0002"})
-    arn = aws.client("secretsmanager").create_secret(Name="tracking", SecretString=secret)["ARN"]
-    aws.client("logs").create_log_group(logGroupName="/ecs/default/tracking")
-    return Scenario(
-        (
-            "resource_ownership",
-            "resource_references",
-            "ecs_express_service",
-            "ecs_express_allow_list",
-            "ecs_express_service_info",
-            "mlflow_deployment_status",
-        ),
-        {
-            f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:tracking-AbCdEf": arn,
-            "/etc/ssl/my-ca.pem": aws.info["ca_bundle"],
-        },
-    )
-
-
-def mlflow_scenario(aws: ExampleAws, server: MlflowServer, folder: Path) -> Scenario:
-    """The server, its logins, users and permissions."""
-    login = json.dumps({"username": "admin", "password": server.password})
-    aws.client("secretsmanager").create_secret(
-        Name="mlflow/login",
-        Description="The administrator's login",
-        SecretString=login,
-        Tags=[{"Key": "Project", "Value": "mlflow"}],
-    )
-    return Scenario(
-        (
-            "mlflow_health",
-            "mlflow_user",
-            "secretsmanager_secret",
-            "secretsmanager_secret_info",
-            "mlflow_permission",
-            "mlflow_demo",
-        ),
-        {
-            "https://mlflow.example.org": server.url,
-            "https://localhost:8443": server.url,
-            "/etc/ssl/my-ca.pem": aws.info["ca_bundle"],
-            f"/opt/mlflow-{VERSION}": str(SOFTWARE / "clients" / VERSION),
-            "/home/me/.cache": str(folder / "cache"),
-            "a-made-up-password": server.password,
-            "/tmp/mlflow-demo.log": str(folder / "demo.log"),
-        },
-        {"bobs_first_password": "made-up-for-the-examples-0003"},
-    )
-
-
-def before_deployment_info(aws: ExampleAws) -> None:
-    """The deployment's database, with a snapshot, and what CloudWatch counts of it."""
-    rds = aws.client("rds")
-    rds.create_db_instance(
-        DBInstanceIdentifier="tracking",
-        Engine="postgres",
-        EngineVersion="16",
-        DBInstanceClass="db.t4g.micro",
-        AllocatedStorage=20,
-        BackupRetentionPeriod=7,
-        MasterUsername="mlflow",
-        MasterUserPassword="made-up-for-the-examples-0006",
-    )
-    rds.get_waiter("db_instance_available").wait(
-        DBInstanceIdentifier="tracking", WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
-    )
-    rds.create_db_snapshot(DBInstanceIdentifier="tracking", DBSnapshotIdentifier="tracking-before-update")
-    rds.get_waiter("db_snapshot_available").wait(
-        DBSnapshotIdentifier="tracking-before-update", WaiterConfig={"Delay": 1, "MaxAttempts": 1800}
-    )
-    bucket = [
-        {"Name": "BucketName", "Value": f"tracking-artifacts-{ACCOUNT}-{REGION}"},
-        {"Name": "StorageType", "Value": "StandardStorage"},
-    ]
-    database = [{"Name": "DBInstanceIdentifier", "Value": "tracking"}]
-    for namespace, metric, dimensions, value in (
-        ("AWS/RDS", "FreeStorageSpace", database, 16.8 * 1024**3),
-        ("AWS/S3", "BucketSizeBytes", bucket, 41.7 * 1024**3),
-    ):
-        data = {"MetricName": metric, "Dimensions": dimensions, "Value": value}
-        aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
-
-
-def before_users(server: MlflowServer) -> None:
-    """A user who can be deleted."""
-    body = {"username": "carl", "password": "made-up-for-the-examples-0004"}
-    assert server.call("POST", "/api/2.0/mlflow/users/create", body) == 200
-
-
-def before_permissions(server: MlflowServer, runner: ScenarioRunner) -> None:
-    """Users exist by now; the experiments, a model, and a permission to take away."""
-    for name in ("first", "churn", "third"):
-        assert server.call("POST", "/api/2.0/mlflow/experiments/create", {"name": name}) == 200
-    assert server.call("POST", "/api/2.0/mlflow/registered-models/create", {"name": "churn-classifier"}) == 200
-    login = {"tracking_uri": server.url, "username": "admin", "password": server.password}
-    granted = {**login, "user": "bob", "resource_id": "3", "permission": "READ"}
-    assert runner.workers.submit(execute, "mlflow_permission", granted, False).result()["changed"]
-
-
-# ---- running
 
 
 def documented(name: str, constant: str = "EXAMPLES") -> str:
@@ -273,6 +94,13 @@ def documented(name: str, constant: str = "EXAMPLES") -> str:
         if (ROOT / f"plugins/{kind}/{name}.py").exists():
             return str(getattr(importlib.import_module(plugin(name, kind)), constant))
     raise AssertionError(f"There is no {name}.")
+
+
+def sample(name: str, key: str) -> Doc:
+    """The sample of a value that a module returns."""
+    import yaml  # noqa: PLC0415
+
+    return dict(yaml.safe_load(documented(name, "RETURN"))[key]["sample"])
 
 
 def plugin(name: str, kind: str = "modules") -> str:
@@ -321,6 +149,11 @@ class ScenarioRunner:
                     self.run(scenario, name, task, variables)
         for name, task, variables in reversed(last):
             self.run(scenario, name, task, variables)
+
+    def grant(self, arguments: Doc) -> Doc:
+        """Run the module for permissions once."""
+        result: Doc = self.workers.submit(execute, "mlflow_permission", arguments, False).result()
+        return result
 
     def fail(self) -> None:
         """Run modules so that they fail: some keys are there in a failure only."""
@@ -426,6 +259,11 @@ def played(name: str, folder: Path) -> Iterator[Doc]:
     given = {"/tmp/environment": str(folder / "environment")}
     tasks = [replaced(task, given) for task in yaml.safe_load(documented(name))]
     runs = [{**task, "check_mode": how == "check"} for task in tasks for how in HOW]
+    between = [
+        {"name": BETWEEN_NAME, **task, "check_mode": True, "vars": {"__mlflow_keep_results": True}}
+        for task in BETWEEN.get(name, ())
+    ]
+    runs[len(HOW) : len(HOW)] = between
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": runs}
     (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
     done = subprocess.run(
@@ -435,7 +273,10 @@ def played(name: str, folder: Path) -> Iterator[Doc]:
         text=True,
         check=False,
     )
-    results = [task["hosts"]["localhost"] for task in json.loads(done.stdout)["plays"][0]["tasks"]]
+    ran = json.loads(done.stdout)["plays"][0]["tasks"]
+    changed = [task["hosts"]["localhost"].get("changed") for task in ran if task["task"]["name"] == BETWEEN_NAME]
+    assert changed == [True] * len(between), done.stdout
+    results = [task["hosts"]["localhost"] for task in ran if task["task"]["name"] != BETWEEN_NAME]
     back = {other: text for text, other in given.items()}
     for number, task in enumerate(tasks):
         three = replaced(results[3 * number : 3 * number + 3], back)
@@ -487,9 +328,11 @@ def run_all(folder: Path, only: list[str]) -> list[Doc]:
             for scenario in scenarios:
                 scenario.modules = tuple(name for name in scenario.modules if not only or name in only)
             before = {
-                "mlflow_deployment_status": lambda: before_deployment_info(aws),
+                "mlflow_deployment_state": lambda: before_deployment_info(aws),
+                "mlflow_backup": lambda: before_backup(aws, sample("mlflow_backup", "manifest")),
+                "mlflow_restore": lambda: before_restore(aws),
                 "mlflow_user": lambda: before_users(server),
-                "mlflow_permission": lambda: before_permissions(server, runners[-1]),
+                "mlflow_permission": lambda: before_permissions(server, runners[-1].grant),
             }
             for done in [
                 threads.submit(runner.run_scenario, scenario, before)

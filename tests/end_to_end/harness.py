@@ -39,6 +39,8 @@ SOFTWARE = Path(os.environ.get("MLFLOW_AWS_SOFTWARE", ROOT / ".cache" / "local_a
 REGION = "us-east-1"
 
 NOBODY = 65534
+# Without the last one, access(2), with which PostgreSQL looks for its programs, ignores the capability (Linux,
+# fs/open.c, access_override_creds).
 _AS_NOBODY = (
     "setpriv",
     f"--reuid={NOBODY}",
@@ -46,6 +48,7 @@ _AS_NOBODY = (
     "--clear-groups",
     "--inh-caps=+dac_read_search",
     "--ambient-caps=+dac_read_search",
+    "--securebits=+no_setuid_fixup",
 )
 _READS = ("Describe", "List", "Get", "Head", "BatchGet", "Simulate")
 # Whatever is longer than these hangs, also on a machine of a fraction of the speed: no test waits for one of them.
@@ -257,26 +260,13 @@ class LocalAws:
             environment: differs from what a user exports on this local AWS; None takes a variable away.
             check: whether to run in check mode.
             arguments: more ones of ansible-playbook.
-            at: part of a task's name.
-            then: called as soon as that task begins.
+            at: part of a task's name, or of a line that shows a verb's step, which begins with "step".
+            then: called as soon as that task begins, or that line is shown.
         """
-        exported = {**self._environment(), **self.user_environment(), "NO_COLOR": "1"}
-        exported["ANSIBLE_REMOTE_TEMP"] = str(self.home / ".ansible/tmp")
-        for name, value in (environment or {}).items():
-            exported.pop(name, None)
-            if value is not None:
-                exported[name] = value
-        name = playbook if playbook.endswith(".yml") else f"mlops.mlflow_aws.{playbook}"
-        command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), name]
-        command += ["--extra-vars", json.dumps(dict(variables or {}))] + ["--check"] * check
-        command += arguments
-        if hosts is not None:
-            inventory = self.home / f"inventory-{time.monotonic_ns()}.json"
-            inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-            command += ["--inventory", str(inventory), "--forks", "2"]
+        command = self._command(playbook, variables, hosts, [*["--check"] * check, *arguments])
         process = subprocess.Popen(
             command,
-            env=exported,
+            env=self._exported(environment),
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -284,22 +274,58 @@ class LocalAws:
             text=True,
             start_new_session=True,
         )
-        alarm = threading.Timer(_PLAY_SECONDS, process.kill)
-        alarm.start()
-        lines, happened = [], False
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                lines.append(line)
-                if then and not happened and line.startswith("TASK [") and at in line:
-                    happened = True
-                    then(process)
-            process.wait()
-        finally:
-            alarm.cancel()
-            process.kill()
-        assert happened or not then, f"There was no task {at}:\n{''.join(lines)}"
-        return Played(process.returncode, "".join(lines))
+        return follow(process, at, then)
+
+    def _exported(self, environment: Mapping[str, str | None] | None) -> dict[str, str]:
+        """The environment of a playbook: what a user exports, and what differs from that."""
+        exported = {**self._environment(), **self.user_environment(), "NO_COLOR": "1"}
+        exported["ANSIBLE_REMOTE_TEMP"] = str(self.home / ".ansible/tmp")
+        for name, value in (environment or {}).items():
+            exported.pop(name, None)
+            if value is not None:
+                exported[name] = value
+        return exported
+
+    def _command(
+        self,
+        playbook: str,
+        variables: Mapping[str, Any] | None,
+        hosts: Mapping[str, Mapping[str, Any]] | None,
+        arguments: Sequence[str],
+    ) -> list[str]:
+        """The command line of a playbook; writes its inventory."""
+        name = playbook if playbook.endswith(".yml") else f"mlops.mlflow_aws.{playbook}"
+        command = [*self.as_user, str(Path(sys.executable).parent / "ansible-playbook"), name]
+        command += ["--extra-vars", json.dumps(dict(variables or {}))]
+        command += arguments
+        if hosts is not None:
+            inventory = self.home / f"inventory-{time.monotonic_ns()}.json"
+            inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+            command += ["--inventory", str(inventory), "--forks", "2"]
+        return command
+
+
+def follow(process: subprocess.Popen, at: str, then: Callable[[subprocess.Popen], None] | None) -> Played:
+    """Read what a playbook shows until it ends; call then() as soon as a task begins whose name has that part.
+
+    Where that begins with "step", it is a line of a verb's progress.
+    """
+    alarm = threading.Timer(_PLAY_SECONDS, process.kill)
+    alarm.start()
+    lines, happened = [], False
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if then and not happened and line.startswith("TASK [" * (not at.startswith("step"))) and at in line:
+                happened = True
+                then(process)
+        process.wait()
+    finally:
+        alarm.cancel()
+        process.kill()
+    assert happened or not then, f"There was no task {at}:\n{''.join(lines)}"
+    return Played(process.returncode, "".join(lines))
 
 
 def prepare_software(version: str, folder: Path) -> None:

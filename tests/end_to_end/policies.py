@@ -15,8 +15,18 @@ from typing import Any
 from harness import ROOT
 from principals import Policy
 
-VERBS = {"plan": ("plan",), "deploy": ("deploy", "deploy-roles"), "validate": ("validate",), "destroy": ("destroy",)}
-FILES = [file for files in VERBS.values() for file in files]
+VERBS = {
+    "plan": ("plan",),
+    "deploy": ("deploy", "deploy-roles"),
+    "validate": ("validate",),
+    "destroy": ("destroy",),
+    "backup": ("backup",),
+    "power": ("power", "validate"),
+    "restore": ("restore", "restore-artifacts", "validate"),
+    "drill": ("drill",),
+    "upgrade": ("upgrade", "validate"),
+}
+FILES = list(dict.fromkeys(file for files in VERBS.values() for file in files))
 
 # What the managed policy ReadOnlyAccess, version 188, allows of the services of a deployment, on all resources.
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.html

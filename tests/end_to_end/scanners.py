@@ -14,46 +14,15 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import botocore.exceptions
-from harness import ROOT
 from harness import LocalAws
 
-# What the answer of a row may be, besides the variable that makes the check pass.
-BY_DEFAULT = "by default"
-NEVER = ("Express Mode", "RDS", "accepted")
 _ANYWHERE = {"0.0.0.0/0", "::/0"}
 _KEPT_A_YEAR = 365
 _MODERN_AUTHORITIES = ("rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One check of the table.
-
-    :ivar answer: by default, Express Mode, RDS, accepted, or the name of a variable.
-    """
-
-    subject: str
-    check: str
-    answer: str
-
-
-def rows() -> list[Row]:
-    """The table of docs/security.md."""
-    text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-    table = text.partition("<!-- scanners: begin -->")[2].partition("<!-- scanners: end -->")[0]
-    found = []
-    for line in table.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) != 5 or cells[0] in ("resource", "---"):
-            continue
-        subject, _asked, checks, answer, _reason = cells
-        found += [Row(subject, check, answer.strip("`")) for check in re.findall(r"`(\w+)`", checks)]
-    return found
 
 
 class Found:

@@ -110,8 +110,24 @@ def best(seen: list[Any]) -> Any:
     )
 
 
-# Made by the same code, but only where a deployment fails, which tests/end_to_end/test_express_module.py lets happen.
+# All resources of a deployment are too many for a sample, which shows these.
+SHOWN, RECORDED = ("log_group",), ("bucket", "database")
+
+
+def excerpts(results: list[Doc]) -> list[Doc]:
+    """Of each state of a deployment, and of its record, the resources that the samples show."""
+    found: list[Doc] = []
+    for result in results:
+        found.append({"resources": {name: result["resources"][name] for name in SHOWN}})
+        if recorded := result["applied"].get("resources"):
+            found.append({"applied": {"resources": {name: recorded[name] for name in RECORDED}}})
+    return found
+
+
+# Made by the same code, but only where a deployment fails, which tests/end_to_end/test_express_module.py lets happen;
+# and excerpts.
 ELSEWHERE = {
+    "mlflow_deployment_state": lambda told, results: excerpts(results(told, "mlflow_deployment_state")),
     "ecs_express_service": lambda told, results: (
         [
             {"explanation": {key: value for key, value in service["explanation"].items() if key != "text"}}

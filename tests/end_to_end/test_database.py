@@ -125,13 +125,7 @@ class Database:
             Name="/companys/licence", Value=LICENCE, Type="SecureString", KeyId=self.key, Tier="Standard"
         )
         self.parameter = f"arn:aws:ssm:{REGION}:{aws.info['account_id']}:parameter/companys/licence"
-        statements = [
-            {"Effect": "Allow", "Action": "*", "Resource": "*"},
-            {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"},
-        ]
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        policy = aws.client("iam").create_policy(PolicyName="Boundary", PolicyDocument=document)
-        self.boundary = policy["Policy"]["Arn"]
+        self.boundary = self.create_boundary()
         self.variables = {
             "mlflow_name": NAME,
             "mlflow_db_host": endpoint["Address"],
@@ -147,6 +141,16 @@ class Database:
             "mlflow_auth": "none",
             "mlflow_allow_public_without_login": True,
         }
+
+    def create_boundary(self) -> str:
+        """Create a permissions boundary; its ARN."""
+        statements = [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": "*"},
+        ]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        policy = self.aws.client("iam").create_policy(PolicyName="Boundary", PolicyDocument=document)
+        return str(policy["Policy"]["Arn"])
 
     def admit(self, source: str) -> None:
         """Add a rule."""
@@ -190,7 +194,16 @@ def test_the_connection_is_verified_and_every_printable_character_may_be_in_the_
     authority = Path(place.info["rds_ca_bundle"]).read_text(encoding="ascii").strip()
     assert environment["DATABASE_CA_CERTIFICATES"] == authority
     assert PASSWORD not in json.dumps(container(place))
-    assert place.play("deploy", variables, check=True).succeeded().changed == {"localhost": 0}
+
+
+def test_nothing_is_left_to_change_and_a_key_in_the_file_goes_nowhere(
+    place: LocalAws, database: Database, tmp_path: Path
+) -> None:
+    shutil.copy(place.info["rds_ca_bundle"], tmp_path / "both.pem")
+    with (tmp_path / "both.pem").open("a", encoding="ascii") as stream:
+        stream.write("-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n")
+    both = place.small(**database.variables, mlflow_db_ca_path=str(tmp_path / "both.pem"))
+    assert place.play("deploy", both, check=True).succeeded().changed == {"localhost": 0}
 
 
 def test_secrets_and_parameters_under_a_customers_key_reach_the_server(place: LocalAws, database: Database) -> None:
@@ -311,24 +324,17 @@ def test_a_wrong_authority_ends_the_task_with_an_explanation(place: LocalAws, da
     eventually(lambda: answer(place, search) == 200, "an answer of the one before")
 
 
-def test_a_key_in_the_file_goes_nowhere(place: LocalAws, database: Database, tmp_path: Path) -> None:
-    shutil.copy(place.info["rds_ca_bundle"], tmp_path / "both.pem")
-    with (tmp_path / "both.pem").open("a", encoding="ascii") as stream:
-        stream.write("-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----\n")
-    both = place.small(**database.variables, mlflow_db_ca_path=str(tmp_path / "both.pem"))
-    assert place.play("deploy", both).succeeded().changed == {"localhost": 0}
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"mlflow_db_ca_path": str(ROOT / "LICENSE")}, "LICENSE) holds 0 PEM certificates"),
-        ({"mlflow_db_ca_path": "", "mlflow_db_sslmode": "verify-full"}, "it is not known who signs the certificates"),
-    ],
-)
-def test_refused_before_anything_is_created(
-    place: LocalAws, database: Database, variables: dict[str, Any], words: str
-) -> None:
+def test_refused_before_anything_is_created(place: LocalAws, database: Database) -> None:
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "no-certificates": ({"mlflow_db_ca_path": str(ROOT / "LICENSE")}, "LICENSE) holds 0 PEM certificates"),
+        "nobody-to-trust": (
+            {"mlflow_db_ca_path": "", "mlflow_db_sslmode": "verify-full"},
+            "it is not known who signs the certificates",
+        ),
+    }
     place.page("calls", "DELETE")
-    assert words in place.play("deploy", place.small(**{**database.variables, **variables})).problem()
+    hosts = {host: place.small(**{**database.variables, **case[0]}) for host, case in cases.items()}
+    played = place.play("deploy", hosts=hosts)
+    for host, (_variables, words) in cases.items():
+        assert words in played.problem(host)
     assert place.writes() == []

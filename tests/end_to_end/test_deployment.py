@@ -9,6 +9,7 @@ One deployment goes through all tests here, in their order: each takes up what t
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -74,8 +75,9 @@ def deploy(aws: LocalAws, variables: dict[str, Any] | None = None, **options: An
     return played
 
 
+@functools.cache
 def client_exports(aws: LocalAws) -> list[str]:
-    """What the summary and the playbook login print for a client."""
+    """What the summary and the playbook login print for a client; transfers are nothing that it would print."""
     return printed_exports(Summary.output) + printed_login(aws.play("login", {"mlflow_name": NAME}).succeeded().output)
 
 

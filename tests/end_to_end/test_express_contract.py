@@ -311,7 +311,7 @@ def difference(cloud: ExpressAws, number: int, params: Document, place: tuple[st
 @pytest.mark.known_issue(5)
 def test_random_descriptions_never_differ_on_the_local_aws(cloud: ExpressAws) -> None:
     """As the properties of the unit tests, a few of them; no task is started, as ECS is made to wait for ever."""
-    cloud.order_fault("express:wedge", subject="*/drawn-*", times=0)
+    cloud.order_fault("express:StuckProvisioning", subject="*/drawn-*", times=0)
     drawn = draw(Existing.create(cloud))
     assert len(drawn) >= DRAWN // 2
     with ThreadPoolExecutor(len(drawn)) as threads:

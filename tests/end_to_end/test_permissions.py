@@ -17,114 +17,41 @@ from typing import Any
 
 import pytest
 from conftest import QUICK
-from harness import ROOT
 from harness import LocalAws
-from harness import Played
-from policies import FILES
+from permitted import BUCKET
+from permitted import LOGS
+from permitted import LONG
+from permitted import MISSING
+from permitted import NAME
+from permitted import OPTIONS
+from permitted import backups
+from permitted import check_what_was_asked
+from permitted import company_keys
+from permitted import database_subnets
+from permitted import drift
+from permitted import instances
+from permitted import play
 from policies import VERBS
-from policies import policy
-from policies import rarely_used
 from policies import read_only_allows
 from policies import rendered
 from principals import Policy
 from principals import User
-from principals import actions
-from principals import allows
 from principals import without
-from scanners import BY_DEFAULT
-from scanners import NEVER
+from scanner_table import BY_DEFAULT
+from scanner_table import NEVER
+from scanner_table import Row
+from scanner_table import rows
 from scanners import PASSES
 from scanners import Found
-from scanners import Row
-from scanners import rows
 
-NAME = "mlflow"
-BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-MANAGED_POLICY_CHARACTERS = 6144
 ALLOWED = ["127.0.0.0/8"]
 ANYBODY = "arn:aws:iam::aws:policy/AdministratorAccess"
-LOGS = "company-access-logs"
+ARTIFACT = "0/kept.txt"
 ROWS = rows()
 # What was read of the deployment as it is by default, and with the options.
 FOUND: dict[str, Found] = {}
-
-
-# What scanners ask for and is not on by default; a key is named by what it is for.
-OPTIONS: dict[str, Any] = {
-    "mlflow_bucket_access_log_bucket": LOGS,
-    "mlflow_bucket_kms_key_arn": "bucket",
-    "mlflow_bucket_noncurrent_days": 90,
-    "mlflow_db_log_exports": ["postgresql", "upgrade", "iam-db-auth-error"],
-    "mlflow_db_multi_az": True,
-    "mlflow_log_kms_key_arn": "log",
-    "mlflow_log_retention_days": 365,
-    "mlflow_secrets_kms_key_arn": "secrets",
-}
-
-
-def test_the_files_are_what_the_playbook_writes(tmp_path: Path) -> None:
-    written = rendered(tmp_path)
-    for file in FILES:
-        there = json.loads((ROOT / "docs/policies" / f"{file}.json").read_text(encoding="utf-8"))
-        assert written[file] == there, f"docs/policies/{file}.json differs: run make generate"
-
-
-def test_policies_for_one_account_fit_into_a_managed_policy(tmp_path: Path) -> None:
-    boundary = "arn:aws:iam::123456789012:policy/company/boundary-of-mlflow"
-    written = rendered(
-        tmp_path,
-        mlflow_name="the-data-scientists-of-analytics",
-        mlflow_policies_account="123456789012",
-        mlflow_policies_region="ap-southeast-1",
-        mlflow_permissions_boundary_arn=boundary,
-        mlflow_iam_path="/company/",
-        mlflow_admin_login_secret="users/ana",
-        mlflow_ingress_cidrs=["192.0.2.0/24"],
-        mlflow_secrets_kms_key_arn=f"arn:aws:kms:ap-southeast-1:123456789012:key/{'0' * 36}",
-    )
-    [login] = [one for one in written["validate"]["Statement"] if "secretsmanager:GetSecretValue" in actions_of(one)]
-    arn = "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:users/ana"
-    assert login["Resource"] == [arn, f"{arn}-??????"]
-    for file in FILES:
-        text = "".join(json.dumps(written[file]).split())
-        assert len(text) <= MANAGED_POLICY_CHARACTERS, file
-        assert not re.search(r"arn:aws:\w+:\*|arn:aws:\w+:[\w-]*:\*", text)
-    for statement in written["deploy-roles"]["Statement"]:
-        if {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"} & set(actions_of(statement)):
-            assert statement["Condition"]["StringEquals"]["iam:PermissionsBoundary"] == boundary
-            assert all(arn.startswith("arn:aws:iam::123456789012:role/company/") for arn in statement["Resource"])
-
-
-def actions_of(statement: dict[str, Any]) -> list[str]:
-    """Of one statement."""
-    return [action for _unused, action in actions({"Statement": [statement]})]
-
-
-def test_roles_are_passed_to_ecs_only_and_service_linked_roles_are_named() -> None:
-    passing = [one for one in policy("deploy")["Statement"] if "iam:PassRole" in actions_of(one)]
-    assert {one["Condition"]["StringEquals"]["iam:PassedToService"] for one in passing} == {
-        "ecs.amazonaws.com",
-        "ecs-tasks.amazonaws.com",
-    }
-    roles = [
-        arn for one in passing for arn in ([one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"])
-    ]
-    assert sorted(arn.rpartition("/")[2] for arn in roles) == [
-        f"{NAME}-execution-role",
-        f"{NAME}-infrastructure-role",
-        f"{NAME}-task-role",
-    ]
-    for verb in VERBS:
-        for statement in policy(verb)["Statement"]:
-            assert not [action for action in actions_of(statement) if "*" in action]
-            changing = [
-                action for action in actions_of(statement) if re.match("iam:(?!Get|List|Simulate|CreateServ)", action)
-            ]
-            arns = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            assert not changing or not [arn for arn in arns if re.search(r":role/.*[*?]", arn)]
-            if "iam:CreateServiceLinkedRole" in actions_of(statement):
-                assert statement["Condition"]["StringEquals"]["iam:AWSServiceName"]
+# The variables with which it was deployed last.
+CHANGED: dict[str, Any] = {}
 
 
 # --- the users -------------------------------------------------------------------------------------------------------
@@ -147,19 +74,7 @@ def own(software: None) -> Iterator[LocalAws]:
 @pytest.fixture(scope="module")
 def keys(own: LocalAws) -> dict[str, str]:
     """Keys of the company's, by what they are for."""
-    owner = {
-        "Effect": "Allow",
-        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    logs = {**owner, "Principal": {"Service": "logs.us-east-1.amazonaws.com"}}
-    kms = own.client("kms")
-    made = {}
-    for purpose, statements in (("bucket", [owner]), ("secrets", [owner]), ("log", [owner, logs])):
-        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        made[purpose] = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
-    return made
+    return company_keys(own)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +85,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, str]) ->
         mlflow_ingress_cidrs=ALLOWED,
         mlflow_secrets_kms_key_arn=keys["secrets"],
     )
-    return {verb: [written[file] for file in files] for verb, files in VERBS.items()}
+    # The others' work takes minutes: test_verbs_permissions.py.
+    return {verb: [written[file] for file in files] for verb, files in VERBS.items() if verb not in LONG}
 
 
 @pytest.fixture(scope="module")
@@ -179,53 +95,10 @@ def users(own: LocalAws, documents: dict[str, list[Policy]]) -> dict[str, User]:
     return {verb: User(own, f"{verb}er", parts) for verb, parts in documents.items()}
 
 
-def play(user: User, verb: str, *, check: bool = False, diff: bool = False, **variables: Any) -> Played:
-    """Run a playbook as a user."""
-    environment = {**user.environment, "ANSIBLE_DIFF_ALWAYS": "1" if diff else "0"}
-    return user.aws.play(verb, user.aws.small(mlflow_name=NAME, **variables), environment=environment, check=check)
-
-
-def drift(aws: LocalAws) -> None:
-    """Change by hand what a deployment repairs."""
-    iam, s3, ec2, rds = aws.client("iam"), aws.client("s3"), aws.client("ec2"), aws.client("rds")
-    role = f"{NAME}-execution-role"
-    nothing = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::nothing/*"}
-    iam.update_role(RoleName=role, Description="changed by hand")
-    document = json.dumps({"Version": "2012-10-17", "Statement": [nothing]})
-    iam.put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=document)
-    iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
-    s3.delete_public_access_block(Bucket=BUCKET)
-    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})
-    kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
-    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [kms]})
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
-    s3.delete_bucket_policy(Bucket=BUCKET)
-    s3.delete_bucket_lifecycle(Bucket=BUCKET)
-    [group] = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{NAME}-service"]}])[
-        "SecurityGroups"
-    ]
-    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
-    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
-    ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
-    [database] = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{NAME}-database"]}])[
-        "SecurityGroups"
-    ]
-    ec2.authorize_security_group_egress(GroupId=database["GroupId"], IpPermissions=group["IpPermissionsEgress"])
-    off = {"ParameterName": "rds.force_ssl", "ParameterValue": "0", "ApplyMethod": "immediate"}
-    rds.modify_db_parameter_group(DBParameterGroupName=f"{NAME}-postgres16", Parameters=[off])
-    [subnets] = rds.describe_db_subnet_groups(DBSubnetGroupName=NAME)["DBSubnetGroups"]
-    rds.modify_db_subnet_group(
-        DBSubnetGroupName=NAME, SubnetIds=[one["SubnetIdentifier"] for one in subnets["Subnets"]][:2]
-    )
-    aws.client("logs").delete_retention_policy(logGroupName=f"/ecs/default/{NAME}")
-    aws.client("secretsmanager").delete_secret(SecretId=f"{NAME}/server", RecoveryWindowInDays=7)
-
-
 def test_the_planner_sees_what_would_be_created(own: LocalAws, users: dict[str, User]) -> None:
-    assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed["localhost"] >= 8
+    played = play(users["plan"], "plan", diff=True).succeeded()
+    assert played.changed["localhost"] >= 8
+    assert re.search(r"Plan: \d+ to create, 0 to change, 0 to replace; \+\$\d+\.\d\d a month; about", played.output)
     assert own.writes() == [api for api in own.writes() if api.startswith(("iam:", "kms:"))]
 
 
@@ -235,7 +108,9 @@ def test_the_deployer_deploys(users: dict[str, User]) -> None:
 
 
 def test_the_planner_sees_that_nothing_would_change(users: dict[str, User]) -> None:
-    assert play(users["plan"], "deploy", check=True, diff=True).succeeded().changed == {"localhost": 0}
+    played = play(users["plan"], "plan", check=True, diff=True, mlflow_plan_fail_on_change=True).succeeded()
+    assert played.changed == {"localhost": 0}
+    assert "Plan: nothing to change." in played.output
 
 
 def test_the_planner_sees_the_whole_state(users: dict[str, User]) -> None:
@@ -279,19 +154,6 @@ def test_a_scanner_finds_what_the_table_says(row: Row) -> None:
     assert passes == (row.answer == BY_DEFAULT), f"{row}: a scanner says {'PASSED' if passes else 'FAILED'}"
 
 
-def _database_subnets(aws: LocalAws) -> list[str]:
-    """Two of the subnets that the database may be in, where it is and elsewhere."""
-    [instance] = aws.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
-    zones = {
-        one["AvailabilityZone"]: one["SubnetId"]
-        for one in aws.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])[
-            "Subnets"
-        ]
-    }
-    here = instance["AvailabilityZone"]
-    return sorted([zones[here], max(subnet for zone, subnet in zones.items() if zone != here)])
-
-
 def test_subnets_in_which_the_database_is_cannot_be_left_out(own: LocalAws, users: dict[str, User]) -> None:
     subnets = own.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     [instance] = own.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
@@ -308,7 +170,7 @@ def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User],
     given = {name: keys[value] if name.endswith("_kms_key_arn") else value for name, value in OPTIONS.items()}
     changed: dict[str, Any] = {
         **given,
-        "mlflow_db_subnet_ids": _database_subnets(own),
+        "mlflow_db_subnet_ids": database_subnets(own),
         "mlflow_tags": {"Team": "one"},
         "mlflow_permissions_boundary_arn": ANYBODY,
         "mlflow_db_backup_retention_days": 9,
@@ -316,6 +178,7 @@ def test_the_deployer_repairs_and_changes(own: LocalAws, users: dict[str, User],
         "mlflow_extra_env": {"SOMETHING": "else"},
     }
     assert play(users["deploy"], "deploy", **changed).succeeded().changed["localhost"] >= 8
+    CHANGED.update(changed)
     FOUND["options"] = Found(own, NAME, BUCKET)
     assert FOUND["options"].groups["database"]["IpPermissionsEgress"] == []
     assert play(users["deploy"], "deploy", check=True, **changed).succeeded().changed == {"localhost": 0}
@@ -331,7 +194,7 @@ def test_an_option_does_what_a_scanner_asks_for(row: Row) -> None:
 def test_the_options_reach_what_they_are_for(own: LocalAws, keys: dict[str, str]) -> None:
     found = FOUND["options"]
     subnets = [one["SubnetIdentifier"] for one in found.instance["DBSubnetGroup"]["Subnets"]]
-    assert sorted(subnets) == _database_subnets(own)
+    assert sorted(subnets) == database_subnets(own)
     assert found.access_log["TargetBucket"] == LOGS
     days = [rule["NoncurrentVersionExpiration"] for rule in found.lifecycle if "NoncurrentVersionExpiration" in rule]
     assert days == [{"NoncurrentDays": OPTIONS["mlflow_bucket_noncurrent_days"]}]
@@ -354,30 +217,101 @@ def test_the_validator_validates(users: dict[str, User]) -> None:
     assert "is ready: version 3.17.2" in played.output
 
 
-# Of modules of amazon.aws and of our own, in the order in which a run gets there.
-MISSING = [
-    ("Look", "ec2:DescribeSubnets"),
-    ("Bucket", "s3:GetEncryptionConfiguration"),
-    ("Database", "rds:DescribeDBSubnetGroups"),
-    ("Roles", "iam:GetRolePolicy"),
-]
+def test_the_backuper_takes_backups_and_keeps_as_many_as_asked(own: LocalAws, users: dict[str, User]) -> None:
+    backuper = users["backup"]
+    assert "would take 3 steps" in play(backuper, "backup", check=True, mlflow_backup_name="first").succeeded().output
+    assert own.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="_backups/").get("Contents", []) == []
+    play(backuper, "backup", mlflow_backup_name="first", mlflow_backup_portable=True).succeeded()
+    assert play(backuper, "backup", mlflow_backup_name="first").succeeded().changed == {"localhost": 0}
+    own.client("rds").create_db_snapshot(DBInstanceIdentifier=NAME, DBSnapshotIdentifier=f"{NAME}-by-hand")
+    own.client("s3").put_object(Bucket=BUCKET, Key=ARTIFACT, Body=b"kept")
+    play(backuper, "backup", mlflow_backup_name="second", mlflow_backup_keep=1).succeeded()
+    assert backups(own) == ["second"]
+    snapshots = own.client("rds").describe_db_snapshots(DBInstanceIdentifier=NAME, SnapshotType="manual")["DBSnapshots"]
+    names = {one["DBSnapshotIdentifier"] for one in snapshots}
+    assert {f"{NAME}-backup-second", f"{NAME}-by-hand"} <= names and f"{NAME}-backup-first" not in names
+    shown = play(backuper, "backups").succeeded().output
+    assert re.search(r"second +complete", shown) and "first" not in shown.partition("BACKUP")[2]
 
 
-@pytest.mark.parametrize(("sid", "action"), MISSING)
-def test_what_is_missing_is_said_in_a_sentence(
-    users: dict[str, User], documents: dict[str, list[Policy]], sid: str, action: str
-) -> None:
-    deployer = users["deploy"]
-    deployer.change([without(part, sid, action) for part in documents["deploy"]])
-    try:
-        played = play(deployer, "deploy", check=True)
-    finally:
-        deployer.change(documents["deploy"])
-    assert played.failures["localhost"]
-    for said in played.failures["localhost"]:
-        assert f"not authorized to perform: {action}" in said
-        assert "\n" not in said
-        assert len(said) < 700
+def test_a_backup_says_what_is_in_it_and_no_secret(own: LocalAws) -> None:
+    text = own.client("s3").get_object(Bucket=BUCKET, Key=f"_backups/{NAME}/second/manifest.json")["Body"].read()
+    manifest = json.loads(text)
+    assert manifest["mlflow"]["version"] == "3.17.2" and manifest["mlflow"]["image_digest"].startswith("sha256:")
+    assert manifest["revisions"].keys() == {"alembic_version", "alembic_version_auth"}
+    assert manifest["counts"]["users"] == manifest["counts"]["experiments"] == 1
+    for secret in own.client("secretsmanager").list_secrets()["SecretList"]:
+        read = own.client("secretsmanager").get_secret_value(SecretId=secret["ARN"])
+        assert {"arn": secret["ARN"], "version_id": read["VersionId"]} in manifest["secrets"]
+        assert [one for one in json.loads(read["SecretString"]).values() if len(one) > 8 and one.encode() in text] == []
+
+
+def test_the_server_cannot_touch_backups(own: LocalAws) -> None:
+    role = f"arn:aws:iam::123456789012:role/{NAME}-task-role"
+    simulate = own.client("iam").simulate_principal_policy
+    for key, denied in {
+        f"_backups/{NAME}/second/manifest.json": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
+        f"_verbs/{NAME}/second/dump.sql.gz": {"s3:GetObject", "s3:DeleteObject"},
+        "1/model.pkl": set(),
+    }.items():
+        answer = simulate(
+            PolicySourceArn=role,
+            ActionNames=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            ResourceArns=[f"arn:aws:s3:::{BUCKET}/{key}"],
+        )
+        found = {one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"}
+        assert found == denied, key
+
+
+def test_a_deployment_is_stopped_left_alone_and_started(own: LocalAws, users: dict[str, User]) -> None:
+    power = users["power"]
+    play(power, "stop").succeeded()
+    assert own.client("ecs").list_tasks(cluster="default", serviceName=NAME)["taskArns"] == []
+    [instance] = own.client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+    assert instance["DBInstanceStatus"] == "stopped"
+    assert play(power, "stop", check=True).succeeded().changed == {"localhost": 0}
+    assert "start it first, with the playbook start" in play(users["deploy"], "deploy").problem()
+    assert "start it first, with the playbook start" in play(users["backup"], "backup").problem()
+    assert "is ready: version 3.17.2" in play(power, "start").succeeded().output
+    assert play(power, "start").succeeded().changed == {"localhost": 0}
+    assert play(users["plan"], "deploy", check=True, **CHANGED).succeeded().changed == {"localhost": 0}
+
+
+def test_the_restorer_restores_and_removes_what_was_replaced(own: LocalAws, users: dict[str, User]) -> None:
+    restorer, rds, s3 = users["restore"], own.client("rds"), own.client("s3")
+    planned = play(restorer, "restore", check=True, mlflow_restore_backup="second").succeeded()
+    assert "would take 9 steps" in planned.output and instances(own) == [NAME]
+    play(restorer, "restore", mlflow_restore_backup="second").succeeded()
+    [replaced] = [name for name in instances(own) if name != NAME]
+    s3.delete_object(Bucket=BUCKET, Key=ARTIFACT)
+    again = play(restorer, "restore", mlflow_restore_backup="second", mlflow_restore_artifacts=True).succeeded()
+    assert f"Replaced:  {replaced} is kept, $" in again.output and "were brought back: 1." in again.output
+    assert s3.get_object(Bucket=BUCKET, Key=ARTIFACT)["Body"].read() == b"kept"
+    play(restorer, "restore", mlflow_restore_confirm=replaced).succeeded()
+    assert play(restorer, "restore", mlflow_restore_confirm=replaced).succeeded().changed == {"localhost": 0}
+    assert instances(own) == [NAME]
+    moment = rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"][0]["LatestRestorableTime"]
+    wanted = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    planned = play(restorer, "restore", check=True, mlflow_restore_time=wanted).succeeded()
+    assert "would take 9 steps" in planned.output
+    assert play(users["plan"], "deploy", check=True, **CHANGED).succeeded().changed == {"localhost": 0}
+
+
+def test_what_is_missing_is_said_in_a_sentence(own: LocalAws, documents: dict[str, list[Policy]]) -> None:
+    """Each by a deployer of its own, who lacks one action."""
+    hosts = {}
+    for sid, action in MISSING:
+        lacking = User(
+            own, f"deployer-without-{sid.lower()}", [without(part, sid, action) for part in documents["deploy"]]
+        )
+        hosts[sid] = own.small(mlflow_name=NAME, mlflow_environment=lacking.environment)
+    played = own.play("deploy", hosts=hosts, check=True)
+    for sid, action in MISSING:
+        assert played.failures[sid]
+        for said in played.failures[sid]:
+            assert f"not authorized to perform: {action}" in said
+            assert "\n" not in said
+            assert len(said) < 700
 
 
 def test_the_deployer_takes_tags_and_options_away_and_is_told_why_a_start_failed(
@@ -393,7 +327,8 @@ def test_the_deployer_takes_tags_and_options_away_and_is_told_why_a_start_failed
     assert "no-such-option" in said
 
 
-def test_the_destroyer_destroys(own: LocalAws, users: dict[str, User]) -> None:
+def test_the_destroyer_destroys_also_what_is_stopped(own: LocalAws, users: dict[str, User]) -> None:
+    own.client("rds").stop_db_instance(DBInstanceIdentifier=NAME)
     play(users["destroy"], "destroy", mlflow_confirm_destroy=NAME).succeeded()
     own.client("s3").put_object(Bucket=BUCKET, Key="left", Body=b"left")
     own.client("s3").create_multipart_upload(Bucket=BUCKET, Key="begun")
@@ -410,21 +345,7 @@ def test_the_destroyer_destroys(own: LocalAws, users: dict[str, User]) -> None:
 
 
 def test_no_action_is_there_in_vain(users: dict[str, User], documents: dict[str, list[Policy]]) -> None:
-    needless, rare = [], set()
-    for verb, user in users.items():
-        asked = [check for check in user.checks() if check["allowed"]]
-        document = {"Statement": [one for part in documents[verb] for one in part["Statement"]]}
-        assert [
-            check for check in asked if not allows(document, check) and not check["action"].startswith("sts:")
-        ] == []
-        for sid, action in actions(document):
-            less = without(document, sid, action)
-            if all(allows(less, check) for check in asked if check["action"] == action):
-                rare.add((verb, action))
-                if (verb, action) not in rarely_used():
-                    needless.append(f"{verb}: {action} in {sid}")
-    assert needless == []
-    assert rarely_used() - rare == set(), "docs/permissions.md calls these rarely used, but they were used"
+    check_what_was_asked(users, documents)
 
 
 def test_the_policies_reach_nothing_else(own: LocalAws, users: dict[str, User]) -> None:

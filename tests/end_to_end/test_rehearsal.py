@@ -16,16 +16,20 @@ from harness import Played
 NOWHERE = "http://127.0.0.1:9"
 # The environment of a user who works with an account.
 SHELLS = {
-    "nothing": {},
-    "a profile": {"AWS_PROFILE": "company"},
-    "the default profile's name": {"AWS_DEFAULT_PROFILE": "company"},
-    "temporary keys": {
+    "a profile, and a proxy": {
+        "AWS_PROFILE": "company",
+        "HTTPS_PROXY": NOWHERE,
+        "https_proxy": NOWHERE,
+        "no_proxy": "example.com",
+    },
+    "temporary keys, the default profile's name, and a token of a pipeline": {
         "AWS_ACCESS_KEY_ID": "ASIAFOREIGNFOREIGN00",
         "AWS_SECRET_ACCESS_KEY": "foreign",
         "AWS_SESSION_TOKEN": "foreign",
+        "AWS_DEFAULT_PROFILE": "company",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere",
+        "AWS_ROLE_ARN": "arn:aws:iam::1:role/foreign",
     },
-    "a token of a pipeline": {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere", "AWS_ROLE_ARN": "arn:aws:iam::1:role/foreign"},
-    "a proxy": {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "example.com"},
 }
 ASKS = {
     "hosts": "localhost",
@@ -69,16 +73,20 @@ def test_what_the_shell_holds_of_other_accounts_does_not_matter(aws: LocalAws, s
     asked(aws, shell).succeeded()
 
 
-def test_no_key_is_on_a_command_line_or_shown(aws: LocalAws) -> None:
-    played = asked(aws, {}, "-vvv").succeeded()
-    # With -vvv Ansible shows the command line of each task.
-    assert "AWS_SHARED_CREDENTIALS_FILE=" in played.output
-    assert aws.info["secret_access_key"] not in played.output
-    assert aws.info["access_key_id"] not in played.output
+@pytest.fixture(scope="module")
+def begun(aws: LocalAws) -> str:
+    """What Ansible shows with -vvv, which includes the command line of each task; the shell holds nothing."""
+    return asked(aws, {}, "-vvv").succeeded().output
 
 
+def test_no_key_is_on_a_command_line_or_shown(aws: LocalAws, begun: str) -> None:
+    assert "AWS_SHARED_CREDENTIALS_FILE=" in begun
+    assert aws.info["secret_access_key"] not in begun
+    assert aws.info["access_key_id"] not in begun
+
+
+@pytest.mark.usefixtures("begun")
 def test_the_keys_are_their_owners_alone(aws: LocalAws) -> None:
-    asked(aws, {}).succeeded()
     holding = [path for path in (aws.home / "aws").glob("*") if path.is_file() and holds(path, aws)]
     assert {path.name for path in holding} == {"aws-credentials", "credentials.json"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in holding} == {0o600}
@@ -96,21 +104,16 @@ def test_a_rehearsal_is_never_at_another_aws(aws: LocalAws) -> None:
     assert aws.page("calls")["counts"] == {}
 
 
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"mlflow_version": "3.16"}, "mlflow_version is '3.16', which does not name one release"),
-        ({"mlflow_verion": "3.16.0"}, "did you mean mlflow_version?"),
-    ],
-)
-def test_bad_input_is_found_before_anything_is_installed(aws: LocalAws, variables: dict[str, str], said: str) -> None:
+def test_bad_input_is_found_before_anything_is_installed(aws: LocalAws) -> None:
     nothing = {"local_aws_home": str(aws.home / "none"), "local_aws_software": str(aws.home / "none")}
-    assert said in aws.play("rehearse", {**nothing, **variables}).problem()
+    said = aws.play("rehearse", {**nothing, "mlflow_version": "3.16", "mlflow_verion": "3.16.0"}).problem()
+    assert "mlflow_version is '3.16', which does not name one release" in said
+    assert "did you mean mlflow_version?" in said
     assert not (aws.home / "none").exists()
 
 
+@pytest.mark.usefixtures("begun")
 def test_check_mode_says_what_rehearse_down_would_do(aws: LocalAws) -> None:
-    asked(aws, {}).succeeded()
     assert changes(aws, check=True) == 1
     assert aws.page("status")
     assert changes(aws, check=True, local_aws_wipe=True) == 2

@@ -177,7 +177,10 @@ def test_the_password_is_changed(limited: Deployment) -> None:
         assert password not in played.output
 
 
-@pytest.mark.parametrize("task", ["Keep a new password beside", "The server takes it", "It is the current one now"])
+@pytest.mark.parametrize(
+    "task",
+    ["Keep a new password beside", "Set the new password on the server", "Make the new password the current one"],
+)
 def test_a_change_that_is_cut_off_is_completed_by_the_next_run(deployment: Deployment, task: str) -> None:
     before = deployment.password
     assert deployment.play("rotate_login", at=task, then=interrupt).code != 0

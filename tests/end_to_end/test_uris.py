@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -21,107 +19,20 @@ from servers import MlflowServer
 from servers import packages
 from servers import run_module
 from servers import sqlalchemy_plugin
+from uri_users import API
+from uri_users import SECRET
+from uri_users import Person
+from uri_users import Stage
 
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_health
 from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_permission
+from ansible_collections.mlops.mlflow_aws.plugins.modules import mlflow_user
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._roles.server_environment import uri_environment
 
 NEW, OLD = "3.17.2", "3.10.0"
-API = "/api/2.0/mlflow"
-SECRET = "for Vera's eyes only"
 # The variables that the role ecs_express sets for the guard.
 BY_DEFAULT = uri_environment({"allowed_model_sources": [], "allowed_artifact_locations": []})
 CHECK: dict[str, Any] = {"check_uris": True, "check_database": True, "wait_timeout": 0}
-
-
-@dataclass
-class Person:
-    """A user of a server."""
-
-    server: MlflowServer
-    name: str
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """One request."""
-        return self.server.ask(method, path, body, (self.name, self.password))
-
-    def made(self, path: str, **body: Any) -> Any:
-        """What the server answers to what it must accept."""
-        status, answer = self.ask("POST", f"{API}/{path}", body)
-        assert status == 200, answer
-        return answer
-
-
-@dataclass
-class Stage:
-    """A server with two users; run and logged model are Vera's, and hold her secret."""
-
-    server: MlflowServer
-    vera: Person
-    mallory: Person
-    experiment_id: str = ""
-    run_id: str = ""
-    model_id: str = ""
-    trace_id: str = f"tr-{secrets.token_hex(16)}"
-
-    @property
-    def artifacts(self) -> str:
-        """Path of the run's artifacts, within those of the server."""
-        return f"{self.experiment_id}/{self.run_id}/artifacts"
-
-    def set(self) -> Stage:
-        """Create what is Vera's."""
-        for one in (self.vera, self.mallory):
-            body = {"username": one.name, "password": one.password}
-            assert self.server.call("POST", f"{API}/users/create", body) == 200
-        self.experiment_id = self.vera.made("experiments/create", name=f"vera-{secrets.token_hex(4)}")["experiment_id"]
-        self.run_id = self.vera.made("runs/create", experiment_id=self.experiment_id)["run"]["info"]["run_id"]
-        model = self.vera.made("logged-models", experiment_id=self.experiment_id, name="m", source_run_id=self.run_id)
-        self.model_id = model["model"]["info"]["model_id"]
-        self.vera.made("registered-models/create", name="vera")
-        version = self.vera.made(
-            "model-versions/create", name="vera", source=f"models:/{self.model_id}", model_id=self.model_id
-        )
-        assert version["model_version"]["source"]
-        self.trace(self.vera, self.experiment_id, self.trace_id)
-        artifacts = self.server.folder / "artifacts" / self.experiment_id
-        for place in (
-            f"{self.run_id}/artifacts/secret.txt",
-            f"models/{self.model_id}/artifacts/secret.txt",
-            f"traces/{self.trace_id}/artifacts/traces.json",
-        ):
-            (artifacts / place).parent.mkdir(parents=True, exist_ok=True)
-            (artifacts / place).write_text(f'{{"spans": [], "secret": "{SECRET}"}}', encoding="utf-8")
-        return self
-
-    def trace(self, who: Person, experiment_id: str, trace_id: str, tags: dict[str, str] | None = None) -> int:
-        """Start a trace; returns the status."""
-        info = {
-            "trace_id": trace_id,
-            "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment_id}},
-            "request_time": "2026-01-01T00:00:00Z",
-            "state": "OK",
-            "tags": tags or {},
-        }
-        return who.ask("POST", "/api/3.0/mlflow/traces", {"trace": {"trace_info": info}})[0]
-
-    def registered(self, source: str, **more: Any) -> tuple[str, int]:
-        """Mallory registers a model version of a source; returns the model's name and the status."""
-        name = f"mallory-{secrets.token_hex(6)}"
-        self.mallory.made("registered-models/create", name=name, tags=more.get("tags", []))
-        status, _answer = self.mallory.ask(
-            "POST", f"{API}/model-versions/create", {"name": name, "source": source, **more}
-        )
-        return name, status
-
-    def leaks(self, name: str) -> bool:
-        """Whether the secret comes out of Mallory's model."""
-        got = [
-            self.mallory.ask("GET", f"/model-versions/get-artifact?name={name}&version=1&path={path}")[1]
-            for path in ("secret.txt", "traces.json", "artifacts/secret.txt")
-        ]
-        return any(SECRET in str(one) for one in got)
 
 
 @pytest.fixture(scope="module", params=[NEW, OLD])
@@ -380,25 +291,47 @@ def test_validation_passes_on_a_guarded_server(stage: Stage, capsys: pytest.Capt
     assert (result["reason"], result["foreign_uris"]) == ("ready", [])
 
 
-def test_validation_fails_on_another_and_leaves_nothing_there(
-    stage: Stage, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    server = MlflowServer(tmp_path / "open", stage.server.version, stage.server.environment["PYTHONPATH"], auth=False)
+@pytest.fixture(scope="module")
+def defenceless(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A server without users and without the guard."""
+    folder = tmp_path_factory.mktemp("defenceless")
+    server = MlflowServer(folder / "server", stage.server.version, stage.server.environment["PYTHONPATH"], auth=False)
     try:
         server.wait()
-        result = run_module(capsys, mlflow_health, tracking_uri=server.url, **CHECK)
-        assert result["reason"] == "uris_accepted"
-        accepted = "accepts an experiment with any artifact_location and a model version with any source"
-        assert accepted in result["msg"]
-        found = server.ask("GET", f"{API}/experiments/search?max_results=9&view_type=ALL", login=None)[1]
-        assert [one["name"] for one in found["experiments"]] == ["Default"]
-        assert server.ask("GET", f"{API}/registered-models/search", login=None) == (200, {})
-        assert (
-            server.ask("POST", f"{API}/experiments/create", {"name": "odd", "artifact_location": "/etc"}, None)[0]
-            == 200
-        )
-        listed = run_module(capsys, mlflow_health, check=True, tracking_uri=server.url, **CHECK)
-        assert listed["foreign_uris"] == [{"kind": "experiment", "name": "odd", "uri": "/etc"}]
-        assert "experiment odd (/etc)" in str(listed["warnings"])
+        yield server
     finally:
         server.stop()
+
+
+def test_validation_fails_on_another_and_leaves_nothing_there(
+    defenceless: MlflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = defenceless
+    result = run_module(capsys, mlflow_health, tracking_uri=server.url, **CHECK)
+    assert result["reason"] == "uris_accepted"
+    accepted = "accepts an experiment with any artifact_location and a model version with any source"
+    assert accepted in result["msg"]
+    found = server.ask("GET", f"{API}/experiments/search?max_results=9&view_type=ALL", login=None)[1]
+    assert [one["name"] for one in found["experiments"]] == ["Default"]
+    assert server.ask("GET", f"{API}/registered-models/search", login=None) == (200, {})
+    odd = {"name": "odd", "artifact_location": "/etc"}
+    assert server.ask("POST", f"{API}/experiments/create", odd, None)[0] == 200
+    listed = run_module(capsys, mlflow_health, check=True, tracking_uri=server.url, **CHECK)
+    assert listed["foreign_uris"] == [{"kind": "experiment", "name": "odd", "uri": "/etc"}]
+    assert "experiment odd (/etc)" in str(listed["warnings"])
+
+
+def test_a_server_without_users(defenceless: MlflowServer, capsys: pytest.CaptureFixture[str]) -> None:
+    login: dict[str, Any] = {
+        "tracking_uri": defenceless.url,
+        "username": "admin",
+        "password": secrets.token_urlsafe(16),
+    }
+    cases: tuple[tuple[Any, dict[str, Any]], ...] = (
+        (mlflow_user, {"name": "x", "state": "absent"}),
+        (mlflow_permission, {"user": "x", "resource": "Default", "permission": "READ"}),
+    )
+    for module, arguments in cases:
+        failed = run_module(capsys, module, **login, **arguments)
+        assert failed["reason"] == "no_users"
+        assert "it runs without authentication" in failed["msg"]

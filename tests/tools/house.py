@@ -70,7 +70,7 @@ _SENTENCES = (
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 # A name of the plugins that is meant as such: after the collection's name, or in a sentence, as code.
-_OF_A_MODULE = re.compile(r"\bmlops\.mlflow_aws\.(\w+)|`(\w+)`")
+_OF_A_MODULE = re.compile(r"\bmlops\.mlflow_aws\.(\w+)|[`\"](\w+)[`\"]")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 

@@ -48,7 +48,7 @@ RESOLVED = (
     *("tests/versions/requirements", "tests/browser/requirements"),
     *(f".github/requirements/ansible-core-{version}" for version in ("2.19", "2.20", "2.21")),
 )
-FROZEN = ("tests/importer/requirements", "tests/site/requirements")
+FROZEN = ("tests/importer/requirements", "tests/site/requirements", "tests/tools/collections")
 COOLDOWN = datetime.timedelta(days=7)
 HEAD = '''# Copyright: Contributors to the mlops.mlflow_aws project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)

@@ -51,20 +51,60 @@ case $checkout in
     ;;
 esac
 python=$(find_python)
-echo "==> Setting up .venv with $("$python" --version): Ansible and the development tools (the first time, about 150 MB are downloaded)"
+echo "==> Setting up .venv with $("$python" --version): Ansible and the development tools (the first time, about 180 MB are downloaded)"
 mkdir -p .cache
 # What an interrupted set-up left is used, if it is of this place and this Python.
 if [ "$(cat .venv/.begun 2>/dev/null)" != "$(mark "$python")" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   rm -rf .venv
-  "$python" -m venv .venv
+  "$python" -m venv --without-pip .venv
   mark "$python" >.venv/.begun
 fi
 rm -f "$ready"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$tools/uv.txt"
-.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt
+
+# The pip that a Python brings runs from its wheel: installing it first would take as long as all else. Debian keeps the wheel elsewhere.
+bundled_pip() {
+  .venv/bin/python -I -c '
+import ensurepip, pathlib, sysconfig
+folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), pathlib.Path(ensurepip.__file__).parent / "_bundled"]
+wheels = [wheel for folder in folders if folder for wheel in sorted(pathlib.Path(folder).glob("pip-*.whl"))]
+print(wheels[-1] / "pip")'
+}
+
+if [ ! -x .venv/bin/uv ]; then
+  .venv/bin/python "$(bundled_pip)" install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$tools/uv.txt"
+fi
+
+# Of the package ansible, which holds a hundred collections, those that are used. Side by side with the packages, as both are downloads.
+bring_collections() {
+  local collections wheels
+  collections=.cache/collections/$(cat "$tools/collections.txt" "$tools/unpack.py" | sha256sum | head -c 12)-$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  if [ ! -e "$collections/.complete" ]; then
+    rm -rf .cache/collections
+    wheels=$collections/wheels
+    mkdir -p "$wheels"
+    .venv/bin/python "$(bundled_pip)" download --quiet --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: \
+      --require-hashes -r "$tools/collections.txt" -d "$wheels"
+    .venv/bin/python "$tools/unpack.py" "$wheels"/*.whl "$collections" amazon/aws ansible/posix
+    rm -r "$wheels"
+    touch "$collections/.complete"
+  fi
+  mkdir -p "$1/ansible_collections/"{amazon,ansible,mlops}
+  ln -sfn "$checkout/$collections/ansible_collections/amazon/aws" "$1/ansible_collections/amazon/aws"
+  ln -sfn "$checkout/$collections/ansible_collections/ansible/posix" "$1/ansible_collections/ansible/posix"
+  ln -sfn "$checkout" "$1/ansible_collections/mlops/mlflow_aws"
+}
+
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+bring_collections "$packages" &
+collections_brought=$!
+# A shell's background job does not hear Ctrl-C.
+trap 'kill "$collections_brought" 2>/dev/null || true' EXIT
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt || {
+  wait "$collections_brought" || true
+  exit 1
+}
 # uv leaves out the bytecode; every AWS module's process would compile these anew, a fifth of a converge.
-(cd "$packages" && "$checkout/.venv/bin/python" -m compileall -q ansible jinja2 yaml cryptography botocore boto3 s3transfer urllib3 dateutil jmespath)
-mkdir -p "$packages/ansible_collections/mlops"
-ln -sfn "$checkout" "$packages/ansible_collections/mlops/mlflow_aws"
+(cd "$packages" && "$checkout/.venv/bin/python" -m compileall -q -j 0 ansible jinja2 yaml cryptography botocore boto3 s3transfer urllib3 dateutil jmespath)
+wait "$collections_brought"
+"$checkout/.venv/bin/python" -m compileall -q -j 0 .cache/collections/*/ansible_collections/amazon/aws/plugins
 mark "$python" >"$ready"

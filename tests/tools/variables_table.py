@@ -35,6 +35,7 @@ SECTIONS = {
     "mlflow_express_domain": "Host names and origins",
     "mlflow_wait_timeout": "Waiting and updating",
     "mlflow_demo": "Validation",
+    "mlflow_backup_name": "Backups and locks",
     "mlflow_confirm_destroy": "Destroying",
     "mlflow_known_variables": "Variables of your own",
 }

@@ -104,6 +104,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Played]:
             }
             for name, (options, keywords) in cases.items()
         ]
+        tasks.append({"name": "plan", "mlops.mlflow_aws.mlflow_deployment_plan": {"step": "end", "name": "probe"}})
         book = folder / "play.yml"
         one = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
         book.write_text(yaml.safe_dump([one]), encoding="utf-8")
@@ -143,13 +144,13 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Played]:
 @pytest.fixture(scope="module")
 def direct(play: Callable[..., Played]) -> Played:
     """All of them inside Ansible's workers."""
-    return play(CASES)
+    return play(CASES, __mlflow_keep_results=True)
 
 
 @pytest.fixture(scope="module")
 def spawned(play: Callable[..., Played]) -> Played:
     """The same in processes of their own."""
-    return play(CASES, mlflow_direct_execution=False)
+    return play(CASES, mlflow_direct_execution=False, __mlflow_keep_results=True)
 
 
 def without_process(found: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +166,16 @@ def test_result_is_the_same(direct: Played, spawned: Played, case: str) -> None:
     assert without_process(one) == without_process(other)
     for result in (one, other):
         assert ("something is odd" in str(result.get("warnings"))) == (case not in WITHOUT_WARNING)
+
+
+def test_a_plan_has_each_change_either_way(direct: Played, spawned: Played) -> None:
+    changes = [name for name, (options, _keywords) in CASES.items() if "fail" not in options and name != "argument"]
+    for results, _text in (direct, spawned):
+        found = results["plan"]["resources"]
+        # The loop has two items.
+        assert [one["module"] for one in found] == ["probe"] * (len(changes) + 1)
+        with_diff = [one for one in found if one["attributes"]]
+        assert [one["attributes"][0]["before"] for one in with_diff] == ["a\n"], "one task is in diff mode"
 
 
 def test_what_is_printed_is_the_same(direct: Played, spawned: Played) -> None:

@@ -104,6 +104,8 @@ def test_module_of_the_same_name_is_not_a_variable(tmp_path: Path) -> None:
     assert "mlflow_demo" in known & house.modules()
     path = written(tmp_path, "main.yml", "- mlops.mlflow_aws.mlflow_demo:\n  # What `mlflow_demo` returns\n")
     assert list(house.foreign_variables(path, known)) == []
+    path = written(tmp_path, "kinds.py", 'KINDS = {"mlflow_demo": "demo"}\n')
+    assert list(house.foreign_variables(path, known)) == []
     path = written(tmp_path, "main.yml", "- mlops.mlflow_aws.mlflow_demo:\n  when: mlflow_demo | bool\n")
     assert [finding.partition(",")[0] for finding in house.foreign_variables(path, known)] == [
         "main.yml:2: mlflow_demo"

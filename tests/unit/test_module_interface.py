@@ -136,7 +136,7 @@ def test_attributes(docs, name):
     for attribute, what in attributes.items():
         assert what.get("description"), attribute
         assert what.get("support") in {"full", "partial", "none", "N/A"}, attribute
-        # Whoever reads "partial" wants to know which part.
+        # Readers of "partial" want to know which part.
         assert what["support"] != "partial" or what.get("details"), attribute
     assert attributes["platform"]["platforms"]
 
@@ -337,10 +337,10 @@ def _no_name_or_value(code: str, own: set[str], choices: set[str], where: str) -
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins/doc_fragments").glob("*.py")), ids=lambda path: path.stem)
 def test_fragments(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    [text] = [ast.literal_eval(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
-    doc = yaml.safe_load(text)
-    assert ast.get_docstring(tree)
-    for where, item in texts(doc):
-        parts(item, f"{COLLECTION}.mlflow_health", "module")
-        for old in re.findall(r"\bC\(([^)]*)\)", item):
-            _no_name_or_value(old, set(doc.get("options") or {}), set(), where)
+    docs = [yaml.safe_load(ast.literal_eval(node.value)) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    assert docs and ast.get_docstring(tree)
+    for doc in docs:
+        for where, item in texts(doc):
+            parts(item, f"{COLLECTION}.mlflow_health", "module")
+            for old in re.findall(r"\bC\(([^)]*)\)", item):
+                _no_name_or_value(old, set(doc.get("options") or {}), set(), where)

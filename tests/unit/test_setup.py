@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def script(path: Path, text: str) -> None:
 
 def checkout(folder: Path) -> Path:
     """What make reads, in a folder."""
-    patterns = ("tests/tools/*.sh", "tests/tools/uv.txt", "tests/**/requirements.txt", "tests/versions/collections.txt")
+    patterns = ("tests/tools/*.sh", "tests/tools/*.txt", "tests/**/requirements.txt", "tests/versions/collections.txt")
     found = [str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)]
     for name in (*FILES, *found):
         target = folder / name
@@ -53,6 +55,10 @@ def set_up(folder: Path) -> None:
         " json.dump([sys.argv[1:], dict(os.environ)], open('called.json', 'w'))\" \"$@\"",
     )
     (folder / ".venv/.ready").write_text(f"{folder}\n{MADE_WITH}\n", encoding="utf-8")
+    requirements = (ROOT / "local_aws/requirements.txt").read_text(encoding="utf-8").rstrip("\n")
+    stamp = folder / f".cache/local_aws/venv/.installed-{hashlib.sha256(requirements.encode()).hexdigest()}"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
 
 
 def make(folder: Path, *arguments: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
@@ -242,3 +248,21 @@ def test_it_is_said_that_there_is_no_python(tmp_path: Path) -> None:
         "Python 3.11, 3.12, 3.13 or 3.14 is needed, and there is none on the PATH or among pyenv's:"
     )
     assert f"({tmp_path}/bin/python3.12 is one, but cannot make virtual environments;" in done.stderr
+
+
+def test_only_the_collections_that_are_asked_for_are_unpacked_and_not_their_tests(tmp_path: Path) -> None:
+    wheel = tmp_path / "ansible-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in (
+            "amazon/aws/plugins/x.py",
+            "amazon/aws/tests/unit/x.py",
+            "amazon/other/x.py",
+            "ansible/posix/x.py",
+        ):
+            archive.writestr(f"ansible_collections/{name}", "")
+    unpack = [sys.executable, str(ROOT / "tests/tools/unpack.py"), str(wheel), str(tmp_path / "here")]
+    subprocess.run([*unpack, "amazon/aws", "ansible/posix"], check=True)
+    found = {str(path.relative_to(tmp_path / "here/ansible_collections")) for path in tmp_path.glob("here/**/*.py")}
+    assert found == {"amazon/aws/plugins/x.py", "ansible/posix/x.py"}
+    done = subprocess.run([*unpack, "community/aws"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"{wheel} holds no collection community/aws.\n")

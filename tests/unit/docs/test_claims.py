@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 LOGIN, USERS, ROTATION = "end_to_end/test_login.py", "end_to_end/test_users.py", "end_to_end/test_rotation.py"
+OLDEST, FIRST = "end_to_end/test_login_oldest.py", "end_to_end/test_first_administrator.py"
+URIS = "end_to_end/test_uris.py"
 OIDC, BASIC, CHECKS = (
     "end_to_end/test_oidc.py",
     "unit/roles/test_login.py",
@@ -38,7 +40,7 @@ CLAIMS = [
         "test_a_balancer_503_is_not_taken_for_the_database",
     ),
     ("login.md", "the login is right, but the user is not an administrator", USERS, "test_who_may_not"),
-    ("login.md", "the server has no users of its own (`mlflow_auth: none`)", USERS, "test_a_server_without_users"),
+    ("login.md", "the server has no users of its own (`mlflow_auth: none`)", URIS, "test_a_server_without_users"),
     (
         "login.md",
         "MLflow rejects the host name, before it looks at the login",
@@ -84,7 +86,7 @@ CLAIMS = [
     (
         "login.md",
         "Worker processes remember a login for a minute",
-        USERS,
+        FIRST,
         "test_changed_password_ends_when_no_worker_remembers_it",
     ),
     ("login.md", "the run says so and changes nothing", ROTATION, "test_a_password_that_somebody_else_has_changed"),
@@ -97,7 +99,7 @@ CLAIMS = [
     (
         "login.md",
         "an `admin` whom another administrator deletes is back with the next task",
-        USERS,
+        FIRST,
         "test_deleted_administrator_comes_back_unless_retired",
     ),
     (
@@ -116,7 +118,7 @@ CLAIMS = [
     (
         "login.md",
         "A server without any user does not start",
-        USERS,
+        FIRST,
         "test_retired_administrator_needs_users_in_the_database",
     ),
     (
@@ -129,14 +131,14 @@ CLAIMS = [
     (
         "login.md",
         "For the latter MLflow has `mlflow crypto rotate-kek`",
-        USERS,
+        FIRST,
         "test_defaults_of_mlflow_are_what_the_page_says",
     ),
     # --- docs/security.md
     (
         "security.md",
         "MLflow creates the administrator again if the user was deleted",
-        USERS,
+        FIRST,
         "test_deleted_administrator_comes_back_unless_retired",
     ),
     (
@@ -154,14 +156,14 @@ CLAIMS = [
     (
         "security.md",
         "set `mlflow_default_permission: NO_PERMISSIONS`",
-        USERS,
+        FIRST,
         "test_deleted_administrator_comes_back_unless_retired",
     ),
     ("security.md", "Versions before 3.14 lack Flask-WTF", BASIC, "test_what_each_version_lacks_is_made_up_for"),
     (
         "security.md",
         "an administrator with a public password",
-        LOGIN,
+        OLDEST,
         "test_the_oldest_versions_public_password_is_none",
     ),
     (
@@ -187,7 +189,7 @@ CLAIMS = [
     (
         "security.md",
         "MLflow's own defaults are a key per process and a public constant",
-        USERS,
+        FIRST,
         "test_defaults_of_mlflow_are_what_the_page_says",
     ),
     ("security.md", "MLflow does not limit failed logins", LOGIN, "test_failed_logins_are_not_limited"),
@@ -196,7 +198,7 @@ CLAIMS = [
     (
         "security.md",
         "MLflow 3.10.0 supports no patterns for origins",
-        LOGIN,
+        OLDEST,
         "test_the_oldest_versions_pages_can_change_things",
     ),
     ("security.md", "Every user can list the names of the others", USERS, "test_every_user_can_list_the_names"),
@@ -204,10 +206,10 @@ CLAIMS = [
     (
         "security.md",
         "so a changed password or a deleted user",
-        USERS,
+        FIRST,
         "test_changed_password_ends_when_no_worker_remembers_it",
     ),
-    ("security.md", "are off; leave them off", USERS, "test_defaults_of_mlflow_are_what_the_page_says"),
+    ("security.md", "are off; leave them off", FIRST, "test_defaults_of_mlflow_are_what_the_page_says"),
     (
         "security.md",
         "The users of `basic` stay in the database while another mode",

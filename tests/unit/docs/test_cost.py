@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.price_list import PRICES
+
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cost.md").read_text(encoding="utf-8")
 HOURS = 730
 
@@ -30,6 +32,16 @@ LINES = rows("Line by line, running")
 # Of one unit, in a month.
 VCPU, GIGABYTE, BALANCER, ADDRESS, DATABASE = (round(money(line[1]) * HOURS, 4) for line in LINES[:5])
 STORAGE, SECRET = (money(line[1]) for line in LINES[5:7])
+
+
+def test_the_prices_are_those_of_the_plan() -> None:
+    known = PRICES["us-east-1"]
+    shown = [money(line[1]) for line in LINES[:7]]
+    instance, storage = known.instance_hour["db.t4g.micro"], known.storage_gb_month["gp3"]
+    hours = [known.vcpu_hour, known.memory_gb_hour, known.balancer_hour, known.address_hour, instance]
+    assert shown == [*hours, storage, known.secret_month]
+    assert f"collected on {known.as_of}" in PAGE
+    assert all(f"| {region} |" in PAGE for region in PRICES)
 
 
 def test_each_line_is_price_times_amount() -> None:

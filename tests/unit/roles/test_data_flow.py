@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.mlops.mlflow_aws.plugins.filter.variable_names import variable_names
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.roles import SAME_AS
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.variables import CHECKS
 
@@ -31,7 +32,7 @@ OPTIONS = {
 }
 FACTS = {role: load(ROLES / role / "meta/facts.yml")["facts"] for role in (*CHILDREN, "mlflow")}
 # Written once when the role creates something, and never told by a deployment's variables.
-OWN = ("take_over", "checked", "known_variables")
+OWN = ("take_over", "checked", "known", "known_variables")
 
 
 def code(path: Path) -> str:
@@ -94,7 +95,8 @@ def used_by(role: str, file: str, given: dict[str, str]) -> set[str]:
         text = texts.pop()
         for name in set(re.findall(r"\w+", text)) - seen:
             seen.add(name)
-            if name in variables:
+            # Those are names, and no uses.
+            if name in variables and not name.endswith("_own_variables"):
                 texts.append(yaml.safe_dump(variables[name]))
             if name in options:
                 texts.append(yaml.safe_dump(options[name]))
@@ -118,6 +120,27 @@ def test_all_that_a_step_takes_from_a_deployment_is_handed_over(
     assert given.keys() <= OPTIONS[role].keys()
 
 
+def passed_on(role: str) -> dict[str, set[str]]:
+    """Return which variables of a deployment the role mlflow passes on as they are, by the variable of the role."""
+    found: dict[str, set[str]] = {}
+    for _where, other, _file, given in CALLS:
+        for name, value in given.items() if other == role else ():
+            if match := re.fullmatch(r"\{\{ (mlflow_\w+)(?: \| [\w.]+)* \}\}", str(value)):
+                found.setdefault(name, set()).add(match[1])
+    return found
+
+
+@pytest.mark.parametrize("role", ["auth", "ecs_express", "rds"])
+def test_messages_name_the_variable_that_the_user_of_a_deployment_sets(role: str) -> None:
+    own = load(ROLES / role / "vars/main.yml")[f"__{role}_own_variables"]
+    names = load(ROLES / "mlflow/vars/main.yml")["__mlflow_variable_names"]
+    assert set(own.values()) <= OPTIONS[role].keys()
+    passed = passed_on(role)
+    for what, name in variable_names(own, names).items():
+        assert name in OPTIONS["mlflow"], f"{what}: {name} is no variable of the role mlflow"
+        assert passed.get(own[what], {name}) == {name}, f"{what} is set by {passed[own[what]]}, not by {name}"
+
+
 def test_a_variable_of_a_deployment_is_handed_over_to_all_that_mean_the_same() -> None:
     passed = {
         (variable, name)
@@ -129,3 +152,16 @@ def test_a_variable_of_a_deployment_is_handed_over_to_all_that_mean_the_same() -
         for name in names:
             theirs = {CHECKS.get(other) for one, other in passed if one == name}
             assert not theirs or CHECKS[variable] in theirs, f"{name} is checked as {variable}"
+
+
+def test_slow_things_are_waited_for_where_they_are_needed() -> None:
+    # A database takes minutes at AWS, and other services know a new role after ten seconds: both at the same time.
+    order = ("converge.yml", "server.yml", "main.yml")
+    steps = [f"{role}/{file}" for name in order for where, role, file, _given in CALLS if where == name]
+    expected = [
+        *("rds/create.yml", "iam/create.yml", "rds/available.yml", "iam/settled.yml", "ecs_express/create.yml"),
+        "validation/server.yml",
+    ]
+    assert [step for step in steps if step in expected] == expected
+    [task] = [task for task in load(ROLES / "iam/tasks/create.yml") if PREFIX + "iam_service_role" in task]
+    assert task[PREFIX + "iam_service_role"]["wait"] is False

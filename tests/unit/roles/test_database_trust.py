@@ -123,19 +123,19 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     trusting = {"ecs_express_database_ca_certificates": f"{ONE}\n{ONE}", "ecs_express_database_sslmode": "verify-full"}
     show = "{'command': __ecs_express_command, 'environment': __ecs_express_environment}"
-    return play(
-        tmp_path_factory.mktemp("commands"), "ecs_express", show, {"with": {**given, **trusting}, "without": given}
-    )
+    names = yaml.safe_load((ROLES / "mlflow/vars/main.yml").read_text(encoding="utf-8"))["__mlflow_variable_names"]
+    cases = {"with": {**given, **trusting, "ecs_express_variable_names": names}, "alone": {**given, **trusting}}
+    return play(tmp_path_factory.mktemp("commands"), "ecs_express", show, {**cases, "without": given})
 
 
-Task = Callable[[str], "subprocess.CompletedProcess[str]"]
+Task = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def task(commands: dict[str, Any], tmp_path: Path) -> Task:
     """Run the command as a container does, with a driver and a server that are made up."""
 
-    def go(connect: str) -> subprocess.CompletedProcess[str]:
+    def go(connect: str, case: str = "with") -> subprocess.CompletedProcess[str]:
         programs = tmp_path / "programs"
         programs.mkdir(exist_ok=True)
         (programs / "psycopg2.py").write_text(
@@ -149,9 +149,9 @@ def task(commands: dict[str, Any], tmp_path: Path) -> Task:
         (programs / "mlflow").chmod(0o755)
         (programs / "python").symlink_to(sys.executable)
         return subprocess.run(
-            commands["with"]["command"],
+            commands[case]["command"],
             env={
-                **commands["with"]["environment"],
+                **commands[case]["environment"],
                 "PATH": f"{programs}:/usr/bin:/bin",
                 "PYTHONPATH": str(programs),
                 "TMPDIR": str(tmp_path),
@@ -188,6 +188,20 @@ def test_a_certificate_that_is_not_trusted_ends_the_task_with_a_sentence(task: T
     assert "mlflow_db_ca_path" in done.stderr
     assert "SSL error: certificate verify failed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "certificates", "host"),
+    [
+        ("alone", "ecs_express_database_ca_certificates", "ecs_express_database_host"),
+        ("with", "mlflow_db_ca_path", "mlflow_db_host"),
+    ],
+)
+def test_the_sentence_names_the_variables_that_the_user_sets(
+    task: Task, case: str, certificates: str, host: str
+) -> None:
+    done = task("raise OperationalError('certificate verify failed')", case=case)
+    assert f"the authorities given ({certificates}), or is for another name ({host})." in done.stderr
 
 
 @pytest.mark.parametrize("connect", ["raise OperationalError('timeout expired')", "raise ImportError"])

@@ -8,7 +8,7 @@ without being told.
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,12 @@ from ansible_collections.mlops.mlflow_aws.plugins.modules import s3_artifact_buc
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("auth", "bucket", "ecs_express", "iam", "network", "rds")
 # They change nothing.
-READ_ONLY = ("_info", "aws_caller_context", "resource_ownership", "role_variables")
+READ_ONLY = ("_info", "aws_caller_context", "mlflow_deployment_state", "resource_ownership", "role_variables")
 NO_OPTION = ("state",)
 
-_spec = importlib.util.spec_from_file_location("drift", ROOT / "extensions/molecule/drift/drift.py")
-assert _spec and _spec.loader
-drift = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(drift)
+sys.path.insert(0, str(ROOT / "extensions/molecule/drift"))
+import attributes  # noqa: E402
+import comparison  # noqa: E402
 
 
 def tasks(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -69,11 +68,11 @@ def managed() -> set[str]:
 
 
 def test_every_managed_attribute_is_changed_or_left_out_for_a_reason() -> None:
-    known = {*drift.ATTRIBUTES, *drift.LEFT_OUT}
-    assert managed() - known == set(), "add them to extensions/molecule/drift/drift.py, and change them there"
+    known = {*attributes.ATTRIBUTES, *attributes.LEFT_OUT}
+    assert managed() - known == set(), "add them to extensions/molecule/drift/attributes.py"
     assert known - managed() == set(), "no role manages these any more"
-    assert set(drift.ATTRIBUTES) & set(drift.LEFT_OUT) == set()
-    assert all(drift.LEFT_OUT.values())
+    assert set(attributes.ATTRIBUTES) & set(attributes.LEFT_OUT) == set()
+    assert all(attributes.LEFT_OUT.values())
 
 
 BEFORE: dict[str, Any] = {"roles": {"a": {"tags": {"x": "1"}}, "b": {"tags": {"x": "2"}}}, "rds": {"force.ssl": "1"}}
@@ -88,18 +87,47 @@ BEFORE: dict[str, Any] = {"roles": {"a": {"tags": {"x": "1"}}, "b": {"tags": {"x
     ],
 )
 def test_a_place_is_found(where: str, picked: dict[str, Any]) -> None:
-    assert drift.pick(BEFORE, where) == picked
+    assert comparison.pick(BEFORE, where) == picked
 
 
 def test_what_was_not_changed_and_what_was_not_restored_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "ATTRIBUTES", {"m.tags": ("roles.*.tags",), "m.gone": ("nowhere",)})
+    monkeypatch.setattr(comparison, "ATTRIBUTES", {"m.tags": ("roles.*.tags",), "m.gone": ("nowhere",)})
     after = {**BEFORE, "roles": {"a": {"tags": {"x": "9"}}, "b": {"tags": {"x": "2"}}}}
-    assert drift.untouched(BEFORE, after) == [
+    assert comparison.untouched(BEFORE, after) == [
         "m.tags: roles.b.tags is still {'x': '2'}",
         "m.gone: there is nothing at nowhere",
     ]
-    assert list(drift.differences(BEFORE, after)) == ["roles.a.tags.x: was '1', is '9'"]
-    assert not list(drift.differences(BEFORE, BEFORE))
+    assert list(comparison.differences(BEFORE, after)) == ["roles.a.tags.x: was '1', is '9'"]
+    assert not list(comparison.differences(BEFORE, BEFORE))
+
+
+PLANNED = [
+    {"module": "m", "name": f"drift-{kind}-role", "attributes": [{"attribute": "tags.x"}, {"attribute": "tags.y"}]}
+    for kind in ("a", "b")
+]
+
+
+@pytest.mark.parametrize(
+    ("planned", "told"),
+    [
+        (PLANNED, []),
+        (PLANNED[:1], ["The plan lacks m drift-b-role tags"]),
+        (
+            [*PLANNED, {"module": "m", "name": "drift-a-role", "attributes": [{"attribute": "tagsof"}]}],
+            ["The plan has m drift-a-role tagsof, which was not changed by hand"],
+        ),
+        (
+            [*PLANNED, {"module": "other", "name": "drift-a-role", "attributes": [{"attribute": "tags"}]}],
+            ["The plan has other drift-a-role tags, which was not changed by hand"],
+        ),
+    ],
+)
+def test_where_a_plan_disagrees_is_told(
+    monkeypatch: pytest.MonkeyPatch, planned: list[dict[str, Any]], told: list[str]
+) -> None:
+    monkeypatch.setattr(comparison, "ATTRIBUTES", {"m.tags": ("roles.*.tags",)})
+    played = {"plays": [{"tasks": [{"hosts": {"h": {"resources": planned, "summary": "Plan"}}}]}]}
+    assert comparison.disagreements("drift", BEFORE, comparison.plan_of(played)) == told
 
 
 def output(module: str, **result: Any) -> dict[str, Any]:
@@ -125,5 +153,25 @@ def output(module: str, **result: Any) -> dict[str, Any]:
 def test_what_a_check_run_does_not_show_is_told(
     monkeypatch: pytest.MonkeyPatch, result: dict[str, Any], told: list[str]
 ) -> None:
-    monkeypatch.setattr(drift, "ATTRIBUTES", {"m.tags": ("roles.*.tags",)})
-    assert drift.undisclosed(output("m", **result)) == told
+    monkeypatch.setattr(comparison, "ATTRIBUTES", {"m.tags": ("roles.*.tags",)})
+    assert comparison.undisclosed(output("m", **result)) == told
+
+
+def test_a_resource_that_is_taken_for_unchanged_is_told() -> None:
+    def output(changed: list[str], unchanged: bool = False) -> dict[str, Any]:
+        result = {
+            "action": "mlops.mlflow_aws.mlflow_deployment_state",
+            "changed_by_hand": changed,
+            "unchanged": unchanged,
+        }
+        return {"plays": [{"tasks": [{"hosts": {"localhost": result}}]}]}
+
+    resources = sorted({name for names in comparison._RESOURCES.values() for name in names})
+    assert comparison.unnoticed(output(resources)) == []
+    assert comparison.unnoticed(output([one for one in resources if one != "log_group"])) == [
+        "log_group was changed by hand, and is taken for unchanged"
+    ]
+    assert comparison.unnoticed(output(resources, unchanged=True)) == ["The deployment is taken for unchanged."]
+    assert comparison.unnoticed({"plays": []})
+    modules = {attribute.partition(".")[0] for attribute in attributes.ATTRIBUTES}
+    assert modules == comparison._RESOURCES.keys()

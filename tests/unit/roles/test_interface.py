@@ -20,14 +20,17 @@ ROLES = {path.parents[1].name: path.parents[1] for path in sorted((ROOT / "roles
 
 # Steps of other files of the role, and of the role that composes them: their variables have been checked.
 INTERNAL = {
-    *(("auth", name) for name in ("create", "preflight", "owner")),
+    *(("auth", name) for name in ("create", "keep", "preflight", "owner")),
     *(("bucket", name) for name in ("context", "create", "preflight", "owner")),
-    *(("ecs_express", name) for name in ("context", "create", "deploy", "log_group", "needs", "owner")),
-    *(("iam", name) for name in ("create", "owner")),
+    *(("ecs_express", name) for name in ("container", "context", "create", "deploy", "log_group", "needs", "owner")),
+    *(("iam", name) for name in ("create", "owner", "settled")),
     *(("local_aws", name) for name in ("install", "running")),
     *(
         ("mlflow", name)
-        for name in ("ask", "bootstrap_admin", "client_requirements", "owner", "preflight", "report_retained")
+        for name in (
+            *("ask", "bootstrap_admin", "client_requirements", "converge", "inputs", "lock", "login_settings"),
+            *("newer", "owner", "preflight", "recall", "report_retained", "server", "state"),
+        )
     ),
     *(("network", name) for name in ("owner", "security_groups", "subnets")),
     *(("rds", name) for name in ("available", "create", "preflight", "owner")),
@@ -124,6 +127,34 @@ def test_all_entry_points_take_the_same_options(role: str) -> None:
         assert entry["short_description"] and entry["description"] and entry["author"]
 
 
+# Kept by other entry points than those that deploy.
+NOT_DEPLOYED = {
+    *("bucket_kept", "ecs_express_container", "ecs_express_image_version", "iam_other_region"),
+    *("rds_final_snapshot", "rds_kept"),
+}
+
+
+def recalled() -> set[str]:
+    """The facts of other roles that a deployment has without them, where there is nothing to do."""
+    tasks = load(ROLES["mlflow"] / "tasks/recall.yml")
+    return {name for task in tasks for name in task.get("ansible.builtin.set_fact", {})}
+
+
+def test_what_the_roles_keep_is_there_without_them() -> None:
+    deployed = {
+        name
+        for role in ("network", "rds", "bucket", "iam", "ecs_express")
+        for name in FACTS[role]
+        if name not in NOT_DEPLOYED
+    }
+    assert recalled() == deployed
+    # The role auth keeps its own.
+    assert "import_tasks: login_settings.yml" in (ROLES["mlflow"] / "tasks/recall.yml").read_text(encoding="utf-8")
+    assert "tasks_from: keep.yml" in (ROLES["mlflow"] / "tasks/login_settings.yml").read_text(encoding="utf-8")
+    [kept] = [task for task in load(ROLES["auth"] / "tasks/keep.yml") if "ansible.builtin.set_fact" in task]
+    assert set(kept["ansible.builtin.set_fact"]) == set(FACTS["auth"])
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_facts_are_those_that_the_tasks_keep(role: str) -> None:
     kept: set[str] = set()
@@ -132,6 +163,8 @@ def test_the_facts_are_those_that_the_tasks_keep(role: str) -> None:
         kept |= set(re.findall(rf"register: ({role}_\w+)", text))
         for task in load(path):
             kept |= set(task.get("ansible.builtin.set_fact", {}))
+    if role == "mlflow":
+        kept -= recalled()
     assert {name for name in kept if not name.startswith("__")} == FACTS[role].keys()
     assert not FACTS[role].keys() & OPTIONS[role].keys()
 

@@ -20,8 +20,8 @@ NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 TASKS = sorted([*ROLES.glob("*/tasks/*.yml"), *(ROLES.parent / "playbooks").glob("*.yml")])
 # What a task, or a play, does.
 VERBS = re.compile(
-    "Ask|Assert|Change|Check|Create|Delete|Deploy|Destroy|Fail|Fetch|Find|Install|Keep|Log|Look|Make|Point|Read|Refuse"
-    "|Report|Schedule|Set|Show|Start|Stop|Tell|Validate|Wait|Write"
+    "Ask|Assert|Back|Change|Check|Create|Delete|Deploy|Destroy|Drill|Fail|Fetch|Find|Install|Keep|List|Log|Look|Make|Point|Read"
+    "|Refuse|Report|Restore|Roll|Schedule|Set|Show|Start|Stop|Tell|Upgrade|Validate|Wait|Write"
 )
 
 

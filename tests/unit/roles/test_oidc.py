@@ -239,7 +239,7 @@ def boot(tmp_path: Path, provider: Any) -> Boot:
             **environment,
         }
         return subprocess.run(
-            [sys.executable, "-c", BOOT.read_text(encoding="utf-8")],
+            [sys.executable, "-c", BOOT.read_text(encoding="utf-8"), "mlflow_oidc_discovery_url"],
             env=given,
             capture_output=True,
             text=True,

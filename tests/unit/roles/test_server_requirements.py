@@ -36,7 +36,7 @@ def problems(**given: Any) -> list[str]:
 def test_server_may_delete_artifacts_and_abort_multipart_uploads() -> None:
     statement = read("iam", "vars", "main.yml")["__iam_artifacts_policy"]["Statement"][0]
     needed = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket", "s3:AbortMultipartUpload"}
-    assert set(statement["Action"]) == needed, "less breaks the server, more is nobody's need"
+    assert set(statement["Action"]) == needed, "less breaks the server, more is not needed"
     # ListBucket is about the bucket, the others are about its objects.
     assert [resource.partition("}}")[2] for resource in statement["Resource"]] == ["", "/*"]
 
@@ -64,7 +64,7 @@ def test_image_without_drivers_is_refused_before_any_call_to_aws() -> None:
         (problem,) = problems(mlflow_image=image)
         assert "-full" in problem
         assert problems(mlflow_image=image.replace("v3.17.2", "v3.17.2-full")) == []
-    # What somebody else has built may hold anything.
+    # A third-party image may contain anything.
     assert problems(mlflow_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlflow:v3.17.2") == []
     own = read("ecs_express", "vars", "main.yml")["__ecs_express_mlflow_image"]
     assert own.endswith("}}-full")
@@ -72,9 +72,9 @@ def test_image_without_drivers_is_refused_before_any_call_to_aws() -> None:
 
 @pytest.mark.known_issue(15)
 def test_inputs_are_checked_first() -> None:
-    for name in ("preflight", "absent", "validate"):
+    for name in ("inputs", "absent", "validate"):
         assert "mlops.mlflow_aws.role_variables" in read("mlflow", "tasks", f"{name}.yml")[0]
-    assert read("mlflow", "tasks", "main.yml")[0]["ansible.builtin.import_tasks"] == "preflight.yml"
+    assert read("mlflow", "tasks", "main.yml")[0]["ansible.builtin.import_tasks"] == "inputs.yml"
 
 
 @pytest.mark.known_issue(17)
@@ -105,7 +105,7 @@ def test_final_snapshot_has_a_name_of_its_own() -> None:
 
 @pytest.mark.known_issue(25)
 def test_database_is_available_before_the_service_and_checked_through_it_after() -> None:
-    order = included("main")
+    order = [*included("converge"), *included("server"), *included("main")]
     available, service = order.index(("rds", "available.yml")), order.index(("ecs_express", "create.yml"))
     assert available < service < order.index(("validation", "server.yml"))
     # The server itself answers the health check only once it has spoken with its database.

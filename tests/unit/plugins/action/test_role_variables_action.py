@@ -19,13 +19,15 @@ from ansible.utils.context_objects import CLIArgs
 from ansible_collections.mlops.mlflow_aws.plugins.action import role_variables
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
+# It keeps what it has read.
+LOADER = DataLoader()
 
 
 def check(
     role: str, _parents: list[str] | None = None, _given: dict[str, Any] | None = None, **variables: Any
 ) -> dict[str, Any]:
     """Let it look at variables."""
-    loader = DataLoader()
+    loader = LOADER
     defaults = loader.load_from_file(str(ROLES / role / "defaults" / "main.yml"), trusted_as_template=True)
     if "rds_ca_in_image" in defaults:
         # It takes a filter of the collection, for which Ansible's loader would be needed.

@@ -169,7 +169,7 @@ BAD = [
     ("mlflow_image", 5, "must be an image"),
     ("mlflow_tags", ["a"], "dictionary"),
     ("mlflow_tags", {"aws:x": "y"}, "AWS's own"),
-    ("mlflow_tags", {f"k{n}": "v" for n in range(48)}, "47"),
+    ("mlflow_tags", {f"k{n}": "v" for n in range(41)}, "40"),
     ("mlflow_subnet_ids", "subnet-01234567,subnet-01234568", "list"),
     ("mlflow_subnet_ids", ["subnet-01234567", "vpc-1"], "mlflow_subnet_ids[1]"),
     ("mlflow_subnet_ids", ["subnet-01234567"], "two or more"),

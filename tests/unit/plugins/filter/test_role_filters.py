@@ -55,6 +55,7 @@ SERVER: dict[str, Any] = {
     "allowed_hosts": [],
     "cors_allowed_origins": [],
     "known_origins": [],
+    "variables": {"database_host": "ecs_express_database_host"},
 }
 LOGIN: dict[str, Any] = {
     "mode": "basic",
@@ -68,6 +69,7 @@ LOGIN: dict[str, Any] = {
     "oidc_plugin_version": "",
     "oidc_plugin_requirements": [],
     "oidc_ca_path": "",
+    "variables": {"oidc_discovery_url": "auth_oidc_discovery_url"},
 }
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import arn_scope
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import deployment
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import place
 
 ROLES = Path(__file__).resolve().parents[4] / "roles"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mlflow/x-a1B2c3"
-HERE = place.Place("aws", "eu-central-1", "123456789012")
+HERE = arn_scope.Scope("aws", "eu-central-1", "123456789012")
 
 
 def said_of(check: Callable[..., list[Violation]], *given_values: Any) -> list[str]:

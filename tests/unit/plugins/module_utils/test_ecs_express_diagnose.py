@@ -8,6 +8,7 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import diagnose
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import remedies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.evidence import Evidence
@@ -136,7 +137,9 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "/health",
     ),
     "host of the clients": (
-        Evidence(says=["alarm triggered: x/RollbackAlarm"], log=["Rejected request with invalid Host header: ml-0"]),
+        Evidence(
+            status_reasons=["alarm triggered: x/RollbackAlarm"], log=["Rejected request with invalid Host header: ml-0"]
+        ),
         "host name",
         "allowed hosts",
     ),
@@ -149,7 +152,9 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         "command",
     ),
     "alarm": (
-        Evidence(says=["deployment ROLLBACK_SUCCESSFUL: alarm(s) detected", "alarm triggered: x/RollbackAlarm"]),
+        Evidence(
+            status_reasons=["deployment ROLLBACK_SUCCESSFUL: alarm(s) detected", "alarm triggered: x/RollbackAlarm"]
+        ),
         "4xx or 5xx",
         "401, 404",
     ),
@@ -165,7 +170,7 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
     ),
     "wedge": (
         Evidence(
-            says=["deployment IN_PROGRESS"],
+            status_reasons=["deployment IN_PROGRESS"],
             resources=["loadBalancer is PROVISIONING: CreateLoadBalancer: AccessDenied: User is not authorized"],
         ),
         "infrastructure role was not allowed",
@@ -186,6 +191,17 @@ CAUSES: dict[str, tuple[Evidence, str, str]] = {
         Evidence(tasks=["task a STOPPED: failed to validate logger args: The specified log group does not exist."]),
         "log group is missing",
         "create the log group",
+    ),
+    "denied whatever the resource": (
+        Evidence(
+            resources=[
+                "loadBalancer is FAILED: AccessDenied: User: arn:aws:sts::123456789012:assumed-role/infrastructure/ecs"
+                " is not authorized to perform: ec2:DescribeAccountAttributes on resource: * because no identity-based"
+                " policy allows the ec2:DescribeAccountAttributes action"
+            ]
+        ),
+        "infrastructure role",
+        "policy",
     ),
     "service-linked role": (
         Evidence(events=["Unable to assume the service linked role."]),
@@ -282,6 +298,25 @@ def test_next_size_that_fargate_sells(cpu: int, memory: int, advice: str) -> Non
     assert (f"all of its {memory} MiB" in remedy) is bool(memory)
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("memory", ["(mlflow_cpu 1024)", "set mlflow_memory to 5120 or more"]),
+        ("architecture", ["set cpu_architecture"]),
+        ("alarm", ["mlflow_rollback_on_alarm=false"]),
+    ],
+)
+def test_remedy_names_the_variables_that_the_user_sets(name: str, parts: list[str]) -> None:
+    variables = {
+        "cpu": "mlflow_cpu",
+        "memory": "mlflow_memory",
+        "deployment_configuration.rollback_on_alarm": "mlflow_rollback_on_alarm",
+    }
+    evidence = dataclasses.replace(CAUSES[name][0], settings=SETTINGS, option_names=OptionNames(variables))
+    remedy = diagnose.likely_cause(evidence)[1]
+    assert [one for one in parts if one not in remedy] == [], remedy
+
+
 def test_only_the_unreadable_secret_is_named() -> None:
     text = f"ResourceInitializationError: unable to retrieve secret from asm: {SETTINGS.secrets[1][:-18]}"
     remedy = diagnose.likely_cause(Evidence(tasks=[text], settings=SETTINGS))[1]
@@ -310,6 +345,6 @@ def test_a_key_that_may_not_be_used_is_what_is_named(said: str) -> None:
 
 def test_no_cause_is_made_up() -> None:
     log = ["memory usage 10 %", "GET /x 404", "RESOURCE: none", "is FAILED"]
-    evidence = Evidence(says=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=log)
+    evidence = Evidence(status_reasons=["deployment STOPPED: something new"], tasks=["task a RUNNING"], log=log)
     assert diagnose.likely_cause(evidence) == ("", "")
     assert "Likely" not in diagnose.render(evidence)

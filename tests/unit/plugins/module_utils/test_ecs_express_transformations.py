@@ -45,16 +45,16 @@ def test_tags_become_text_as_those_of_the_other_modules_do() -> None:
         transformations.given_tags({"Owner": None})
 
 
-def test_tags_of_aws_do_not_count() -> None:
-    own = ("aws:ecs:serviceName", "aws:ecs:clusterName", "aws:cloudformation:stack-name", "AmazonECSManaged")
+def test_tags_of_aws_and_of_the_record_do_not_count() -> None:
+    own = ("aws:ecs:serviceName", "aws:cloudformation:stack-name", "AmazonECSManaged", "mlops.mlflow_aws:applied")
     boto = {"tags": [{"key": k, "value": "v"} for k in ("mine", *own)]}
     assert transformations.tags(boto) == {"mine": "v"}
     assert transformations.tags({"tags": None}) == {}
 
 
-@pytest.mark.parametrize("key", ["aws:ecs:serviceName", "AWS:x", "AmazonECSManaged"])
-def test_tags_of_aws_cannot_be_given(key: str) -> None:
-    with pytest.raises(EcsExpressError, match=r"AWS's own|set by Amazon ECS itself"):
+@pytest.mark.parametrize("key", ["aws:ecs:serviceName", "AWS:x", "AmazonECSManaged", "mlops.mlflow_aws:applied"])
+def test_tags_of_aws_and_of_the_record_cannot_be_given(key: str) -> None:
+    with pytest.raises(EcsExpressError, match=r"AWS's own|set by (Amazon ECS|this collection) itself"):
         transformations.given_tags({"team": "x", key: "y"})
     transformations.given_tags({"team": "x", "laws:x": "y"})
     assert transformations.given_tags(None) is None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs import container
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import together
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import combinations
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import ROLES
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import SECRET
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import problems_of
@@ -70,6 +70,6 @@ def test_what_the_roles_put_into_a_task_definition_was_counted_generously() -> N
     # A task has one login.
     login = max(sizes.pop("basic_config.py"), sizes.pop("oidc_boot.py"))
     # The rest is for addresses, names, ARNs and the JSON around them.
-    assert login + sum(sizes.values()) <= together.OF_THE_ROLES - 5 * 1024
+    assert login + sum(sizes.values()) <= combinations.OF_THE_ROLES - 5 * 1024
     # With all that is allowed of certificates, something is left for the user.
     assert problems_of(mlflow_db_ca_path="/x", mlflow_oidc_ca_path="/y") == []

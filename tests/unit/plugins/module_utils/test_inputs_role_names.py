@@ -88,6 +88,7 @@ def test_all_names_that_the_roles_set_are_known() -> None:
         "allowed_model_sources": [],
         "login_environment": {},
         "extra_env": {},
+        "variables": {},
     }
     nothing = {"disable_security_middleware": False}
     environment = server_environment({**settings, **given, **nothing, "allowed_artifact_locations": ["s3://x/"]}).keys()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import internal_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import tag_limits
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import ROLES
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import said_of
@@ -37,7 +38,8 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_
         ({"ManagedBy": "me"}, "'ManagedBy', which is set by this collection itself"),
         ({"mlflowname": "me"}, "'mlflowname', which is set by this collection itself"),
         ({"AmazonECSManaged": "true"}, "which is set by Amazon ECS itself"),
-        ({f"k{number}": "v" for number in range(48)}, "has 48 tags; 47 are allowed, as others are added"),
+        ({"Mlops.mlflow_aws:x": "y"}, "'Mlops.mlflow_aws:x', which is set by this collection itself"),
+        ({f"k{number}": "v" for number in range(41)}, "has 41 tags; 40 are allowed, as others are added"),
         (["a"], "mlflow_tags is a list, but must be a dictionary"),
     ],
 )
@@ -56,10 +58,11 @@ def test_tags_that_all_services_take() -> None:
         "Größe 2_.:/=+-@": "日本語",
         "k" * 127: "v" * 256,
     }
-    more = {f"k{number}": "v" for number in range(47 - len(good))}
+    more = {f"k{number}": "v" for number in range(40 - len(good))}
     assert tag_limits.tag_problems("mlflow_tags", good | more, tag_limits.DEPLOYMENT) == []
     # As many as they take in all, with those that the roles add.
-    assert tag_limits.DEPLOYMENT.most + len(["ManagedBy", "MlflowName", "MlflowRegion"]) == tag_limits.ANY_SERVICE.most
+    others = len(["ManagedBy", "MlflowName", "MlflowRegion"]) + internal_tags.INTERNAL_TAGS
+    assert tag_limits.DEPLOYMENT.most + others == tag_limits.ANY_SERVICE.most
 
 
 def test_what_is_particular_to_a_service() -> None:
@@ -84,4 +87,5 @@ def test_the_tags_that_the_roles_add_are_known() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if "_tags |" in line or "_tag: " in line:
                 added |= set(re.findall(r"'(\w+)': ", line))
-    assert added - {"Name"} == {key for key, who in tag_limits.DEPLOYMENT.own if who == "this collection"}
+    own = {key for key, who in tag_limits.DEPLOYMENT.own if who == "this collection"}
+    assert added - {"Name"} == own - {internal_tags.INTERNAL_PREFIX}

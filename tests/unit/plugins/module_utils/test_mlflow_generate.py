@@ -329,7 +329,7 @@ def test_log_tells_the_way(fake: FakeMlflow, executable: Executable, tmp_path: P
     assert "making it, with " in text
     assert "mlflow demo --tracking-uri" in text
     assert "Generated: prompts" in text
-    assert "proved: 42 traces, 4 runs, 3 prompts" in text
+    assert "verified: 42 traces, 4 runs, 3 prompts" in text
 
 
 @pytest.mark.parametrize(

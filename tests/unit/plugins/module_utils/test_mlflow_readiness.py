@@ -219,7 +219,7 @@ def test_the_probe_is_looked_up_while_it_exists_and_deleted_when_it_is_elsewhere
 
 
 class Time:
-    """A clock that runs only while somebody sleeps."""
+    """A clock that only advances by sleep()."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -31,7 +31,7 @@ def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
 
 
 def is_gone(pid: int) -> bool:
-    """No such process, or one that only waits to be buried by whoever adopted it."""
+    """Return whether there is no such process, or only a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

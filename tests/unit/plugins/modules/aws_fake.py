@@ -34,7 +34,7 @@ class Cloud:
         self.warnings: list[str] = []
         monkeypatch.setattr(results, "warn", self.warnings.append)
         self.sleeps: list[float] = []
-        # Time passes only when somebody sleeps.
+        # Time only advances by sleep().
         self.clock = 0.0
         monkeypatch.setattr(time, "sleep", self._sleep)
         monkeypatch.setattr(time, "monotonic", lambda: self.clock)

@@ -62,6 +62,9 @@ class Rds(Fake):
         }
         return {"DBInstance": self.instances[name]}
 
+    def call_start_db_instance(self, DBInstanceIdentifier: str) -> dict:
+        return {"DBInstance": self.instances[DBInstanceIdentifier]}
+
     def call_modify_db_instance(self, DBInstanceIdentifier: str, **params: typing.Any) -> dict:
         instance = self.instances[DBInstanceIdentifier]
         for key in ("ApplyImmediately", "AllowMajorVersionUpgrade"):

@@ -49,5 +49,7 @@ def test_absent_in_an_unknown_cluster(run: Run, ecs: FakeEcs) -> None:
 
 def test_delete_times_out(run: Run, ecs: FakeEcs) -> None:
     run(full_params())
-    result = run({"service_name": "tracking", "state": "absent", "wait_timeout": 20})
-    assert "still DRAINING after 20 s" in result["msg"]
+    absent = {"service_name": "tracking", "state": "absent", "wait_timeout": 20}
+    assert "still DRAINING after 20 s (wait_timeout)" in run(absent)["msg"]
+    called = run({**absent, "variables": {"wait_timeout": "mlflow_wait_timeout"}})
+    assert "still DRAINING after 20 s (mlflow_wait_timeout)" in called["msg"]

@@ -80,7 +80,7 @@ def test_settings_that_a_deployment_lost_are_restored(run: Run, ecs: FakeEcs) ->
     assert how_of(ecs)["alarms"]["enable"] is False
     four_steps(run, ecs, full_params(cpu="2048", memory="4096", deployment_configuration={"rollback_on_alarm": False}))
     assert how_of(ecs)["alarms"]["enable"] is False
-    # By somebody else's hand.
+    # Changed elsewhere.
     ecs.services[ARN]["deploymentConfiguration"]["alarms"] |= {"enable": True, "rollback": True}
     found = run(full_params(cpu="2048", memory="4096", deployment_configuration={"rollback_on_alarm": False}))
     assert (found["changed"], how_of(ecs)["alarms"]["enable"]) == (True, False)

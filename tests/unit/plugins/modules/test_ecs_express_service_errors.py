@@ -25,7 +25,7 @@ def test_throttling_is_repeated(run: Run, ecs: FakeEcs) -> None:
 
 
 def test_throttling_is_repeated_with_jitter(ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The modules' own clients: the pauses grow, and are not those of whoever else was throttled at the same moment."""
+    """The modules' own clients: the pauses grow, and differ from those of clients throttled at the same time."""
     pauses: list[float] = []
     monkeypatch.setattr("ansible_collections.amazon.aws.plugins.module_utils.cloud.time.sleep", pauses.append)
 

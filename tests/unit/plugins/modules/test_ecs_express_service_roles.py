@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
@@ -53,6 +55,13 @@ def test_creation_waits_for_a_new_role(run: Run, ecs: FakeEcs) -> None:
     assert any("does not allow it elasticloadbalancing:DescribeLoadBalancers" in line for line in result["progress"])
     assert ecs.calls["SimulatePrincipalPolicy"] >= 3
     assert "warnings" not in result
+
+
+@pytest.mark.parametrize(("age", "polls"), [(0, 3), (9, 2), (10, 1), (600, 1)])
+def test_only_a_role_made_moments_ago_is_confirmed_again(run: Run, ecs: FakeEcs, age: int, polls: int) -> None:
+    ecs.roles["infrastructure"]["CreateDate"] = ecs.moment() - timedelta(seconds=age)
+    assert run(full_params())["changed"] is True
+    assert ecs.calls["SimulatePrincipalPolicy"] == polls
 
 
 def test_role_that_is_never_allowed_is_a_warning(run: Run, ecs: FakeEcs) -> None:

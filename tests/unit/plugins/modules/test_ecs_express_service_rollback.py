@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ecs_express_service against an ECS in memory: a roll-back that nobody waited for."""
+"""ecs_express_service against an ECS in memory: a rollback that no run waited for."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ def test_unseen_rollback_fails_if_asked_for(run: Run, ecs: FakeEcs) -> None:
     assert result["changed"] is False
     assert "ended as ROLLBACK_SUCCESSFUL before this run began" in result["msg"]
     assert "tasks failed to start" in result["msg"]
+    assert "set rolled_back to retry" in result["msg"]
+    named = run(full_params(memory="8192", rolled_back="fail", variables={"rolled_back": "mlflow_rolled_back"}))
+    assert "set mlflow_rolled_back to retry" in named["msg"]
     assert ecs.calls["UpdateExpressGatewayService"] == 1
     assert run(full_params(memory="8192", rolled_back="fail", force_new_deployment=True))["changed"] is True
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 
 import pytest
@@ -283,3 +285,51 @@ def test_a_role_is_tagged_before_it_is_changed(cloud):
     )
     assert cloud.iam.writes()[before] == "tag_role"
     assert len(cloud.iam.writes()) == before + 4
+
+
+def test_a_changed_role_says_when_and_settles_later_without_a_change(cloud):
+    made = run(cloud, **ROLE, wait=False)
+    writes = cloud.iam.writes()
+    settled = {"name": ROLE["name"], "state": "settled", "changed_at": made["changed_at"]}
+    assert run(cloud, check=True, **settled)["changed"] is False
+    assert cloud.sleeps == []
+    assert run(cloud, **settled)["changed"] is False
+    assert cloud.iam.writes() == writes
+    assert 8 < sum(cloud.sleeps) <= 10
+
+
+def test_the_time_since_the_change_counts_and_costs_no_request(cloud):
+    long_ago = datetime.now(UTC) - timedelta(seconds=11)
+    run(cloud, name=ROLE["name"], state="settled", changed_at=long_ago.isoformat())
+    assert cloud.iam.names() == []
+    assert cloud.sleeps == []
+
+
+def test_without_a_time_the_creation_counts(cloud):
+    cloud.iam.age = timedelta(seconds=6)
+    run(cloud, **ROLE, wait=False)
+    run(cloud, name=ROLE["name"], state="settled")
+    assert 2 < sum(cloud.sleeps) <= 4
+
+
+def test_an_old_role_that_was_left_as_it_is_has_nothing_to_settle(cloud):
+    cloud.iam.age = timedelta(hours=1)
+    run(cloud, **ROLE, wait=False)
+    assert run(cloud, **ROLE)["changed_at"] == ""
+    assert run(cloud, **{**ROLE, "description": "Other"}, wait=False)["changed_at"]
+
+
+def test_a_role_that_cannot_be_read_does_not_settle(cloud):
+    made = run(cloud, **ROLE, wait=False)
+    cloud.iam.faults["get_role"] = [error("NoSuchEntity")] * 100
+    result = run(cloud, name=ROLE["name"], state="settled", changed_at=made["changed_at"], wait_timeout=5)
+    assert "does not show the change consistently" in result["msg"]
+
+
+@pytest.mark.parametrize("changed_at", ["soon", "2026-11-23T07:55:32"])
+def test_a_time_that_is_none_is_named(cloud, changed_at):
+    assert f"changed_at is '{changed_at}'" in run(cloud, name="r", state="settled", changed_at=changed_at)["msg"]
+
+
+def test_only_a_role_that_exists_settles(cloud):
+    assert "does not exist" in run(cloud, name="nobody", state="settled")["msg"]

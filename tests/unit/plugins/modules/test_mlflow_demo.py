@@ -61,7 +61,7 @@ def test_the_cycle(fake: FakeMlflow, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert done["changed"]
     assert done["stdout_lines"] == ["connected!"]
     assert (done["traces"], done["version"]) == (42, "3.17.2")
-    assert "proved" in log_path.read_text()
+    assert "verified" in log_path.read_text()
     assert not run(capsys, True, **arguments)["changed"]
     again = run(capsys, **arguments)
     assert not again["changed"]

@@ -13,21 +13,35 @@ import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.filter.status_table import status_table
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import summary
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_deployment import Account as Deployment
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import REGION
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import Fake
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
 BUCKET = f"tracking-artifacts-{ACCOUNT}-{REGION}"
-GIVEN = {"name": "tracking", "bucket": BUCKET, "database": "tracking"}
+DEPLOYMENT: dict[str, typing.Any] = {
+    "name": "tracking",
+    "bucket": BUCKET,
+    "database": "tracking",
+    "parameter_group": "tracking-postgres16",
+}
+GIVEN = {"deployment": DEPLOYMENT}
+BUCKET_REQUESTS = (
+    "get_bucket_encryption",
+    "get_bucket_lifecycle_configuration",
+    "get_bucket_logging",
+    "get_bucket_ownership_controls",
+    "get_bucket_policy",
+    "get_bucket_versioning",
+    "get_public_access_block",
+)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GIB = 1024**3
 
 
-class Account(Fake):
+class Account(Deployment):
     """All services in one, with a deployment that is well."""
 
     def __init__(self) -> None:
@@ -60,7 +74,14 @@ class Account(Fake):
             "ingressPaths": [{"accessType": "PUBLIC", "endpoint": "tr-1.ecs.on.aws"}],
         }
         older = {"createdAt": NOON - timedelta(days=1), "primaryContainer": {"image": "mlflow:v3.10.0"}}
-        return {"service": {"status": {"statusCode": "ACTIVE"}, "activeConfigurations": [older, configuration]}}
+        return {
+            "service": {
+                "serviceArn": serviceArn,
+                "status": {"statusCode": "ACTIVE"},
+                "activeConfigurations": [older, configuration],
+                "tags": self.state["service"]["tags"],
+            }
+        }
 
     def call_describe_services(self, cluster: str, services: list[str]) -> dict:
         return {"services": [self.service]}
@@ -83,6 +104,10 @@ class Account(Fake):
 
     def call_head_bucket(self, **_bucket: str) -> dict:
         return {"BucketRegion": REGION}
+
+    def lose_bucket(self) -> None:
+        """The bucket has been deleted."""
+        self.faults.update({name: [error("NoSuchBucket")] for name in BUCKET_REQUESTS})
 
     def call_get_public_access_block(self, **_bucket: str) -> dict:
         return {"PublicAccessBlockConfiguration": self.blocked}
@@ -142,7 +167,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, account: Account, server: Server) -> Cloud:
     made = Cloud(monkeypatch)
-    for service in ("ecs", "rds", "s3", "cloudwatch"):
+    services = ("ecs", "elbv2", "ec2", "rds", "s3", "iam", "secretsmanager", "logs", "resourcegroupstaggingapi")
+    for service in (*services, "cloudwatch"):
         setattr(made, service, account)
     return made
 
@@ -162,8 +188,35 @@ def test_a_deployment_that_is_well(cloud: Cloud, account: Account) -> None:
     assert (result["bucket"]["exists"], result["bucket"]["public_access_blocked"]) == (True, True)
     assert result["bucket"]["size_gib"] == 41.7
     assert result["certificate"]["days_left"] == 300
-    assert len(account.names()) == len(set(account.names())), "each question is asked once"
+    asked = [name for name, params in account.calls if not {"RoleName", "SecretId"} & params.keys()]
+    tags = [name for name in asked if name.startswith("list_tags")]
+    assert len(asked) - len(tags) == len(set(asked) - set(tags)), "each question is asked once"
     assert account.writes() == []
+
+
+def test_drift_and_cost_are_told_by_the_same_read(cloud: Cloud, account: Account) -> None:
+    found = cloud.run("mlflow_deployment_status", **GIVEN)
+    assert found["drift"] == {"found": "unknown", "resources": [], "since": None}
+    cloud.run("mlflow_deployment_state", **GIVEN, record=True)
+    account.calls.clear()
+    found = cloud.run("mlflow_deployment_status", **GIVEN)
+    assert (found["drift"]["found"], found["cost"]["region"]) == ("no", REGION)
+    assert account.names().count("describe_express_gateway_service") == 1
+    account.state["log_group"]["retentionInDays"] = 7
+    drift = cloud.run("mlflow_deployment_status", **GIVEN)["drift"]
+    assert (drift["found"], drift["resources"]) == ("yes", ["log_group"])
+
+
+def test_an_adopted_bucket_is_looked_at_and_is_no_part_of_the_deployment(cloud: Cloud, account: Account) -> None:
+    given = {"deployment": {**DEPLOYMENT, "bucket_adopted": True}}
+    cloud.run("mlflow_deployment_state", **given, record=True)
+    bucket = cloud.run("mlflow_deployment_status", **given)["bucket"]
+    assert (bucket["exists"], bucket["versioning"], bucket["encryption"]) == (True, True, "AES256")
+    account.blocked.update(BlockPublicAcls=False)
+    found = cloud.run("mlflow_deployment_status", **given)
+    assert (found["bucket"]["public_access_blocked"], found["drift"]["found"]) == (False, "no")
+    account.faults["head_bucket"] = [error("404")]
+    assert cloud.run("mlflow_deployment_status", **given)["bucket"]["exists"] is False
 
 
 def test_a_version_behind_a_login_is_that_of_the_image(cloud: Cloud, server: Server) -> None:
@@ -173,7 +226,7 @@ def test_a_version_behind_a_login_is_that_of_the_image(cloud: Cloud, server: Ser
 
 
 def test_without_a_database_of_its_own_rds_is_not_asked(cloud: Cloud, account: Account) -> None:
-    result = cloud.run("mlflow_deployment_status", **{**GIVEN, "database": ""})
+    result = cloud.run("mlflow_deployment_status", deployment={**DEPLOYMENT, "database": ""})
     assert (result["state"], result["database"]["status"]) == ("running", "")
     assert not {"describe_db_instances", "describe_db_snapshots"} & set(account.names())
     assert not any(line.startswith("Database") for line in result["lines"])
@@ -197,7 +250,7 @@ def test_nothing_is_deployed(cloud: Cloud, account: Account) -> None:
         ("describe_services", "ClusterNotFoundException"),
         ("list_service_deployments", "ServiceNotFoundException"),
         ("describe_db_instances", "DBInstanceNotFound"),
-        ("head_bucket", "404"),
+        *((operation, "NoSuchBucket") for operation in BUCKET_REQUESTS),
     ):
         account.faults[operation] = [error(code)]
     result = cloud.run("mlflow_deployment_status", **GIVEN)
@@ -206,6 +259,12 @@ def test_nothing_is_deployed(cloud: Cloud, account: Account) -> None:
 
 
 def _stop(account: Account, server: Server) -> None:
+    account.instance.update(DBInstanceStatus="stopped")
+    _stop_server(account, server)
+
+
+def _stop_server(account: Account, server: Server) -> None:
+    """As a deployment is seven days after it was stopped, when RDS has started the instance by itself."""
     account.service.update(runningCount=0, desiredCount=0)
     server.health = MlflowError("balancer_unavailable", "no healthy server")
 
@@ -215,6 +274,14 @@ def _stop(account: Account, server: Server) -> None:
     [
         (lambda account, server: account.service.update(runningCount=0), ("degraded", "0 of 1 tasks are running.")),
         (_stop, ("stopped", "")),
+        (
+            _stop_server,
+            (
+                "stopped",
+                "The database tracking is available, and costs, although the server is stopped: RDS starts an instance"
+                " by itself after seven days. Stop it again with the playbook stop, or start both.",
+            ),
+        ),
         (lambda account, server: account.service.update(status="DRAINING"), ("deleting", "")),
         (lambda account, server: account.deployment.update(status="IN_PROGRESS"), ("deploying", "")),
         (
@@ -236,7 +303,7 @@ def _stop(account: Account, server: Server) -> None:
             ("running", "The database has no automated backups."),
         ),
         (
-            lambda account, server: account.faults.update(head_bucket=[error("404")]),
+            lambda account, server: account.lose_bucket(),
             ("degraded", f"The bucket {BUCKET} does not exist."),
         ),
         (
@@ -266,21 +333,22 @@ def test_times_are_shown_to_the_minute(cloud: Cloud) -> None:
     assert "Backups:     restorable up to 2026-11-23 12:00 UTC, snapshot new at 2026-11-22 12:00 UTC" in result["lines"]
 
 
-def test_a_state_is_unknown_where_ecs_does_not_answer() -> None:
-    names = reader.Names("tracking", "default", BUCKET, "", ACCOUNT, REGION, "aws")
-    found = summary.facts(reader.Observed(unknown={"tasks": "denied"}), names, NOON)
-    assert found["state"] == "unknown"
+def test_a_state_is_unknown_where_ecs_does_not_answer(cloud: Cloud, account: Account) -> None:
+    account.faults["describe_services"] = [error("AccessDeniedException", message="denied")]
+    found = cloud.run("mlflow_deployment_status", **GIVEN)
+    assert (found["state"], found["unknown"]) == ("unknown", {"deployment_settings": "denied"})
 
 
 def test_the_table_of_several_deployments() -> None:
     service = {"version": "3.17.2"}
     states = [
-        {"name": "vision", "state": "running", "url": "https://vi", "service": service, "problems": []},
+        {"name": "vision", "state": "running", "url": "https://vi", "service": service, "problems": []}
+        | {"drift": {"found": "no"}, "cost": {"monthly_usd": 85.09}},
         {"failed": True},
         {"name": "speech", "state": "absent", "url": "", "service": {"version": ""}, "problems": ["x"]},
     ]
     assert status_table(states) == [
-        "NAME    STATE    VERSION  PROBLEMS  URL",
-        "vision  running  3.17.2   0         https://vi",
-        "speech  absent   -        1         -",
+        "NAME    STATE    VERSION  PROBLEMS  DRIFT    COST A MONTH  URL",
+        "vision  running  3.17.2   0         no       $85.09        https://vi",
+        "speech  absent   -        1         unknown  unknown       -",
     ]

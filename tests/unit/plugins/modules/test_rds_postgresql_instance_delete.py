@@ -72,3 +72,11 @@ def test_being_deleted_is_awaited(made):
 def test_deletion_of_a_busy_instance_waits_for_it(made):
     made.rds.script = ["creating", "creating", "available", "gone"]
     assert made.run("rds_postgresql_instance", **GONE, final_db_snapshot_identifier="x")["changed"]
+
+
+def test_a_stopped_instance_is_started_as_its_protection_cannot_be_switched_off_otherwise(made):
+    made.rds.instances["mlflow"]["DBInstanceStatus"] = "stopped"
+    made.rds.script = ["stopping", "stopped", "stopped", "starting", "available", "available", "gone"]
+    assert made.run("rds_postgresql_instance", **GONE, final_db_snapshot_identifier="x")["changed"]
+    names = [name for name, _params in made.rds.calls]
+    assert names.index("start_db_instance") < names.index("modify_db_instance") < names.index("delete_db_instance")

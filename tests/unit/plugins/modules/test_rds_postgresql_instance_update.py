@@ -56,7 +56,9 @@ def test_full_storage_can_be_made_larger(made, wait):
     for check in (True, False):
         said = run(made, check=check)["msg"]
         assert "instance mlflow, 20 GiB, is full" in said
-        assert "set allocated_storage to 22 GiB or more" in said
+        assert "set allocated_storage to 22 GiB or more, with apply_immediately." in said
+        said = run(made, check=check, variables={"allocated_storage": "mlflow_db_allocated_storage"})["msg"]
+        assert "set mlflow_db_allocated_storage to 22 GiB or more." in said
     assert run(made, check=True, allocated_storage=40)["changed"]
     made.rds.script = ["storage-full", "storage-full"]
     if wait:

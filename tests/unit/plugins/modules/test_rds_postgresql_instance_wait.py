@@ -93,6 +93,8 @@ def test_waiting_has_an_end(made):
     result = run(made, wait_timeout=100)
     assert "wait_timeout" in result["msg"]
     assert sum(made.sleeps) == pytest.approx(100)
+    called = run(made, wait_timeout=100, variables={"wait_timeout": "mlflow_wait_timeout"})["msg"]
+    assert "(mlflow_wait_timeout). AWS continues: run this again, with a longer mlflow_wait_timeout" in called
     made.rds.script = []
     made.rds.instances["mlflow"]["DBInstanceStatus"] = "available"
     assert "DBInstanceClass pending" in run(made, db_instance_class="db.t4g.small")["msg"]

@@ -134,7 +134,7 @@ def test_each_type_is_told_apart_by_its_tags(cloud: Cloud, kind: str) -> None:
     cloud.account.there[kind] = {}
     assert "exists without the tags" in run(cloud, resources=asked)["msg"]
     taken = run(cloud, resources=asked, take_over=[f"{kind}/{NAMES[kind]}"])["resources"]
-    assert [one["owner"] for one in taken] == ["nobody's"]
+    assert [one["owner"] for one in taken] == ["unowned"]
     cloud.account.there[kind] = {**OWNER, "MlflowName": "speech"}
     assert "belongs to the deployment 'speech'" in run(cloud, resources=asked)["msg"]
 
@@ -156,7 +156,7 @@ def test_bucket_of_an_interrupted_run_does_not_stop_the_next_one(cloud: Cloud) -
     assert "exists without the tags" in run(cloud, resources=asked)["msg"]
     cloud.account.there = {"s3_bucket": {}, "secret": {**OWNER, "MlflowName": "speech"}}
     assert "exists without the tags" in run(cloud, resources=asked)["msg"]
-    # What holds something, or somebody's tag, is somebody's.
+    # A bucket with objects, or with other tags, belongs to another owner.
     cloud.account.there = {"s3_bucket": {"Owner": "ana"}, "secret": OWNER}
     assert "exists without the tags" in run(cloud, resources=asked)["msg"]
     cloud.account.there, cloud.account.objects = {"s3_bucket": {}, "secret": OWNER}, [{"Key": "model.pkl"}]
@@ -210,7 +210,7 @@ def test_a_service_that_is_not_found_by_tag_yet_is_found_in_its_cluster(cloud: C
         "values": {"ecs_service": "default"},
     }
     assert run(cloud, **asked)["msg"].endswith("set mlflow_cluster to trial.")
-    # A service of that name that is somebody else's is not reported.
+    # Another owner's service of that name is not reported.
     cloud.account.services = [{**_service("trial"), "tags": []}]
     assert run(cloud, **asked)["elsewhere"] == []
 

@@ -79,3 +79,16 @@ def test_what_was_there_before_is_not_the_deployments() -> None:
     lines = report(own_database=False, bucket_adopted=True, buckets=[{"name": "vision-artifacts"}], snapshots=[])
     assert about(lines, "Bucket vision-artifacts, with the artifacts: it existed before (mlflow_bucket_adopt).")
     assert not about(lines, "Secret vision/database") and not about(lines, "RDS instance")
+
+
+def test_backups_are_named_and_not_offered_for_deletion() -> None:
+    snapshots = [
+        {"db_snapshot_identifier": name, "snapshot_type": "manual"} for name in ("vision-final-1", "vision-backup-noon")
+    ]
+    lines = report(snapshots=snapshots, buckets=[{"name": "vision-artifacts"}])
+    [snapshot] = about(lines, "Database snapshot")
+    assert "vision-final-1" in snapshot and "noon" not in snapshot
+    [backups] = about(lines, "Backups noon: they outlive a deployment.")
+    assert backups.endswith("mlops.mlflow_aws.backups -e mlflow_name=vision")
+    [backups] = about(report(snapshots=snapshots, bucket_kept=False), "Backups noon")
+    assert "in the bucket is not" in backups

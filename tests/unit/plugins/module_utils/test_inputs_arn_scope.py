@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import place
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import arn_scope
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import HERE
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import SECRET
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_checks import problems_of
@@ -33,23 +33,25 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.input_
     ],
 )
 def test_arns_of_elsewhere(name: str, value: str, words: str) -> None:
-    problems = said_of(place.place_violations, {name: value}, HERE)
+    problems = said_of(arn_scope.scope_violations, {name: value}, HERE)
     assert len(problems) == bool(words)
     assert all(problem.startswith(f"{name} ") and words in problem for problem in problems)
     # Before AWS was asked, nothing is known to compare with.
-    assert said_of(place.place_violations, {name: value}, place.Place()) == []
+    assert said_of(arn_scope.scope_violations, {name: value}, arn_scope.Scope()) == []
 
 
 def test_secrets_of_another_partition() -> None:
     [problem] = said_of(
-        place.place_violations, {"mlflow_extra_secrets": {"A": SECRET, "B": SECRET.replace("aws", "aws-cn", 1)}}, HERE
+        arn_scope.scope_violations,
+        {"mlflow_extra_secrets": {"A": SECRET, "B": SECRET.replace("aws", "aws-cn", 1)}},
+        HERE,
     )
     assert problem.startswith("mlflow_extra_secrets['B'] is of the partition aws-cn")
 
 
 def test_keys_of_another_partition() -> None:
     keys = ["arn:aws:kms:eu-central-1:123456789012:key/1", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1"]
-    [problem] = said_of(place.place_violations, {"mlflow_extra_secrets_kms_key_arns": keys}, HERE)
+    [problem] = said_of(arn_scope.scope_violations, {"mlflow_extra_secrets_kms_key_arns": keys}, HERE)
     assert problem.startswith("mlflow_extra_secrets_kms_key_arns[1] is of the partition aws-us-gov")
 
 
