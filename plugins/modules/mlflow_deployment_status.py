@@ -348,6 +348,46 @@ cost:
           monthly_usd: 33.99
         - part: RDS storage, 20 GB gp2
           monthly_usd: null
+verbs:
+  description:
+    - The verbs, such as backup or restore, that work on the deployment or were cut off, oldest first. As long as there
+      is one, drift is unknown.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: What the run does.
+      returned: always
+      type: str
+      sample: restore
+    step:
+      description: Number of the step that it is at, V(0) before the first.
+      returned: always
+      type: int
+      sample: 6
+    since:
+      description: When it began.
+      returned: always
+      type: str
+      sample: '2026-11-23T08:15:00+00:00'
+    caller:
+      description: ARN of who runs it.
+      returned: always
+      type: str
+      sample: arn:aws:iam::123456789012:user/operator
+    run:
+      description: Id of the run.
+      returned: always
+      type: str
+      sample: 20261123T081500Z-5f2c91aa
+    ended:
+      description:
+        - Whether the run has ended without completing the verb. On another machine than its own that is known only
+          after some hours without a sign of it.
+      returned: always
+      type: bool
+      sample: true
 problems:
   description: What needs attention, in sentences.
   returned: success
@@ -385,6 +425,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.optio
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
@@ -396,7 +437,9 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         except MlflowError as e:
             raise UserError(e.message) from e
 
-    found = summary.facts(reader.read(make_clients(module), scope, connect), scope, datetime.now(UTC))
+    now = datetime.now(UTC)
+    observed = reader.read(make_clients(module), scope, connect)
+    found = summary.facts(observed, scope, now, lock.unfinished_verbs(lock.tags_of(observed.get("service")), now))
     return ModuleResult(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
 
 

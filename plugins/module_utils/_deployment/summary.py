@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import typing
+from collections.abc import Sequence
 from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import cost
@@ -33,13 +34,14 @@ CERTIFICATE_DAYS = 30
 STORAGE_LEFT = 0.1
 
 
-def facts(observed: Observed, scope: Scope, now: datetime) -> Facts:
+def facts(observed: Observed, scope: Scope, now: datetime, verbs: Sequence[Facts] = ()) -> Facts:
     """Return the state of a deployment.
 
     Args:
         observed: the answers.
         scope: what belongs to the deployment.
         now: with a time zone.
+        verbs: those that work on the deployment or were cut off, as _verbs.lock.unfinished_verbs() returns them.
 
     Returns:
         the facts that mlflow_deployment_status documents. None stands for unknown.
@@ -53,8 +55,9 @@ def facts(observed: Observed, scope: Scope, now: datetime) -> Facts:
         "database": _database(observed, scope),
         "bucket": _bucket(observed, scope),
         "certificate": _certificate(observed, now),
-        "drift": _drift(observed.deployment),
+        "drift": _drift(observed.deployment, is_known=not verbs),
         "cost": _cost(observed.deployment, scope.region),
+        "verbs": list(verbs),
         "unknown": dict(observed.unknown),
     }
     found["state"] = _state(found)
@@ -136,9 +139,9 @@ def _certificate(observed: Observed, now: datetime) -> Facts:
     return {"expires_at": _moment(expires), "days_left": (expires - now).days if expires else None}
 
 
-def _drift(deployment: State) -> Facts:
-    """Return whether the deployment is as it was left. What could not be read is neither."""
-    known = bool(deployment.applied) and not deployment.answers.unknown
+def _drift(deployment: State, *, is_known: bool) -> Facts:
+    """Return whether the deployment is as it was left. What could not be read is neither, nor what a verb works on."""
+    known = is_known and bool(deployment.applied) and not deployment.answers.unknown
     changed = deployment.changed_by_hand
     return {
         "found": ("yes" if changed else "no") if known else "unknown",
@@ -177,7 +180,12 @@ def _problems(found: Facts) -> list[str]:
     """Return a sentence for each thing that needs attention."""
     if found["state"] in ("absent", "unknown"):
         return []
-    return [*_service_problems(found), *_database_problems(found), *_other_problems(found)]
+    cut_off = [
+        f"The verb {one['verb']} was cut off at step {one['step']}. Run it again, which completes it."
+        for one in found["verbs"]
+        if one["ended"]
+    ]
+    return [*cut_off, *_service_problems(found), *_database_problems(found), *_other_problems(found)]
 
 
 def _service_problems(found: Facts) -> list[str]:
@@ -196,7 +204,8 @@ def _service_problems(found: Facts) -> list[str]:
 def _database_problems(found: Facts) -> list[str]:
     database = found["database"]
     problems = []
-    if found["state"] == "stopped" and database["status"] in ("available", "starting"):
+    is_left_stopped = found["state"] == "stopped" and not found["verbs"]
+    if is_left_stopped and database["status"] in ("available", "starting"):
         problems.append(
             f"The database {database['identifier']} is {database['status']}, and costs, although the server is stopped:"
             " RDS starts an instance by itself after seven days. Stop it again with the playbook stop, or start both."
@@ -237,6 +246,7 @@ def lines(found: Facts) -> list[str]:
         f"URL:         {found['url'] or 'none yet'}",
         f"Server:      MLflow {service['version'] or 'of an unknown version'}, {health}, {tasks}",
         f"Deployment:  {deployment['status'] or 'unknown'}{_at(deployment['finished_at'] or deployment['created_at'])}",
+        *(f"Verb:        {_verb_line(one)}" for one in found["verbs"]),
     ]
     if database["identifier"]:
         backups = f"restorable up to {_time(database['latest_restorable_time'])}"
@@ -252,13 +262,21 @@ def lines(found: Facts) -> list[str]:
     size = "" if bucket["size_gib"] is None else f", {bucket['size_gib']} GiB"
     shown.append(f"Bucket:      {bucket['name']}, {exists}{size}")
     shown.append(f"Certificate: valid until {_time(found['certificate']['expires_at'])}")
-    shown += [f"Drift:       {_drift_line(found['drift'])}", f"Cost:        {_cost_line(found['cost'])}"]
+    shown += [f"Drift:       {_drift_line(found)}", f"Cost:        {_cost_line(found['cost'])}"]
     shown += [f"Not known:   {question}: {reason}" for question, reason in sorted(found["unknown"].items())]
     shown += [f"Problem:     {sentence}" for sentence in found["problems"]]
     return shown
 
 
-def _drift_line(drift: Facts) -> str:
+def _verb_line(verb: Facts) -> str:
+    ended = "was cut off" if verb["ended"] else "has not ended yet"
+    return f"{verb['verb']} {ended}: at step {verb['step']}, begun at {_time(verb['since'])} by {verb['caller'] or '?'}"
+
+
+def _drift_line(found: Facts) -> str:
+    drift = found["drift"]
+    if found["verbs"]:
+        return f"unknown until the verb {found['verbs'][0]['verb']} is completed"
     if drift["found"] == "yes":
         return f"yes, since {_time(drift['since'])} somebody has changed {', '.join(drift['resources'])}"
     if drift["found"] == "no":

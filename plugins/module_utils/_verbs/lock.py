@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
@@ -70,7 +71,11 @@ class Identity:
 
 def read_tags(ecs: Client, arn: str) -> dict[str, str]:
     """Return all tags of the service."""
-    service = api.describe_express(ecs, arn) or {}
+    return tags_of(api.describe_express(ecs, arn) or {})
+
+
+def tags_of(service: Mapping[str, typing.Any]) -> dict[str, str]:
+    """Return all tags of a service that was described."""
     return {str(item.get("key")): str(item.get("value") or "") for item in service.get("tags") or []}
 
 
@@ -98,6 +103,21 @@ def explain(marker: Marker, deployment: str, hint: str, now: datetime) -> str:
         else f"It runs on another machine and was last seen at {marker.seen:%H:%M} UTC."
     )
     return f"{begin} {where} Wait for its end. If it was killed, lift the lock with {hint}."
+
+
+def unfinished_verbs(tags: Mapping[str, str], now: datetime) -> list[dict[str, typing.Any]]:
+    """Return the verbs that have a lock by these tags, oldest first, as mlflow_deployment_status documents them."""
+    return [
+        {
+            "verb": one.verb,
+            "step": one.step,
+            "since": one.since.isoformat(timespec="seconds"),
+            "caller": one.who,
+            "run": one.run,
+            "ended": is_dead(one, now),
+        }
+        for one in markers.locks(tags)
+    ]
 
 
 def refuse_if_locked(tags: dict[str, str], deployment: str, hint: str, now: datetime) -> None:

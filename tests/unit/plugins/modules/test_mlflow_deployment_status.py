@@ -14,6 +14,10 @@ import pytest
 from ansible_collections.mlops.mlflow_aws.plugins.filter.status_table import status_table
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import reader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import HELD
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.process import machine
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.process import own_process
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_deployment import Account as Deployment
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import ACCOUNT
@@ -325,6 +329,27 @@ def test_problems_are_reported(
     result = cloud.run("mlflow_deployment_status", **GIVEN)
     assert (result["state"], result["problems"], result["unknown"]) == (state, [problem] if problem else [], {})
     assert not problem or f"Problem:     {problem}" in result["lines"]
+
+
+@pytest.mark.parametrize("is_cut_off", [True, False])
+def test_a_verb_that_is_not_completed_is_told_and_its_changes_are_no_drift(
+    cloud: Cloud, account: Account, server: Server, is_cut_off: bool
+) -> None:
+    cloud.run("mlflow_deployment_state", **GIVEN, record=True)
+    _stop_server(account, server)
+    process = f"{machine()}.{2**22 + 1}.1" if is_cut_off else own_process()
+    marker = Marker("20261123T120000Z-5f2c91aa", "restore", HELD, 6, NOON, NOON, process, "arn:aws:iam::1:user/op")
+    account.state["service"]["tags"] += [{"key": key, "value": value} for key, value in marker.tags().items()]
+    found = cloud.run("mlflow_deployment_status", **GIVEN)
+    assert [(one["verb"], one["step"], one["ended"]) for one in found["verbs"]] == [("restore", 6, is_cut_off)]
+    ended, problems = "has not ended yet", []
+    if is_cut_off:
+        ended = "was cut off"
+        problems = ["The verb restore was cut off at step 6. Run it again, which completes it."]
+    assert (found["state"], found["problems"], found["drift"]["found"]) == ("stopped", problems, "unknown")
+    begun = "at step 6, begun at 2026-11-23 12:00 UTC by arn:aws:iam::1:user/op"
+    assert f"Verb:        restore {ended}: {begun}" in found["lines"]
+    assert "Drift:       unknown until the verb restore is completed" in found["lines"]
 
 
 def test_times_are_shown_to_the_minute(cloud: Cloud) -> None:
