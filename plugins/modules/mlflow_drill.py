@@ -33,7 +33,7 @@ options:
     description: User that the server logs in as.
     type: str
     default: mlflow
-  backup_name:
+  backup:
     description: Name of the backup. Empty, with neither O(snapshot) nor O(time), stands for the newest one.
     type: str
     default: ''
@@ -130,8 +130,8 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     params = module.params
     progress = Progress(f"Drill of {params['name']}", hidden=module.no_log_values)
     tools = make_tools(module, progress, drill.VERB)
-    if not (params["backup_name"] or params["snapshot"] or params["time"]):
-        params["backup_name"] = newest_backup(tools.store.list(), params["name"])
+    if not (params["backup"] or params["snapshot"] or params["time"]):
+        params["backup"] = newest_backup(tools.store.list(), params["name"])
     source = source_of(params)
     one = drill.Drill(tools, source, params["database"], params["again"])
     identity = Identity(params["name"], drill.VERB, tools.deployment.who, params["unlock_hint"])

@@ -37,10 +37,10 @@ options:
     description: User that the server logs in as.
     type: str
     default: mlflow
-  backup_name:
+  backup:
     description:
       - Name of the backup to restore. A deployment that is at that backup already is left as it is.
-      - Just one of O(backup_name), O(snapshot), O(time) and O(confirm) is to be given.
+      - Just one of O(backup), O(snapshot), O(time) and O(confirm) is to be given.
     type: str
     default: ''
   snapshot:
@@ -82,8 +82,7 @@ options:
     default: run the same task again, with
   option_hint:
     description:
-      - How an option is set for that command, with C({name}) and C({value}) in their places. The names are those of the
-        options, but V(backup) for O(backup_name).
+      - How an option is set for that command, with C({name}) and C({value}) in their places.
     type: str
     default: '{name}: {value}'
 author:
@@ -117,7 +116,7 @@ EXAMPLES = r"""
     name: tracking
     bucket: tracking-artifacts-123456789012-eu-central-1
     database: tracking
-    backup_name: before-upgrade
+    backup: before-upgrade
 """
 
 RETURN = r"""
@@ -164,6 +163,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 
+#: What was wrong with the options that say what to restore, by whether one of them was given.
+_SELECTION = {False: "Say what to restore", True: "Say only once what to restore"}
+
 
 class _Run:
     """One run of the module."""
@@ -181,12 +183,11 @@ class _Run:
     def work(self) -> ModuleResult:
         """Do what is asked for."""
         params = self._params
-        given = [name for name in ("backup_name", "snapshot", "time", "confirm") if params[name]]
+        given = [name for name in ("backup", "snapshot", "time", "confirm") if params[name]]
         if len(given) != 1:
             backups = _tools.list_backups(self._tools.store.list())
-            raise UserError(
-                f"Name the backup to restore, or a point in time, and not both. {backups} Nothing was changed."
-            )
+            ways = [self._hints.set(option, f"<{option}>") for option in ("backup", "time", "snapshot")]
+            raise UserError(f"{_SELECTION[bool(given)]}: {' or '.join(ways)}. {backups} Nothing was changed.")
         return self._remove() if params["confirm"] else self._restore()
 
     def _restore(self) -> ModuleResult:

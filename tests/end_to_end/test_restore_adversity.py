@@ -121,7 +121,7 @@ def test_a_fault_at_any_step_leaves_what_there_was(
     calm: VerbsDeployment, what: str, fields: dict[str, Any], said: str
 ) -> None:
     calm.aws.order_fault(what, **fields)
-    failed = restore(calm, backup_name="even")
+    failed = restore(calm, backup="even")
     assert failed.get("failed") and said in failed["msg"], failed
     assert "Next: again" in failed["msg"]
     calm.aws.page("faults", "DELETE")
@@ -153,17 +153,17 @@ def test_a_time_is_restored_to_the_second(calm: VerbsDeployment) -> None:
 @pytest.mark.parametrize(("number", "step"), list(enumerate(STEPS)), ids=STEPS)
 def test_a_restore_that_was_killed_at_any_step_is_completed(calm: VerbsDeployment, number: int, step: str) -> None:
     backup = ("even", "odd")[number % 2]
-    calm.kill_at("restore", step, backup_name=backup, ca_path=calm.aws.info["ca_bundle"])
-    completed = restore(calm, backup_name=backup)
+    calm.kill_at("restore", step, backup=backup, ca_path=calm.aws.info["ca_bundle"])
+    completed = restore(calm, backup=backup)
     assert completed.get("changed"), completed
     assert experiments(calm) == ({"even"} if backup == "even" else {"even", "odd"})
     assert calm.state() == RUNNING and len(instances(calm)) == 2
-    assert not restore(calm, backup_name=backup)["changed"]
+    assert not restore(calm, backup=backup)["changed"]
     remove_replaced(calm)
 
 
 def test_another_verb_waits_for_its_end(calm: VerbsDeployment) -> None:
-    with calm.begun("restore", backup_name="odd", ca_path=calm.aws.info["ca_bundle"]) as (process, progress):
+    with calm.begun("restore", backup="odd", ca_path=calm.aws.info["ca_bundle"]) as (process, progress):
         eventually(lambda: "step 1 of 9" in progress.read_text(encoding="utf-8"), "the first step")
         for verb, options in (("drill", {}), ("backup", {"backup_name": "never"}), ("stop", {})):
             assert "is locked by the verb restore" in calm.run(verb, **options)["msg"]
@@ -174,13 +174,13 @@ def test_another_verb_waits_for_its_end(calm: VerbsDeployment) -> None:
 def test_an_instance_that_was_stopped_or_renamed_by_hand_is_said(calm: VerbsDeployment) -> None:
     calm.rds.stop_db_instance(DBInstanceIdentifier=NAME)
     eventually(lambda: calm.database() == "stopped", "the stop")
-    assert "start it" in restore(calm, backup_name="even")["msg"]
+    assert "start it" in restore(calm, backup="even")["msg"]
     calm.rds.start_db_instance(DBInstanceIdentifier=NAME)
     eventually(lambda: calm.database() == "available", "the start")
     rename = calm.rds.modify_db_instance
     rename(DBInstanceIdentifier=NAME, NewDBInstanceIdentifier="elsewhere", ApplyImmediately=True)
     eventually(lambda: "elsewhere" in instances(calm), "the new name")
-    assert f"There is no RDS instance {NAME}" in restore(calm, backup_name="even")["msg"]
+    assert f"There is no RDS instance {NAME}" in restore(calm, backup="even")["msg"]
 
     def is_ready() -> bool:
         [one] = calm.rds.describe_db_instances(DBInstanceIdentifier="elsewhere")["DBInstances"]

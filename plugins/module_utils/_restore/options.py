@@ -37,7 +37,7 @@ ARGUMENTS: dict[str, dict[str, typing.Any]] = {
     "database": {"type": "str", "required": True},
     "database_name": {"type": "str", "default": "mlflow"},
     "database_username": {"type": "str", "default": "mlflow"},
-    "backup_name": {"type": "str", "default": ""},
+    "backup": {"type": "str", "default": ""},
     "snapshot": {"type": "str", "default": ""},
     "time": {"type": "str", "default": ""},
     "unlock": {"type": "bool", "default": False},
@@ -88,7 +88,7 @@ def source_of(params: dict[str, typing.Any]) -> copies.Source:
         return copies.Source(copies.SNAPSHOT, params["snapshot"])
     if params["time"]:
         return copies.parse_time(params["time"])
-    return backup_source(params["backup_name"], params["name"])
+    return backup_source(params["backup"], params["name"])
 
 
 def backup_source(name: str, deployment: str) -> copies.Source:

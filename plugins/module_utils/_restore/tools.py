@@ -225,7 +225,7 @@ def restorable(backups: list[Backup]) -> list[Backup]:
 def list_backups(backups: list[Backup]) -> str:
     """Return the backups that can be restored, newest first, in a sentence."""
     shown = [f"{one.name} (of {one.started})" for one in restorable(backups)]
-    return f"There is {', '.join(shown)}." if shown else "There is none that can be restored."
+    return f"Backups that can be restored: {', '.join(shown)}." if shown else "There is no backup that can be restored."
 
 
 def of_backup(backup: Backup) -> Origin:
