@@ -82,23 +82,55 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seconds:
-  description: How long the drill took. None in check mode.
+  description: How long the drill took, V(none) in check mode.
   returned: success
   type: int
   sample: 1384
 server:
-  description: What the server showed of the copy. Empty in check mode.
+  description: What the server showed of the copy through its API. Empty in check mode.
   returned: success
   type: dict
-  sample:
-    experiments: 12
-    registered_models: 3
-    run: 0a1b2c3d4e5f60718293a4b5c6d7e8f9
-    trace: tr-0a1b2c3d4e5f60718293a4b5c6d7e8f9
-    model_version: churn/7
-    artifact: 0a1b2c3d4e5f60718293a4b5c6d7e8f9/model/MLmodel
-    login: true
-    seconds: 41.5
+  contains:
+    experiments:
+      description: Number of experiments.
+      returned: always
+      type: int
+      sample: 12
+    registered_models:
+      description: Number of registered models.
+      returned: always
+      type: int
+      sample: 3
+    run:
+      description: ID of the run that was read, empty if there is none.
+      returned: always
+      type: str
+      sample: 0a1b2c3d4e5f60718293a4b5c6d7e8f9
+    trace:
+      description: ID of the trace that was read, empty if there is none.
+      returned: always
+      type: str
+      sample: tr-0a1b2c3d4e5f60718293a4b5c6d7e8f9
+    model_version:
+      description: Name and number of the model version that was read, empty if there is none.
+      returned: always
+      type: str
+      sample: churn/7
+    artifact:
+      description: Run and path of the artifact that was read, empty if none of the newest runs has one.
+      returned: always
+      type: str
+      sample: 0a1b2c3d4e5f60718293a4b5c6d7e8f9/model/MLmodel
+    login:
+      description: Whether the server asked for a login, and got the administrator's.
+      returned: always
+      type: bool
+      sample: true
+    seconds:
+      description: Seconds from the start of the server until all was read.
+      returned: always
+      type: float
+      sample: 41.5
 lines:
   description: What was shown for people, in check mode the steps that would be taken.
   returned: success

@@ -8,12 +8,17 @@ with stand-ins (test_restore_steps.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from examples import documented
 from harness import LocalAws
 from life import Life
+from shapes import problems
 
 # The short path is the restorer's of test_permissions.py.
 pytestmark = pytest.mark.long
@@ -73,13 +78,32 @@ def test_what_came_after_the_backup_is_gone_and_all_else_is_there(life: Life) ->
     assert life.play("deploy").succeeded().changed == {"localhost": 0}
 
 
+def keep_drill(book: Path, result: Path) -> None:
+    """Write the playbook drill so that it keeps what the module returned."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [
+            {"ansible.builtin.import_role": {"name": "mlops.mlflow_aws.mlflow", "tasks_from": "drill"}},
+            {"ansible.builtin.copy": {"content": "{{ mlflow_drill }}", "dest": str(result), "mode": "0600"}},
+        ],
+    }
+    book.write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
+
+
 def test_a_drill_starts_the_server_with_a_copy_and_leaves_nothing(life: Life) -> None:
     there = life.instances()
+    book, result = life.aws.home / "drill.yml", life.aws.home / "drill.json"
+    keep_drill(book, result)
     with life.writer() as writer:
-        drilled = life.play("drill").succeeded()
+        drilled = life.play(str(book)).succeeded()
     assert writer.unavailable == []
     assert (
         f"Drill of '{NAME}': backup 'first' can be restored" in drilled.output and ", with the login" in drilled.output
     )
     assert "churn/1" in drilled.output and "n.txt" in drilled.output and TRACE in drilled.output
     assert life.instances() == there
+    returned = json.loads(result.read_text(encoding="utf-8"))
+    assert list(problems(yaml.safe_load(documented("mlflow_drill", "RETURN")), returned)) == []
