@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +38,51 @@ def shown_in(content: str, path: str) -> dict[str, Any]:
 
 
 def playbook(folder: Path, *arguments: str, code: int = 0) -> str:
-    """Run ansible-playbook in a folder, which gets Ansible's own files too; what it printed.
+    """Run ansible-playbook in a folder; what it printed.
 
     Args:
         folder: where it runs.
         arguments: as on the command line.
         code: exit code that it must end with.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", *arguments],
-        env={
-            **os.environ,
-            "ANSIBLE_ACTION_PLUGINS": str(Path(__file__).parent / "action_plugins"),
-            "ANSIBLE_HOME": str(folder / "home"),
-            "PWD": str(folder),
-        },
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    output = folder / "output.txt"
+    request = {
+        "arguments": arguments,
+        "environment": {"PWD": str(folder)},
+        "folder": str(folder),
+        "output": str(output),
+    }
+    server = _server()
+    assert server.stdin and server.stdout
+    server.stdin.write(f"{json.dumps(request)}\n")
+    server.stdin.flush()
+    ended = int(server.stdout.readline())
+    said = output.read_text(encoding="utf-8")
+    assert ended == code, said
+    return said
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    """Start the server of these tests. Ansible reads its configuration as it is imported, and so once for all plays."""
+    home = tempfile.mkdtemp(prefix="ansible-")
+    configured = {
+        "ANSIBLE_ACTION_PLUGINS": str(Path(__file__).parent / "action_plugins"),
+        "ANSIBLE_HOME": home,
+    }
+    program = [sys.executable, str(Path(__file__).with_name("playbook_server.py"))]
+    environment = {**os.environ, **configured}
+    server = subprocess.Popen(
+        program, env=environment, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+
+    def end() -> None:
+        # It ends with its input. It is waited for, so that what it cost is counted with these tests.
+        server.communicate()
+        shutil.rmtree(home, ignore_errors=True)
+
+    atexit.register(end)
+    return server
 
 
 def run(
