@@ -12,8 +12,11 @@ import yaml
 from harness import SOFTWARE
 from harness import LocalAws
 from harness import Played
+from harness import is_prepared
 
 NOWHERE = "http://127.0.0.1:9"
+# A release that no test installs.
+UNPREPARED = "3.15.1"
 # The environment of a user who works with an account.
 SHELLS = {
     "a profile, and a proxy": {
@@ -110,6 +113,17 @@ def test_bad_input_is_found_before_anything_is_installed(aws: LocalAws) -> None:
     assert "mlflow_version is '3.16', which does not name one release" in said
     assert "did you mean mlflow_version?" in said
     assert not (aws.home / "none").exists()
+
+
+@pytest.mark.usefixtures("begun")
+def test_check_mode_says_what_a_rehearsal_would_do(aws: LocalAws) -> None:
+    """Also for an image whose software is not on this machine yet."""
+    assert not is_prepared(UNPREPARED)
+    aws.page("calls", "DELETE")
+    played = aws.play("rehearse", aws.small(**where(aws), mlflow_version=UNPREPARED), check=True).succeeded()
+    assert played.changed["localhost"] > 0
+    assert aws.writes() == []
+    assert not is_prepared(UNPREPARED)
 
 
 @pytest.mark.usefixtures("begun")
