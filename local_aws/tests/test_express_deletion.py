@@ -106,6 +106,27 @@ def test_service_that_is_deleted_while_its_resources_are_made_leaves_none(accoun
     account.ecs.delete_express_gateway_service(serviceArn=arn)
     account.aws.release(fault)
     account.gone(arn)
+    assert_empty(account, subnets)
+
+
+def test_last_service_takes_along_what_others_made_before_it_came_to_use_it(account: Account, made: list[str]) -> None:
+    subnets = network_of_ones_own(account)
+    network = {"subnets": subnets}
+    first = account.ready("makes-it", networkConfiguration=network)["serviceArn"]
+    fault = account.aws.hold("ec2:CreateSecurityGroup")
+    second = account.create("too-late", networkConfiguration=network)["serviceArn"]
+    made += [first, second]
+    account.aws.await_held(fault)
+    for arn in (first, second):
+        account.ecs.delete_express_gateway_service(serviceArn=arn)
+    account.aws.release(fault)
+    for arn in (first, second):
+        account.gone(arn)
+    assert_empty(account, subnets)
+
+
+def assert_empty(account: Account, subnets: list[str]) -> None:
+    """Nothing of Express Mode is left in a network."""
     vpc = account.ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["VpcId"]
     named = [{"Name": "vpc-id", "Values": [vpc]}]
     groups = account.ec2.describe_security_groups(Filters=named)["SecurityGroups"]

@@ -49,6 +49,7 @@ class Remover:
             # The others that are being deleted need the listener and the security group to undo their parts of them.
             while gateway.services != [service.arn]:
                 await asyncio.sleep(POLL_SECONDS)
+            self._take_over(service, gateway)
         steps: list[tuple[str, Any]] = [
             ("rule", self._delete_rule),
             ("listener", self._delete_listener),
@@ -72,6 +73,17 @@ class Remover:
             if not gateway.services:
                 self._gateways.gateways.pop(gateway.name, None)
         self._ctx.changed()
+
+    def _take_over(self, service: Service, gateway: Gateway) -> None:
+        """Lets the last service remove what others have made, also if it was deleted before it came to use it."""
+        group = self._infrastructure.group_arn(gateway.security_group) if gateway.security_group else ""
+        shared = {
+            "load_balancer": gateway.load_balancer,
+            "load_balancer_security_group": group,
+            "listener": gateway.listener,
+        }
+        for name, arn in shared.items():
+            service.managed[name].arn = service.managed[name].arn or arn
 
     async def _remove(self, service: Service, name: str, managed: ManagedResource, delete: Any) -> None:
         try:
