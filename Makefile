@@ -102,6 +102,10 @@ rehearse-restore: $(LOCAL_AWS_INSTALLED) ## Restore the rehearsed deployment: AR
 rehearse-drill: $(LOCAL_AWS_INSTALLED) ## Prove that the newest backup of the rehearsed deployment can be restored
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_drill $(REHEARSAL)
 
+.PHONY: rehearse-gc
+rehearse-gc: $(LOCAL_AWS_INSTALLED) ## List what users of the rehearsed deployment have deleted; for good: ARGS="-e mlflow_gc_delete=true"
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_gc $(REHEARSAL)
+
 .PHONY: rehearse-upgrade
 rehearse-upgrade: $(LOCAL_AWS_INSTALLED) ## Upgrade the rehearsed deployment: ARGS="-e mlflow_version=3.17.2"
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_upgrade $(REHEARSAL)

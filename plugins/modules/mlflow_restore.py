@@ -147,7 +147,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import report
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import tools as _tools
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import ARGUMENTS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import make_tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import source_of
@@ -155,6 +154,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import VERB
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Restoration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker

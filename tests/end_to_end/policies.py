@@ -24,6 +24,7 @@ VERBS = {
     "power": ("power", "validate"),
     "restore": ("restore", "restore-artifacts", "validate"),
     "drill": ("drill",),
+    "gc": ("gc",),
     "upgrade": ("upgrade", "validate"),
 }
 FILES = list(dict.fromkeys(file for files in VERBS.values() for file in files))

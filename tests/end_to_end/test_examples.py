@@ -25,8 +25,8 @@ from shapes import leaves
 from shapes import problems
 
 Doc = dict[str, Any]
-# A copy of a whole deployment: test_verbs_permissions.py runs its playbook, test_restore.py compares what it returns.
-NEEDS_DEPLOYMENT = {"mlflow_drill"}
+# They work with a whole deployment: test_restore.py and test_verbs.py compare what they return.
+NEEDS_DEPLOYMENT = {"mlflow_drill", "mlflow_gc"}
 MODULES = [name for name in names("modules") if name not in {*ACTIONS, *NEEDS_DEPLOYMENT}]
 # The first reads no value that is to be generated: a plan needs no right to read secrets.
 PARTIAL_CHECK = {"secretsmanager_secret", "watched_command"}

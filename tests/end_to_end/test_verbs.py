@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import QUICK
+from examples import documented
 from harness import LocalAws
 from harness import eventually
+from shapes import problems
 from verbs import BUCKET
 from verbs import NAME
 from verbs import RUNNING
@@ -77,6 +80,50 @@ def test_every_acknowledged_write_is_there_after_backup_stop_and_start(deploymen
     assert set(writer.refused) == {503}
     writer.assert_kept()
     assert deployment.state() == RUNNING
+
+
+def test_deleted_runs_are_deleted_for_good_but_those_of_registered_versions(deployment: VerbsDeployment) -> None:
+    session, url = deployment.session(), deployment.url()
+
+    def post(path: str, **body: Any) -> dict[str, Any]:
+        answer = session.post(f"{url}/api/2.0/mlflow/{path}", json=body, timeout=120)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def make_run() -> tuple[str, str]:
+        info = post("runs/create", experiment_id="0")["run"]["info"]
+        folder = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        path = f"{url}/api/2.0/mlflow-artifacts/artifacts/{folder}/n.txt"
+        session.put(path, data=b"ten bytes.", timeout=120).raise_for_status()
+        post("runs/delete", run_id=info["run_id"])
+        return info["run_id"], folder
+
+    def is_stored(folder: str) -> bool:
+        s3 = deployment.aws.client("s3")
+        return "Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{folder}/")
+
+    (plain, plain_folder), (used, used_folder) = make_run(), make_run()
+    post("registered-models/create", name="churn")
+    post("model-versions/create", name="churn", source=f"mlflow-artifacts:/{used_folder}/n.txt", run_id=used)
+    young = deployment.run("gc", older_than="1h", delete=True)
+    assert not young["changed"] and young["lines"] == [f"'{NAME}': there is nothing to delete for good."]
+    listed = deployment.run("gc", older_than="0s")
+    assert not listed["changed"] and (listed["found"]["runs"], listed["kept"]["runs"]) == (1, 1)
+    assert (listed["objects"], listed["bytes"]) == (1, 10) and is_stored(plain_folder)
+    collected = deployment.run("gc", older_than="0s", delete=True)
+    assert collected["changed"] and collected["deleted"] == {"runs": 1, "logged_models": 0, "experiments": 0}
+    assert (is_stored(plain_folder), is_stored(used_folder)) == (False, True)
+    statuses = [
+        session.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run}, timeout=120).status_code
+        for run in (plain, used)
+    ]
+    assert statuses == [404, 200]
+    assert not deployment.run("gc", older_than="0s", delete=True)["changed"]
+    assert deployment.state() == RUNNING
+    documentation = yaml.safe_load(documented("mlflow_gc", "RETURN"))
+    for result in (young, listed, collected):
+        assert list(problems(documentation, {key: one for key, one in result.items() if key != "invocation"})) == []
 
 
 # ---- another run

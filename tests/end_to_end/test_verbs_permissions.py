@@ -40,15 +40,16 @@ def own(software: None) -> Iterator[LocalAws]:
         shutil.rmtree(home)
 
 
-def test_the_driller_drills_and_needs_all_of_it(own: LocalAws, tmp_path: Path) -> None:
+def test_the_driller_and_the_collector_need_all_that_they_may(own: LocalAws, tmp_path: Path) -> None:
     written = rendered(tmp_path)
-    documents = {verb: [written[file] for file in VERBS[verb]] for verb in ("deploy", "backup", "drill")}
-    deployer, backuper, driller = (User(own, f"{verb}er", parts) for verb, parts in documents.items())
+    documents = {verb: [written[file] for file in VERBS[verb]] for verb in ("deploy", "backup", "drill", "gc")}
+    deployer, backuper, driller, collector = (User(own, f"{verb}er", parts) for verb, parts in documents.items())
     play(deployer, "deploy").succeeded()
     play(backuper, "backup", mlflow_backup_name="first").succeeded()
     assert f"Drill of '{NAME}': backup 'first' can be restored" in play(driller, "drill").succeeded().output
     assert instances(own) == [NAME]
-    check_what_was_asked({"drill": driller}, documents)
+    assert "there is nothing to delete for good" in play(collector, "gc", mlflow_gc_delete=True).succeeded().output
+    check_what_was_asked({"drill": driller, "gc": collector}, documents)
 
 
 def test_the_upgrader_upgrades_takes_it_back_and_needs_all_of_it(own: LocalAws, tmp_path: Path) -> None:

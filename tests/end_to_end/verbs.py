@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "backup": {"module": "mlflow_backup", "bucket": BUCKET},
     "restore": {"module": "mlflow_restore", "bucket": BUCKET},
     "drill": {"module": "mlflow_drill", "bucket": BUCKET},
+    "gc": {"module": "mlflow_gc", "bucket": BUCKET},
 }
 
 

@@ -61,31 +61,6 @@ class Source:
         return f"the state of {self.value}" if self.kind == TIME else f"{self.kind} '{self.value}'"
 
 
-@dataclass(frozen=True)
-class Hints:
-    """How the user of the verb sets what messages ask for.
-
-    Attributes:
-        again: the command of the verb.
-        option: how one of its options is set, with `{name}` and `{value}`.
-    """
-
-    again: str
-    option: str = "{name}: {value}"
-
-    def set(self, name: str, value: str) -> str:
-        """Return how an option is set."""
-        return self.option.format(name=name, value=value)
-
-    def command(self, name: str, value: str) -> str:
-        """Return the whole command with an option."""
-        return f"{self.again} {self.set(name, value)}"
-
-    def restore(self, source: Source) -> str:
-        """Return the command that restores something."""
-        return self.command(source.kind, source.value)
-
-
 def parse_time(text: str) -> Source:
     """Return the source that a time is.
 

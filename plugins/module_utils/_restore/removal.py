@@ -12,9 +12,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Family
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Verb
 

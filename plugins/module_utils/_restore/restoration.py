@@ -28,7 +28,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import c
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Copy
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Family
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Instance
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Origin
@@ -39,6 +38,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instance
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof import Proof
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Verb
 
@@ -147,7 +147,7 @@ class Restoration:
             elif one.state in copies.FENCED:
                 raise UserError(
                     f"A restore of {one.source} was cut off while the instances change their names: complete it first,"
-                    f" with {self._request.hints.restore(one.source)}. Nothing was changed."
+                    f" with {self._request.hints.command(one.source.kind, one.source.value)}. Nothing was changed."
                 )
 
     def _go_on(self, begun: Copy) -> None:
@@ -170,7 +170,7 @@ class Restoration:
         request, hints = self._request, self._request.hints
         chosen = {"accept": request.accept, "artifacts": request.artifacts}
         given = [hints.set(name, "true") for name, is_set in chosen.items() if is_set]
-        again = " ".join([hints.restore(request.source), *given])
+        again = " ".join([hints.command(request.source.kind, request.source.value), *given])
         return Verb(VERB, self._tools.deployment.name, steps, self._serving, self._kept, again, refresh=self._refresh)
 
     def _refresh(self) -> bool:

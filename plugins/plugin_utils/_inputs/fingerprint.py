@@ -25,6 +25,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.specifica
 #: Variables that say how a run works, or what another verb does: whatever they are, the same is deployed.
 STEERING = frozenset(
     {
+        "mlflow_backup_keep",
+        "mlflow_backup_name",
+        "mlflow_backup_portable",
         "mlflow_ca_path",
         "mlflow_client_executable",
         "mlflow_client_requirements",
@@ -38,6 +41,8 @@ STEERING = frozenset(
         "mlflow_demo_time_limit",
         "mlflow_direct_execution",
         "mlflow_full_converge",
+        "mlflow_gc_delete",
+        "mlflow_gc_older_than",
         "mlflow_known_variables",
         "mlflow_live_progress",
         "mlflow_login_hint",
@@ -46,11 +51,18 @@ STEERING = frozenset(
         "mlflow_poll_seconds",
         "mlflow_recreate_stuck",
         "mlflow_request_timeout",
+        "mlflow_restore_accept",
+        "mlflow_restore_artifacts",
+        "mlflow_restore_backup",
+        "mlflow_restore_confirm",
+        "mlflow_restore_snapshot",
+        "mlflow_restore_time",
         "mlflow_rollback_confirm",
         "mlflow_rollback_remove",
         "mlflow_rolled_back",
         "mlflow_skip_final_snapshot",
         "mlflow_stall_timeout",
+        "mlflow_unlock",
         "mlflow_upgrade",
         "mlflow_wait_timeout",
     }

@@ -127,6 +127,9 @@ CHECKS: dict[str, Check] = {
     "mlflow_bake_minutes": int_in_range(0, 1440),
     "mlflow_backup_name": _BACKUP_NAME,
     "mlflow_backup_keep": int_in_range(0),
+    "mlflow_gc_older_than": matches_pattern(
+        r"(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", "days, hours, minutes and seconds, such as 30d or 1d12h"
+    ),
     "mlflow_restore_backup": _BACKUP_NAME,
     "mlflow_restore_snapshot": matches_pattern(
         r"[A-Za-z](-?[A-Za-z0-9]){0,254}", "the identifier of a snapshot, such as mlflow-final-20261123120000"

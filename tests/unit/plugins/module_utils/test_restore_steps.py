@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Restoration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import BEGUN
@@ -37,7 +38,7 @@ REPLACED = "tracking-replaced-261123075600"
 COPY = "tracking-restoring-261123075600"
 
 
-HINTS = copies.Hints("restore", "-e mlflow_restore_{name}={value}")
+HINTS = Hints("restore", "-e mlflow_restore_{name}={value}")
 
 
 def restore(
