@@ -56,6 +56,8 @@ author:
 seealso:
   - module: mlops.mlflow_aws.mlflow_backup
     description: Takes a backup first.
+  - module: mlops.mlflow_aws.mlflow_deployment_status
+    description: Tells how much storage the bucket uses.
 attributes:
   check_mode:
     support: partial
