@@ -143,6 +143,18 @@ def test_a_minimum_of_zero_is_started_with_a_task() -> None:
     assert ecs.tasks == 1
 
 
+@pytest.mark.parametrize("name", ["stop", "start"])
+def test_a_server_that_another_verb_keeps_at_zero_is_left_to_it(name: str) -> None:
+    """Users would write to a database that is being migrated or exchanged."""
+    ecs = Deployment()
+    ecs.scaling.update(minTaskCount=0, maxTaskCount=0)
+    ecs.tasks = 0
+    ecs.tags.update(markers.Stopped(datetime(2026, 11, 30, tzinfo=UTC), 1, 2, "upgrade").tags())
+    with pytest.raises(UserError, match=r"at 2026-11-30 00:00 UTC.* complete it first, with the playbook upgrade\."):
+        play(ecs, name)
+    assert ecs.done == [] and ecs.writes == []
+
+
 def test_what_another_run_has_done_since_the_preflight_is_seen() -> None:
     """A start that came to its end in between has taken the note away, so that the stop takes a new one."""
     ecs = Deployment()
