@@ -45,6 +45,9 @@ class Removal:
         """
         target.require(self._tools.clients, self._tools.deployment, changing=resume)
         self._family = self._tools.instances.family()
+        if begun := self._family.unfinished:
+            # What it has replaced is its way back.
+            raise UserError(f"{self._hints.complete_first(begun.source)} Nothing was removed.")
         names = [str(one["DBInstanceIdentifier"]) for one in self._family.replaced]
         if self._name in names:
             return True
