@@ -23,6 +23,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
@@ -39,7 +40,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import revision_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Note
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
