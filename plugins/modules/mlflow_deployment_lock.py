@@ -137,10 +137,8 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         lock.refuse_if_locked(tags, deployment.name, params["hint"], datetime.now(UTC))
     stopped = markers.stopped(tags)
     if stopped and params["refuse_stopped"]:
-        raise UserError(
-            f"Nothing was changed. The deployment '{deployment.name}' was stopped at {stopped.since:%Y-%m-%d %H:%M}"
-            f" UTC: start it first, with the playbook start.{_restart(clients, params['database'])}"
-        )
+        restart = _restart(clients, params["database"]) if stopped.verb == markers.STOP else ""
+        raise UserError(f"Nothing was changed. {stopped.explain(deployment.name)}{restart}")
     is_lifted = bool(found) and params["lift"]
     if is_lifted and not module.check_mode:
         api.untag(clients("ecs"), deployment.arn, [one.key for one in found])

@@ -426,6 +426,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import parse_connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
@@ -439,7 +440,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
 
     now = datetime.now(UTC)
     observed = reader.read(make_clients(module), scope, connect)
-    found = summary.facts(observed, scope, now, lock.unfinished_verbs(lock.tags_of(observed.get("service")), now))
+    found = summary.facts(observed, scope, now, lock.unfinished_verbs(target.tags(observed.get("service")), now))
     return ModuleResult(False, {}, {}, {**found, "lines": summary.lines(found)}, [], has_diff=False)
 
 

@@ -284,6 +284,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.upgrade 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Verb
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import plan
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 
 _ASKED = "upgrade"
@@ -299,7 +303,10 @@ def _upgrade(module: AnsibleAWSModule) -> ModuleResult:
     described = make_description(params["container"], params["former_container"])
     request = Request(params["version"], params["image"], params["database"], make_commands(module), described)
     upgrade = Upgrade(tools, request, is_asked_for=params["newer"] == _ASKED)
-    found = upgrade.preflight()
+    lock = Lock(
+        clients("ecs"), deployment.arn, Identity(deployment.name, "upgrade", deployment.who, params["unlock_hint"])
+    )
+    found, left = prepare(lambda _resume: upgrade.preflight(), lock, params["unlock"])
     if found == note.SAME:
         line = f"'{params['name']}' runs MLflow {params['version']} already, and was not changed."
         return _nothing(module, line, params["version"], upgrade.describe_running())
@@ -309,11 +316,8 @@ def _upgrade(module: AnsibleAWSModule) -> ModuleResult:
     verb = upgrade.verb()
     if params["newer"] == "refuse":
         raise UserError(report.refusal(params["name"], upgrade.running, params["version"], verb.again))
-    lines, warnings = verb.plan(), []
+    lines, warnings = _run(module, verb, lock, progress, left)
     if not module.check_mode:
-        identity = Identity(deployment.name, "upgrade", deployment.who, params["unlock_hint"])
-        lock = Lock(clients("ecs"), deployment.arn, identity)
-        warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = report.upgraded(params["name"], upgrade, params["back_hint"])
     values = {
         "before": upgrade.running,
@@ -327,6 +331,17 @@ def _upgrade(module: AnsibleAWSModule) -> ModuleResult:
     }
     before, after = {"version": upgrade.running}, {"version": params["version"]}
     return ModuleResult(True, before, after, values, warnings)
+
+
+def _run(
+    module: AnsibleAWSModule, verb: Verb, lock: Lock, progress: Progress, left: list[Marker]
+) -> tuple[list[str], list[str]]:
+    """Take the steps, but in check mode; return the plan and warnings."""
+    lines, lift = plan(verb, True, left), module.params["unlock"]
+    if module.check_mode:
+        lock.refuse(lift)
+        return lines, []
+    return lines, run_steps(verb, lock, progress, lift=lift)
 
 
 def _nothing(
@@ -345,13 +360,16 @@ def _roll_back(module: AnsibleAWSModule) -> ModuleResult:
     tools = make_tools(module, clients, deployment, progress)
     request = _rollback.Request(params["version"], params["confirm"], params["remove"], make_commands(module))
     rollback = _rollback.Rollback(tools, request)
-    rollback.preflight()
-    verb = rollback.verb()
-    lines, warnings = verb.plan(), []
+    identity = Identity(deployment.name, "rollback", deployment.who, params["unlock_hint"])
+    lock = Lock(clients("ecs"), deployment.arn, identity)
+
+    def preflight(_resume: bool) -> bool:
+        rollback.preflight()
+        return True
+
+    _is_needed, left = prepare(preflight, lock, params["unlock"])
+    lines, warnings = _run(module, rollback.verb(), lock, progress, left)
     if not module.check_mode:
-        identity = Identity(deployment.name, "rollback", deployment.who, params["unlock_hint"])
-        lock = Lock(clients("ecs"), deployment.arn, identity)
-        warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = rollback.lines()
     changed = bool(params["confirm"] or params["remove"])
     values = {

@@ -213,3 +213,8 @@ def test_what_was_destroyed_is_brought_back(calm: VerbsDeployment) -> None:
     assert "1 artifact" in restored.output
     assert calm.session().get(path, timeout=1800).content == b"kept"
     assert calm.play("deploy").succeeded().changed == {"localhost": 0}
+    replaced = [name for name in instances(calm) if name != NAME]
+    refused = calm.play("destroy").problem()
+    assert "Nothing was destroyed: a restore or a drill has left" in refused and all(one in refused for one in replaced)
+    assert replaced and calm.database() == "available"
+    remove_replaced(calm)

@@ -140,9 +140,8 @@ class Creation:
         self._service = target.require(self._clients, self._deployment)
         if stopped := markers.stopped(target.tags(self._service)):
             raise UserError(
-                f"The deployment '{self._deployment.name}' was stopped at {stopped.since:%Y-%m-%d %H:%M} UTC. Its"
-                " database cannot be read meanwhile: start it first, with the playbook start. What a backup of before"
-                " holds has not changed since."
+                f"{stopped.explain(self._deployment.name)} Its database cannot be read meanwhile."
+                + (" What a backup of before holds has not changed since." if stopped.verb == markers.STOP else "")
             )
         if PASSWORD not in self._container().get("secrets", {}):
             raise UserError(

@@ -22,8 +22,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_ta
 PASSWORD = "PGPASSWORD"
 #: What the server encrypts values of the database with.
 KEYS = ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE")
-# Of the server's plain variables, what the way to the database and to AWS needs.
-_HANDED_ON = ("AWS_DEFAULT_REGION", "PGSSLMODE", "PGCONNECT_TIMEOUT", "DATABASE_CA_CERTIFICATES")
+#: Of the server's plain variables, what the way to the database and to AWS needs.
+HANDED_ON = ("AWS_DEFAULT_REGION", "PGSSLMODE", "PGCONNECT_TIMEOUT", "DATABASE_CA_CERTIFICATES")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def build(
     container = dict(target.configuration(service).get("primary_container") or {})
     plain, secrets = container.get("environment") or {}, container.get("secrets") or {}
     environment = {
-        **{name: value for name, value in plain.items() if name in _HANDED_ON},
+        **{name: value for name, value in plain.items() if name in HANDED_ON},
         "PGHOST": database.host,
         "PGPORT": str(database.port),
         "PGDATABASE": database.name,

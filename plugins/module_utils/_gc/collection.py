@@ -113,10 +113,7 @@ class Collection:
         self._service = target.require(self._clients, self._deployment, changing=resume)
         name = self._deployment.name
         if stopped := markers.stopped(target.tags(self._service)):
-            raise UserError(
-                f"The deployment '{name}' was stopped at {stopped.since:%Y-%m-%d %H:%M} UTC: start it first, with the"
-                " playbook start."
-            )
+            raise UserError(stopped.explain(name))
         container = self._container()
         if PASSWORD not in (container.get("secrets") or {}):
             raise UserError(

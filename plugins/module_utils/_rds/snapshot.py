@@ -20,6 +20,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.start import BUSY
 
 _MISSING = ("DBSnapshotNotFound", "DBSnapshotNotFoundFault")
+_BUSY = ("InvalidDBSnapshotState", "InvalidDBSnapshotStateFault")
 _QUOTA = "ManualSnapshots"
 _EXISTS = ("DBSnapshotAlreadyExists", "DBSnapshotAlreadyExistsFault")
 
@@ -87,10 +88,34 @@ def _create(rds: Client, instance: str, snapshot: str, tags: Tags) -> None:
             raise
 
 
-def delete(rds: Client, snapshot: str) -> None:
-    """Delete a snapshot, if it is there."""
+def delete(rds: Client, snapshot: str, wait_options: WaitOptions) -> None:
+    """Delete a snapshot, if it is there, and wait until it is gone.
+
+    One that is still being taken is waited for: "The DB snapshot must be in the available state to be deleted" (RDS API
+    Reference, DeleteDBSnapshot).
+
+    Raises:
+        UserError: it takes too long.
+    """
+    waiter = wait_options.waiter()
+    for _poll in waiter.polls():
+        found = waiter.tolerate_outage(lambda: find(rds, snapshot), otherwise={"Status": "unknown"})
+        if not found:
+            return
+        status = str(found.get("Status", ""))
+        if status in ("available", "failed"):
+            _ask_to_delete(rds, snapshot)
+        waiter.report(f"snapshot {snapshot}, which is to be deleted: {status}")
+    waiter.raise_outage()
+    raise UserError(
+        f"The snapshot {snapshot} is still there after {wait_options.timeout:g} seconds (wait_timeout): delete it with"
+        f" aws rds delete-db-snapshot --db-snapshot-identifier {snapshot}."
+    )
+
+
+def _ask_to_delete(rds: Client, snapshot: str) -> None:
     try:
         rds.delete_db_snapshot(DBSnapshotIdentifier=snapshot)
     except ClientError as e:
-        if error_code(e) not in _MISSING:
+        if error_code(e) not in (*_MISSING, *_BUSY):
             raise

@@ -29,6 +29,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 
 Instance = dict[str, typing.Any]
 
@@ -59,6 +60,14 @@ class Source:
 
     def __str__(self) -> str:
         return f"the state of {self.value}" if self.kind == TIME else f"{self.kind} '{self.value}'"
+
+
+def complete_first(source: Source, hints: Hints) -> str:
+    """Return that a restore was cut off, and how it is completed."""
+    return (
+        f"A restore of {source} was cut off while the instances change their names: complete it first, with"
+        f" {hints.command(source.kind, source.value)}."
+    )
 
 
 def parse_time(text: str) -> Source:
@@ -113,21 +122,24 @@ class Copy:
         stamp: the time at which it was begun, as names have it.
         state: how far it has come, see above.
         image: what the server had, where it gets another one.
+        was_served: whether the server has run with it, so that users may have written to it.
     """
 
     source: Source
     stamp: str
     state: str = MAKING
     image: str = ""
+    was_served: bool = False
 
-    def at(self, state: str, image: str = "") -> Copy:
-        """Return it in a state."""
-        return replace(self, state=state, image=image or self.image)
+    def at(self, state: str, image: str = "", *, was_served: bool = False) -> Copy:
+        """Return it in a state; what was known of it before stays."""
+        return replace(self, state=state, image=image or self.image, was_served=was_served or self.was_served)
 
     def tags(self, key: str = RESTORED_KEY) -> Tags:
         """Return the tag that it is."""
         parts = [f"from={self.source.kind}={self.source.value}", f"begun={self.stamp}", f"state={self.state}"]
-        return {key: " ".join([*parts, *([f"image={self.image}"] if self.image else [])])}
+        more = [*(["served=yes"] if self.was_served else []), *([f"image={self.image}"] if self.image else [])]
+        return {key: " ".join([*parts, *more])}
 
 
 def copy_of(instance: Mapping[str, typing.Any], key: str = RESTORED_KEY) -> Copy | None:
@@ -137,7 +149,8 @@ def copy_of(instance: Mapping[str, typing.Any], key: str = RESTORED_KEY) -> Copy
     if not parts.get("begun"):
         return None
     kind, _equals, name = parts.get("from", "").partition("=")
-    return Copy(Source(kind, name), parts["begun"], parts.get("state", MAKING), parts.get("image", ""))
+    state, image, was_served = parts.get("state", MAKING), parts.get("image", ""), parts.get("served") == "yes"
+    return Copy(Source(kind, name), parts["begun"], state, image, was_served)
 
 
 def new_stamp(now: datetime) -> str:
@@ -166,6 +179,10 @@ class Names:
         """Of the instance that was replaced, and of its final snapshot."""
         return f"{self.instance}-replaced-{self.stamp}"
 
+    def served(self, now: datetime) -> str:
+        """Of the snapshot of a copy that users have written to, and that is deleted."""
+        return f"{self.replaced}-served-{new_stamp(now)}"
+
     @property
     def drill(self) -> str:
         return f"{self.instance}-drill-{self.stamp}"
@@ -190,6 +207,12 @@ class Family:
     copies: list[Instance] = field(default_factory=list)
     replaced: list[Instance] = field(default_factory=list)
     drills: list[Instance] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> Copy | None:
+        """The restore that was cut off while the server was at zero tasks, or is under way; None if there is none."""
+        there = [copy_of(one) for one in [*([self.live] if self.live else []), *self.copies]]
+        return next((one for one in there if one and one.state in FENCED), None)
 
 
 def family(instances: Iterable[Instance], name: str, owner: Tags) -> Family:

@@ -38,6 +38,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import settings_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import short_lived
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import one_off_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_task import OneOffTask
@@ -102,8 +103,7 @@ class Drill:
         """
         self._service = self._tools.find_server(changing=resume)
         self._family = self._tools.instances.family()
-        if self._family.live is None:
-            raise UserError(f"There is no RDS instance {self._instance} whose settings a copy could have.")
+        require_live(self._family.live, self._instance)
         if not any(self._live_address() in str(one) for one in self._container().get("command") or []):
             # The server would start with the live database.
             raise UserError(

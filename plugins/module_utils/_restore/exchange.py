@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
@@ -32,23 +34,33 @@ class Exchange:
         self._tools = tools
         self.names = Names(instance, copy.stamp)
         self.copy = copy
+        # Snapshots of copies that users have written to.
+        self.served: list[str] = []
 
     def is_copy(self, instance: Instance) -> bool:
         """Return whether an instance is the copy of this restore."""
         found = copies.copy_of(instance)
         return found is not None and found.stamp == self.copy.stamp
 
-    def note(self, name: str, state: str, image: str = "") -> None:
+    def note(self, name: str, state: str, image: str = "", *, was_served: bool = False) -> None:
         """Write into the copy's tag how far it has come."""
         instance = self._tools.instances.find(name)
         if instance is None:
             raise UserError(f"There is no RDS instance {name} any more: somebody else has deleted or renamed it.")
-        reached = self.copy.at(state, image)
+        reached = self.copy.at(state, image, was_served=was_served)
         self._tools.instances.tag(instance, reached.tags())
         self.copy = reached
 
     def _replaced_tag(self) -> Tags:
         return {copies.REPLACED_KEY: f"by={self.copy.source.kind}={self.copy.source.value}"}
+
+    def delete_copy(self, name: str, now: datetime) -> None:
+        """Delete a copy. What users have written to it stays, as a snapshot that has the time in its name."""
+        instances = self._tools.instances
+        found = copies.copy_of(instances.find(name) or {})
+        kept = Names(self.names.instance, found.stamp).served(now) if found and found.was_served else ""
+        instances.delete(name, final_snapshot=kept)
+        self.served += [kept] if kept else []
 
     def take_snapshot(self) -> None:
         live = self._tools.instances.find(self.names.instance)
@@ -61,8 +73,8 @@ class Exchange:
         )
 
     def delete_snapshot(self) -> None:
-        # The server writes again, so another one must be taken the next time.
-        snapshot.delete(self._tools.clients("rds"), self.names.replaced)
+        """Delete the final snapshot, which is out of date as soon as the server writes again."""
+        snapshot.delete(self._tools.clients("rds"), self.names.replaced, self._tools.wait_options)
 
     def rename_live(self) -> None:
         names, instances = self.names, self._tools.instances
@@ -70,16 +82,16 @@ class Exchange:
         if live is None or self.is_copy(live):
             former = instances.find(names.replaced)
             if former is not None:
-                instances.rename(former["DbiResourceId"], names.instance, names.replaced)
+                instances.rename(former["DbiResourceId"], names.instance, names.replaced, may_be_broken=True)
             return
         instances.tag(live, self._replaced_tag())
-        instances.rename(live["DbiResourceId"], names.instance, names.replaced)
+        instances.rename(live["DbiResourceId"], names.instance, names.replaced, may_be_broken=True)
 
     def rename_live_back(self) -> None:
         names, instances = self.names, self._tools.instances
         former = instances.find(names.replaced)
         if former is not None:
-            instances.rename(former["DbiResourceId"], names.replaced, names.instance)
+            instances.rename(former["DbiResourceId"], names.replaced, names.instance, may_be_broken=True)
             return
         live = instances.find(names.instance)
         if live is not None and not self.is_copy(live):
@@ -89,7 +101,7 @@ class Exchange:
     def _wait_for_original(self, live: Instance) -> None:
         """Wait for an instance whose renaming was begun, and see to it that it has its name."""
         names, instances = self.names, self._tools.instances
-        if live["DBInstanceStatus"] in wait.READY and not _is_renamed(live):
+        if live["DBInstanceStatus"] in (*wait.READY, *wait.BROKEN) and not _is_renamed(live):
             return
         instances.rename(live["DbiResourceId"], names.instance, names.replaced)
         instances.rename(live["DbiResourceId"], names.replaced, names.instance)

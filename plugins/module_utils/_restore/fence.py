@@ -6,7 +6,8 @@
 # disappear without notice.
 """Keeps users away from a database that is being exchanged: no task of the server runs meanwhile.
 
-The tag of a stopped deployment says how many tasks there were, so that everybody else sees it as stopped.
+The tag of a stopped deployment says how many tasks there were, and which verb keeps users away, so that nothing else
+brings the server up meanwhile.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Fence:
         clients: returns the client of a service.
         deployment: whose service.
         wait_options: how to wait.
+        verb: that puts it up.
         wall: the time of day.
     """
 
@@ -41,21 +43,28 @@ class Fence:
         clients: Clients,
         deployment: Target,
         wait_options: WaitOptions,
+        verb: str,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._clients = clients
         self._ecs = clients("ecs")
         self._deployment = deployment
         self._scale = ServiceScale(clients, deployment, wait_options)
+        self._verb = verb
         self._wall = wall
         self._last: Stopped | None = None
+
+    def is_up(self) -> bool:
+        """Return whether nobody can have been let in since it was put up."""
+        noted = markers.stopped(target.tags(target.describe(self._clients, self._deployment)))
+        return noted is not None and self._scale.latest()["max_task_count"] == 0
 
     def put_up(self) -> None:
         """Note how many tasks there are, unless that was done, and scale to zero."""
         if self._noted() is None:
             scaling = self._scale.latest()
             least, most = max(scaling["min_task_count"], 1), max(scaling["max_task_count"], 1)
-            self._last = Stopped(self._wall(), least, most)
+            self._last = Stopped(self._wall(), least, most, self._verb)
         self.scale_to_zero()
 
     def take_down(self) -> None:

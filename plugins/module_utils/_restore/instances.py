@@ -43,7 +43,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies i
 
 Settings = dict[str, typing.Any]
 
-#: The settings that a restore takes. Its port is that of then, unless another one is sent.
+#: The settings that a restore takes. Its port is that of then, unless another one is sent. The protection comes later:
+#: an instance that RDS cannot bring up must be deletable.
 _AT_RESTORE = (
     "auto_minor_version_upgrade",
     "backup_retention_period",
@@ -52,7 +53,6 @@ _AT_RESTORE = (
     "db_instance_class",
     "db_parameter_group_name",
     "db_subnet_group_name",
-    "deletion_protection",
     "enable_cloudwatch_logs_exports",
     "multi_az",
     "preferred_backup_window",
@@ -219,15 +219,17 @@ class Instances:
         """Set tags of an instance."""
         self._rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=tags_to_aws(tags))
 
-    def rename(self, resource: str, old: str, new: str) -> None:
+    def rename(self, resource: str, old: str, new: str, *, may_be_broken: bool = False) -> None:
         """Give an instance another identifier, or wait for a renaming that was begun.
 
         Args:
             resource: its DbiResourceId, which stays the same.
             old, new: identifiers.
+            may_be_broken: whether it may have a status that waiting does not end. RDS decides whether it renames that.
 
         Raises:
-            UserError: another instance has the new name, or it takes too long.
+            UserError: another instance has the new name, it is broken, or it takes too long.
+            ClientError: RDS refuses.
         """
         waiter = self._wait.waiter()
         unknown: Instance | None = {}
@@ -235,10 +237,10 @@ class Instances:
             there = waiter.tolerate_outage(lambda: self.find(new), otherwise=unknown)
             if there and there["DbiResourceId"] != resource:
                 raise UserError(f"There is another RDS instance {new}: {old} cannot get its name. Delete or rename it.")
-            if there and self._is_ready(there):
+            if there and ((may_be_broken and there["DBInstanceStatus"] in wait.BROKEN) or self._is_ready(there)):
                 return
             if there is None:
-                self._ask_to_rename(resource, old, new)
+                self._ask_to_rename(resource, old, new, may_be_broken=may_be_broken)
             waiter.report(f"RDS instance {old} becomes {new}: {(there or {}).get('DBInstanceStatus', 'not there yet')}")
         waiter.raise_outage()
         raise UserError(
@@ -252,22 +254,30 @@ class Instances:
             raise UserError(wait.explain_status(self._rds, str(instance["DBInstanceIdentifier"]), status, instance))
         return status in wait.READY and bool((instance.get("Endpoint") or {}).get("Address"))
 
-    def _ask_to_rename(self, resource: str, old: str, new: str) -> None:
+    def _ask_to_rename(self, resource: str, old: str, new: str, *, may_be_broken: bool) -> None:
         """Ask RDS for it, unless it does something else with the instance at the moment."""
         here = self.find(old)
-        if here is None or here["DbiResourceId"] != resource or here["DBInstanceStatus"] not in wait.READY:
+        if here is None or here["DbiResourceId"] != resource:
+            return
+        is_broken = here["DBInstanceStatus"] in wait.BROKEN
+        if here["DBInstanceStatus"] not in wait.READY and not (is_broken and may_be_broken):
             return
         if (here.get("PendingModifiedValues") or {}).get("DBInstanceIdentifier"):
             return
         try:
             self._rds.modify_db_instance(DBInstanceIdentifier=old, NewDBInstanceIdentifier=new, ApplyImmediately=True)
         except ClientError as e:
-            if error_code(e) not in BUSY:
+            # Waiting does not help one that is broken.
+            if is_broken or error_code(e) not in BUSY:
                 raise
 
-    def delete(self, name: str, *, wait_for_it: bool = False) -> None:
-        """Delete an instance without a snapshot, protected or not, if it is there."""
-        options = delete.DeleteOptions(skip_final_snapshot=True, disable_deletion_protection=True)
+    def delete(self, name: str, *, final_snapshot: str = "", wait_for_it: bool = False) -> None:
+        """Delete an instance, protected or not, if it is there; without a snapshot unless one is named."""
+        options = delete.DeleteOptions(
+            skip_final_snapshot=not final_snapshot,
+            final_snapshot=final_snapshot or None,
+            disable_deletion_protection=True,
+        )
         how = WaitOptions(wait_for_it, self._wait.timeout, self._wait.delay, self._wait.report)
         delete.ensure_absent(self._rds, name, options, how, check_mode=False)
 

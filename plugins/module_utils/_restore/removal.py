@@ -12,6 +12,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Family
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import complete_first
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
@@ -45,6 +46,9 @@ class Removal:
         """
         target.require(self._tools.clients, self._tools.deployment, changing=resume)
         self._family = self._tools.instances.family()
+        if begun := self._family.unfinished:
+            # What it has replaced is its way back.
+            raise UserError(f"{complete_first(begun.source, self._hints)} Nothing was removed.")
         names = [str(one["DBInstanceIdentifier"]) for one in self._family.replaced]
         if self._name in names:
             return True

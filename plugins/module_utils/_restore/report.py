@@ -12,8 +12,10 @@ from collections.abc import Iterable
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import check
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Instance
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Source
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 
 
 def restored(deployment: str, source: Source, found: Document, notes: Iterable[str]) -> list[str]:
@@ -30,6 +32,15 @@ def restored(deployment: str, source: Source, found: Document, notes: Iterable[s
         f"'{deployment}' is restored to {source}.",
         f"Database:  {check.summary(found)}, tables at {revisions}",
         *(f"Note:      {note}" for note in notes),
+    ]
+
+
+def served(snapshots: Iterable[str], hints: Hints) -> list[str]:
+    """Return that what users wrote to a restored database is kept, a sentence for each of its snapshots."""
+    return [
+        f"What users wrote to the restored database is kept in the snapshot {name}, which"
+        f" {hints.command(copies.SNAPSHOT, name)} restores."
+        for name in snapshots
     ]
 
 

@@ -25,10 +25,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import report
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Copy
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Family
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Instance
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Origin
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Source
@@ -37,6 +37,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.fence im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import settings_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof import Proof
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -83,7 +84,7 @@ class Restoration:
         self._tools = tools
         self._request = request
         self._wall = wall
-        self._fence = Fence(tools.clients, tools.deployment, tools.wait_options)
+        self._fence = Fence(tools.clients, tools.deployment, tools.wait_options, VERB)
         self._family = Family()
         self._exchange = Exchange(tools, request.instance, Copy(request.source, copies.new_stamp(wall())))
         self._origin = Origin()
@@ -121,6 +122,9 @@ class Restoration:
                 return False
         else:
             self._find_unfinished(live)
+        if self._exchange.copy.state in (copies.MAKING, copies.COPIED):
+            # Later it may have another name.
+            self._tools.require_replaceable(self._family.live, self._request.instance)
         self._origin = self._tools.find_origin(
             source, self._family, is_begun=self._exchange.copy.state != copies.MAKING
         )
@@ -145,10 +149,7 @@ class Restoration:
             if one.source == self._request.source:
                 self._go_on(one)
             elif one.state in copies.FENCED:
-                raise UserError(
-                    f"A restore of {one.source} was cut off while the instances change their names: complete it first,"
-                    f" with {self._request.hints.command(one.source.kind, one.source.value)}. Nothing was changed."
-                )
+                raise UserError(f"{copies.complete_first(one.source, self._request.hints)} Nothing was changed.")
 
     def _go_on(self, begun: Copy) -> None:
         self._exchange = Exchange(self._tools, self._request.instance, begun)
@@ -216,7 +217,6 @@ class Restoration:
             Step(
                 f"Take the final snapshot {names.replaced} of {names.instance}",
                 self._exchange.take_snapshot,
-                self._exchange.delete_snapshot,
                 duration=ExpectedDuration(2, 15, fixed=10),
                 downtime=True,
                 cost="the snapshot's storage, until you delete it",
@@ -248,10 +248,8 @@ class Restoration:
     def _clean_up_steps(self) -> list[Step]:
         there = [one for one in self._family.copies if one["DBInstanceStatus"] != "deleting"]
         names = [name for one in there if (name := str(one["DBInstanceIdentifier"])) != self.names.copy]
-        return [
-            Step(f"Delete {name}, which another restore has left", partial(self._tools.instances.delete, name))
-            for name in names
-        ]
+        delete = partial(self._exchange.delete_copy, now=self._wall())
+        return [Step(f"Delete {name}, which another restore has left", partial(delete, name)) for name in names]
 
     def _artifact_steps(self) -> list[Step]:
         """Bring artifacts back while the live server does not need them, so that there is nothing to undo."""
@@ -262,8 +260,10 @@ class Restoration:
         return [Step(title, self._bring_back, duration=ExpectedDuration(fixed=5 + len(self._deleted) / 10))]
 
     def _image_steps(self) -> list[Step]:
-        image = self._origin.image
-        if not image or image == self._container().get("image"):
+        image, begun = self._origin.image, self._exchange.copy
+        # A run that was cut off may have changed it already, and it must be possible to change it back.
+        former = begun.image if begun.state in copies.FENCED else ""
+        if not image or image == (former or self._container().get("image")):
             return []
         return [
             Step(
@@ -280,7 +280,8 @@ class Restoration:
     def _make_copy(self) -> None:
         if self._exchange.copy.state != copies.MAKING:
             return
-        live, instances, name = self._live(), self._tools.instances, self.names.copy
+        instances, name = self._tools.instances, self.names.copy
+        live = require_live(instances.find(self.names.instance), self.names.instance)
         settings = settings_of(live)
         tags: Tags = {**tags_from_aws(live.get("TagList") or []), **self._exchange.copy.tags()}
         tags.pop(copies.REPLACED_KEY, None)
@@ -300,6 +301,9 @@ class Restoration:
         self.proof.notes.append(f"Artifacts that had been deleted and were brought back: {number}.")
 
     def _put_fence_up(self) -> None:
+        if self._exchange.copy.state in (copies.COPIED, copies.FENCING) and not self._fence.is_up():
+            # One that a run has left which let users in again.
+            self._exchange.delete_snapshot()
         if self._exchange.copy.state == copies.COPIED:
             self._exchange.note(self.names.copy, copies.FENCING, str(self._container().get("image") or ""))
         self._fence.put_up()
@@ -308,6 +312,8 @@ class Restoration:
         self._fence.take_down()
         if self._tools.instances.find(self.names.copy):
             self._exchange.note(self.names.copy, copies.COPIED)
+        # Last: users must not wait for it.
+        self._exchange.delete_snapshot()
 
     def _change_image(self) -> None:
         self._fence.give_image(self._origin.image)
@@ -317,6 +323,7 @@ class Restoration:
             self._fence.give_image(self._exchange.copy.image)
 
     def _serve(self) -> None:
+        self._exchange.note(self.names.instance, copies.SWAPPED, was_served=True)
         self._fence.scale_back()
         self._tools.wait_for_server(self._service)
 
@@ -337,17 +344,11 @@ class Restoration:
 
     # ---- what they need
 
-    def _live(self) -> Instance:
-        live = self._tools.instances.find(self.names.instance)
-        if live is None:
-            raise UserError(f"There is no RDS instance {self.names.instance} whose settings a copy could have.")
-        return live
-
     def _delete_copy(self) -> None:
         # Half deleted it has lost settings, and another run completes it.
         if self._tools.instances.find(self.names.copy):
             self._exchange.note(self.names.copy, copies.MAKING)
-        self._tools.instances.delete(self.names.copy)
+        self._exchange.delete_copy(self.names.copy, self._wall())
 
     def _serving(self) -> str:
         number = len(self._fence.tasks())
@@ -359,10 +360,12 @@ class Restoration:
     def _kept(self) -> str:
         family = self._tools.instances.family()
         there = [str(one["DBInstanceIdentifier"]) for one in [*family.copies, *family.replaced]]
-        return f"Besides it there is {' and '.join(there)}." if there else "No data was touched."
+        said = report.served(self._exchange.served, self._request.hints)
+        said += [f"Besides it there is {' and '.join(there)}."] if there else []
+        return " ".join(said) or "No data was touched."
 
 
 def _resources(family: Family) -> set[str]:
-    """Return which instances there are, whatever they are called: RDS may be renaming one."""
-    there = [family.live] if family.live else []
-    return {str(one["DbiResourceId"]) for one in [*there, *family.copies, *family.replaced]}
+    """Return which instances there are, whatever they are called: RDS may be renaming one. What it deletes is gone."""
+    there = [*([family.live] if family.live else []), *family.copies, *family.replaced]
+    return {str(one["DbiResourceId"]) for one in there if one["DBInstanceStatus"] != "deleting"}

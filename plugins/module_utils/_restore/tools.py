@@ -30,6 +30,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import Connection
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.rest import MlflowError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import wait
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds.settings import effective
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Artifacts
@@ -91,10 +92,7 @@ class Tools:
         service = target.require(self.clients, self.deployment, changing=changing)
         stopped = markers.stopped(target.tags(service))
         if stopped and not may_be_stopped:
-            raise UserError(
-                f"The deployment '{self.deployment.name}' was stopped at {stopped.since:%Y-%m-%d %H:%M} UTC: start it"
-                " first, with the playbook start."
-            )
+            raise UserError(f"{stopped.explain(self.deployment.name)} Nothing was changed.")
         container = target.configuration(service).get("primary_container") or {}
         if PASSWORD not in container.get("secrets", {}):
             raise UserError(
@@ -160,6 +158,16 @@ class Tools:
             " happened just now wait so long. For older times see the backups, with the playbook backups."
         )
 
+    def require_replaceable(self, live: Instance | None, name: str) -> None:
+        """Fail if no copy can take the place of the live instance.
+
+        Raises:
+            UserError: it is missing, or stopped: RDS neither renames that nor takes a snapshot of it.
+        """
+        status = str(require_live(live, name)["DBInstanceStatus"])
+        if status in wait.STOPPED:
+            raise UserError(wait.explain_status(self.clients("rds"), name, status, live))
+
     def daily_cost(self, instance: Instance) -> str:
         """Return what an instance costs a day, in words."""
         return daily_cost(instance, self.place.region)
@@ -183,6 +191,20 @@ class Tools:
             )
         except MlflowError as e:
             raise UserError(f"The server at {url} does not answer: {e.message}") from e
+
+
+def require_live(live: Instance | None, name: str) -> Instance:
+    """Return the live instance, whose settings a copy gets.
+
+    Raises:
+        UserError: there is none.
+    """
+    if live is None:
+        raise UserError(
+            f"There is no RDS instance {name}, whose settings a copy would get. If it was renamed, rename it back; if"
+            " it was deleted, deploy first, which makes an empty one. Then run this again. Nothing was changed."
+        )
+    return live
 
 
 def daily_cost(instance: Instance, region: str) -> str:

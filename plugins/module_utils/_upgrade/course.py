@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
@@ -84,7 +87,7 @@ class Course:
 
     def __init__(self, tools: Tools, one: Note) -> None:
         self._tools = tools
-        self.fence = Fence(tools.clients, tools.deployment, tools.wait_options)
+        self.fence = Fence(tools.clients, tools.deployment, tools.wait_options, one.verb)
         self.note = one
         self.service: Document = {}
         self.kept: list[str] = []
@@ -102,25 +105,54 @@ class Course:
         self._tools.wait_for_server(self.service)
         self.forget()
 
+    def require_unchanged(self) -> bool:
+        """Return that the steps are needed.
+
+        Raises:
+            UserError: something else has changed the server, or what was noted, since the preflight.
+        """
+        now = target.describe(self._tools.clients, self._tools.deployment) or {}
+        if _identity(now) != _identity(self.service):
+            raise UserError(
+                f"The server of '{self._tools.deployment.name}' has changed since this run looked. Run it again."
+            )
+        return True
+
     def undo_copy(self) -> None:
-        """Drop the copy, if the tables were not touched since."""
-        if self.note.state == note.FENCED:
-            self.run("drop", self.note.from_image, copy=self.names.copy)
-            self.kept = [one for one in self.kept if self.names.copy not in one]
+        """Drop the copy, if the tables were not touched since. Users do not wait for one that cannot be dropped."""
+        if self.note.state != note.FENCED:
+            return
+        name = self.names.copy
+        self.kept = [one for one in self.kept if name not in one]
+        try:
+            self.run("drop", self.note.from_image, copy=name)
+        except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+            self.kept.append(f"perhaps the database {name}, which could not be dropped ({str(e).splitlines()[0]})")
 
     def go_back(self) -> None:
         """Put the old tables into their place again."""
+        names = self.names
+        self.exchange_back(names.copy, names.failed, "of the attempt")
+
+    def exchange_back(self, former: str, aside: str, what: str, **facts: typing.Any) -> None:
+        """Put a database into the live one's place again, unless that is done.
+
+        Args:
+            former: its name.
+            aside: what the live one is called from then on.
+            what: what the live one is, in words.
+            facts: what the comment of the live one says from then on.
+        """
         if self.note.state == note.BACK:
             return
         self.write(note.GOING_BACK)
-        names = self.names
-        found = self.run("go_back", self.note.from_image, copy=names.copy, aside=names.failed)
+        found = self.run("go_back", self.note.from_image, copy=former, aside=aside, **facts)
         self.write(note.BACK)
-        self.kept = [one for one in self.kept if names.copy not in one]
+        self.kept = [one for one in self.kept if former not in one]
         if found["exchanged"]:
             lost = listed(found["lost"])
-            also = f", which has {lost} that users wrote to the new version" if lost else ""
-            self.kept.append(f"the database {names.failed} of the attempt{also}")
+            also = f", which has {lost} that users wrote meanwhile" if lost else ""
+            self.kept.append(f"the database {aside} {what}{also}")
 
     def change_image_back(self) -> None:
         """Give the server the old image, and what it was run with, while it has no task."""
@@ -180,9 +212,13 @@ class Course:
         api.untag(self._tools.clients("ecs"), self._tools.deployment.arn, [*note.KEYS, *others])
 
     def read_digests(self) -> dict[str, str]:
-        """Return the digest of the image that serves now."""
-        revision = revision_of(target.describe(self._tools.clients, self._tools.deployment) or self.service)
-        described = api.describe_revisions(self._tools.clients("ecs"), [revision] if revision else [])
+        """Return the digest of the image that serves now; none if it cannot be read."""
+        try:
+            revision = revision_of(target.describe(self._tools.clients, self._tools.deployment) or self.service)
+            described = api.describe_revisions(self._tools.clients("ecs"), [revision] if revision else [])
+        except (AnsibleAWSError, BotoCoreError, ClientError):
+            # It is only shown, and no reason to take an upgrade back that users work with.
+            return {}
         images = [one for item in described for one in item.get("containerImages") or []]
         return {str(one.get("image") or ""): str(one.get("imageDigest") or "") for one in images}
 
@@ -204,6 +240,12 @@ class Course:
 def revision_of(service: Document) -> str:
     """Return the ARN of the revision that a service has; empty if it has none."""
     return str((transformations.newest_configuration(service) or {}).get("serviceRevisionArn") or "")
+
+
+def _identity(service: Document) -> tuple[Note | None, str]:
+    """Return what nothing else may change while an upgrade is under way."""
+    image = (target.configuration(service).get("primary_container") or {}).get("image") if service else ""
+    return note.note_of(target.tags(service)), str(image or "")
 
 
 def listed(lost: dict[str, int]) -> str:

@@ -15,6 +15,7 @@ A copy has a comment (JSON) that says what it is a copy of. It is written last, 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -42,8 +43,16 @@ WATCHED = (
     *("experiments", "runs", "metrics", "params", "tags", "datasets", "inputs", "trace_info", "spans", "assessments"),
     *("registered_models", "model_versions", "registered_model_aliases", "logged_models", "users", "webhooks"),
 )
-# What would be lost, and how it is called.
-MADE = {"runs": "runs", "trace_info": "traces", "model_versions": "model versions"}
+# What would be lost: how it is called, and what tells one from another.
+MADE = {
+    "runs": ("runs", "run_uuid"),
+    "trace_info": ("traces", "request_id"),
+    "model_versions": ("model versions", "name || '/' || version"),
+}
+KEYS = """
+COPY (SELECT key FROM (SELECT encode(convert_to({key}, 'UTF8'), 'hex') AS key FROM public.{table}) AS all_of_them
+ORDER BY key COLLATE "C") TO STDOUT
+"""
 SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND usename IS NOT NULL AND pg_has_role(usename, 'MEMBER')
@@ -319,8 +328,11 @@ def go_back() -> Report:
             return {"exchanged": False, "lost": {}}
         if former not in present:
             raise Refusal(f"there is neither a database {live} nor its copy {former}")
-        lost = only_in(live, former) if live in present else {}
+        lost: dict[str, int] = {}
         if live in present:
+            # That it cannot be counted must not stand in the way back.
+            with contextlib.suppress(importlib.import_module("psycopg2").Error):
+                lost = only_in(live, former)
             if os.environ.get("FACTS"):
                 # A comment stays with its database.
                 cursor.execute(f"COMMENT ON DATABASE {quoted(live)} IS %s", (os.environ["FACTS"],))
@@ -332,22 +344,37 @@ def go_back() -> Report:
 
 
 def only_in(database: str, other: str) -> dict[str, int]:
-    """Return how many more runs, traces and model versions a database has than another one."""
-    now, then = (made(name) for name in (database, other))
-    return {name: max(now[name] - then[name], 0) for name in MADE.values()}
+    """Return how many runs, traces and model versions a database has that another one does not have.
+
+    Their numbers do not tell: as many may have been deleted since as were added.
+    """
+    found = {}
+    for table, (name, key) in MADE.items():
+        with keys(database, table, key) as here, keys(other, table, key) as there:
+            found[name] = count_missing(here, there)
+    return found
 
 
-def made(database: str) -> dict[str, int]:
+@contextlib.contextmanager
+def keys(database: str, table: str, key: str) -> typing.Iterator[typing.IO[bytes]]:
+    """Yield the keys of a table's rows in a file, sorted: there may be too many for the memory."""
     connection = connect(database)
-    with connection.cursor() as cursor:
-        there = {
-            name: rows(cursor, f"SELECT count(*) FROM public.{table}")[0][0]
-            if rows(cursor, "SELECT to_regclass(%s)", f"public.{table}")[0][0] is not None
-            else 0
-            for table, name in MADE.items()
-        }
-    connection.close()
-    return there
+    with tempfile.TemporaryFile() as file, connection.cursor() as cursor:
+        if rows(cursor, "SELECT to_regclass(%s)", f"public.{table}")[0][0] is not None:
+            cursor.copy_expert(KEYS.format(table=table, key=key), file)
+        connection.close()
+        file.seek(0)
+        yield file
+
+
+def count_missing(here: typing.Iterator[bytes], there: typing.Iterator[bytes]) -> int:
+    """Return how many of sorted lines are not among other sorted lines."""
+    number, other = 0, next(there, b"")
+    for line in here:
+        while other and other < line:
+            other = next(there, b"")
+        number += line != other
+    return number
 
 
 def compare() -> Report:

@@ -62,9 +62,6 @@ class _Course(Course):
 
     def go_back(self) -> None:
         """Put the new tables into their place again, and keep the copy as it was."""
-        if self.note.state == note.BACK:
-            return
-        self.write(note.GOING_BACK)
         one, names = self.note, self.names
         facts = {
             "stamp": one.stamp,
@@ -73,8 +70,7 @@ class _Course(Course):
             "revision": one.to_revision,
             "to": one.from_version,
         }
-        self.run("go_back", one.from_image, copy=names.replaced, aside=names.copy, facts=facts)
-        self.write(note.BACK)
+        self.exchange_back(names.replaced, names.copy, "of before the upgrade", facts=facts)
 
 
 class Rollback:
@@ -137,10 +133,7 @@ class Rollback:
             return
         self._course.service = target.require(self._tools.clients, self._tools.deployment)
         if stopped := markers.stopped(target.tags(self._course.service)):
-            raise UserError(
-                f"The deployment '{self._tools.deployment.name}' was stopped at {stopped.since:%Y-%m-%d %H:%M} UTC:"
-                " start it first, with the playbook start. Nothing was changed."
-            )
+            raise UserError(f"{stopped.explain(self._tools.deployment.name)} Nothing was changed.")
         image = str((target.configuration(self._course.service).get("primary_container") or {}).get("image") or "")
         running = note.version_of_image(image) or self._request.version
         self._course.note = replace(
@@ -156,9 +149,9 @@ class Rollback:
             steps.append(Step(f"Drop the database {self._request.remove}, for good", self._remove, duration=_TASK))
         elif self._request.confirm:
             steps = [*self._former_steps(), *steps, *self._steps()]
-        again = self._request.commands.confirm
+        again, course = self._request.commands.confirm, self._course
         name = self._tools.deployment.name
-        return Verb("rollback", name, steps, self._course.serving, self._course.say_kept, again)
+        return Verb("rollback", name, steps, course.serving, course.say_kept, again, refresh=course.require_unchanged)
 
     def _former_steps(self) -> list[Step]:
         if self._course.note.state not in (note.GOING_BACK, note.BACK):

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import typing
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import HANDED_ON
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.store import Store
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
@@ -26,9 +28,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_ta
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Resource
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 
-USERNAME, PASSWORD = "PGUSER", "PGPASSWORD"
-# Of the server's plain variables, what the way to the database and to AWS needs.
-_HANDED_ON = ("AWS_DEFAULT_REGION", "PGSSLMODE", "PGCONNECT_TIMEOUT", "DATABASE_CA_CERTIFICATES")
+USERNAME = "PGUSER"
 _PURPOSES = {
     "preflight": "look at the database with the new version",
     "copy": "copy the database",
@@ -110,7 +110,7 @@ class DatabaseTasks:
         plain, secrets = container.get("environment") or {}, container.get("secrets") or {}
         place = self._place
         environment = {
-            **{name: value for name, value in plain.items() if name in _HANDED_ON},
+            **{name: value for name, value in plain.items() if name in HANDED_ON},
             "PGHOST": place.host,
             "PGPORT": str(place.port),
             "PGDATABASE": place.database,
@@ -123,7 +123,7 @@ class DatabaseTasks:
         return OneOffTask(
             purpose=_PURPOSES[action],
             family=f"{self._deployment.name}-upgrade",
-            command=("python", "-c", program()),
+            command=("python", "-c", database_task.source(database_program)),
             environment=environment,
             secrets={name: secrets[name] for name in (USERNAME, PASSWORD) if name in secrets},
             tags=place.tags,
@@ -137,14 +137,3 @@ class DatabaseTasks:
 
 def _text(value: typing.Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def program() -> str:
-    """Return the source of the program that the task runs."""
-    spec = importlib.util.find_spec(database_program.__name__)
-    loader: typing.Any = spec.loader if spec else None
-    text = loader.get_source(database_program.__name__) if loader else None
-    if not text:
-        raise UserError(f"The source of {database_program.__name__} cannot be read.")
-    # Ansible's loader of collections gives bytes, that of a packed module text.
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)

@@ -23,6 +23,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
@@ -39,7 +40,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import revision_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Note
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -170,10 +170,7 @@ class Upgrade:
         name = self._tools.deployment.name
         self._course.service = target.require(self._tools.clients, self._tools.deployment)
         if stopped := markers.stopped(target.tags(self._course.service)):
-            raise UserError(
-                f"The deployment '{name}' was stopped at {stopped.since:%Y-%m-%d %H:%M} UTC: start it first, with the"
-                " playbook start. Nothing was changed."
-            )
+            raise UserError(f"{stopped.explain(name)} Nothing was changed.")
         if problem := self.names.problem():
             raise UserError(f"'{name}' cannot be upgraded: {problem}. Nothing was changed.")
         if PASSWORD not in self._container().get("secrets", {}):
@@ -221,7 +218,8 @@ class Upgrade:
         last = Step("Note that it is done", self._finish)
         again = f"{self._request.commands.upgrade}{self._request.version}"
         steps = [last] if self._is_done else [*self._steps(), last]
-        return Verb("upgrade", self._tools.deployment.name, steps, self._course.serving, self._course.say_kept, again)
+        course, name = self._course, self._tools.deployment.name
+        return Verb("upgrade", name, steps, course.serving, course.say_kept, again, refresh=course.require_unchanged)
 
     def _steps(self) -> list[Step]:
         names, version = self.names, self._request.version

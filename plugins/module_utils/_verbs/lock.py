@@ -34,6 +34,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import process
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 
 #: After which a run on another machine that has said nothing is taken for dead. No step takes as long.
@@ -71,12 +72,7 @@ class Identity:
 
 def read_tags(ecs: Client, arn: str) -> dict[str, str]:
     """Return all tags of the service."""
-    return tags_of(api.describe_express(ecs, arn) or {})
-
-
-def tags_of(service: Mapping[str, typing.Any]) -> dict[str, str]:
-    """Return all tags of a service that was described."""
-    return {str(item.get("key")): str(item.get("value") or "") for item in service.get("tags") or []}
+    return target.tags(api.describe_express(ecs, arn))
 
 
 def is_dead(marker: Marker, now: datetime) -> bool:

@@ -28,6 +28,8 @@ LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
 STOPPED_KEY = f"{INTERNAL_PREFIX}stopped"
 #: A run that asks for the lock, and one that has it.
 CLAIMED, HELD = "claimed", "held"
+#: The verb that stops a deployment because the user wants it stopped.
+STOP = "stop"
 _LONGEST = 256
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _UNSUITABLE = re.compile(r"[^\w.:/=+@-]")
@@ -87,15 +89,28 @@ class Stopped:
     Attributes:
         since: when.
         least, most: number of tasks that it had.
+        verb: STOP, or the verb that keeps users away while it works on the database.
     """
 
     since: datetime
     least: int
     most: int
+    verb: str = STOP
 
     def tags(self) -> Tags:
         """Return the tag that it is."""
-        return {STOPPED_KEY: f"since={_text(self.since)} min={self.least} max={self.most}"}
+        by = "" if self.verb == STOP else f" verb={self.verb}"
+        return {STOPPED_KEY: f"since={_text(self.since)} min={self.least} max={self.most}{by}"}
+
+    def explain(self, deployment: str) -> str:
+        """Return since when, and what brings the server back, in a sentence."""
+        since = f"{self.since:%Y-%m-%d %H:%M} UTC"
+        if self.verb == STOP:
+            return f"The deployment '{deployment}' was stopped at {since}: start it first, with the playbook start."
+        return (
+            f"The verb {self.verb} has scaled the server of '{deployment}' to zero tasks at {since}, and was cut off:"
+            f" complete it first, with the playbook {self.verb}."
+        )
 
 
 def new_run_id(now: datetime) -> str:
@@ -114,7 +129,8 @@ def stopped(tags: Mapping[str, str]) -> Stopped | None:
     if STOPPED_KEY not in tags:
         return None
     parts = _parts(tags[STOPPED_KEY])
-    return Stopped(_time(parts.get("since", "")), _number(parts.get("min", "1")), _number(parts.get("max", "1")))
+    least, most = _number(parts.get("min", "1")), _number(parts.get("max", "1"))
+    return Stopped(_time(parts.get("since", "")), least, most, parts.get("verb", STOP))
 
 
 def _lock(key: str, value: str) -> Marker:

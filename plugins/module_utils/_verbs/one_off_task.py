@@ -46,7 +46,8 @@ class OneOffTask:
         environment: plain variables.
         secrets: variables, and the ARNs that ECS takes them from.
         tags: of task and definition.
-        run: id of what it is a part of. A task of the same id that a killed run has left is stopped first.
+        run: id of what it is a part of, within the deployment. A task of the same id, which a killed run has left, is
+            stopped first.
         region: AWS region.
         image: of its container; empty for the server's.
         cpu, memory: of the task.
@@ -82,7 +83,7 @@ def run(clients: Clients, deployment: Target, service: Resource, task: OneOffTas
             taskDefinition=arn,
             launchType="FARGATE",
             count=1,
-            startedBy=task.run[:128],
+            startedBy=_started_by(deployment, task),
             networkConfiguration={"awsvpcConfiguration": _network(service, configuration)},
             tags=_listed(task.tags),
         )
@@ -101,7 +102,8 @@ def _stop_left_behind(ecs: typing.Any, deployment: Target, task: OneOffTask, wai
     Raises:
         UserError: one takes too long.
     """
-    arns = list(ecs.list_tasks(cluster=deployment.cluster, startedBy=task.run[:128]).get("taskArns") or [])
+    started_by = _started_by(deployment, task)
+    arns = list(ecs.list_tasks(cluster=deployment.cluster, startedBy=started_by).get("taskArns") or [])
     for arn in arns:
         ecs.stop_task(cluster=deployment.cluster, task=arn, reason="The run that started it was cut off.")
     waiter = wait_options.waiter()
@@ -117,6 +119,15 @@ def _stop_left_behind(ecs: typing.Any, deployment: Target, task: OneOffTask, wai
         f"A task to {task.purpose}, of a run that was cut off, is not stopped after {wait_options.timeout:g} seconds"
         " (wait_timeout)."
     )
+
+
+def _started_by(deployment: Target, task: OneOffTask) -> str:
+    """Return what tells the run's tasks from all others of the cluster, those of other deployments among them.
+
+    ListTasks takes no other filter beside startedBy, which has up to 128 characters (ECS API Reference, ListTasks and
+    RunTask).
+    """
+    return f"{deployment.name}/{task.run}"[:128]
 
 
 def _definition(task: OneOffTask, configuration: Mapping[str, typing.Any]) -> dict[str, typing.Any]:

@@ -82,6 +82,9 @@ class Power:
             UserError: the deployment cannot be stopped or started as it is.
         """
         self._marker = markers.stopped(target.tags(self._scale.read(resume)))
+        if self._marker and self._marker.verb != markers.STOP:
+            # Users must not write to a database that is being migrated or exchanged.
+            raise UserError(f"{self._marker.explain(self.deployment.name)} Nothing was changed.")
         self._has_noted = self._has_scaled = self._has_stopped = resume
         if self.instance:
             self._status = self._check_instance(verb)

@@ -28,6 +28,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock impor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import LostLockError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 
+T = typing.TypeVar("T")
+_EXPECTED = (AnsibleAWSError, BotoCoreError, ClientError)
+
 
 def _nothing() -> None:
     """Undo a step that has left nothing."""
@@ -95,11 +98,12 @@ class Verb:
         return lines
 
 
-def prepare(preflight: Callable[[bool], bool], lock: Lock, lift: bool = False) -> tuple[bool, list[Marker]]:
-    """Read what a verb needs; return whether it has anything to do, and the locks that it would take over.
+def prepare(preflight: Callable[[bool], T], lock: Lock, lift: bool = False) -> tuple[T, list[Marker]]:
+    """Read what a verb needs; return what its preflight does, and the locks that it would take over.
 
     Args:
-        preflight: reads it, given whether a run that was cut off is completed; returns whether there is anything to do.
+        preflight: reads it, given whether a run that was cut off is completed; returns whether there is anything to do,
+            or what it has found.
         lock: that the verb would have.
         lift: whether it lifts whatever lock there is.
 
@@ -143,7 +147,8 @@ def run_steps(verb: Verb, lock: Lock, progress: Progress, lift: bool = False) ->
             _do(verb, lock, progress, done)
     except LostLockError as e:
         raise UserError(_explain_lost(verb, done, e)) from e
-    except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+    except Exception as e:
+        # Whatever it is: users must not stay without a server because of it.
         if not done:
             _give_back(verb, lock)
             raise
@@ -167,7 +172,7 @@ def _give_back(verb: Verb, lock: Lock) -> str:
     """Give the lock back; return why that failed, empty if it did not."""
     try:
         lock.release()
-    except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+    except _EXPECTED as e:
         return f"The lock could not be given back, which the next {verb.name} does: {_reason(e)}"
     return ""
 
@@ -181,7 +186,7 @@ def _undo(done: list[Step], lock: Lock, progress: Progress) -> str:
         try:
             lock.mark(number)
             step.undo()
-        except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+        except Exception as e:
             return f"Undoing the step '{step.title}' failed as well: {_reason(e)}"
     return ""
 
@@ -212,12 +217,13 @@ def _explain(verb: Verb, done: list[Step], error: Exception, undone: str) -> str
 def _or_unknown(ask: Callable[[], str]) -> str:
     try:
         return ask()
-    except (AnsibleAWSError, BotoCoreError, ClientError) as e:
+    except Exception as e:
         return f"What serves now could not be read: {_reason(e)}"
 
 
 def _reason(error: Exception) -> str:
-    return str(getattr(error, "message", "") or error).rstrip(".") + "."
+    text = str(getattr(error, "message", "") or error).rstrip(".") + "."
+    return text if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {text}"
 
 
 def _details(error: Exception) -> dict[str, typing.Any]:

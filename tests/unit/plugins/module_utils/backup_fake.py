@@ -35,6 +35,7 @@ class BackedUp(Deployment):
         self.objects: dict[str, bytes] = {}
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.running: dict[str, str] = {}
+        self.started: list[str] = []
         self.exit_code = 0
         self.tasks_run = 0
         self.definitions: set[str] = set()
@@ -70,6 +71,7 @@ class BackedUp(Deployment):
         self.tasks_run += 1
         arn = f"arn:aws:ecs:eu-central-1:123456789012:task/default/{self.tasks_run}"
         self.running[arn] = startedBy
+        self.started.append(startedBy)
         return {"tasks": [{"taskArn": arn}]}
 
     def list_tasks(self, **sent: Any) -> Any:

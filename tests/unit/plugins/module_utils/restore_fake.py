@@ -123,6 +123,10 @@ class Aws(TaggedService):
         self.counts = {"runs": 10, "experiments": 1}
         self.lost = 0
         self.healthy = True
+        self.slow_snapshots = False
+        self.may_rename = True
+        # How often users were let in.
+        self.writes = 0
         self.shown: dict[str, Any] = {"experiments": 1, "run": "r1", "trace": "", "model_version": "", "artifact": ""}
         self.shown |= {"registered_models": 0, "seconds": 4.0, "login": True}
         self.backup = manifest(backup_image)
@@ -165,7 +169,9 @@ class Aws(TaggedService):
             self.deployments += 1
             if "scalingTarget" in sent:
                 self.scaling = {name: sent["scalingTarget"][name] for name in ("minTaskCount", "maxTaskCount")}
+                before = self.tasks
                 self.tasks = min(max(self.tasks, self.scaling["minTaskCount"]), self.scaling["maxTaskCount"])
+                self.writes += self.tasks > before
             if "primaryContainer" in sent:
                 assert self.tasks == 0, "the old image runs beside the new one"
                 self.image = sent["primaryContainer"]["image"]
@@ -268,7 +274,7 @@ class Aws(TaggedService):
         if DBInstanceIdentifier not in self.databases:
             raise error("DBInstanceNotFound")
         one = self.databases[DBInstanceIdentifier]
-        if one["DBInstanceStatus"] != "available":
+        if one["DBInstanceStatus"] != "available" and not (one["DBInstanceStatus"] == "failed" and self.may_rename):
             raise error("InvalidDBInstanceState")
 
         def effect() -> None:
@@ -295,27 +301,43 @@ class Aws(TaggedService):
 
         self.change("tag", effect)
 
-    def delete_db_instance(self, DBInstanceIdentifier: str, SkipFinalSnapshot: bool, **_sent: Any) -> None:
+    def delete_db_instance(self, DBInstanceIdentifier: str, SkipFinalSnapshot: bool, **sent: Any) -> None:
         one = self.databases[DBInstanceIdentifier]
-        assert SkipFinalSnapshot and not one["DeletionProtection"]
-        self.change("delete", lambda: one.update(DBInstanceStatus="deleting"))
+        assert not one["DeletionProtection"]
+
+        def effect() -> None:
+            one.update(DBInstanceStatus="deleting")
+            if not SkipFinalSnapshot:
+                assert sent["FinalDBSnapshotIdentifier"] not in self.snapshots
+                self.snapshots[sent["FinalDBSnapshotIdentifier"]] = {"Status": "available", "of": one["DbiResourceId"]}
+
+        self.change("delete", effect)
+
+    def describe_events(self, **_sent: Any) -> Any:
+        return {"Events": []}
 
     def describe_db_snapshots(self, DBSnapshotIdentifier: str) -> Any:
         if DBSnapshotIdentifier not in self.snapshots:
             raise error("DBSnapshotNotFound")
-        return {"DBSnapshots": [self.snapshots[DBSnapshotIdentifier]]}
+        if self.tasks:
+            # It takes long, but not as long as the server is at zero tasks.
+            self.snapshots[DBSnapshotIdentifier]["Status"] = "available"
+        return {"DBSnapshots": [dict(self.snapshots[DBSnapshotIdentifier])]}
 
     def create_db_snapshot(self, DBInstanceIdentifier: str, DBSnapshotIdentifier: str, Tags: Any) -> None:
         def effect() -> None:
             assert self.tasks == 0, "the server writes while the final snapshot is taken"
             resource = self.databases[DBInstanceIdentifier]["DbiResourceId"]
-            self.snapshots[DBSnapshotIdentifier] = {"Status": "available", "of": resource}
+            status = "creating" if self.slow_snapshots else "available"
+            self.snapshots[DBSnapshotIdentifier] = {"Status": status, "of": resource, "writes": self.writes}
 
         self.change("snapshot", effect)
 
     def delete_db_snapshot(self, DBSnapshotIdentifier: str) -> None:
         if DBSnapshotIdentifier not in self.snapshots:
             raise error("DBSnapshotNotFound")
+        if self.snapshots[DBSnapshotIdentifier]["Status"] != "available":
+            raise error("InvalidDBSnapshotState")
 
         def effect() -> None:
             del self.snapshots[DBSnapshotIdentifier]

@@ -9,17 +9,31 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Backup
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.check import Place
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import Instances
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import backup_source
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal import Removal
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Restoration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import BEGUN
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import OWNER
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import ARN
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import no_waiting
+
+BACKUP = backup_source("first", "tracking")
+HINTS = Hints("restore", "-e mlflow_restore_{name}={value}")
 
 
 class _FakeTools(Tools):
@@ -80,3 +94,22 @@ def make_tools(aws: Aws) -> Tools:
         place=Place("bucket", "mlflow", "mlflow", "eu-central-1", OWNER),
         wait_options=options,
     )
+
+
+def restore(
+    aws: Aws, source: copies.Source = BACKUP, *, accept: bool = False, artifacts: bool = False
+) -> Restoration | None:
+    """Restore it; None if there is nothing to do."""
+    request = Request(source, "tracking", accept, artifacts, HINTS)
+    restoration = Restoration(make_tools(aws), request, wall=lambda: BEGUN)
+    return restoration if run(aws, restoration) else None
+
+
+def run(aws: Aws, what: Restoration | Removal) -> bool:
+    """Take the steps under the lock, whoever had it; whether there were any."""
+    identity = lock.Identity("tracking", "restore", WHO, "unlock: true")
+    run_lock = lock.Lock(aws, ARN, identity, make_waiter=no_waiting())  # type: ignore[arg-type]
+    is_needed, left = prepare(what.preflight, run_lock, lift=True)
+    if is_needed or left:
+        run_steps(what.verb(), run_lock, Progress("tracking", path=""), lift=True)
+    return is_needed

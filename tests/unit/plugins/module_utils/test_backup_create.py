@@ -206,6 +206,15 @@ def test_a_backup_that_another_run_has_completed_meanwhile_is_left_as_it_is() ->
     assert late.manifest["name"] == "first"
 
 
+def test_a_task_of_another_deployment_in_the_cluster_is_left_alone() -> None:
+    """Several deployments may be backed up at once, under the same name."""
+    aws = deployment()
+    other = "arn:aws:ecs:eu-central-1:123456789012:task/default/other"
+    aws.running[other] = aws.started[-1].replace("tracking", "analytics").replace("before", "first")
+    assert back_up(aws)
+    assert list(aws.running) == [other] and aws.started == ["tracking/backup/before", "tracking/backup/first"]
+
+
 def test_a_deployment_that_was_stopped_is_refused() -> None:
     aws = deployment()
     aws.tags.update(markers.Stopped(NOW, 1, 1).tags())

@@ -10,54 +10,23 @@ from typing import Any
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import backup_source
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal import Removal
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Restoration
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import BEGUN
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import NEW
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import OLD
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import CutOff
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import BACKUP
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import HINTS
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import make_tools
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import ARN
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import no_waiting
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import restore
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import run
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
-BACKUP = backup_source("first", "tracking")
 NOON = copies.parse_time("2026-11-22T12:00:00Z")
 REPLACED = "tracking-replaced-261123075600"
 COPY = "tracking-restoring-261123075600"
-
-
-HINTS = Hints("restore", "-e mlflow_restore_{name}={value}")
-
-
-def restore(
-    aws: Aws, source: copies.Source = BACKUP, *, accept: bool = False, artifacts: bool = False
-) -> Restoration | None:
-    """Restore it; None if there is nothing to do."""
-    request = Request(source, "tracking", accept, artifacts, HINTS)
-    restoration = Restoration(make_tools(aws), request, wall=lambda: BEGUN)
-    return restoration if run(aws, restoration) else None
-
-
-def run(aws: Aws, what: Restoration | Removal) -> bool:
-    """Take the steps under the lock, whoever had it; whether there were any."""
-    identity = lock.Identity("tracking", "restore", WHO, "unlock: true")
-    run_lock = lock.Lock(aws, ARN, identity, make_waiter=no_waiting())  # type: ignore[arg-type]
-    is_needed, left = prepare(what.preflight, run_lock, lift=True)
-    if is_needed or left:
-        run_steps(what.verb(), run_lock, Progress("tracking", path=""), lift=True)
-    return is_needed
 
 
 def finished(image: str = NEW, source: copies.Source = BACKUP) -> tuple[dict[str, Any], int]:
@@ -75,7 +44,8 @@ def test_the_copy_takes_the_place_of_the_live_one_with_its_settings_and_its_pass
     live, replaced = after["databases"]["tracking"], after["databases"][REPLACED]
     assert (live["origin"], replaced["origin"]) == ("copy", "live")
     assert (
-        live["tags"].pop(copies.RESTORED_KEY) == "from=backup=first begun=261123075600 state=done image=mlflow:v3.17.2"
+        live["tags"].pop(copies.RESTORED_KEY)
+        == "from=backup=first begun=261123075600 state=done served=yes image=mlflow:v3.17.2"
     )
     assert live == {**before, "origin": "copy"}
     assert after["snapshots"][REPLACED]["of"] == "db-LIVE"
@@ -266,7 +236,8 @@ def _raise(problem: BaseException) -> None:
 
 def _without_tags(state: dict[str, Any]) -> dict[str, Any]:
     """Without the tags of this collection's own, which say nothing as long as there is no copy."""
-    return {**state, "databases": {name: _without_own(one) for name, one in state["databases"].items()}}
+    databases = {name: _without_own(one) for name, one in state["databases"].items()}
+    return {**state, "databases": databases, "snapshots": _taken(state)}
 
 
 def _without_own(one: dict[str, Any]) -> dict[str, Any]:
@@ -275,4 +246,9 @@ def _without_own(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "snapshots": {name: one["of"] for name, one in state["snapshots"].items()}}
+    return {**state, "snapshots": _taken(state)}
+
+
+def _taken(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what each snapshot is of, but for those of copies that users have written to."""
+    return {name: one["of"] for name, one in state["snapshots"].items() if "-served-" not in name}

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.power import Power
@@ -25,6 +24,7 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_deployment_fake import Interruptible
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_deployment_fake import Killed
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import ARN
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import Unhurried
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import no_waiting
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
@@ -34,7 +34,7 @@ WHO = "arn:aws:iam::123456789012:user/ana"
 def play(ecs: Any, name: str, instance: str = "tracking", timeout: float = 5) -> bool:
     """Stop or start it; whether there was anything to do."""
     target = Target("tracking", "default", ARN, WHO)
-    power = Power(lambda _service: ecs, target, instance, WaitOptions(timeout=timeout, delay=0.0001))
+    power = Power(lambda _service: ecs, target, instance, Unhurried(timeout=timeout, delay=0.0001))
     run_lock = lock.Lock(ecs, ARN, lock.Identity("tracking", name, WHO, "unlock: true"), make_waiter=no_waiting())
     is_needed, left = prepare(lambda resume: power.preflight(name, resume), run_lock)
     if not is_needed and not left:
@@ -143,13 +143,25 @@ def test_a_minimum_of_zero_is_started_with_a_task() -> None:
     assert ecs.tasks == 1
 
 
+@pytest.mark.parametrize("name", ["stop", "start"])
+def test_a_server_that_another_verb_keeps_at_zero_is_left_to_it(name: str) -> None:
+    """Users would write to a database that is being migrated or exchanged."""
+    ecs = Deployment()
+    ecs.scaling.update(minTaskCount=0, maxTaskCount=0)
+    ecs.tasks = 0
+    ecs.tags.update(markers.Stopped(datetime(2026, 11, 30, tzinfo=UTC), 1, 2, "upgrade").tags())
+    with pytest.raises(UserError, match=r"at 2026-11-30 00:00 UTC.* complete it first, with the playbook upgrade\."):
+        play(ecs, name)
+    assert ecs.done == [] and ecs.writes == []
+
+
 def test_what_another_run_has_done_since_the_preflight_is_seen() -> None:
     """A start that came to its end in between has taken the note away, so that the stop takes a new one."""
     ecs = Deployment()
     play(ecs, "stop")
     ecs.status = "available"
     target = Target("tracking", "default", ARN, WHO)
-    power = Power(lambda _service: ecs, target, "tracking", WaitOptions(timeout=5, delay=0.0001))  # type: ignore[arg-type,return-value]
+    power = Power(lambda _service: ecs, target, "tracking", Unhurried(timeout=5, delay=0.0001))  # type: ignore[arg-type,return-value]
     assert power.preflight("stop")
     assert play(ecs, "start")
     run_lock = lock.Lock(ecs, ARN, lock.Identity("tracking", "stop", WHO, ""), make_waiter=no_waiting())

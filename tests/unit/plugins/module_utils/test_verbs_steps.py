@@ -88,6 +88,14 @@ def test_a_failed_step_and_those_before_it_are_undone_the_last_one_first() -> No
     assert trace.ecs.tags == {}
 
 
+def test_an_error_that_nothing_expects_is_undone_too() -> None:
+    """Users must not stay without a server, and it is named by its class, as its text may say nothing."""
+    trace = Trace(failing="rename", error=KeyError("Endpoint"))
+    with pytest.raises(UserError, match=r"failed at step 3 of 3, 'Rename': KeyError: 'Endpoint'\."):
+        trace.run()
+    assert trace.done[-2:] == ["undo rename", "undo zero"] and trace.ecs.tags == {}
+
+
 def test_what_cannot_be_undone_keeps_others_away_until_it_is_completed() -> None:
     trace = Trace(failing="rename", undo_failing="rename")
     with pytest.raises(UserError, match="Undoing the step 'Rename' failed as well: ECS does not answer"):

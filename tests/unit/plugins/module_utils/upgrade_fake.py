@@ -258,7 +258,7 @@ class Aws(TaggedService):
         if facts["copy"] not in self.databases:
             assert "mlflow" in self.databases
             return {"exchanged": False, "lost": {}}
-        lost = len(self.databases["mlflow"].runs) - len(self.databases[facts["copy"]].runs)
+        lost = len(set(self.databases["mlflow"].runs) - set(self.databases[facts["copy"]].runs))
         self.databases[facts["aside"]] = self.databases.pop("mlflow")
         self.databases[facts["aside"]].facts = facts.get("facts", {})
         self.databases["mlflow"] = self.databases.pop(facts["copy"])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:service/default/tracking"
 
@@ -94,6 +95,14 @@ def no_waiting() -> Callable[..., Waiter]:
     """Return what makes waiters whose time passes when they sleep."""
     clock = _Clock()
     return functools.partial(Waiter, sleep=clock.sleep, clock=clock.read)
+
+
+class Unhurried(WaitOptions):
+    """Waits whose time passes when they sleep, so that no machine is too slow for them."""
+
+    def waiter(self) -> Waiter:
+        """Return a new wait."""
+        return no_waiting()(self.timeout, self.delay, note=self.report)
 
 
 class _Clock:

@@ -82,6 +82,13 @@ def test_a_stopped_deployment_is_refused_with_what_rds_has_done_since(
     assert run(cloud, refuse_stopped=True)["msg"].endswith("with the playbook start.")
 
 
+def test_a_server_that_an_upgrade_keeps_at_zero_is_refused_with_what_completes_that(cloud: typing.Any) -> None:
+    cloud.ecs.tags = {key: f"{value} verb=upgrade" for key, value in STOPPED.items()}
+    cloud.ecs.database = "available"
+    said = run(cloud, refuse_stopped=True, database="tracking")["msg"]
+    assert said.endswith("and was cut off: complete it first, with the playbook upgrade.")
+
+
 def test_who_may_not_read_the_instance_is_told_the_rest(cloud: typing.Any) -> None:
     cloud.ecs.tags = dict(STOPPED)
     cloud.ecs.faults["describe_db_instances"] = [error("AccessDenied")]
