@@ -79,7 +79,7 @@ class Context:
         self.endpoint_url = f"https://127.0.0.1:{settings.port}"
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
-        self.on_change: Callable[[float], None] = lambda delay: None
+        self.on_change: Callable[[float, bool], None] = lambda delay, logs: None
         self.on_commit: Callable[[bool], Awaitable[None]] = _no_commit
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
@@ -228,9 +228,12 @@ class Context:
         with contextlib.suppress(ClientError):  # another request was faster
             await self.aws("iam", "create_service_linked_role", AWSServiceName=service)
 
-    def changed(self, delay: float = 1.0) -> None:
-        """Some state changed: it is saved within so many real seconds. Callable from any thread."""
-        self.on_change(delay)
+    def changed(self, delay: float = 1.0, *, logs: bool = False) -> None:
+        """Some state changed: it is saved within so many real seconds. Callable from any thread.
+
+        :arg logs: whether that of CloudWatch Logs changed, which nothing but its API does.
+        """
+        self.on_change(delay, logs)
 
     async def commit(self, *, logs: bool) -> None:
         """Saves what a call changed; its response is sent afterwards.

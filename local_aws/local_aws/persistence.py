@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,8 @@ class Saver:
         self._services = services
         self._written: dict[Path, bytes] = {}
         self._loop = asyncio.get_running_loop()
-        self._due: float | None = None
+        # When to save, and when to save log groups too: they are most of the state.
+        self._due = self._logs_due = math.inf
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         # How many commits were ordered so far, and how many of them, from the first on, are on disk.
@@ -63,20 +65,23 @@ class Saver:
             if path.exists():
                 service.restore(json.loads(path.read_text(encoding="utf-8")))
 
-    def changed(self, delay: float) -> None:
-        """Orders a save within so many seconds. Callable from any thread."""
-        self._loop.call_soon_threadsafe(self._order, delay)
+    def changed(self, delay: float, logs: bool) -> None:
+        """Orders a save within so many seconds, also of log groups if these changed. Callable from any thread."""
+        self._loop.call_soon_threadsafe(self._order, delay, logs)
 
-    def _order(self, delay: float) -> None:
+    def _order(self, delay: float, logs: bool) -> None:
         due = self._loop.time() + delay
-        if self._due is None or due < self._due:
+        if logs:
+            self._logs_due = min(due, self._logs_due)
+        if due < self._due:
             self._due = due
             self._wake.set()
 
     async def run(self) -> None:
         """Saves whenever a save is due; until cancelled."""
         while True:
-            timeout = None if self._due is None else max(0.0, self._due - self._loop.time())
+            due = min(self._due, self._logs_due)
+            timeout = None if due == math.inf else max(0.0, due - self._loop.time())
             try:
                 # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
                 async with asyncio.timeout(timeout):
@@ -84,9 +89,10 @@ class Saver:
                 self._wake.clear()
                 continue
             except TimeoutError:
-                self._due = None
+                logs = self._logs_due <= self._loop.time()
+                self._due, self._logs_due = math.inf, math.inf if logs else self._logs_due
             with self._retrying():
-                await self.save()
+                await self.save(logs=logs)
 
     async def commit(self, logs: bool) -> None:
         """Saves what changed, before a response acknowledges it; calls that arrive meanwhile share the next save.
@@ -112,12 +118,15 @@ class Saver:
             yield
         except Exception:
             _log.exception("Saving the state failed; it is tried again in %d seconds.", _RETRY_SECONDS)
-            self._order(_RETRY_SECONDS)
+            self._order(_RETRY_SECONDS, logs=True)
 
-    async def save(self) -> None:
-        """Saves what changed since the last time."""
+    async def save(self, *, logs: bool = True) -> None:
+        """Saves what changed since the last time.
+
+        :arg logs: also of log groups.
+        """
         async with self._lock:
-            await self._save(logs=True)
+            await self._save(logs=logs)
 
     async def _save(self, *, logs: bool) -> None:
         """Copies the state here, encodes and writes it in a thread."""

@@ -32,7 +32,7 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         service: Any = SimpleNamespace(name="made-up", state=state)
         saver = persistence.Saver(tmp_path, [service])
         running = asyncio.create_task(saver.run())
-        saver.changed(0)
+        saver.changed(0, logs=False)
         path = tmp_path / "services" / "made-up.json"
         async with asyncio.timeout(120):
             while not path.exists():
@@ -41,6 +41,39 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         assert json.loads(path.read_text(encoding="utf-8")) == {"saved": True}
 
     asyncio.run(scenario())
+
+
+def test_log_groups_are_saved_when_they_changed_and_not_with_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[bool] = []
+
+    def states(*, logs: bool) -> list[Any]:
+        saved.append(logs)
+        return []
+
+    monkeypatch.setattr(persistence.server, "states", states)
+
+    async def scenario() -> None:
+        saver = persistence.Saver(tmp_path, [])
+        running = asyncio.create_task(saver.run())
+
+        async def until(number: int) -> None:
+            async with asyncio.timeout(120):
+                while len(saved) < number:
+                    await asyncio.sleep(0.01)
+
+        saver.changed(10_000, logs=True)
+        saver.changed(0, logs=False)
+        await until(1)
+        saver.changed(0, logs=True)
+        await until(2)
+        saver.changed(0, logs=False)
+        await until(3)
+        running.cancel()
+
+    asyncio.run(scenario())
+    assert saved == [False, True, False]
 
 
 def test_state_of_an_older_local_aws_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

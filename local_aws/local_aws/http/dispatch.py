@@ -238,7 +238,7 @@ class Dispatcher:
         if reads or not outcome.startswith("2"):
             return
         if api in _DATA_DELAYS:
-            self._ctx.changed(_DATA_DELAYS[api])
+            self._ctx.changed(_DATA_DELAYS[api], logs=service == "logs")
         else:
             await self._ctx.commit(logs=service == "logs")
             # What the call set going in other services.

@@ -16,7 +16,7 @@ def _prepare_and_patch(settings: Any) -> None:
     # Only now: it imports ministack, which reads its environment when it is imported.
     from local_aws.persistence import Saver  # noqa: PLC0415
 
-    Saver.changed = lambda _self, _delay: None  # type: ignore[method-assign]
+    Saver.changed = lambda _self, _delay, _logs: None  # type: ignore[method-assign]
 
 
 environment.prepare = _prepare_and_patch
