@@ -25,6 +25,7 @@ from .clock import Clock
 from .faults import Faults
 from .iam import policies
 from .iam import trust
+from .protocol import models
 from .runtime.supervisor import Supervisor
 from .service import Call
 from .service import TrustError
@@ -109,7 +110,7 @@ class Context:
 
     def _new_client(self, service: str, role_arn: str | None, principal: str, region: str) -> Any:
         if self._session is None:
-            self._session = botocore.session.Session()
+            self._session = models.new_session()
         token: str | None
         if role_arn is None:
             key, secret, token = self.settings.access_key_id, self.settings.secret_access_key, None

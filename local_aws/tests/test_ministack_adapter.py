@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import local_aws
+from local_aws.protocol import models
 
 PACKAGE = Path(local_aws.__file__).parent
 ADAPTER = PACKAGE / "ministack_adapter"
@@ -98,3 +99,16 @@ def test_a_changed_ministack_is_refused_in_a_sentence(
                     adapter.MinistackChangedError, match=f"{target.module}.{target.name} (takes|has no)"
                 ):
                     adapter.apply_patches(None)
+
+
+def test_models_of_services_are_read_once_for_ministack_and_all_clients(
+    adapter: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responses = importlib.import_module("ministack.core.responses")
+    monkeypatch.setattr(responses, "_service_model", responses._service_model)
+    [patch] = [patch for patch in adapter.PATCHES if patch.name == "share_service_models"]
+    patch.apply(None)
+    assert responses._service_model("monitoring") is models.service_model("cloudwatch")
+    assert responses._service_model("made-up") is None
+    loaders = {id(models.new_session().get_component("data_loader")) for _number in range(2)}
+    assert len(loaders) == 1

@@ -13,6 +13,7 @@ from . import forward_config
 from . import in_use
 from . import rds
 from . import resource_tags
+from . import service_models
 from .hooks import Hooks
 from .patch import MinistackChangedError
 from .patch import Patch
@@ -37,6 +38,7 @@ PATCHES: tuple[Patch, ...] = (
     cloudwatch.CHECK_DASHBOARDS,
     cloudwatch.EVALUATE_ALARMS,
     resource_tags.COLLECT_TAGS,
+    service_models.SHARE_SERVICE_MODELS,
 )
 
 

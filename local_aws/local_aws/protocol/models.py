@@ -8,6 +8,8 @@ import functools
 
 import botocore.session
 from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.loaders import create_loader
 from botocore.model import OperationModel
 from botocore.model import OperationNotFoundError
 from botocore.model import ServiceModel
@@ -17,8 +19,21 @@ CBOR = "smithy-rpc-v2-cbor"
 
 
 @functools.cache
+def _loader() -> Loader:
+    """One for the process: it keeps the files that it has read, some of which take botocore half a second."""
+    return create_loader(botocore.session.Session().get_config_variable("data_path"))
+
+
+def new_session() -> botocore.session.Session:
+    """A session that shares the models that were read."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@functools.cache
 def _session() -> botocore.session.Session:
-    return botocore.session.Session()
+    return new_session()
 
 
 @functools.cache
