@@ -9,6 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import propagation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._iam import roles
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules import aws_fake_iam
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
@@ -28,9 +31,22 @@ ROLE = {
 }
 
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
 @pytest.fixture
 def cloud(monkeypatch):
-    return Cloud(monkeypatch)
+    """One in which the time of day, too, only advances by sleep()."""
+    made = Cloud(monkeypatch)
+
+    class TimeOfDay(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return NOON + timedelta(seconds=made.clock)
+
+    for module in (propagation, roles, aws_fake_iam):
+        monkeypatch.setattr(module, "datetime", TimeOfDay)
+    return made
 
 
 def run(cloud, **params):
@@ -152,7 +168,7 @@ def test_waits_for_three_equal_reads_and_settles(cloud):
     run(cloud, **ROLE, settle_time=7)
     reads = [name for name in cloud.iam.names() if name == "get_role"]
     assert len(reads) == 1 + 3
-    assert sum(cloud.sleeps) == pytest.approx(7)
+    assert sum(cloud.sleeps) == 7
 
 
 def test_a_flicker_starts_the_count_again(cloud):
@@ -178,7 +194,7 @@ def test_an_unchanged_young_role_is_awaited(cloud):
     # What was cut off after the creation, or created with wait off, is awaited by the next run.
     run(cloud, **ROLE, wait=False)
     assert run(cloud, **ROLE, settle_time=10)["changed"] is False
-    assert 8 < sum(cloud.sleeps) <= 10
+    assert sum(cloud.sleeps) == 10
 
 
 def test_simulation_is_awaited(cloud):
@@ -295,11 +311,11 @@ def test_a_changed_role_says_when_and_settles_later_without_a_change(cloud):
     assert cloud.sleeps == []
     assert run(cloud, **settled)["changed"] is False
     assert cloud.iam.writes() == writes
-    assert 8 < sum(cloud.sleeps) <= 10
+    assert sum(cloud.sleeps) == 10
 
 
 def test_the_time_since_the_change_counts_and_costs_no_request(cloud):
-    long_ago = datetime.now(UTC) - timedelta(seconds=11)
+    long_ago = NOON - timedelta(seconds=11)
     run(cloud, name=ROLE["name"], state="settled", changed_at=long_ago.isoformat())
     assert cloud.iam.names() == []
     assert cloud.sleeps == []
@@ -309,7 +325,7 @@ def test_without_a_time_the_creation_counts(cloud):
     cloud.iam.age = timedelta(seconds=6)
     run(cloud, **ROLE, wait=False)
     run(cloud, name=ROLE["name"], state="settled")
-    assert 2 < sum(cloud.sleeps) <= 4
+    assert sum(cloud.sleeps) == 4
 
 
 def test_an_old_role_that_was_left_as_it_is_has_nothing_to_settle(cloud):
