@@ -20,7 +20,6 @@ Answers = Mapping[str, typing.Any]
 Subnets = Sequence[Mapping[str, typing.Any]]
 
 
-
 def findings(answers: Answers) -> dict[str, typing.Any]:
     """Return facts about the network, with violations and warnings.
 
