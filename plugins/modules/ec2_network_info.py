@@ -108,7 +108,6 @@ other_subnets:
   returned: success
   type: list
   elements: dict
-  sample: []
   contains: *subnet
 default_vpcs:
   description:
@@ -117,7 +116,6 @@ default_vpcs:
   returned: success
   type: list
   elements: dict
-  sample: []
   contains:
     vpc_id:
       description: Id of the VPC.
@@ -157,7 +155,6 @@ security_groups:
   returned: success
   type: list
   elements: dict
-  sample: []
   contains:
     group_id:
       description: Id of the security group.
