@@ -40,7 +40,7 @@ def read(ec2: Client, subnet_ids: list[str], other_subnet_ids: list[str], group_
     with ThreadPoolExecutor(2) as pool:
         others = pool.submit(_named, ec2, other_subnet_ids)
         subnets = _named(ec2, subnet_ids) if subnet_ids else _default(ec2)
-        found = {"default_vpcs": [], "route_tables": [], "security_groups": []}
+        found: dict[str, Resources] = {"default_vpcs": [], "route_tables": [], "security_groups": []}
         if subnets:
             vpc = {"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}
             groups = pool.submit(_groups, ec2, vpc, group_name) if group_name and nearly_full(subnets) else None
