@@ -66,6 +66,12 @@ options:
     type: list
     elements: str
     default: []
+  check_default_login:
+    description:
+      - Whether the server must refuse MLflow's public default administrator, C(admin) with a password that everybody
+        can read in its documentation. MLflow before 3.16.1 creates this account.
+    type: bool
+    default: false
   expected_version:
     description:
       - MLflow version that must answer, for example V(3.17.2). Another one is waited for, as it may be the previous
@@ -159,7 +165,8 @@ reason:
     - "Not waited for longer than O(patience): V(tls_not_trusted), V(host_not_allowed), V(login_required),
       V(login_rejected), V(permission_denied), V(forbidden), V(redirected), V(wrong_service), V(endpoint_disabled),
       V(unexpected_answer), V(artifacts_read), V(artifacts_elsewhere) (the server stores into another bucket)."
-    - "Not waited for at all: V(uris_accepted) (see O(check_uris))."
+    - "Not waited for at all: V(uris_accepted) (see O(check_uris)), V(default_login_accepted) (see
+      O(check_default_login))."
     - "Not tried at all: V(bad_uri), V(bad_ca), V(bad_secret)."
   returned: always
   type: str
@@ -270,6 +277,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.default_login import ACCEPTED
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.default_login import check_default_login
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.login import connect
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import CONNECTION_RULES
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.options import connection_argument_spec
@@ -356,6 +365,7 @@ ARGUMENT_SPEC: dict[str, typing.Any] = {
     "check_uris": {"type": "bool", "default": False},
     "allowed_artifact_locations": {"type": "list", "elements": "str", "default": []},
     "allowed_model_sources": {"type": "list", "elements": "str", "default": []},
+    "check_default_login": {"type": "bool", "default": False},
     "expected_version": {"type": "str"},
     "wait_timeout": {"type": "int", "default": 600},
     "delay": {"type": "int", "default": 5, "aliases": ["wait_delay"]},
@@ -398,6 +408,8 @@ def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
         if params["wait_timeout"]:
             client.deadline = time.monotonic() + params["wait_timeout"]
         result = wait_until_ready(lambda: check_server(client, wanted), waiting, waiter, tolerance=params["patience"])
+        if params["check_default_login"]:
+            check_default_login(client.connection)
         if params["check_uris"]:
             result["foreign_uris"] = check_uris(module, client)
     except MlflowError as error:
@@ -417,7 +429,7 @@ def describe_failure(uri: str, waiting: Waiting, error: MlflowError, wait_timeou
     if not waiting.attempts:
         return error.message
     tries = "1 attempt" if waiting.attempts == 1 else f"{waiting.attempts} attempts"
-    if error.reason == "uris_accepted":
+    if error.reason in ("uris_accepted", ACCEPTED):
         return error.message
     text = f"MLflow at {uri} is not ready after {waiting.elapsed:.0f} s ({tries}). {error.message}"
     if not error.waiting_helps:

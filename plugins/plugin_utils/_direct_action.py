@@ -39,12 +39,15 @@ from ansible.module_utils.common.json import Direction
 from ansible.module_utils.common.json import get_module_encoder
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader
+from ansible.plugins.loader import test_loader
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _plan_results
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils import _service_models
 
+COLLECTION = "mlops.mlflow_aws"
 #: The variable that disables it.
 SWITCH = "mlflow_direct_execution"
 #: The serialization of modules written in Python (ansible.executor.module_common).
@@ -234,5 +237,15 @@ def _exit_handlers() -> Iterator[None]:
             handler()
 
 
+def _load_filters() -> None:
+    """Load all filters and tests, of Ansible's own and of this collection, instead of once in each worker.
+
+    To find one filter of a collection, Ansible imports all of its files (Jinja2Loader in ansible/plugins/loader.py).
+    """
+    for loader, name in ((filter_loader, f"{COLLECTION}.as_type"), (test_loader, "ansible.builtin.changed")):
+        loader.get(name)
+
+
 # At import, before Ansible forks.
 _service_models.load()
+_load_filters()

@@ -4,22 +4,20 @@
 
 # This plugin_util is PRIVATE and must only be used by the mlops.mlflow_aws collection itself. It may change or
 # disappear without notice.
-"""The descriptions of AWS's services that botocore reads from JSON, loaded once for all modules."""
+"""What a module with many clients would make for each: the descriptions of AWS's services, and the session."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 try:
+    import boto3.session
     import botocore.session
     from botocore.loaders import Loader
     from botocore.loaders import create_loader
-
-    # Forks inherit it.
-    importlib.import_module("boto3")
 except ImportError:
     botocore = None
 
@@ -51,13 +49,17 @@ def _loader(data_path: str | None = None) -> Loader:
 
 @contextlib.contextmanager
 def shared() -> Iterator[None]:
-    """Let new botocore sessions use what is loaded, instead of loading it again."""
+    """Let botocore's sessions use what is loaded, and all clients with the same options one session.
+
+    amazon.aws makes a session for each client, which takes as long as the client, and looks for credentials once more.
+    """
     if botocore is None:
         yield
         return
-    before = botocore.session.create_loader
+    before = botocore.session.create_loader, boto3.session.Session
     botocore.session.create_loader = _loader
+    boto3.session.Session = functools.cache(boto3.session.Session)
     try:
         yield
     finally:
-        botocore.session.create_loader = before
+        botocore.session.create_loader, boto3.session.Session = before

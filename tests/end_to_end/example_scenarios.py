@@ -69,6 +69,7 @@ def aws_scenario(aws: ExampleAws) -> Scenario:
     [vpc] = {item["VpcId"] for item in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]}
     modules = (
         "aws_caller_context",
+        "ec2_network_info",
         "ec2_security_group",
         "logs_log_group",
         "iam_service_role",

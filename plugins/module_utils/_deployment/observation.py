@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import resources
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import state
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import tagged_arns
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import late
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.record import Inputs
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Clients
@@ -26,29 +26,29 @@ def observe(clients: Clients, scope: Scope, inputs: Inputs, *, if_recorded: bool
         inputs: of this run.
         if_recorded: whether to read the service alone, where its tags show that everything must be converged anyway.
     """
-    service = None
+    service, successful = None, ""
     if if_recorded:
         answers = resources.read_service(clients("ecs"), scope)
         found = state.compare(answers, inputs)
         if found.differs_by_record:
             return found
-        service = answers.resources["service"]
-    return compare(clients, scope, inputs, resources.read(clients, scope, service))
+        service, successful = answers.resources["service"], found.applied.deployment
+    return compare(clients, scope, inputs, resources.read(clients, scope, service, successful))
 
 
 def compare(clients: Clients, scope: Scope, inputs: Inputs, answers: Answers) -> state.State:
     """Compare what was read with the record.
 
-    Tags that were found by a search are believed only where they are those of the record: AWS may find a new one
-    minutes later.
+    What a search or a list has found is believed only where it is as in the record: AWS may find what is new minutes
+    later.
     """
     found = state.compare(answers, inputs)
-    names = tagged_arns(scope).keys()
+    names = late(scope)
     doubtful = names if not found.applied else names & set(found.changed_by_hand)
-    return state.compare(resources.read_tags(clients, scope, answers, doubtful), inputs) if doubtful else found
+    return state.compare(resources.read_exactly(clients, scope, answers, doubtful), inputs) if doubtful else found
 
 
 def observe_exactly(clients: Clients, scope: Scope, inputs: Inputs) -> state.State:
-    """Return a deployment as it is to be recorded: with the tags that it has now."""
+    """Return a deployment as it is to be recorded: exactly as it is now."""
     answers = resources.read(clients, scope)
-    return state.compare(resources.read_tags(clients, scope, answers, tagged_arns(scope)), inputs)
+    return state.compare(resources.read_exactly(clients, scope, answers, late(scope)), inputs)

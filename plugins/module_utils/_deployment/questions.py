@@ -20,17 +20,16 @@ from collections.abc import Iterator
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import secrets
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answer
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Question
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Resources
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Scope
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ec2.network import NEARLY_FULL
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import allow_list
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 
-#: An Application Load Balancer wants eight free addresses in each subnet.
-#: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
-NEARLY_FULL = 8
 #: Each setting of a bucket, as boto3 calls it, with the part of the answer that holds it.
 _BUCKET_SETTINGS = {
     "get_public_access_block": "PublicAccessBlockConfiguration",
@@ -58,34 +57,39 @@ _NOT_SET = frozenset(
 _SEARCHED = ("ec2:security-group", "ecs:service", "rds:pg", "s3")
 # What is searched for its tags alone.
 _TAGGED = ("logs", "rds:subgrp")
+#: The status of a deployment of the service, which it keeps.
+SUCCESSFUL = "SUCCESSFUL"
 #: Under this name the search returns tags, by resource.
 FOUND_TAGS = "tags"
 _ROLES = ("task", "execution", "infrastructure")
 _ARN_PARTS = 7
 
 
-def questions(scope: Scope, service: Answer | None = None) -> Iterator[Question]:
+def questions(scope: Scope, service: Answer | None = None, successful: str = "") -> Iterator[Question]:
     """Yield what to ask, the longest chains of requests first.
 
     Args:
         scope: what to ask for.
         service: as ECS has described it already; None to ask for it.
+        successful: id of a deployment of the service that is known to have been successful; empty if none is.
     """
     for role in _ROLES:
         yield Question(f"iam_role_{role}", ("iam",), lambda iam, role=role: _read_role(iam, scope, role))
     yield Question(
         "service", ("ecs",), lambda ecs: _read_service(describe_service(ecs, scope) if service is None else service)
     )
-    yield Question("deployment_settings", ("ecs", "elbv2"), lambda ecs, elbv2: _read_settings(ecs, elbv2, scope))
-    yield Question("deployment", ("ecs",), lambda ecs: _read_deployment(ecs, scope))
+    yield Question(
+        "deployment_settings", ("ecs", "elbv2"), lambda ecs, elbv2: _read_settings(ecs, elbv2, scope, successful)
+    )
+    if not successful:
+        yield Question("deployment", ("ecs",), lambda ecs: _read_deployment(ecs, scope))
     yield Question("network", ("ec2",), lambda ec2: _read_network(ec2, scope))
     yield Question("security_groups", ("ec2",), lambda ec2: _read_security_groups(ec2, scope))
     if scope.database:
         yield from _database_questions(scope)
     yield Question("log_group", ("logs",), lambda logs: _read_log_group(logs, scope))
     yield from _bucket_questions(scope)
-    for secret, name in scope.own_secrets.items():
-        yield _secret_question(f"secret_{secret}", name)
+    yield secrets.list_question(scope)
     yield Question("elsewhere", ("resourcegroupstaggingapi",), lambda tagging: _search(tagging, scope))
     yield from _reference_questions(scope)
 
@@ -110,14 +114,24 @@ def _read_service(found: Answer) -> Resources:
     }
 
 
-def _read_settings(ecs: Client, elbv2: Client, scope: Scope) -> Resources:
+def _read_settings(ecs: Client, elbv2: Client, scope: Scope, successful: str) -> Resources:
     found = api.find_service(ecs, cluster=scope.cluster, name=scope.name) or {}
     if found.get("status", "INACTIVE") == "INACTIVE":
         return {}
     resources: Resources = {"deployment_settings": found}
     if rule := _rule_of(found) or _rule_of_revision(ecs, found):
         resources["listener_rule"] = dict(elbv2.describe_rules(RuleArns=[rule])["Rules"][0])
+    if successful:
+        current = str(found.get("currentServiceDeployment") or "")
+        is_known = deployment_id(current) == successful
+        known = {"deployment": {"serviceDeploymentArn": current, "status": SUCCESSFUL}}
+        resources |= known if is_known else _read_deployment(ecs, scope)
     return resources
+
+
+def deployment_id(arn: str) -> str:
+    """Return the last part of the ARN of a service's deployment."""
+    return arn.rpartition("/")[2]
 
 
 def _rule_of(service: Answer) -> str:
@@ -222,7 +236,9 @@ def _bucket_questions(scope: Scope) -> Iterator[Question]:
     if scope.bucket_adopted:
         yield Question("bucket", ("s3",), lambda s3: {"bucket": {"Name": s3.head_bucket(**bucket) and scope.bucket}})
         return
-    yield from bucket_questions(scope, "bucket", _BUCKET_SETTINGS)
+    # Access logs that were switched on elsewhere are left alone.
+    asked = [one for one in _BUCKET_SETTINGS if one != "get_bucket_logging" or scope.access_log_bucket]
+    yield from bucket_questions(scope, "bucket", asked)
 
 
 def bucket_questions(scope: Scope, resource: str, operations: Iterable[str]) -> Iterator[Question]:
@@ -252,7 +268,7 @@ def _bucket_setting(s3: Client, operation: str, part: str, bucket: dict[str, str
     return {names.get(part, part): json.loads(value) if part == "Policy" else value} if value else {}
 
 
-# ---- IAM, Secrets Manager, CloudWatch Logs
+# ---- IAM, CloudWatch Logs
 
 
 def _read_role(iam: Client, scope: Scope, which: str) -> Resources:
@@ -265,18 +281,6 @@ def _read_role(iam: Client, scope: Scope, which: str) -> Resources:
         for policy in iam.pages("list_role_policies", "PolicyNames", RoleName=name)
     }
     return {f"iam_role_{which}": role}
-
-
-def _secret_question(resource: str, name: str, region: str = "") -> Question:
-    return Question(resource, ("secretsmanager",), lambda client: {resource: _read_secret(client, name)}, region)
-
-
-def _read_secret(client: Client, name: str) -> Answer:
-    """Return what is known of a secret without its value: of the versions, which one is current."""
-    found = {key: value for key, value in client.describe_secret(SecretId=name).items() if key != "ResponseMetadata"}
-    versions = found.pop("VersionIdsToStages", {})
-    current = [version for version, stages in versions.items() if "AWSCURRENT" in stages]
-    return {**found, "Versions": {"AWSCURRENT": next(iter(current), "")}}
 
 
 def _read_log_group(logs: Client, scope: Scope) -> Resources:
@@ -301,8 +305,14 @@ def tagged_arns(scope: Scope) -> dict[str, str]:
     return arns
 
 
-def tag_questions(scope: Scope, names: Collection[str]) -> Iterator[Question]:
-    """Yield the questions for the tags of these resources, each to the service that has them."""
+def late(scope: Scope) -> set[str]:
+    """Return the resources of which a search or a list tells something that may be minutes old."""
+    return {*tagged_arns(scope), *secrets.resources(scope)}
+
+
+def exact_questions(scope: Scope, names: Collection[str]) -> Iterator[Question]:
+    """Yield the questions for what is late of these resources, each to the service that has it."""
+    yield from (secrets.question(name, secret) for name, secret in secrets.resources(scope).items() if name in names)
     bucket = {"Bucket": scope.bucket, "ExpectedBucketOwner": scope.account_id}
     for name, arn in tagged_arns(scope).items():
         if name not in names:
@@ -369,7 +379,7 @@ def _reference_questions(scope: Scope) -> Iterator[Question]:
             _region(arn),
         )
     for arn in sorted({":".join(one.split(":")[:_ARN_PARTS]) for one in scope.secrets if ":ssm:" not in one}):
-        yield _secret_question(f"secret_{arn.rpartition(':')[2]}", arn, _region(arn))
+        yield secrets.question(f"secret_{arn.rpartition(':')[2]}", arn, _region(arn))
     for arn in sorted(set(scope.policies)):
         name = f"policy_{arn.rpartition('/')[2]}"
         yield Question(name, ("iam",), lambda iam, name=name, arn=arn: {name: iam.get_policy(PolicyArn=arn)["Policy"]})

@@ -49,11 +49,13 @@ class Record:
         inputs: of that run.
         time: when that run ended, in UTC.
         resources: the short hash of each resource's canonical state after that run.
+        deployment: id of the service's newest deployment, which was successful; empty if it is not known.
     """
 
     inputs: Inputs = field(default_factory=Inputs)
     time: str = ""
     resources: Mapping[str, str] = field(default_factory=dict)
+    deployment: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.time and self.resources)
@@ -65,6 +67,7 @@ class Record:
             "collection": self.inputs.collection_hash,
             "variables": self.inputs.variables_hash,
             "time": self.time,
+            **({"deployment": self.deployment} if self.deployment else {}),
         }
         tags = {_APPLIED: " ".join(f"{key}={value}" for key, value in words.items())}
         for number, text in enumerate(_packed(self.resources), start=1):
@@ -73,7 +76,8 @@ class Record:
 
     def same_as(self, other: Record) -> bool:
         """Return whether two records differ in nothing but the time."""
-        return self.inputs == other.inputs and dict(self.resources) == dict(other.resources)
+        ours = (self.inputs, self.deployment, dict(self.resources))
+        return ours == (other.inputs, other.deployment, dict(other.resources))
 
 
 def from_tags(tags: Mapping[str, str]) -> Record:
@@ -81,7 +85,8 @@ def from_tags(tags: Mapping[str, str]) -> Record:
     applied = dict(_WORDS.findall(tags.get(_APPLIED, "")))
     listed = [tags[key] for key in sorted(tags) if key.startswith(_RESOURCES)]
     inputs = Inputs(applied.get("version", ""), applied.get("collection", ""), applied.get("variables", ""))
-    record = Record(inputs, applied.get("time", ""), dict(_WORDS.findall(" ".join(listed))))
+    resources = dict(_WORDS.findall(" ".join(listed)))
+    record = Record(inputs, applied.get("time", ""), resources, applied.get("deployment", ""))
     return record if record else Record()
 
 

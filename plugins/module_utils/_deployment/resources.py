@@ -18,10 +18,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_message
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import is_missing
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import secrets
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import FOUND_TAGS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import describe_service
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import exact_questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import questions
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import tag_questions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answer
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Clients
@@ -65,7 +66,7 @@ class Requests:
         return answers
 
 
-def read(clients: Clients, scope: Scope, service: Answer | None = None) -> Answers:
+def read(clients: Clients, scope: Scope, service: Answer | None = None, successful: str = "") -> Answers:
     """Ask AWS for everything at the same time.
 
     A request that is throttled is repeated by the client. One that fails, for example because the caller lacks a
@@ -75,17 +76,18 @@ def read(clients: Clients, scope: Scope, service: Answer | None = None) -> Answe
         clients: returns the client of a service.
         scope: what to read.
         service: as ECS has described it already; None to ask for it.
+        successful: see questions().
 
     Returns:
-        the answers. Tags that AWS tells apart from their resources are those that a search has found, which may be
-        minutes old: see read_tags().
+        the answers. Secrets, and tags that AWS tells apart from their resources, are those that a list and a search
+        have found, which may be minutes old: see read_exactly().
     """
     with ThreadPoolExecutor(MAX_WORKERS) as pool:
-        return Requests(pool, clients, questions(scope, service)).answers()
+        return Requests(pool, clients, questions(scope, service, successful)).answers()
 
 
-def read_tags(clients: Clients, scope: Scope, answers: Answers, names: Collection[str]) -> Answers:
-    """Return the answers with the present tags of these resources, where read() has searched for tags.
+def read_exactly(clients: Clients, scope: Scope, answers: Answers, names: Collection[str]) -> Answers:
+    """Return the answers with these resources as they are now, where read() may tell what is minutes old.
 
     Args:
         clients: see read().
@@ -94,8 +96,11 @@ def read_tags(clients: Clients, scope: Scope, answers: Answers, names: Collectio
         names: of resources; all others are left as they are.
     """
     with ThreadPoolExecutor(MAX_WORKERS) as pool:
-        found = Requests(pool, clients, tag_questions(scope, set(names) & answers.resources.keys())).answers()
-    known = {name: {**answers.resources[name], **tags} for name, tags in found.resources.items()}
+        found = Requests(pool, clients, exact_questions(scope, set(names) & answers.resources.keys())).answers()
+    own = secrets.resources(scope)
+    known = {
+        name: exact if name in own else {**answers.resources[name], **exact} for name, exact in found.resources.items()
+    }
     return Answers({**answers.resources, **known}, {**answers.unknown, **found.unknown})
 
 

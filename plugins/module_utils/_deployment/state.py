@@ -18,6 +18,8 @@ from datetime import datetime
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import canonical
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import record
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import SUCCESSFUL
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import deployment_id
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.record import Inputs
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.record import Record
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answers
@@ -102,7 +104,7 @@ def _unsettled(answers: Answers) -> Iterator[str]:
     if status != "ACTIVE":
         yield f"the service is {status}"
     deployment = answers.resources.get("deployment", {})
-    if deployment.get("status") != "SUCCESSFUL":
+    if deployment.get("status") != SUCCESSFUL:
         yield f"the newest deployment of the service is {deployment.get('status') or 'not known'}"
     counts = answers.resources.get("deployment_settings", {})
     running, desired = counts.get("runningCount"), counts.get("desiredCount")
@@ -129,7 +131,8 @@ def write(ecs: Client, state: State, now: datetime, check_mode: bool) -> bool:
     """Record the deployment as it is; return whether that is news, and can be kept."""
     if not state.service_arn or state.answers.unknown:
         return False
-    wanted = Record(state.inputs, now.strftime("%Y-%m-%dT%H:%M:%SZ"), canonical.digests(state.resources))
+    digests = canonical.digests(state.resources)
+    wanted = Record(state.inputs, now.strftime("%Y-%m-%dT%H:%M:%SZ"), digests, _successful(state.answers))
     if wanted.same_as(state.applied):
         return False
     to_set, to_remove = record.tag_changes(state.tags, wanted)
@@ -138,6 +141,14 @@ def write(ecs: Client, state: State, now: datetime, check_mode: bool) -> bool:
     if to_set and not check_mode:
         api.tag(ecs, state.service_arn, to_set)
     return bool(to_set)
+
+
+def _successful(answers: Answers) -> str:
+    """Return the id of the newest deployment, if ECS calls it the service's present one and it was successful."""
+    newest = answers.resources.get("deployment", {})
+    arn = str(answers.resources.get("deployment_settings", {}).get("currentServiceDeployment") or "")
+    is_known = newest.get("status") == SUCCESSFUL and arn and arn == newest.get("serviceDeploymentArn")
+    return deployment_id(arn) if is_known else ""
 
 
 def as_result(state: State) -> dict[str, typing.Any]:

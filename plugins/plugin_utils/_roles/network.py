@@ -14,12 +14,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ec2.network import NEARLY_FULL
 
 Answers = Mapping[str, typing.Any]
 Subnets = Sequence[Mapping[str, typing.Any]]
-
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#subnets-load-balancer
-_ADDRESSES = 8
 
 
 def findings(answers: Answers) -> dict[str, typing.Any]:
@@ -87,7 +85,7 @@ def _zones(subnets: Subnets) -> list[str]:
 
 def _nearly_full(subnets: Subnets) -> list[str]:
     counted = ((one["subnet_id"], one.get("available_ip_address_count")) for one in subnets)
-    return [f"{name} has {count}" for name, count in counted if count is not None and count < _ADDRESSES]
+    return [f"{name} has {count}" for name, count in counted if count is not None and count < NEARLY_FULL]
 
 
 def _subnet_violations(answers: Answers, public: Sequence[str]) -> Iterator[Violation]:
@@ -121,7 +119,7 @@ def _subnet_violations(answers: Answers, public: Sequence[str]) -> Iterator[Viol
     if full and not answers["service_groups"]:
         yield Violation(
             "network_subnet_ids",
-            f"needs {_ADDRESSES} free addresses in each subnet, but {', '.join(full)}",
+            f"needs {NEARLY_FULL} free addresses in each subnet, but {', '.join(full)}",
             "name others in network_subnet_ids",
             subject="The load balancer",
         )

@@ -137,7 +137,8 @@ NOT_DEPLOYED = {
 def recalled() -> set[str]:
     """The facts of other roles that a deployment has without them, where there is nothing to do."""
     tasks = load(ROLES["mlflow"] / "tasks/recall.yml")
-    return {name for task in tasks for name in task.get("ansible.builtin.set_fact", {})}
+    kept = {name for task in tasks for name in task.get("ansible.builtin.set_fact", {})}
+    return {name for name in kept if not name.startswith("__")}
 
 
 def test_what_the_roles_keep_is_there_without_them() -> None:

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the mlops.mlflow_aws project
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ministack does not ask or do: the rights on a secret's KMS key; RotateSecret.
+"""What ministack does not ask or do: the rights on a secret's KMS key, and the key in a list; RotateSecret.
 
 There is no Lambda here that could rotate a secret, so that fails as it does at AWS without one.
 """
@@ -33,17 +33,20 @@ class SecretsManager:
         self._ctx = ctx
 
     def owns(self, call: Call) -> bool:
-        """Whether it is RotateSecret, or about a value."""
-        return call.service == "secretsmanager" and (call.operation == "RotateSecret" or keys.concerns(call))
+        """Whether it is RotateSecret, a list, or about a value."""
+        own = call.operation in ("ListSecrets", "RotateSecret")
+        return call.service == "secretsmanager" and (own or keys.concerns(call))
 
     async def handle(self, call: Call) -> Response:
-        """Passes on what is about a value, if the caller may use its key; refuses a rotation.
+        """Passes on what is about a value, if the caller may use its key; completes a list; refuses a rotation.
 
         :raises ApiError: the key may not be used; for a rotation always (ResourceNotFoundException: DescribeSecret).
         """
         if keys.concerns(call):
             await keys.check(self._ctx, call)
             return await call.passthrough()
+        if call.operation == "ListSecrets":
+            return keys.add_to_list(call, await call.passthrough())
         secret = await self._ctx.aws(
             "secretsmanager", "describe_secret", region=call.region, SecretId=call.params["SecretId"]
         )

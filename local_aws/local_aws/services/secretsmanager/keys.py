@@ -9,13 +9,16 @@ key asks for nothing. What a caller without them gets is a sentence without the 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ...context import Context
+from ...ministack_adapter import secret_keys
 from ...service import ApiError
 from ...service import Call
+from ...service import Response
 
 _OWN = "alias/aws/secretsmanager"
 _DECRYPT, _WRITE = ("kms:Decrypt",), ("kms:GenerateDataKey", "kms:Decrypt")
@@ -72,3 +75,15 @@ async def _ask(ctx: Context, call: Call, key: str, actions: tuple[str, ...], con
     if not found["Enabled"]:
         code = "DecryptionFailure" if actions == _DECRYPT else "EncryptionFailure"
         raise ApiError(code, "Secrets Manager cannot use the KMS key, which is disabled.")
+
+
+def add_to_list(call: Call, response: Response) -> Response:
+    """Adds the KMS keys to what ListSecrets tells."""
+    if response.status != 200:
+        return response
+    found = json.loads(response.body)
+    keys = secret_keys.find_keys(call.account_id, call.region)
+    for secret in found["SecretList"]:
+        if secret["ARN"] in keys:
+            secret["KmsKeyId"] = keys[secret["ARN"]]
+    return Response(response.status, response.headers, json.dumps(found).encode())

@@ -16,6 +16,7 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_se
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/default/tracking"
+DEPLOYED = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/default/tracking/first"
 BUCKET = f"tracking-artifacts-{ACCOUNT}-{REGION}"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234"
 THEIR_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:theirs-AbCdEf"
@@ -53,9 +54,10 @@ _STATE: dict[str, typing.Any] = {
         "desiredCount": 1,
         "events": [{"message": "steady"}],
         "deploymentConfiguration": {"bakeTimeInMinutes": 3, "alarms": {"enable": False}},
+        "currentServiceDeployment": DEPLOYED,
         "loadBalancers": [{"advancedConfiguration": {"productionListenerRule": "arn:rule"}}],
     },
-    "deployment": {"status": "SUCCESSFUL", "createdAt": NOON},
+    "deployment": {"serviceDeploymentArn": DEPLOYED, "status": "SUCCESSFUL", "createdAt": NOON},
     "rule": {
         "RuleArn": "arn:rule",
         "Conditions": [{"Field": "host-header", "Values": ["tr-1.ecs.on.aws"]}],
@@ -121,6 +123,8 @@ class Account(Fake):
         self.state = copy.deepcopy(_STATE)
         #: What the search for tags finds instead of the present ones.
         self.searched_tags: list[dict[str, str]] | None = None
+        #: What a list of secrets tells of them instead of the present values; None: nothing of any.
+        self.listed: dict[str, typing.Any] | None = {}
 
     # ---- ECS and ELB
 
@@ -176,6 +180,9 @@ class Account(Fake):
 
     # ---- S3, IAM, Secrets Manager, CloudWatch Logs, KMS, the tagging API
 
+    def call_head_bucket(self, **_bucket: str) -> dict:
+        return {"BucketRegion": REGION}
+
     def call_get_bucket_policy(self, **_bucket: str) -> dict:
         if not self.state["policy"]:
             raise error("NoSuchBucketPolicy")
@@ -202,6 +209,13 @@ class Account(Fake):
 
     def call_describe_secret(self, SecretId: str) -> dict:
         return {**self.state["secret"], "Name": SecretId}
+
+    def call_list_secrets(self, Filters: list[dict]) -> dict:
+        [[prefix]] = [one["Values"] for one in Filters]
+        listed = {**self.state["secret"], **(self.listed or {})}
+        listed["SecretVersionsToStages"] = listed.pop("VersionIdsToStages")
+        names = [f"{prefix}{one}" for one in ("server", "login", "database", "another/server")]
+        return {"SecretList": [] if self.listed is None else [{**listed, "Name": one} for one in names]}
 
     def call_describe_log_groups(self, logGroupNamePrefix: str) -> dict:
         return {"logGroups": [self.state["log_group"]]}

@@ -16,6 +16,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import clie
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import canonical
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import observation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import record
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import secrets
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Scope
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake import Cloud
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_deployment import BOUNDARY
@@ -139,7 +140,10 @@ LEFT_OUT = {
     "LatestRestorableTime",
     "Type",  # of the rule's actions
     "createdAt",
+    "get_bucket_logging",  # not managed here
+    "currentServiceDeployment",  # another one is looked at
     "message",
+    "serviceDeploymentArn",
     "productionListenerRule",  # the rule that it names is an attribute itself
     "serviceRevisionArn",
     "storedBytes",
@@ -255,13 +259,11 @@ READ = {
     "describe_log_groups": 1,
     "describe_route_tables": 1,
     "describe_rules": 1,
-    "describe_secret": 3,
     "describe_security_groups": 1,
     "describe_services": 1,
     "describe_subnets": 1,
     "get_bucket_encryption": 1,
     "get_bucket_lifecycle_configuration": 1,
-    "get_bucket_logging": 1,
     "get_bucket_ownership_controls": 1,
     "get_bucket_policy": 1,
     "get_bucket_versioning": 1,
@@ -271,7 +273,7 @@ READ = {
     "get_role_policy": 3,
     "list_attached_role_policies": 3,
     "list_role_policies": 3,
-    "list_service_deployments": 1,
+    "list_secrets": 1,
 }
 
 
@@ -283,6 +285,66 @@ def test_requests_where_there_is_nothing_to_do(cloud: Cloud, account: Account) -
     assert run(cloud, **given)["unchanged"]
     assert Counter(account.names()) == READ
     assert cloud.sts.calls == []
+
+
+def test_a_deployment_of_the_service_that_is_not_the_recorded_one_is_looked_at(cloud: Cloud, account: Account) -> None:
+    run(cloud, record=True)
+    account.state["ecs_service"]["currentServiceDeployment"] = "arn:another/one"
+    account.state["deployment"].update(serviceDeploymentArn="arn:another/one", status="IN_PROGRESS")
+    assert run(cloud, read="if_recorded")["reasons"] == ["the newest deployment of the service is IN_PROGRESS"]
+    account.state["deployment"].update(status="SUCCESSFUL")
+    account.calls.clear()
+    assert run(cloud, read="if_recorded")["unchanged"]
+    assert "list_service_deployments" in account.names()
+    assert run(cloud, record=True)["recorded"]
+    account.calls.clear()
+    assert run(cloud, read="if_recorded")["unchanged"]
+    assert "list_service_deployments" not in account.names()
+
+
+@pytest.mark.parametrize("current", ["", "arn:another/one"])
+def test_a_deployment_that_ecs_does_not_call_the_present_one_is_always_looked_at(
+    cloud: Cloud, account: Account, current: str
+) -> None:
+    account.state["ecs_service"]["currentServiceDeployment"] = current
+    run(cloud, record=True)
+    account.calls.clear()
+    assert run(cloud, read="if_recorded")["unchanged"]
+    assert "list_service_deployments" in account.names()
+
+
+def test_access_logs_are_read_where_they_are_managed(cloud: Cloud, account: Account) -> None:
+    run(cloud, deployment={**DEPLOYMENT, "access_log_bucket": "our-logs"})
+    assert "get_bucket_logging" in account.names()
+
+
+@pytest.mark.parametrize("listed", [None, {"Description": "an older one"}])
+def test_secrets_that_are_listed_late_are_no_drift(cloud: Cloud, account: Account, listed: dict | None) -> None:
+    account.listed = listed
+    run(cloud, record=True)
+    found = run(cloud)
+    assert (found["unchanged"], found["unknown"]) == (True, {})
+
+
+def test_who_may_not_list_secrets_asks_for_each(cloud: Cloud, account: Account) -> None:
+    run(cloud, record=True)
+    account.faults["list_secrets"] = [error("AccessDeniedException")]
+    assert run(cloud)["unchanged"]
+
+
+def test_a_secret_that_is_gone_is_missing(cloud: Cloud, account: Account) -> None:
+    run(cloud, record=True)
+    account.listed = None
+    account.faults["describe_secret"] = [error("ResourceNotFoundException")]
+    assert "missing: secret_server" in run(cloud)["reasons"]
+
+
+def test_what_is_left_out_of_secrets_is_what_only_one_request_tells() -> None:
+    model = botocore.session.get_session().get_service_model("secretsmanager")
+    described = set(model.operation_model("DescribeSecret").output_shape.members)
+    listed = set(model.operation_model("ListSecrets").output_shape.members["SecretList"].member.members)
+    assert described - listed <= set(secrets.ONLY_DESCRIBED)
+    assert listed - described == set(secrets.ONLY_LISTED)
 
 
 @pytest.mark.parametrize("tags", [[], [{"Key": "MlflowName", "Value": "an older one"}]])

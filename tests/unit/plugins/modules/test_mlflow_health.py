@@ -232,3 +232,27 @@ def test_a_login_that_may_not_try_finds_nothing_out(fake: FakeMlflow, capsys: py
     fake.calls.clear()
     assert run(capsys, True, tracking_uri=fake.url, check_uris=True)["reason"] == "ready"
     assert {method for method, _path in fake.calls} == {"GET"}
+
+
+def test_the_default_administrator_is_refused_with_any_other_login(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.login = ("ours", "a-made-up-password")
+    login = {"username": "ours", "password": "a-made-up-password"}
+    assert run(capsys, tracking_uri=fake.url, check_default_login=True, **login)["reason"] == "ready"
+
+
+def test_a_server_that_lets_the_default_administrator_in_fails(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(capsys, tracking_uri=fake.url, check_default_login=True)
+    assert result["reason"] == "default_login_accepted"
+    assert result["msg"].startswith(f"{fake.url} lets in MLflow's public default administrator, admin with")
+
+
+def test_an_answer_to_the_default_administrator_that_tells_nothing_fails(
+    fake: FakeMlflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.canned["GET", "/api/2.0/mlflow/experiments/search"] = reply({"message": "later"}, 500)
+    result = run(capsys, tracking_uri=fake.url, check_default_login=True, check_database=False, wait_timeout=0)
+    assert (result["reason"], "answers HTTP 500" in result["msg"]) == ("unexpected_answer", True)
