@@ -13,6 +13,7 @@ from . import forward_config
 from . import in_use
 from . import rds
 from . import resource_tags
+from . import sns
 from .hooks import Hooks
 from .patch import MinistackChangedError
 from .patch import Patch
@@ -36,6 +37,9 @@ PATCHES: tuple[Patch, ...] = (
     rds.COMPLETE_FAMILIES,
     cloudwatch.CHECK_DASHBOARDS,
     cloudwatch.EVALUATE_ALARMS,
+    cloudwatch.ASK_TOPICS,
+    sns.CONFIRM_SUBSCRIPTIONS,
+    sns.DELIVER,
     resource_tags.COLLECT_TAGS,
 )
 
