@@ -70,6 +70,9 @@ def aws_scenario(aws: ExampleAws) -> Scenario:
     modules = (
         "aws_caller_context",
         "ec2_security_group",
+        "cloudwatch_alarms",
+        "cloudwatch_dashboard",
+        "sns_topic",
         "logs_log_group",
         "iam_service_role",
         "s3_artifact_bucket",
@@ -125,6 +128,7 @@ def express_scenario(aws: ExampleAws) -> Scenario:
             "mlflow_deployment_state",
             "mlflow_deployment_status",
             "mlflow_deployment_lock",
+            "mlflow_deployment_monitoring",
             "mlflow_backup",
             "mlflow_backup_info",
             "mlflow_restore",
