@@ -42,10 +42,13 @@ def compare(clients: Clients, scope: Scope, inputs: Inputs, answers: Answers) ->
     Tags that were found by a search are believed only where they are those of the record: AWS may find a new one
     minutes later.
     """
-    found = state.compare(answers, inputs)
+    unasked = scope.unwatched
+    found = state.compare(answers, inputs, unasked)
     names = tagged_arns(scope).keys()
     doubtful = names if not found.applied else names & set(found.changed_by_hand)
-    return state.compare(resources.read_tags(clients, scope, answers, doubtful), inputs) if doubtful else found
+    if not doubtful:
+        return found
+    return state.compare(resources.read_tags(clients, scope, answers, doubtful), inputs, unasked)
 
 
 def observe_exactly(clients: Clients, scope: Scope, inputs: Inputs) -> state.State:

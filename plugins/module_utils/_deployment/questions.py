@@ -20,6 +20,9 @@ from collections.abc import Iterator
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.monitoring_questions import (
+    monitoring_questions,
+)
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answer
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Question
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Resources
@@ -87,6 +90,7 @@ def questions(scope: Scope, service: Answer | None = None) -> Iterator[Question]
     for secret, name in scope.own_secrets.items():
         yield _secret_question(f"secret_{secret}", name)
     yield Question("elsewhere", ("resourcegroupstaggingapi",), lambda tagging: _search(tagging, scope))
+    yield from monitoring_questions(scope)
     yield from _reference_questions(scope)
 
 
