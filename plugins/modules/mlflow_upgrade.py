@@ -282,6 +282,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.options 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.upgrade import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.upgrade import Upgrade
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
@@ -312,7 +313,7 @@ def _upgrade(module: AnsibleAWSModule) -> ModuleResult:
     lines, warnings = verb.plan(), []
     if not module.check_mode:
         identity = Identity(deployment.name, "upgrade", deployment.who, params["unlock_hint"])
-        lock = Lock(clients("ecs"), deployment.arn, identity)
+        lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
         warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = report.upgraded(params["name"], upgrade, params["back_hint"])
     values = {
@@ -350,7 +351,7 @@ def _roll_back(module: AnsibleAWSModule) -> ModuleResult:
     lines, warnings = verb.plan(), []
     if not module.check_mode:
         identity = Identity(deployment.name, "rollback", deployment.who, params["unlock_hint"])
-        lock = Lock(clients("ecs"), deployment.arn, identity)
+        lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
         warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = rollback.lines()
     changed = bool(params["confirm"] or params["remove"])
