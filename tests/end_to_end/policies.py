@@ -25,6 +25,8 @@ VERBS = {
     "restore": ("restore", "restore-artifacts", "validate"),
     "drill": ("drill",),
     "upgrade": ("upgrade", "validate"),
+    "monitoring": ("monitoring",),
+    "monitoring-verbs": ("monitoring-verbs",),
 }
 FILES = list(dict.fromkeys(file for files in VERBS.values() for file in files))
 
