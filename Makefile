@@ -253,6 +253,8 @@ lint-files: $(READY) ## ruff, layers, dead code, the field's words, lengths, rol
 	@$(BIN)/python tests/tools/variables_table.py --check
 	@echo '==> docs/local-aws.md and coverage.toml agree'
 	@$(BIN)/python tests/tools/coverage_table.py --check
+	@echo '==> The picture of the dashboard and the dashboard agree'
+	@$(BIN)/python tests/tools/dashboard_picture.py --check
 	@echo '==> Module pages and the modules agree'
 	@$(BIN)/python tests/tools/module_pages.py --check
 
@@ -426,6 +428,7 @@ generate: $(READY) ## Write docs/variables.md, docs/modules and docs/policies fr
 	@$(BIN)/python tests/tools/variables_table.py
 	@$(BIN)/python tests/tools/module_pages.py
 	@$(BIN)/python tests/tools/coverage_table.py
+	@$(BIN)/python tests/tools/dashboard_picture.py
 	@$(PLAYBOOK) mlops.mlflow_aws.policies -e '{"mlflow_policies_path": "$(CHECKOUT_IN_PLAYBOOKS)/docs/policies"}' >/dev/null
 
 $(SITE_VENV)/.ready: tests/site/requirements.txt | $(READY)

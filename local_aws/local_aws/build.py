@@ -22,17 +22,26 @@ from .protocol import rest
 from .service import Service
 from .services import security_groups
 from .services.acm import CertificateManager
+from .services.acm import metrics as acm_metrics
+from .services.cloudwatch import AlarmController
+from .services.cloudwatch import CloudWatch
+from .services.cloudwatch import CustomMetrics
+from .services.cloudwatch import Source
 from .services.cloudwatch import dashboards
 from .services.ec2 import AccountAttributes
 from .services.ecs_express import Express
+from .services.ecs_express import alarm as rollback_alarm
 from .services.ecs_tasks import EcsTasks
 from .services.ecs_tasks import TaskController
 from .services.ecs_tasks import TaskStore
+from .services.ecs_tasks import metrics as ecs_metrics
 from .services.elbv2 import Balancer
 from .services.elbv2 import LoadBalancing
+from .services.elbv2 import metrics as elbv2_metrics
 from .services.kms import EncryptedValues
 from .services.logs import LogGroupKeys
 from .services.rds import Databases
+from .services.rds import metrics as rds_metrics
 from .services.resource_tags import ResourceTags
 from .services.secretsmanager import SecretsManager
 from .services.security_groups import Interface
@@ -85,10 +94,19 @@ def build_services(ctx: Context) -> Services:
             dashboard_problems=dashboards.problems,
             alarm_state=express.alarms.state,
             express_services=express.store.tagged,
+            subscribers=lambda: (ctx.endpoint_url, str(ctx.authority.bundle)),
         )
     )
+    databases = Databases(ctx, firewall)
+    sources: dict[str, Source] = {
+        acm_metrics.NAMESPACE: acm_metrics.CertificateMetrics(),
+        ecs_metrics.NAMESPACE: ecs_metrics.ServiceMetrics(task_store),
+        elbv2_metrics.NAMESPACE: elbv2_metrics.TargetGroupMetrics(balancer),
+        rds_metrics.NAMESPACE: databases.metrics,
+    }
+    alarms = AlarmController(ctx, sources, CustomMetrics(ctx.clock), rollback_alarm.is_own)
     services: list[Service] = [
-        Databases(ctx, firewall),
+        databases,
         EcsTasks(ctx, task_store, tasks),
         LoadBalancing(ctx, balancer),
         AccountAttributes(ctx),
@@ -98,5 +116,6 @@ def build_services(ctx: Context) -> Services:
         SecretsManager(ctx),
         EncryptedValues(ctx),
         LogGroupKeys(ctx),
+        CloudWatch(alarms),
     ]
     return Services(services, balancer, tasks)

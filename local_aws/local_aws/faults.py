@@ -30,6 +30,11 @@ EVENTS = {
         "service:<name>",
         ("status", "timeout"),
     ),
+    "cloudwatch:Metric": (
+        "A metric that an alarm is on has a value of your choice, as long as this is on order; null: none.",
+        "<namespace>/<metric>/<values of its dimensions>",
+        ("value",),
+    ),
     "databases:Capacity": (
         "There is no capacity to create, restore or start a database.",
         "instance identifier",

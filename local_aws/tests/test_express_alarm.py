@@ -20,7 +20,9 @@ from express_support import refusal
 from running import LocalAws
 from running import eventually
 
+from local_aws.services.cloudwatch import metric_math
 from local_aws.services.ecs_express import alarm
+from local_aws.services.elbv2.metrics import measure
 from local_aws.services.elbv2.models import Answers
 
 SCALE = 120
@@ -31,6 +33,7 @@ DEFINITION = {
     "Threshold": 1.0,
     "EvaluationPeriods": 3,
     "DatapointsToAlarm": 2,
+    "TreatMissingData": "notBreaching",
 }
 
 # Answers with the status that the path names.
@@ -58,9 +61,12 @@ def minute(ok: int = 0, refused: int = 0, broken: int = 0, own: int = 0) -> Coun
 def share(*groups: Counter[int] | None, targets: int = 1) -> float | None:
     """The alarm's value for one minute, given what the two groups answered."""
     counts = dict(zip(["targetgroup/a/1", "targetgroup/b/2"], groups, strict=False))
-    return alarm.datapoint(
-        QUERIES, lambda metric, where: alarm.measure(metric, counts.get(where["TargetGroup"]), targets)
-    )
+
+    def read(stat: dict[str, Any]) -> float | None:
+        group = stat["Metric"]["Dimensions"][0]["Value"]
+        return measure(stat["Metric"]["MetricName"], counts.get(group), targets)
+
+    return metric_math.datapoint(QUERIES, read)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,7 @@ def test_share_is_of_the_requests_per_target() -> None:
     ],
 )
 def test_alarm_needs_two_of_three_datapoints_above_one_percent(points: list[float | None], state: str) -> None:
-    assert alarm.state(DEFINITION, points) == state
+    assert metric_math.state(DEFINITION, points) == state
 
 
 def test_only_complete_minutes_count() -> None:
@@ -115,7 +121,7 @@ def test_only_complete_minutes_count() -> None:
 @pytest.mark.parametrize("expression", ["SEARCH('x', 'Sum')", "m1 and m2", "m9", "1 +"])
 def test_other_metric_math_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="not imitated here"):
-        alarm.calculate(expression, {"m1": 1.0, "m2": 2.0})
+        metric_math.calculate(expression, {"m1": 1.0, "m2": 2.0})
 
 
 def test_expressions_may_stand_in_any_order() -> None:

@@ -106,6 +106,18 @@ options:
         description: Whether the deployment has a secret with the administrator's login.
         type: bool
         default: true
+      alarm_prefix:
+        description: With what the names of the deployment's alarms begin. Empty if it has none.
+        type: str
+        default: ''
+      dashboard:
+        description: Name of the deployment's dashboard. Empty if it has none.
+        type: str
+        default: ''
+      topic:
+        description: Name of the topic that the alarms are sent to. Empty if there is none.
+        type: str
+        default: ''
       subnet_ids:
         description: Subnets of the service. Empty for those of the default VPC.
         type: list

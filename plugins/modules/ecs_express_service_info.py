@@ -33,6 +33,11 @@ options:
         health, the last lines of the container's log, and the likely cause with its remedy.
     type: bool
     default: false
+  managed_resources:
+    description:
+      - Also return what ECS made for the services, which costs a request for each. O(explain=true) does so as well.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -385,7 +390,7 @@ services:
       description: What ECS made for the service.
       type: list
       elements: dict
-      returned: with O(explain=true)
+      returned: with O(explain=true) or O(managed_resources=true)
       contains:
         kind:
           description: What it is, such as V(loadBalancer).
@@ -497,6 +502,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "aliases": ["name"]},
     "cluster": {"type": "str", "default": "default"},
     "explain": {"type": "bool", "default": False},
+    "managed_resources": {"type": "bool", "default": False},
 }
 
 
@@ -510,6 +516,7 @@ def main() -> None:
             cluster=params["cluster"] or "default",
             name=params["service_name"],
             explanations=params["explain"],
+            resources=params["managed_resources"],
             warnings=warnings,
         )
     except AnsibleAWSError as e:

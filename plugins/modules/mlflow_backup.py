@@ -175,6 +175,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import plan
@@ -232,7 +233,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     )
     creation = Creation(clients, deployment, _request(module, caller_identity(clients("sts")).account_id), wait_options)
     identity = Identity(params["name"], "backup", deployment.who, params["unlock_hint"])
-    lock = Lock(clients("ecs"), deployment.arn, identity)
+    lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
     is_needed, left = prepare(creation.preflight, lock, params["unlock"])
     name = creation.names.backup
     if not is_needed and not left:

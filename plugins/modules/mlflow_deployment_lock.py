@@ -84,6 +84,11 @@ locks:
   type: list
   elements: dict
   sample: []
+alarm_prefix:
+  description: With what the names of the deployment's alarms begin, empty if it has none.
+  returned: success
+  type: str
+  sample: ''
 stopped_since:
   description: When the deployment was stopped, empty if it was not.
   returned: success
@@ -143,7 +148,8 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     if is_lifted and not module.check_mode:
         api.untag(clients("ecs"), deployment.arn, [one.key for one in found])
     shown = [{"run": one.run, "verb": one.verb, "step": one.step, "by": one.who} for one in found]
-    values = {"locks": shown, "stopped_since": stopped.since.isoformat() if stopped else ""}
+    since = stopped.since.isoformat() if stopped else ""
+    values = {"locks": shown, "stopped_since": since, "alarm_prefix": markers.alarm_prefix(tags)}
     return ModuleResult(is_lifted, {"locks": shown}, {"locks": [] if is_lifted else shown}, values, [])
 
 

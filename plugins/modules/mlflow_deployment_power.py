@@ -93,6 +93,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.power import Power
@@ -114,7 +115,8 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     power = Power(clients, deployment, params["database"], wait_options)
     name, wanted = VERBS[params["state"]], {"state": params["state"]}
     lift = params["unlock"]
-    lock = Lock(clients("ecs"), deployment.arn, Identity(params["name"], name, deployment.who, params["unlock_hint"]))
+    identity = Identity(params["name"], name, deployment.who, params["unlock_hint"])
+    lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
     is_needed, left = prepare(lambda resume: power.preflight(name, resume), lock, lift)
     if not is_needed and not left:
         lines = [f"'{params['name']}' is {params['state']} already."]

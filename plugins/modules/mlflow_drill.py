@@ -151,6 +151,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import make_tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import newest_backup
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import source_of
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import plan
@@ -167,7 +168,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     source = source_of(params)
     one = drill.Drill(tools, source, params["database"], params["again"])
     identity = Identity(params["name"], drill.VERB, tools.deployment.who, params["unlock_hint"])
-    lock = Lock(tools.clients("ecs"), tools.deployment.arn, identity)
+    lock = Lock(tools.clients("ecs"), tools.deployment.arn, identity, alarms=AlarmActions(tools.clients))
     is_needed, left = prepare(one.preflight, lock, params["unlock"])
     verb = one.verb()
     if module.check_mode:

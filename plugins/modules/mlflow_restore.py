@@ -154,6 +154,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import VERB
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Restoration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
@@ -178,7 +179,9 @@ class _Run:
         deployment = self._tools.deployment
         identity = Identity(deployment.name, VERB, deployment.who, module.params["unlock_hint"])
         self._hints = Hints(module.params["again"], module.params["option_hint"])
-        self._lock = Lock(self._tools.clients("ecs"), deployment.arn, identity)
+        self._lock = Lock(
+            self._tools.clients("ecs"), deployment.arn, identity, alarms=AlarmActions(self._tools.clients)
+        )
 
     def work(self) -> ModuleResult:
         """Do what is asked for."""

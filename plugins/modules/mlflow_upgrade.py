@@ -282,6 +282,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.options 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.upgrade import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.upgrade import Upgrade
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import Lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
@@ -303,9 +304,8 @@ def _upgrade(module: AnsibleAWSModule) -> ModuleResult:
     described = make_description(params["container"], params["former_container"])
     request = Request(params["version"], params["image"], params["database"], make_commands(module), described)
     upgrade = Upgrade(tools, request, is_asked_for=params["newer"] == _ASKED)
-    lock = Lock(
-        clients("ecs"), deployment.arn, Identity(deployment.name, "upgrade", deployment.who, params["unlock_hint"])
-    )
+    identity = Identity(deployment.name, "upgrade", deployment.who, params["unlock_hint"])
+    lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
     found, left = prepare(lambda _resume: upgrade.preflight(), lock, params["unlock"])
     if found == note.SAME:
         line = f"'{params['name']}' runs MLflow {params['version']} already, and was not changed."
@@ -361,7 +361,7 @@ def _roll_back(module: AnsibleAWSModule) -> ModuleResult:
     request = _rollback.Request(params["version"], params["confirm"], params["remove"], make_commands(module))
     rollback = _rollback.Rollback(tools, request)
     identity = Identity(deployment.name, "rollback", deployment.who, params["unlock_hint"])
-    lock = Lock(clients("ecs"), deployment.arn, identity)
+    lock = Lock(clients("ecs"), deployment.arn, identity, alarms=AlarmActions(clients))
 
     def preflight(_resume: bool) -> bool:
         rollback.preflight()

@@ -26,6 +26,8 @@ VERBS = {
     "drill": ("drill",),
     "gc": ("gc",),
     "upgrade": ("upgrade", "validate"),
+    "monitoring": ("monitoring",),
+    "monitoring-verbs": ("monitoring-verbs",),
 }
 FILES = list(dict.fromkeys(file for files in VERBS.values() for file in files))
 

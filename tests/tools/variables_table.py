@@ -34,6 +34,7 @@ SECTIONS = {
     "mlflow_cluster": "The server and its size",
     "mlflow_express_domain": "Host names and origins",
     "mlflow_wait_timeout": "Waiting and updating",
+    "mlflow_monitoring": "Alarms and a dashboard",
     "mlflow_demo": "Validation",
     "mlflow_backup_name": "Backups and locks",
     "mlflow_confirm_destroy": "Destroying",

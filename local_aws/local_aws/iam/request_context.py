@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 import cbor2
 
@@ -69,9 +70,20 @@ def resource_of(service: str, params: Mapping[str, Any], body: bytes, region: st
     if service == "acm" and "DomainName" in data:
         return f"arn:aws:acm:{region}:{account}:certificate/new"
     if service == "monitoring":
-        names = data.get("AlarmNames") or _members(params, "AlarmNames")
-        return f"arn:aws:cloudwatch:{region}:{account}:alarm:{names[0]}" if names else "*"
+        return _watching_resource({**params, **data}, region, account)
+    if service == "sns":
+        return _first({**parse_qs(body.decode(errors="replace")), **params}, "ResourceArn") or "*"
     return "*"
+
+
+def _watching_resource(params: Mapping[str, Any], region: str, account: str) -> str:
+    """Of CloudWatch: alarms have a region, dashboards none (Service Authorization Reference, Amazon CloudWatch)."""
+    if arn := _first(params, "ResourceARN"):
+        return arn
+    if dashboard := _first(params, "DashboardName") or _first(params, "DashboardNames"):
+        return f"arn:aws:cloudwatch::{account}:dashboard/{dashboard}"
+    alarm = _first(params, "AlarmNames") or next(iter(_members(params, "AlarmNames")), "")
+    return f"arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}" if alarm else "*"
 
 
 def _balancer_resource(params: Mapping[str, Any], region: str, account: str) -> str:

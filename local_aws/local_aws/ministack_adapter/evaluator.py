@@ -67,8 +67,8 @@ def refusal(code: str, message: str) -> Refusal:
 
 
 def is_served_unsigned(service: str, action: str) -> bool:
-    """Whether AWS's own clients send an operation without credentials, such as AssumeRoleWithWebIdentity."""
-    return action.partition(":")[2] in iam_actions.unsigned_operations(service)
+    """Whether an operation takes no credentials: AssumeRoleWithWebIdentity, and the links in SNS's messages."""
+    return bool(iam_evaluator._served_unsigned(service, action))
 
 
 def service_question(  # noqa: PLR0917 - what ministack evaluates
@@ -132,7 +132,7 @@ ENFORCE = Patch(
     targets=(
         Target("core.iam_evaluator", "enforce", _ENFORCE),
         Target("core.iam_evaluator", "AuthError", "code message details"),
-        Target("core.iam_actions", "unsigned_operations", "service"),
+        Target("core.iam_evaluator", "_served_unsigned", "service iam_action"),
         Target("core.iam_evaluator", "_action_matches", "request_action actions not_actions"),
         Target("core.iam_evaluator", "_conditions_met", "conditions ctx"),
     ),

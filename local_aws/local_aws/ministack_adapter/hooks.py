@@ -64,6 +64,7 @@ class Hooks:
     :arg dashboard_problems: what is wrong with the body of a dashboard.
     :arg alarm_state: the state of an alarm now.
     :arg express_services: ARNs and tags of the Express services.
+    :arg subscribers: the address of the API as subscribers of topics reach it, and the file with the CA they may have.
     """
 
     enforce: Callable[[Question], Any]
@@ -82,3 +83,4 @@ class Hooks:
     dashboard_problems: Callable[[Any], list[dict[str, str]]]
     alarm_state: Callable[[dict[str, Any]], str]
     express_services: Callable[[], list[tuple[str, dict[str, str]]]]
+    subscribers: Callable[[], tuple[str, str]]

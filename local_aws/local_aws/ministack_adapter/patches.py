@@ -14,6 +14,7 @@ from . import in_use
 from . import rds
 from . import resource_tags
 from . import service_models
+from . import sns
 from .hooks import Hooks
 from .patch import MinistackChangedError
 from .patch import Patch
@@ -37,6 +38,9 @@ PATCHES: tuple[Patch, ...] = (
     rds.COMPLETE_FAMILIES,
     cloudwatch.CHECK_DASHBOARDS,
     cloudwatch.EVALUATE_ALARMS,
+    cloudwatch.ASK_TOPICS,
+    sns.CONFIRM_SUBSCRIPTIONS,
+    sns.DELIVER,
     resource_tags.COLLECT_TAGS,
     service_models.SHARE_SERVICE_MODELS,
 )

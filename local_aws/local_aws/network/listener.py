@@ -26,6 +26,11 @@ class Listener(abc.ABC):
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._connections)
+
     async def listen(self, host: str, port: int) -> int:
         """Listens, if it does not already.
 

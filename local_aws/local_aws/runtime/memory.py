@@ -21,13 +21,14 @@ def tree(pid: int) -> list[int]:
         parent = psutil.Process(pid).parent()
         # Only a shim's children are all of this task; the parent of a process started otherwise has others.
         if parent is not None and shim.__file__ in parent.cmdline():
-            return _descendants(parent.pid)
-        return [pid, *_descendants(pid)]
+            return descendants(parent.pid)
+        return [pid, *descendants(pid)]
     except psutil.Error:
         return []
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All that a process started, directly or not."""
     found, waiting = [], [pid]
     while waiting:
         children = _children(waiting.pop())

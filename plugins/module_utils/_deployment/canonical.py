@@ -51,6 +51,15 @@ VOLATILE: dict[str, dict[str, str]] = {
         "task_definition": _EACH_DEPLOYMENT,
         "task_sets": _EACH_DEPLOYMENT,
     },
+    "alarms": {
+        "alarm_configuration_updated_timestamp": _BY_THE_DAY,
+        "evaluation_state": _BY_THE_DAY,
+        "state_reason": _BY_THE_DAY,
+        "state_reason_data": _BY_THE_DAY,
+        "state_transitioned_timestamp": _BY_THE_DAY,
+        "state_updated_timestamp": _BY_THE_DAY,
+        "state_value": _BY_THE_DAY,
+    },
     "listener_rule": {"actions": "ECS shifts traffic with them"},
     "database": {
         "availability_zone": "another one after a failover or a restore",

@@ -13,6 +13,7 @@ beyond the size of the database.
 from __future__ import annotations
 
 import typing
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class Sizes:
         instance_runs: whether it does; a stopped one costs its storage alone (RDS User Guide, "Stopping an Amazon RDS
             DB instance temporarily").
         secrets: how many, without those that are scheduled for deletion.
+        alarm_metrics: how many metrics alarms are on, by which CloudWatch charges them.
+        dashboards: how many.
     """
 
     tasks: int = 0
@@ -57,6 +60,8 @@ class Sizes:
     iops: int = 0
     throughput: int = 0
     secrets: int = 0
+    alarm_metrics: int = 0
+    dashboards: int = 0
 
 
 def sizes_of(resources: Mapping[str, typing.Any], *, instance_runs: bool = True) -> Sizes:
@@ -76,6 +81,16 @@ def sizes_of(resources: Mapping[str, typing.Any], *, instance_runs: bool = True)
         **instance_sizes(database),
         instance_runs=instance_runs,
         secrets=len(secrets),
+        alarm_metrics=alarm_metrics((resources.get("alarms") or {}).get("alarms") or []),
+        dashboards=int("dashboard" in resources),
+    )
+
+
+def alarm_metrics(alarms: Iterable[Mapping[str, typing.Any]]) -> int:
+    """Return how many metrics alarms are on, in snake case; expressions cost nothing themselves."""
+    return sum(
+        sum(not query.get("expression") for query in alarm["metrics"]) if alarm.get("metrics") else 1
+        for alarm in alarms
     )
 
 
@@ -155,6 +170,10 @@ def _lines(sizes: Sizes, prices: PriceList) -> Iterator[Line]:
     yield from _database_lines(sizes, prices)
     if sizes.secrets:
         yield _line(f"{sizes.secrets} secret{'' if sizes.secrets == 1 else 's'}", sizes.secrets, prices.secret_month)
+    if sizes.alarm_metrics:
+        yield _line(f"Alarms on {sizes.alarm_metrics} metrics", sizes.alarm_metrics, prices.alarm_metric_month)
+    if sizes.dashboards:
+        yield _line("Dashboard, if the account has three others", sizes.dashboards, prices.dashboard_month)
 
 
 def _database_lines(sizes: Sizes, prices: PriceList) -> Iterator[Line]:

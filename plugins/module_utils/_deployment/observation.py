@@ -42,10 +42,13 @@ def compare(clients: Clients, scope: Scope, inputs: Inputs, answers: Answers) ->
     What a search or a list has found is believed only where it is as in the record: AWS may find what is new minutes
     later.
     """
-    found = state.compare(answers, inputs)
+    unasked = scope.unwatched
+    found = state.compare(answers, inputs, unasked)
     names = late(scope)
     doubtful = names if not found.applied else names & set(found.changed_by_hand)
-    return state.compare(resources.read_exactly(clients, scope, answers, doubtful), inputs) if doubtful else found
+    if not doubtful:
+        return found
+    return state.compare(resources.read_exactly(clients, scope, answers, doubtful), inputs, unasked)
 
 
 def observe_exactly(clients: Clients, scope: Scope, inputs: Inputs) -> state.State:

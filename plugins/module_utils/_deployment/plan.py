@@ -23,6 +23,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment impor
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import plan_effects
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import Cost
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import Sizes
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import alarm_metrics
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import cost
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import instance_sizes
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.cost import show_amount
@@ -129,6 +130,10 @@ def _sizes(results: Sequence[Result], place: Place, *, before: bool) -> Sizes:
         diff = result["diff"] if isinstance(result["diff"], dict) else {}
         if result["module"] == "ecs_express_service":
             members |= _service_sizes(result, diff, place, before)
+        elif result["module"] == "cloudwatch_alarms":
+            members["alarm_metrics"] = _alarm_metrics(diff.get(side) or {})
+        elif result["module"] == "cloudwatch_dashboard":
+            members["dashboards"] = int(bool(diff.get(side)))
         elif result["module"] == "rds_postgresql_instance" and _shows_settings(diff):
             members |= instance_sizes(diff.get(side) or {})
     return Sizes(**members)
@@ -149,6 +154,11 @@ def _service_sizes(result: Result, diff: Data, place: Place, before: bool) -> Da
         "memory": int(differs.get("memory") or asked.get("memory") or 0),
         "zones": place.zones,
     }
+
+
+def _alarm_metrics(shown: Data) -> int:
+    """Return how many metrics alarms are on, by their module's diff, which has the queries as text."""
+    return alarm_metrics({**one, "metrics": json.loads(one["metrics"] or "[]")} for one in shown.values())
 
 
 def _shows_settings(diff: Data) -> bool:

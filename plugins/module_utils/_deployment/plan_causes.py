@@ -52,7 +52,14 @@ def part(resource: Resource, attribute: Attribute | None = None) -> str:
         return f"iam_role_{resource.name.removesuffix('-role').rpartition('-')[2]}"
     if resource.module == "secretsmanager_secret":
         return f"secret_{resource.name.rpartition('/')[2]}"
-    others = {"logs_log_group": "log_group", "mlflow_upgrade": "task_definition", "s3_artifact_bucket": "bucket"}
+    others = {
+        "cloudwatch_alarms": "alarms",
+        "cloudwatch_dashboard": "dashboard",
+        "logs_log_group": "log_group",
+        "mlflow_upgrade": "task_definition",
+        "s3_artifact_bucket": "bucket",
+        "sns_topic": "topic",
+    }
     return {**_DATABASE, **others}.get(resource.module, "")
 
 

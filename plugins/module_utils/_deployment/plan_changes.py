@@ -49,6 +49,8 @@ class Kind:
 
 #: Every module with which a deployment changes something.
 KINDS: dict[str, Kind] = {
+    "cloudwatch_alarms": Kind("alarms", "prefix"),
+    "cloudwatch_dashboard": Kind("dashboard", "dashboard_name"),
     "ec2_security_group": Kind("security group", "group_name"),
     "ecs_express_service": Kind(
         "Express Mode service",
@@ -59,6 +61,7 @@ KINDS: dict[str, Kind] = {
     "iam_service_linked_role": Kind("service-linked role", "aws_service_name"),
     "iam_service_role": Kind("IAM role", "name"),
     "logs_log_group": Kind("log group", "log_group_name", shown=("retention_in_days",)),
+    "mlflow_deployment_monitoring": Kind("mark of alarms on", "name"),
     "mlflow_upgrade": Kind("upgrade of", "name"),
     "rds_db_parameter_group": Kind("RDS parameter group", "db_parameter_group_name"),
     "rds_db_subnet_group": Kind("RDS subnet group", "db_subnet_group_name"),
@@ -69,6 +72,7 @@ KINDS: dict[str, Kind] = {
     ),
     "s3_artifact_bucket": Kind("S3 bucket", "name"),
     "secretsmanager_secret": Kind("secret", "name"),
+    "sns_topic": Kind("SNS topic", "topic_name"),
 }
 
 

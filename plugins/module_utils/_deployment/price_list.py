@@ -40,6 +40,9 @@ class PriceList:
         instance_hour: of a PostgreSQL instance in one zone, by class.
         storage_gb_month: of RDS storage in one zone, by type.
         iops_month: of an I/O operation per second beyond what the storage includes, in one zone, by type.
+        alarm_metric_month: of a metric that an alarm of standard resolution is on; None if it is not known. Ten in an
+            account are free.
+        dashboard_month: of a dashboard of CloudWatch; None if it is not known. Three in an account are free.
         snapshot_gb_month: of the data of RDS snapshots beyond what is included; None if it is not known.
     """
 
@@ -52,6 +55,8 @@ class PriceList:
     instance_hour: dict[str, float] = field(default_factory=dict)
     storage_gb_month: dict[str, float] = field(default_factory=dict)
     iops_month: dict[str, float] = field(default_factory=dict)
+    alarm_metric_month: float | None = None
+    dashboard_month: float | None = None
     snapshot_gb_month: float | None = None
 
 
@@ -82,6 +87,8 @@ PRICES: dict[str, PriceList] = {
         },
         storage_gb_month={"gp2": 0.115, "gp3": 0.115, "io1": 0.125},
         iops_month={"gp3": 0.02, "io1": 0.10},
+        alarm_metric_month=0.10,
+        dashboard_month=3.00,
         snapshot_gb_month=0.095,
     ),
     "eu-central-1": PriceList(

@@ -21,6 +21,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import secrets
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.monitoring_questions import (
+    monitoring_questions,
+)
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Answer
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Question
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Resources
@@ -91,6 +94,7 @@ def questions(scope: Scope, service: Answer | None = None, successful: str = "")
     yield from _bucket_questions(scope)
     yield secrets.list_question(scope)
     yield Question("elsewhere", ("resourcegroupstaggingapi",), lambda tagging: _search(tagging, scope))
+    yield from monitoring_questions(scope)
     yield from _reference_questions(scope)
 
 

@@ -41,6 +41,8 @@ class Scope:
         login: whether there is a secret with the administrator's login.
         subnet_ids: of the service; empty for the default subnets.
         database_subnet_ids: of the database; empty for the service's.
+        alarm_prefix: with which the names of its alarms begin; empty if it has none.
+        dashboard, topic: names of its dashboard and of the topic that its alarms are sent to; likewise.
         kms_keys, secrets, policies: ARNs that settings refer to.
     """
 
@@ -57,6 +59,9 @@ class Scope:
     login: bool = True
     subnet_ids: list[str] = field(default_factory=list)
     database_subnet_ids: list[str] = field(default_factory=list)
+    alarm_prefix: str = ""
+    dashboard: str = ""
+    topic: str = ""
     kms_keys: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     policies: list[str] = field(default_factory=list)
@@ -64,6 +69,11 @@ class Scope:
     def arn(self, service: str, rest: str) -> str:
         """Return the ARN of a resource of the deployment."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{rest}"
+
+    @property
+    def unwatched(self) -> frozenset[str]:
+        """What is not asked for, as it is not known whether the deployment has it."""
+        return frozenset() if self.alarm_prefix else frozenset({"alarms", "dashboard", "topic"})
 
     @property
     def service_arn(self) -> str:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class State:
         applied: the record.
         inputs: of this run.
         tags: of the service, all of them.
+        unasked: resources that were not asked for, of which nothing is known.
     """
 
     answers: Answers
@@ -49,6 +51,7 @@ class State:
     applied: Record
     inputs: Inputs
     tags: Mapping[str, str] = field(default_factory=dict)
+    unasked: Collection[str] = ()
 
     @property
     def service_arn(self) -> str:
@@ -71,7 +74,7 @@ class State:
             return []
         now = canonical.digests(self.resources)
         then = self.applied.resources
-        return sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
+        return sorted(name for name in {*now, *then}.difference(self.unasked) if now.get(name) != then.get(name))
 
     @property
     def reasons(self) -> list[str]:
@@ -117,14 +120,14 @@ def _unsettled(answers: Answers) -> Iterator[str]:
         yield "the database has changes that are pending"
 
 
-def compare(answers: Answers, inputs: Inputs) -> State:
+def compare(answers: Answers, inputs: Inputs, unasked: Collection[str] = ()) -> State:
     """Return what was read, beside the record in the tags of the service."""
     resources = {
         name: canonical.canonical(name, answer) for name, answer in answers.resources.items() if name != "deployment"
     }
     listed = answers.resources.get("service", {}).get("tags") or []
     tags = {str(item.get("key")): str(item.get("value") or "") for item in listed}
-    return State(answers, resources, record.from_tags(tags), inputs, tags)
+    return State(answers, resources, record.from_tags(tags), inputs, tags, unasked)
 
 
 def write(ecs: Client, state: State, now: datetime, check_mode: bool) -> bool:

@@ -22,7 +22,13 @@ Clients = Callable[[str], Any]
 
 
 def describe(
-    clients: Clients, *, cluster: str, name: str | None, explanations: bool = False, warnings: list[str] | None = None
+    clients: Clients,
+    *,
+    cluster: str,
+    name: str | None,
+    explanations: bool = False,
+    resources: bool = False,
+    warnings: list[str] | None = None,
 ) -> list[Canonical]:
     """Return the Express services of the cluster, or the one of ``name``, by name; no deleted or classic ones.
 
@@ -38,6 +44,8 @@ def describe(
             continue
         try:
             service = _describe_one(clients, cluster, str(item["serviceArn"]), explanations)
+            if service and (explanations or resources):
+                service["managed_resources"] = _resources(ecs, service)
         except EcsExpressError as e:
             if name or warnings is None or is_expired(e.exception):
                 raise
@@ -68,7 +76,6 @@ def _describe_one(clients: Clients, cluster: str, arn: str, explanations: bool) 
         subject = Subject(transformations.cluster_name(cluster), str(service["service_name"]), arn)
         evidence = collect.collect(clients, subject, latest)
         service["explanation"] = {**diagnose.as_dict(evidence), "text": diagnose.render(evidence)}
-        service["managed_resources"] = _resources(ecs, service)
     return service
 
 

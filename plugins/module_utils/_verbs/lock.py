@@ -35,6 +35,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import process
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 
 #: After which a run on another machine that has said nothing is taken for dead. No step takes as long.
@@ -135,6 +136,7 @@ class Lock:
         identity: who asks.
         make_waiter: makes the waiters; tests pass their own.
         wall: the time of day.
+        alarms: what is muted as long as this run has the lock; None if nothing is.
     """
 
     def __init__(
@@ -144,6 +146,8 @@ class Lock:
         identity: Identity,
         make_waiter: Callable[..., Waiter] = Waiter,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        alarms: AlarmActions | None = None,
     ) -> None:
         self._ecs = ecs
         self._arn = arn
@@ -151,6 +155,9 @@ class Lock:
         self._make_waiter = make_waiter
         self._wall = wall
         self._own: Marker | None = None
+        self._alarms = alarms
+        self._is_muted = False
+        self._tags: dict[str, str] = {}
 
     def left_behind(self, lift: bool = False) -> list[Marker]:
         """Return the locks that this run may take over: those of dead runs of its verb, and with *lift* all."""
@@ -204,7 +211,7 @@ class Lock:
         except BaseException:
             self.release()
             raise
-        return said
+        return [*said, *self._mute()]
 
     def mark(self, step: int) -> None:
         """Say at which step the run is.
@@ -218,18 +225,33 @@ class Lock:
             raise LostLockError(f"The lock of this run ({self._own.run}) was lifted by somebody else.")
         self._write(self._own.at(step, self._wall()))
 
-    def release(self) -> None:
-        """Give the lock back."""
+    def release(self) -> str:
+        """Give the lock back, and let alarms be told again; return why the latter failed, empty if it did not."""
+        said = ""
+        if self._is_muted and self._alarms is not None:
+            # Whether the deployment is stopped now.
+            said = self._alarms.unmute(read_tags(self._ecs, self._arn))
+            self._is_muted = False
         if self._own is not None:
             api.untag(self._ecs, self._arn, [self._own.key])
             self._own = None
+        return said
+
+    def _mute(self) -> list[str]:
+        """Mute the alarms of the deployment, if it has any; return a sentence if that failed."""
+        if self._alarms is None or not markers.alarm_prefix(self._tags):
+            return []
+        self._is_muted = True
+        failed = self._alarms.mute(self._tags)
+        return [failed] if failed else []
 
     def _is_continued(self, other: Marker) -> bool:
         return other.verb == self._identity.verb and is_dead(other, self._wall())
 
     def _others(self) -> list[Marker]:
         own = self._own.run if self._own else ""
-        return [one for one in markers.locks(read_tags(self._ecs, self._arn)) if one.run != own]
+        self._tags = read_tags(self._ecs, self._arn)
+        return [one for one in markers.locks(self._tags) if one.run != own]
 
     def _write(self, marker: Marker) -> None:
         api.tag(self._ecs, self._arn, marker.tags())

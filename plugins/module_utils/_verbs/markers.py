@@ -26,6 +26,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import
 
 LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
 STOPPED_KEY = f"{INTERNAL_PREFIX}stopped"
+#: Says with what the names of the deployment's alarms begin, if it has any.
+MONITORED_KEY = f"{INTERNAL_PREFIX}monitored"
 #: A run that asks for the lock, and one that has it.
 CLAIMED, HELD = "claimed", "held"
 #: The verb that stops a deployment because the user wants it stopped.
@@ -131,6 +133,11 @@ def stopped(tags: Mapping[str, str]) -> Stopped | None:
     parts = _parts(tags[STOPPED_KEY])
     least, most = _number(parts.get("min", "1")), _number(parts.get("max", "1"))
     return Stopped(_time(parts.get("since", "")), least, most, parts.get("verb", STOP))
+
+
+def alarm_prefix(tags: Mapping[str, str]) -> str:
+    """Return with what the names of the deployment's alarms begin, empty if it has none."""
+    return tags.get(MONITORED_KEY, "")
 
 
 def _lock(key: str, value: str) -> Marker:

@@ -169,12 +169,11 @@ def _do(verb: Verb, lock: Lock, progress: Progress, done: list[Step]) -> None:
 
 
 def _give_back(verb: Verb, lock: Lock) -> str:
-    """Give the lock back; return why that failed, empty if it did not."""
+    """Give the lock back; return what failed of it, empty if nothing did."""
     try:
-        lock.release()
+        return lock.release()
     except _EXPECTED as e:
         return f"The lock could not be given back, which the next {verb.name} does: {_reason(e)}"
-    return ""
 
 
 def _undo(done: list[Step], lock: Lock, progress: Progress) -> str:

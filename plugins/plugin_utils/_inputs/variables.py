@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import pinned
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow import version
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ownership.ownership import NOUNS
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs import monitoring
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import arguments
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import locations
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.uris import sources
@@ -138,6 +139,8 @@ CHECKS: dict[str, Check] = {
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9]{2}:?[0-9]{2})?",
         "a time of ISO 8601, in UTC, such as 2026-11-23T12:00:00Z",
     ),
+    "mlflow_monitoring_subscriptions": monitoring.subscriptions,
+    "mlflow_monitoring_thresholds": monitoring.thresholds,
     "mlflow_client_requirements": check_non_empty_string,
     "mlflow_validation_token_secret_arn": arn("secretsmanager", "secret"),
 }

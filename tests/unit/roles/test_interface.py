@@ -29,7 +29,17 @@ INTERNAL = {
         ("mlflow", name)
         for name in (
             *("ask", "bootstrap_admin", "client_requirements", "converge", "inputs", "lock", "login_settings"),
-            *("newer", "owner", "preflight", "recall", "report_retained", "server", "state"),
+            *(
+                "monitoring",
+                "monitoring_absent",
+                "newer",
+                "owner",
+                "preflight",
+                "recall",
+                "report_retained",
+                "server",
+                "state",
+            ),
         )
     ),
     *(("network", name) for name in ("owner", "security_groups", "subnets")),

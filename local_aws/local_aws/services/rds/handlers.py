@@ -23,6 +23,7 @@ from .backup_handlers import BackupHandlers
 from .controller import InstanceController
 from .events import Events
 from .instance_handlers import InstanceHandlers
+from .metrics import InstanceMetrics
 from .records import Records
 from .restore_handlers import RestoreHandlers
 from .servers import Servers
@@ -41,6 +42,7 @@ class Databases:
         self._records = Records(ctx.settings.account_id, ctx.clock)
         self._events = Events(ctx)
         self._store = InstanceStore(ctx, firewall, self._records)
+        self.metrics = InstanceMetrics(ctx, self._store)
         servers = Servers(ctx, self._store, self._events)
         snapshots = Snapshots(ctx, self._store, self._records, self._events)
         self._backups = AutomatedBackups(ctx, self._store, self._records, self._events)

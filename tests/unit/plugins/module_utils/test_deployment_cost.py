@@ -49,6 +49,7 @@ def test_a_standby_doubles_instance_and_storage() -> None:
         ({"storage_gib": 400, "iops": 12000, "throughput": 500}, 380 * 0.115),
         ({"storage_gib": 400, "iops": 13000}, 380 * 0.115 + 1000 * 0.02),
         ({"storage_type": "io1", "storage_gib": 100, "iops": 1000}, 100 * 0.125 - 2.30 + 100),
+        ({"alarm_metrics": 16, "dashboards": 1}, 1.60 + 3.00),
     ],
 )
 def test_each_part_is_charged(changes: dict[str, Any], more: float) -> None:
@@ -61,6 +62,7 @@ def test_each_part_is_charged(changes: dict[str, Any], more: float) -> None:
         ("eu-south-2", {}, "there is no price list for eu-south-2"),
         ("us-east-1", {"instance_class": "db.x9.huge"}, "no price is known for RDS db.x9.huge"),
         ("us-east-1", {"throughput": 250}, "no price is known for RDS, storage throughput of 250 MiB/s"),
+        ("eu-central-1", {"alarm_metrics": 2}, "no price is known for Alarms on 2 metrics"),
         ("eu-central-1", {"storage_type": "io2"}, "no price is known for RDS storage, 20 GB io2"),
     ],
 )
@@ -71,3 +73,10 @@ def test_what_has_no_price_is_said(region: str, changes: dict[str, Any], reason:
 
 def test_every_region_has_prices_for_the_default_size() -> None:
     assert all(total(region) for region in PRICES)
+
+
+def test_alarms_are_charged_by_the_metrics_that_they_are_on() -> None:
+    metric = {"metric_stat": {"period": 60}}
+    alarms = [{"metric_name": "CPUUtilization"}, {"metrics": [metric, metric, {"expression": "SUM([a, b])"}]}]
+    found = cost.sizes_of({"alarms": {"alarms": alarms}, "dashboard": {"name": "mlflow-tracking"}})
+    assert (found.alarm_metrics, found.dashboards) == (3, 1)

@@ -426,6 +426,7 @@ def test_a_record_that_is_not_understood_is_none(text: str) -> None:
 
 # Where botocore describes what is left out: service, operation, and the way to the structure.
 SHAPES = {
+    "alarms": ("cloudwatch", "DescribeAlarms", ("MetricAlarms",)),
     "service": ("ecs", "DescribeExpressGatewayService", ("service",)),
     "deployment_settings": ("ecs", "DescribeServices", ("services",)),
     "listener_rule": ("elbv2", "DescribeRules", ("Rules",)),
