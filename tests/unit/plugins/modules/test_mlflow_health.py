@@ -238,7 +238,7 @@ def test_the_default_administrator_is_refused_with_any_other_login(
     fake: FakeMlflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.login = ("ours", "a-made-up-password")
-    login = {"username": "ours", "password": "a-made-up-password"}
+    login: dict[str, Any] = {"username": "ours", "password": "a-made-up-password"}
     assert run(capsys, tracking_uri=fake.url, check_default_login=True, **login)["reason"] == "ready"
 
 
