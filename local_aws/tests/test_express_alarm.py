@@ -125,7 +125,7 @@ def test_other_metric_math_is_refused(expression: str) -> None:
 
 
 def test_expressions_may_stand_in_any_order() -> None:
-    assert alarm.datapoint(list(reversed(QUERIES)), lambda *_asked: 10.0) == 200.0
+    assert metric_math.datapoint(list(reversed(QUERIES)), lambda *_asked: 10.0) == 200.0
 
 
 # A real account -----------------------------------------------------------------------------------------------------
