@@ -23,9 +23,9 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show the alarms
+- name: Show the first alarm
   ansible.builtin.debug:
-    msg: "{{ answers | mlops.mlflow_aws.monitoring_alarms }}"
+    msg: "{{ (answers | mlops.mlflow_aws.monitoring_alarms)[:1] }}"
   vars:
     answers:
       cluster: default

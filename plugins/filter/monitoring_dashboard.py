@@ -49,16 +49,87 @@ _value:
     start: -PT24H
     periodOverride: inherit
     widgets:
-      - type: text
-        properties:
-          markdown: |-
+    - type: text
+      properties:
+        markdown: |-
             # MLflow: tracking
             What the server and its database do, and which alarms fire.
-          background: transparent
-        x: 0
-        y: 0
-        width: 24
-        height: 2
+        background: transparent
+      x: 0
+      y: 0
+      width: 24
+      height: 2
+    - type: alarm
+      properties:
+        title: Alarms
+        alarms:
+        - arn:aws:cloudwatch:eu-central-1:123456789012:alarm:mlflow.tracking/certificate
+      x: 0
+      y: 2
+      width: 24
+      height: 3
+    - type: metric
+      properties:
+        title: Requests
+        region: eu-central-1
+        view: singleValue
+        stacked: false
+        period: 300
+        metrics:
+        - - expression: SUM([a0, a1])
+            id: a
+            label: requests
+            color: '#1f77b4'
+        - - AWS/ApplicationELB
+          - id: a0
+            stat: Sum
+            period: 300
+            visible: false
+      x: 0
+      y: 5
+      width: 6
+      height: 4
+    - type: metric
+      properties:
+        title: 'Tasks: memory and CPU (%)'
+        region: eu-central-1
+        view: timeSeries
+        stacked: false
+        period: 300
+        metrics:
+        - - AWS/ECS
+          - id: a0
+            stat: Average
+            period: 300
+            label: memory
+            color: '#9467bd'
+        annotations:
+          horizontal:
+          - label: alarm
+            value: 90.0
+            color: '#d62728'
+      x: 16
+      y: 9
+      width: 8
+      height: 6
+    - type: metric
+      properties:
+        title: 'Database: latency (s)'
+        region: eu-central-1
+        view: timeSeries
+        stacked: false
+        period: 300
+        metrics:
+        - - AWS/RDS
+          - id: a0
+            stat: Average
+            period: 300
+            label: read
+            color: '#1f77b4'
+      x: 0
+      y: 21
+      width: 8
+      height: 6
 """
 
 from typing import Any

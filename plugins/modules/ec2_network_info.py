@@ -77,7 +77,7 @@ subnets:
   returned: success
   type: list
   elements: dict
-  contains: &subnet
+  contains:
     subnet_id:
       description: Id of the subnet.
       returned: always
@@ -104,24 +104,19 @@ subnets:
       type: str
       sample: 172.31.0.0/20
 other_subnets:
-  description: The subnets of O(other_subnet_ids).
+  description: The subnets of O(other_subnet_ids), with the same keys.
   returned: success
   type: list
   elements: dict
-  contains: *subnet
+  sample: []
 default_vpcs:
   description:
     - The region's default VPC, if O(subnet_ids) is empty and there is no default subnet. A VPC without subnets is told
-      from no VPC at all in this way.
+      from no VPC at all in this way. It has the key C(vpc_id).
   returned: success
   type: list
   elements: dict
-  contains:
-    vpc_id:
-      description: Id of the VPC.
-      returned: always
-      type: str
-      sample: vpc-0123456789abcdef0
+  sample: []
 route_tables:
   description: The route tables of the VPC of the first subnet.
   returned: success
@@ -151,21 +146,11 @@ route_tables:
       elements: dict
       sample: [{destination_cidr_block: 0.0.0.0/0, gateway_id: igw-0123456789abcdef0}]
 security_groups:
-  description: The security group called O(group_name), where it was looked for.
+  description: The security group called O(group_name), where it was looked for, with C(group_id) and C(group_name).
   returned: success
   type: list
   elements: dict
-  contains:
-    group_id:
-      description: Id of the security group.
-      returned: always
-      type: str
-      sample: sg-0123456789abcdef0
-    group_name:
-      description: Name of the security group.
-      returned: always
-      type: str
-      sample: tracking-service
+  sample: []
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule

@@ -352,42 +352,13 @@ verbs:
   description:
     - The verbs, such as backup or restore, that work on the deployment or were cut off, oldest first. As long as there
       is one, drift is unknown.
+    - Each has C(verb), C(step) (its number, V(0) before the first), C(since), C(caller) (an ARN), C(run) (an ID), and
+      C(ended), which says whether the run has ended without completing the verb. On another machine than its own that
+      is known only after some hours without a sign of it.
   returned: success
   type: list
   elements: dict
-  contains:
-    verb:
-      description: What the run does.
-      returned: always
-      type: str
-      sample: restore
-    step:
-      description: Number of the step that it is at, V(0) before the first.
-      returned: always
-      type: int
-      sample: 6
-    since:
-      description: When it began.
-      returned: always
-      type: str
-      sample: '2026-11-23T08:15:00+00:00'
-    caller:
-      description: ARN of who runs it.
-      returned: always
-      type: str
-      sample: arn:aws:iam::123456789012:user/operator
-    run:
-      description: Id of the run.
-      returned: always
-      type: str
-      sample: 20261123T081500Z-5f2c91aa
-    ended:
-      description:
-        - Whether the run has ended without completing the verb. On another machine than its own that is known only
-          after some hours without a sign of it.
-      returned: always
-      type: bool
-      sample: true
+  sample: []
 problems:
   description: What needs attention, in sentences.
   returned: success
