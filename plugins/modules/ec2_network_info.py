@@ -112,7 +112,7 @@ other_subnets:
 default_vpcs:
   description:
     - The region's default VPC, if O(subnet_ids) is empty and there is no default subnet. A VPC without subnets is told
-      from no VPC at all in this way. It has the key C(vpc_id).
+      from no VPC at all in this way. It has the key RV(ignore:vpc_id).
   returned: success
   type: list
   elements: dict
@@ -146,7 +146,9 @@ route_tables:
       elements: dict
       sample: [{destination_cidr_block: 0.0.0.0/0, gateway_id: igw-0123456789abcdef0}]
 security_groups:
-  description: The security group called O(group_name), where it was looked for, with C(group_id) and C(group_name).
+  description:
+    - The security group called O(group_name), where it was looked for, with RV(ignore:group_id) and
+      RV(ignore:group_name).
   returned: success
   type: list
   elements: dict

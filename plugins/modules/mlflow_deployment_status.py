@@ -352,9 +352,9 @@ verbs:
   description:
     - The verbs, such as backup or restore, that work on the deployment or were cut off, oldest first. As long as there
       is one, drift is unknown.
-    - Each has C(verb), C(step) (its number, V(0) before the first), C(since), C(caller) (an ARN), C(run) (an ID), and
-      C(ended), which says whether the run has ended without completing the verb. On another machine than its own that
-      is known only after some hours without a sign of it.
+    - Each has RV(ignore:verb), RV(ignore:step) (its number, V(0) before the first), RV(ignore:since),
+      RV(ignore:caller) (an ARN), RV(ignore:run) (an ID), and RV(ignore:ended), which says whether the run has ended
+      without completing the verb. On another machine than its own that is known only after hours without a sign of it.
   returned: success
   type: list
   elements: dict

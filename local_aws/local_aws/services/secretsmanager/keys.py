@@ -9,7 +9,6 @@ key asks for nothing. What a caller without them gets is a sentence without the 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +18,8 @@ from ...ministack_adapter import secret_keys
 from ...service import ApiError
 from ...service import Call
 from ...service import Response
+from ...service import aws_response
+from ...service import parse_response
 
 _OWN = "alias/aws/secretsmanager"
 _DECRYPT, _WRITE = ("kms:Decrypt",), ("kms:GenerateDataKey", "kms:Decrypt")
@@ -81,9 +82,9 @@ def add_to_list(call: Call, response: Response) -> Response:
     """Adds the KMS keys to what ListSecrets tells."""
     if response.status != 200:
         return response
-    found = json.loads(response.body)
+    found = parse_response(response, call.service, call.operation)
     keys = secret_keys.find_keys(call.account_id, call.region)
     for secret in found["SecretList"]:
         if secret["ARN"] in keys:
             secret["KmsKeyId"] = keys[secret["ARN"]]
-    return Response(response.status, response.headers, json.dumps(found).encode())
+    return aws_response(found, call.service, call.operation)
