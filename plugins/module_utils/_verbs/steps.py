@@ -172,7 +172,7 @@ def _give_back(verb: Verb, lock: Lock) -> str:
     """Give the lock back; return what failed of it, empty if nothing did."""
     try:
         return lock.release()
-    except _EXPECTED as e:
+    except (AnsibleAWSError, BotoCoreError, ClientError) as e:
         return f"The lock could not be given back, which the next {verb.name} does: {_reason(e)}"
 
 

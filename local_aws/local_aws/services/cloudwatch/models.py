@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import deque
 from collections.abc import Callable
@@ -95,6 +96,16 @@ def metrics_of(alarm: dict[str, Any], region: str) -> Iterator[Metric]:
             yield Metric.of(region, query["MetricStat"])
 
 
+def _read(region: str, samples: dict[Metric, Samples], back: int, seen: list[bool], stat: dict[str, Any]) -> Value:
+    """A metric's value so many periods ago; *seen* gets whether there was one."""
+    if stat["Stat"] not in _STATISTICS:
+        raise ValueError(f"A statistic that is not imitated here: {stat['Stat']}")
+    minutes = max(1, int(stat["Period"]) // MINUTE)
+    found, value = samples[Metric.of(region, stat)].window(minutes, back, stat["Stat"])
+    seen.append(found)
+    return value
+
+
 def evaluate(alarm: dict[str, Any], region: str, samples: dict[Metric, Samples]) -> str:
     """The state of an alarm now.
 
@@ -105,16 +116,7 @@ def evaluate(alarm: dict[str, Any], region: str, samples: dict[Metric, Samples])
     unseen = 0
     for back in range(int(alarm["EvaluationPeriods"])):
         seen: list[bool] = []
-
-        def read(stat: dict[str, Any], back: int = back, seen: list[bool] = seen) -> Value:
-            if stat["Stat"] not in _STATISTICS:
-                raise ValueError(f"A statistic that is not imitated here: {stat['Stat']}")
-            minutes = max(1, int(stat["Period"]) // MINUTE)
-            found, value = samples[Metric.of(region, stat)].window(minutes, back, stat["Stat"])
-            seen.append(found)
-            return value
-
-        point = metric_math.datapoint(queries, read)
+        point = metric_math.datapoint(queries, functools.partial(_read, region, samples, back, seen))
         if any(seen):
             points.append(point)
         else:
