@@ -243,7 +243,9 @@ def _load_filters() -> None:
     To find one filter of a collection, Ansible imports all of its files (Jinja2Loader in ansible/plugins/loader.py).
     """
     for loader, name in ((filter_loader, f"{COLLECTION}.as_type"), (test_loader, "ansible.builtin.changed")):
-        loader.get(name)
+        # KeyError where another than Ansible's own loader has imported this file: there no play runs.
+        with contextlib.suppress(KeyError):
+            loader.get(name)
 
 
 # At import, before Ansible forks.
