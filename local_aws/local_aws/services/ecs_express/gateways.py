@@ -8,7 +8,6 @@ Names and settings: ECS developer guide, express-service-work; names of load bal
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import secrets
 import time
 from dataclasses import dataclass
@@ -267,7 +266,7 @@ class Gateways:
 
     def state(self) -> dict[str, Any]:
         """Gateways and the certificates of their listeners."""
-        gateways = [dataclasses.asdict(item) for item in self.gateways.values()]
+        gateways = [vars(item) for item in self.gateways.values()]
         return {"gateways": gateways, "certificates": self.certificates}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -204,10 +204,13 @@ class Service:
         del self.events[100:]
 
     def to_json(self) -> dict[str, Any]:
-        """For the state file."""
-        data = dataclasses.asdict(self)
+        """The members, for the state file; not copied, as asdict() would: they are encoded at once, and often."""
+        data = dict(vars(self))
+        data["revisions"] = {arn: vars(item) for arn, item in self.revisions.items()}
+        data["deployments"] = [vars(item) for item in self.deployments]
+        data["managed"] = {name: vars(item) for name, item in self.managed.items()}
         # One structure in the file, as in those of earlier versions.
-        data["overrides"] |= data.pop("placement")
+        data["overrides"] = vars(self.overrides) | vars(data.pop("placement"))
         return data
 
     @classmethod
