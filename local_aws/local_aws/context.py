@@ -12,6 +12,7 @@ from collections import Counter
 from collections import deque
 from collections.abc import Awaitable
 from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class RecordedCall:
     user_agent: str = ""
 
 
-async def _no_commit(_logs: bool) -> None:
+async def _no_commit(_names: set[str]) -> None:
     """Do nothing, until the saver takes over."""
 
 
@@ -80,8 +81,8 @@ class Context:
         self.endpoint_url = f"https://127.0.0.1:{settings.port}"
         self.calls: deque[RecordedCall] = deque(maxlen=_MAX_CALLS)
         self.counts: Counter[str] = Counter()
-        self.on_change: Callable[[float, bool], None] = lambda delay, logs: None
-        self.on_commit: Callable[[bool], Awaitable[None]] = _no_commit
+        self.on_change: Callable[[float, Set[str]], None] = lambda delay, names: None
+        self.on_commit: Callable[[set[str]], Awaitable[None]] = _no_commit
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._role_changes: dict[str, float] = {}
@@ -229,19 +230,19 @@ class Context:
         with contextlib.suppress(ClientError):  # another request was faster
             await self.aws("iam", "create_service_linked_role", AWSServiceName=service)
 
-    def changed(self, delay: float = 1.0, *, logs: bool = False) -> None:
+    def changed(self, delay: float = 1.0, names: Set[str] = frozenset()) -> None:
         """Some state changed: it is saved within so many real seconds. Callable from any thread.
 
-        :arg logs: whether that of CloudWatch Logs changed, which nothing but its API does.
+        :arg names: ministack's states that changed with those of this package's services.
         """
-        self.on_change(delay, logs)
+        self.on_change(delay, names)
 
-    async def commit(self, *, logs: bool) -> None:
+    async def commit(self, names: set[str]) -> None:
         """Saves what a call changed; its response is sent afterwards.
 
-        :arg logs: whether the call was one of CloudWatch Logs.
+        :arg names: ministack's states that it changed.
         """
-        await self.on_commit(logs)
+        await self.on_commit(names)
 
     def record(self, api: str, principal: str, outcome: str, user_agent: str = "") -> None:
         """Keeps one call for ``GET /_local_aws/calls``."""

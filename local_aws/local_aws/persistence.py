@@ -16,6 +16,7 @@ import logging
 import math
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Set
 from pathlib import Path
 
 from .files import write_atomically
@@ -38,12 +39,13 @@ class Saver:
         self._services = services
         self._written: dict[Path, bytes] = {}
         self._loop = asyncio.get_running_loop()
-        # When to save, and when to save log groups too: they are most of the state.
-        self._due = self._logs_due = math.inf
+        # When to save what: this package's services (at their own name, ""), and ministack's states.
+        self._due: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
-        # How many commits were ordered so far, and how many of them, from the first on, are on disk.
+        # How many commits were ordered so far, how many of them, from the first on, are on disk, what others changed.
         self._ordered = self._committed = 0
+        self._uncommitted: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         self._rename_former()
         (folder / _FOLDER).mkdir(exist_ok=True)
@@ -65,23 +67,26 @@ class Saver:
             if path.exists():
                 service.restore(json.loads(path.read_text(encoding="utf-8")))
 
-    def changed(self, delay: float, logs: bool) -> None:
-        """Orders a save within so many seconds, also of log groups if these changed. Callable from any thread."""
-        self._loop.call_soon_threadsafe(self._order, delay, logs)
+    def changed(self, delay: float, names: Set[str]) -> None:
+        """Orders a save within so many seconds. Callable from any thread.
 
-    def _order(self, delay: float, logs: bool) -> None:
+        :arg names: ministack's states that are saved with those of this package's services, which always are.
+        """
+        self._loop.call_soon_threadsafe(self._order, delay, names)
+
+    def _order(self, delay: float, names: Set[str]) -> None:
         due = self._loop.time() + delay
-        if logs:
-            self._logs_due = min(due, self._logs_due)
-        if due < self._due:
-            self._due = due
+        soonest = min(self._due.values(), default=math.inf)
+        for name in {"", *names}:
+            self._due[name] = min(due, self._due.get(name, math.inf))
+        if due < soonest:
             self._wake.set()
 
     async def run(self) -> None:
         """Saves whenever a save is due; until cancelled."""
         while True:
-            due = min(self._due, self._logs_due)
-            timeout = None if due == math.inf else max(0.0, due - self._loop.time())
+            soonest = min(self._due.values(), default=math.inf)
+            timeout = None if soonest == math.inf else max(0.0, soonest - self._loop.time())
             try:
                 # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
                 async with asyncio.timeout(timeout):
@@ -89,49 +94,48 @@ class Saver:
                 self._wake.clear()
                 continue
             except TimeoutError:
-                logs = self._logs_due <= self._loop.time()
-                self._due, self._logs_due = math.inf, math.inf if logs else self._logs_due
-            with self._retrying():
-                await self.save(logs=logs)
+                names = {name for name, due in self._due.items() if due <= self._loop.time()}
+            for name in names:
+                del self._due[name]
+            async with self._lock:
+                with self._retrying(names):
+                    await self._save(names)
 
-    async def commit(self, logs: bool) -> None:
+    async def commit(self, names: set[str]) -> None:
         """Saves what changed, before a response acknowledges it; calls that arrive meanwhile share the next save.
 
         A state that cannot be saved is logged and saved later: a full disk does not end what runs.
 
-        :arg logs: also the log groups and their events, which are most of the state, and change with their own service
-            alone.
+        :arg names: ministack's states that the call changed.
         """
         self._ordered += 1
         number = self._ordered
+        self._uncommitted |= names
         async with self._lock:
-            if self._committed >= number and not logs:
+            if self._committed >= number:
                 return
-            ordered = self._ordered
-            with self._retrying():
-                await self._save(logs=logs)
+            ordered, names, self._uncommitted = self._ordered, self._uncommitted, set()
+            with self._retrying(names):
+                await self._save(names)
             self._committed = ordered
 
     @contextlib.contextmanager
-    def _retrying(self) -> Iterator[None]:
+    def _retrying(self, names: set[str]) -> Iterator[None]:
         try:
             yield
         except Exception:
             _log.exception("Saving the state failed; it is tried again in %d seconds.", _RETRY_SECONDS)
-            self._order(_RETRY_SECONDS, logs=True)
+            self._order(_RETRY_SECONDS, names)
 
-    async def save(self, *, logs: bool = True) -> None:
-        """Saves what changed since the last time.
-
-        :arg logs: also of log groups.
-        """
+    async def save(self) -> None:
+        """Saves all that changed since the last time."""
         async with self._lock:
-            await self._save(logs=logs)
+            await self._save(server.state_names() | server.state_names("logs"))
 
-    async def _save(self, *, logs: bool) -> None:
+    async def _save(self, names: set[str]) -> None:
         """Copies the state here, encodes and writes it in a thread."""
         folder = self._folder / _FOLDER_OF_MINISTACK
-        encoders = [(folder / f"{name}.json", encode) for name, encode in server.states(logs=logs)]
+        encoders = [(folder / f"{name}.json", encode) for name, encode in server.states(names)]
         for service in self._services:
             content = json.dumps(service.state()).encode()
             encoders.append((self._service_file(service), functools.partial(bytes, content)))

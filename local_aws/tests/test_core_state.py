@@ -32,7 +32,7 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
         service: Any = SimpleNamespace(name="made-up", state=state)
         saver = persistence.Saver(tmp_path, [service])
         running = asyncio.create_task(saver.run())
-        saver.changed(0, logs=False)
+        saver.changed(0, set())
         path = tmp_path / "services" / "made-up.json"
         async with asyncio.timeout(120):
             while not path.exists():
@@ -43,13 +43,13 @@ def test_a_state_that_could_not_be_saved_is_saved_without_another_change(
     asyncio.run(scenario())
 
 
-def test_log_groups_are_saved_when_they_changed_and_not_with_everything_else(
+def test_each_state_is_saved_when_it_is_due_and_not_with_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved: list[bool] = []
+    saved: list[set[str]] = []
 
-    def states(*, logs: bool) -> list[Any]:
-        saved.append(logs)
+    def states(names: set[str]) -> list[Any]:
+        saved.append(names - {""})
         return []
 
     monkeypatch.setattr(persistence.server, "states", states)
@@ -63,17 +63,37 @@ def test_log_groups_are_saved_when_they_changed_and_not_with_everything_else(
                 while len(saved) < number:
                     await asyncio.sleep(0.01)
 
-        saver.changed(10_000, logs=True)
-        saver.changed(0, logs=False)
+        saver.changed(10_000, {"logs"})
+        saver.changed(0, set())
         await until(1)
-        saver.changed(0, logs=True)
+        saver.changed(0, {"logs", "ec2"})
         await until(2)
-        saver.changed(0, logs=False)
+        saver.changed(0, {"ec2"})
         await until(3)
         running.cancel()
 
     asyncio.run(scenario())
-    assert saved == [False, True, False]
+    assert saved == [set(), {"logs", "ec2"}, {"ec2"}]
+
+
+def test_a_commit_that_others_share_saves_what_each_of_them_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[set[str]] = []
+
+    def states(names: set[str]) -> list[Any]:
+        saved.append(names)
+        return []
+
+    monkeypatch.setattr(persistence.server, "states", states)
+
+    async def scenario() -> None:
+        saver = persistence.Saver(tmp_path, [])
+        await asyncio.gather(*(saver.commit({name}) for name in ("ec2", "iam", "ecs")))
+
+    asyncio.run(scenario())
+    assert set().union(*saved) == {"ec2", "iam", "ecs"}
+    assert len(saved) < 3
 
 
 def test_state_of_an_older_local_aws_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

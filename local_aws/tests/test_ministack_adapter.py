@@ -112,3 +112,14 @@ def test_models_of_services_are_read_once_for_ministack_and_all_clients(
     assert responses._service_model("made-up") is None
     loaders = {id(models.new_session().get_component("data_loader")) for _number in range(2)}
     assert len(loaders) == 1
+
+
+def test_states_that_calls_of_a_service_change_are_ministacks(adapter: types.ModuleType) -> None:
+    server = importlib.import_module("local_aws.ministack_adapter.server")
+    app = importlib.import_module("ministack.app")
+    every = server.state_names()
+    assert "cloudwatch_logs" not in every
+    assert server.state_names("a-service-of-no-name-here") == every
+    for service, name in server._STATE_OF_SERVICE.items():
+        assert server.state_names(service) == {name}
+        assert name in app._state_map, f"ministack renamed the state of {service}, whose calls were not saved."

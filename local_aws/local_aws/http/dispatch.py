@@ -238,11 +238,11 @@ class Dispatcher:
         if reads or not outcome.startswith("2"):
             return
         if api in _DATA_DELAYS:
-            self._ctx.changed(_DATA_DELAYS[api], logs=service == "logs")
+            self._ctx.changed(_DATA_DELAYS[api], server.state_names(service))
         else:
-            await self._ctx.commit(logs=service == "logs")
+            await self._ctx.commit(server.state_names(service))
             # What the call set going in other services.
-            self._ctx.changed(_SIDE_EFFECTS_DELAY)
+            self._ctx.changed(_SIDE_EFFECTS_DELAY, server.state_names())
 
 
 def _error(error: ApiError, service: str, speaks: str = "") -> Response:

@@ -17,6 +17,19 @@ from ministack.core import persistence
 from ministack.core import router
 
 _LOGS = "cloudwatch_logs"
+# ministack's name of the state that a call changes before its response, for services which are called often.
+_STATE_OF_SERVICE = {
+    "cloudwatch": "cloudwatch",
+    "ec2": "ec2",
+    "ecs": "ecs",
+    "elbv2": "alb",
+    "iam": "iam",
+    "logs": _LOGS,
+    "rds": "rds",
+    "s3": "s3",
+    "secretsmanager": "secretsmanager",
+    "sts": "sts",
+}
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -45,15 +58,19 @@ def load_state() -> None:
     app._load_persisted_state()
 
 
-def states(*, logs: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """What ministack must remember: names of files, and what encodes a copy of the state as it is now.
+def state_names(service: str = "") -> set[str]:
+    """Names of the states that calls change: of a service, or all but log groups, which are most of the state.
 
-    :arg logs: whether CloudWatch Logs is among it.
+    :arg service: botocore's service name; one that is not known here stands for all.
     """
+    name = _STATE_OF_SERVICE.get(service)
+    return {name} if name else set(app._state_map) - {_LOGS}
+
+
+def states(names: set[str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """What ministack must remember: names of files, and what encodes a copy of the state as it is now."""
     for name, get_state in app._build_persistence_save_dict().items():
-        if name == _LOGS and not logs:
-            continue
-        state = get_state()
+        state = get_state() if name in names else None
         if state is not None:
             yield name, _encoder(name, state)
 
