@@ -22,8 +22,8 @@ CLOCK = SimpleNamespace(real=lambda seconds: seconds)
 
 def saver(home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
     made = Saver(home, [])
-    made._order(60, logs=False)
-    return made.run, lambda: made._order(50, logs=False)
+    made._order(60, set())
+    return made.run, lambda: made._order(50, set())
 
 
 def task_set(_home: Path) -> tuple[Callable[[], Awaitable[None]], Callable[[], None]]:
