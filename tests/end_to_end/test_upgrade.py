@@ -8,13 +8,13 @@ One deployment goes through all tests here, in their order, but for that of the 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 from conftest import OLDEST
 from conftest import VERSION
@@ -74,8 +74,11 @@ def go_back(life: Life) -> None:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """End a playbook with all its processes."""
-    os.killpg(process.pid, signal.SIGKILL)
+    """End a playbook with all its processes: Ansible's workers have sessions of their own, and would go on alone."""
+    playbook = psutil.Process(process.pid)
+    for one in [playbook, *playbook.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def test_a_fault_leaves_the_old_version_and_then_the_new_one_has_everything(life: Life) -> None:
