@@ -63,6 +63,12 @@ options:
     description: What else to record in the manifest.
     type: dict
     default: {}
+  name_hint:
+    description:
+      - What a message names for completing a backup that was cut off too long ago to be completed without its name. The
+        name is appended.
+    type: str
+    default: 'run the same task again, with backup_name: '
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -197,6 +203,7 @@ ARGUMENT_SPEC = {
     "record_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "record_variables": {"type": "dict", "default": {}},
     "again": {"type": "str", "default": "run the same task again"},
+    "name_hint": {"type": "str", "default": "run the same task again, with backup_name: "},
     "unlock": {"type": "bool", "default": False},
     "unlock_hint": {"type": "str", "default": "unlock: true"},
     "wait_timeout": {"type": "int", "default": 3600},
@@ -248,6 +255,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     else:
         warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = report.created(creation.manifest, creation.deleted)
+    lines += report.left_alone(creation.left_alone, params["name_hint"])
     values = {"backup_name": name, "manifest": creation.manifest, "deleted": creation.deleted, "lines": lines}
     return ModuleResult(True, {"backup": "" if is_needed else name}, {"backup": name}, values, warnings)
 

@@ -108,6 +108,8 @@ class Creation:
         self.manifest: Document = {}
         self._is_complete = False
         self.deleted: list[str] = []
+        # A backup that was cut off and is too old to be completed.
+        self.left_alone = ""
 
     def preflight(self, resume: bool = False) -> bool:
         """Read all that the steps need, and change nothing; return whether there is anything to do.
@@ -122,7 +124,7 @@ class Creation:
             raise UserError(f"The name of the backup {problem}.")
         backups = self.store.list()
         # Read once more under the lock, it is the same one.
-        name = self._request.backup or self.names.backup or manifest.to_continue(backups)
+        name = self._request.backup or self.names.backup or self._to_continue(backups)
         name = name or manifest.default_name(self._wall())
         self.names = Names(self._deployment.name, name)
         self.existing = next((one for one in backups if one.name == name), None)
@@ -152,6 +154,16 @@ class Creation:
             self._instance = self._find_instance()
         self._progress = dict(self.existing.progress) if self.existing and not self.existing.is_deleted else {}
         return True
+
+    def _to_continue(self, backups: list[Backup]) -> str:
+        """Return the name of the backup that was cut off and is to be completed, empty for none."""
+        begun = manifest.cut_off(backups)
+        if begun is None:
+            return ""
+        if not manifest.is_outdated(begun, self._wall()):
+            return begun.name
+        self.left_alone = begun.name
+        return ""
 
     def verb(self, again: str) -> Verb:
         """Return the verb with its steps.
