@@ -236,7 +236,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     deployment = target.locate(clients, params["name"], params["cluster"], str(module.region or ""))
     progress = Progress(f"Backup of {params['name']}", hidden=module.no_log_values)
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     creation = Creation(clients, deployment, _request(module, caller_identity(clients("sts")).account_id), wait_options)
     identity = Identity(params["name"], "backup", deployment.who, params["unlock_hint"])

@@ -23,7 +23,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.fence import Fence
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade import container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade import note
@@ -163,27 +162,15 @@ class Course:
 
         Args:
             image: of that container.
-            revision: ARN of the service's revision that had it; empty if it is not known.
+            revision: id of the service's revision that had it; empty if it is not known.
         """
-        self.fence.give_container(container.restored(self.container(), image, self._container_of(revision)))
+        former = target.former_container(self._tools.clients, self._tools.deployment, revision)
+        self.fence.give_container(container.restored(self.container(), image, former))
 
     def container(self) -> Document:
         """Return the container that the service has now, in canonical form."""
         service = target.describe(self._tools.clients, self._tools.deployment) or self.service
         return dict(target.configuration(service).get("primary_container") or {})
-
-    def _container_of(self, revision: str) -> Document | None:
-        """Return the container of a revision; None if ECS does not know it any more, or does not show it."""
-        ecs = self._tools.clients("ecs")
-        try:
-            described = api.describe_revisions(ecs, [revision]) if revision else []
-            if not described:
-                return None
-            definition = api.describe_task_definition(ecs, str(described[0].get("taskDefinition")))
-        except AnsibleAWSError:
-            # The image alone is better than no server.
-            return None
-        return dict(transformations.revision_configuration(described[0], definition).get("primary_container") or {})
 
     def serve_no_more(self) -> None:
         """Let nobody in any more."""
@@ -214,12 +201,12 @@ class Course:
     def read_digests(self) -> dict[str, str]:
         """Return the digest of the image that serves now; none if it cannot be read."""
         try:
-            revision = revision_of(target.describe(self._tools.clients, self._tools.deployment) or self.service)
-            described = api.describe_revisions(self._tools.clients("ecs"), [revision] if revision else [])
+            service = target.describe(self._tools.clients, self._tools.deployment) or self.service
+            described = target.describe_revision(self._tools.clients, self._tools.deployment, target.revision(service))
         except (AnsibleAWSError, BotoCoreError, ClientError):
             # It is only shown, and no reason to take an upgrade back that users work with.
             return {}
-        images = [one for item in described for one in item.get("containerImages") or []]
+        images = (described or {}).get("containerImages") or []
         return {str(one.get("image") or ""): str(one.get("imageDigest") or "") for one in images}
 
     def serving(self) -> str:
@@ -235,11 +222,6 @@ class Course:
         if not self.kept:
             return "Nothing else was kept."
         return f"Kept: {'; '.join(self.kept)}."
-
-
-def revision_of(service: Document) -> str:
-    """Return the ARN of the revision that a service has; empty if it has none."""
-    return str((transformations.newest_configuration(service) or {}).get("serviceRevisionArn") or "")
 
 
 def _identity(service: Document) -> tuple[Note | None, str]:

@@ -74,7 +74,7 @@ def make_tools(module: AnsibleAWSModule, clients: Clients, deployment: Target, p
     """
     params = module.params
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     host, port = _address(clients, params["database"]) or (params["database_host"], params["database_port"])
     place = Place(

@@ -37,7 +37,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.containe
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Commands
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Course
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Tools
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import revision_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Note
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
@@ -153,7 +152,7 @@ class Upgrade:
             self._is_done = any(one.verb == "upgrade" for one in markers.locks(target.tags(self._course.service)))
             return note.NEWER if self._is_done else note.SAME
         running = note.version_of_image(image)
-        revision = revision_of(self._course.service)
+        revision = target.revision(self._course.service)
         self._course.note = Note(self._request.version, running, image, self._course.note.stamp, from_revision=revision)
         found = note.compare(running, self._request.version)
         if found == note.OLDER:

@@ -23,7 +23,6 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrad
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import GIB
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import NEW
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import OLD
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import REVISION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import CutOff
@@ -75,7 +74,7 @@ def test_the_new_version_serves_all_that_was_written_and_the_former_tables_are_k
         "stamp": "261201075600",
         "version": "3.16.1",
         "image": OLD,
-        "revision": f"{REVISION}/0",
+        "revision": "0",
         "to": "3.17.2",
     }
     assert aws.snapshots[SNAPSHOT] == aws.databases[COPY].runs
@@ -273,8 +272,8 @@ def test_only_the_tag_of_mlflows_own_image_is_a_version(image: str, version: str
 
 
 def test_a_note_is_what_its_tags_say() -> None:
-    one = note.Note("3.17.2", "3.16.1", OLD, "261201075600", note.MIGRATING, from_revision=f"{REVISION}/0")
-    other = note.Note("3.16.1", "3.17.2", NEW, "261201075600", note.BACK, note.ROLLBACK, OLD, "r/1", "r/0")
+    one = note.Note("3.17.2", "3.16.1", OLD, "261201075600", note.MIGRATING, from_revision="4980306466373577095")
+    other = note.Note("3.16.1", "3.17.2", NEW, "261201075600", note.BACK, note.ROLLBACK, OLD, "49", "48")
     assert note.note_of(one.tags()) == one and note.note_of(other.tags()) == other and note.note_of({}) is None
     assert set(other.tags()) == set(note.KEYS)
 

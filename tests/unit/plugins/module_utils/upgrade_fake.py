@@ -153,9 +153,9 @@ class Aws(TaggedService):
         """Tags of the lock do not count as changes: they are tested elsewhere."""
         new = {item["key"]: item["value"] for item in tags}
         if any("upgrade" in key or "stopped" in key for key in new):
-            self.change("tag", lambda: self.tags.update(new))
+            self.change("tag", lambda: self.set_tags(new))
         else:
-            self.tags.update(new)
+            self.set_tags(new)
 
     def untag_resource(self, resourceArn: str, tagKeys: list[str]) -> None:
         def effect() -> None:
