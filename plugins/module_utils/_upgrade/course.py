@@ -115,6 +115,9 @@ class Course:
             raise UserError(
                 f"The server of '{self._tools.deployment.name}' has changed since this run looked. Run it again."
             )
+        if note.note_of(target.tags(now)) is None:
+            # One that a deployment has begun before it could see the lock.
+            target.require(self._tools.clients, self._tools.deployment)
         return True
 
     def undo_copy(self) -> None:

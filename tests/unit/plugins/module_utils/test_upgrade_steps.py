@@ -236,6 +236,20 @@ def test_another_upgrade_waits_for_one_that_was_cut_off() -> None:
         upgrade(aws, "3.18.0", "ghcr.io/mlflow/mlflow:v3.18.0-full")
 
 
+def test_a_deployment_that_began_just_before_the_lock_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = Aws()
+    written = aws.set_tags
+
+    def write(new: dict[str, str]) -> None:
+        written(new)
+        aws.deployment = "IN_PROGRESS"
+
+    monkeypatch.setattr(aws, "set_tags", write)
+    with pytest.raises(UserError, match="A deployment of the service 'tracking' is IN_PROGRESS"):
+        upgrade(aws)
+    assert aws.log == [] and aws.tags == {}
+
+
 def test_a_deployment_that_was_stopped_is_left_alone() -> None:
     aws = Aws()
     aws.tags["mlops.mlflow_aws:stopped"] = "since=2026-11-23T07:00:00Z min=1 max=1"

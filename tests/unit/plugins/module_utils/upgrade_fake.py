@@ -89,6 +89,8 @@ class Aws(TaggedService):
         self.storage = 20
         self.quota = 110
         self.may_drop = False
+        self.is_reachable = True
+        self.deployment = "SUCCESSFUL"
         self.size = GIB
 
     # ---- what a test lets happen
@@ -169,7 +171,7 @@ class Aws(TaggedService):
 
     def list_service_deployments(self, **_sent: Any) -> Any:
         arn = f"deployment-{len(self.revisions)}"
-        return {"serviceDeployments": [{"serviceDeploymentArn": arn, "status": "SUCCESSFUL", "createdAt": 1}]}
+        return {"serviceDeployments": [{"serviceDeploymentArn": arn, "status": self.deployment, "createdAt": 1}]}
 
     def describe_service_revisions(self, serviceRevisionArns: list[str]) -> Any:
         [number] = [int(arn.rpartition("/")[2]) for arn in serviceRevisionArns]
