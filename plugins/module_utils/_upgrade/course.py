@@ -45,6 +45,7 @@ class Tools:
         place: where things are.
         wait_options: how to wait.
         wait_for_server: waits until the server answers.
+        require_reachable: fails if it does not answer now.
     """
 
     clients: Clients
@@ -53,6 +54,7 @@ class Tools:
     place: Place
     wait_options: WaitOptions
     wait_for_server: Callable[[Document], None]
+    require_reachable: Callable[[Document], None]
 
 
 @dataclass(frozen=True)

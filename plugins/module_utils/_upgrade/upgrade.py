@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import describe
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import wait
@@ -114,7 +115,10 @@ class Upgrade:
 
     def describe_running(self) -> Document:
         """Return the server that runs, in the module's format."""
-        return container.describe(self._container(), self.running, self._tools.place)
+        # One that an upgrade was cut off at need not answer.
+        is_cut_off = self._is_begun or self._is_done
+        url = "" if is_cut_off else transformations.url(transformations.endpoint(self._course.service))
+        return container.describe(self._container(), self.running, url, self._tools.place)
 
     @property
     def kept(self) -> list[str]:
@@ -185,6 +189,8 @@ class Upgrade:
                     " changed."
                 )
         self._wanted()
+        # Last: nothing else is known to be in the way.
+        self._tools.require_reachable(self._course.service)
 
     def _wanted(self) -> Document:
         """Return the container that the server is to have.

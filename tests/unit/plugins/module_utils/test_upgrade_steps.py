@@ -219,6 +219,24 @@ def test_a_database_of_the_users_own_needs_no_quota_of_snapshots() -> None:
     assert_upgraded(aws)
 
 
+def test_a_server_that_this_machine_does_not_reach_stops_it_before_anything_is_begun() -> None:
+    aws = Aws()
+    aws.is_reachable = False
+    with pytest.raises(UserError, match="does not answer to this machine"):
+        upgrade(aws)
+    assert aws.log == [] and aws.tags == {}
+
+
+def test_an_upgrade_that_was_cut_off_is_completed_though_the_server_does_not_answer() -> None:
+    aws = Aws()
+    aws.at = _cut_off_at_name("copy")
+    with pytest.raises(CutOff):
+        upgrade(aws)
+    aws.at, aws.is_reachable = lambda *_what: None, False
+    upgrade(aws, day=1)
+    assert_upgraded(aws)
+
+
 def test_a_downgrade_is_refused_with_the_way_out() -> None:
     aws = Aws()
     aws.image = NEW

@@ -279,6 +279,11 @@ class Aws(TaggedService):
             assert live.image == dropped.image, "the only copy of the old tables is dropped"
         return {"dropped": self.databases.pop(facts["copy"], None) is not None}
 
+    def reach(self, _service: Any) -> None:
+        """The machine that the upgrade runs on reaches the server, unless a test says otherwise."""
+        if not self.is_reachable:
+            raise UserError("The server does not answer to this machine.")
+
     def answer(self, _service: Any) -> None:
         """The server answers, if it can."""
         self.change("answer", lambda: None)
@@ -296,4 +301,5 @@ def make_tools(aws: Aws) -> Tools:
         place=Place("bucket", "db.example.com", 5432, "mlflow", "mlflow", "eu-central-1", OWNER),
         wait_options=WaitOptions(timeout=5, delay=0.0001),
         wait_for_server=aws.answer,
+        require_reachable=aws.reach,
     )
