@@ -63,6 +63,12 @@ options:
         other revisions, or that encrypted values cannot be decrypted.
     type: bool
     default: false
+  leave_replicas:
+    description:
+      - Restore even if the instance has read replicas. They stay with the instance that is replaced, under its new
+        name, and do not follow the restored one.
+    type: bool
+    default: false
   ca_path:
     description: File with the certificate authorities, in PEM format, that signed the server's certificate.
     type: path
@@ -196,7 +202,14 @@ class _Run:
     def _restore(self) -> ModuleResult:
         params = self._params
         source = source_of(params)
-        request = Request(source, params["database"], params["accept"], params["artifacts"], self._hints)
+        request = Request(
+            source,
+            params["database"],
+            params["accept"],
+            params["artifacts"],
+            self._hints,
+            leave_replicas=params["leave_replicas"],
+        )
         restoration = Restoration(self._tools, request)
         is_needed, left = prepare(restoration.preflight, self._lock, params["unlock"])
         after = {"source": str(source)}
@@ -244,6 +257,7 @@ def main() -> None:
             **ARGUMENTS,
             "confirm": {"type": "str", "default": ""},
             "accept": {"type": "bool", "default": False},
+            "leave_replicas": {"type": "bool", "default": False},
             "ca_path": {"type": "path"},
             "request_timeout": {"type": "float", "default": 60},
             "artifacts": {"type": "bool", "default": False},

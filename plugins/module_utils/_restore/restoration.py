@@ -37,6 +37,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.fence im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import settings_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof import Proof
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import refuse_replicas
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
@@ -55,6 +56,7 @@ class Request:
         source: what is restored.
         instance: identifier of the live RDS instance.
         accept: whether what a check finds is accepted.
+        leave_replicas: whether read replicas may stay with the instance that is replaced.
         artifacts: whether artifacts that were deleted since are brought back.
         hints: how the user sets what messages ask for.
     """
@@ -64,6 +66,7 @@ class Request:
     accept: bool
     artifacts: bool
     hints: Hints
+    leave_replicas: bool = False
 
 
 class Restoration:
@@ -125,6 +128,9 @@ class Restoration:
         if self._exchange.copy.state in (copies.MAKING, copies.COPIED):
             # Later it may have another name.
             self._tools.require_replaceable(self._family.live, self._request.instance)
+            if not self._request.leave_replicas:
+                again = f"{self._command()} {self._request.hints.set('leave_replicas', 'true')}"
+                refuse_replicas(self._family.live, again)
         self._origin = self._tools.find_origin(
             source, self._family, is_begun=self._exchange.copy.state != copies.MAKING
         )
@@ -168,11 +174,19 @@ class Restoration:
         # A run that was cut off at the very end has no more to do.
         is_served = self._exchange.copy.state in (copies.SERVED, copies.DONE)
         steps = [*self._artifact_steps(), *last] if is_served else [*self._steps(), *last]
+        name, say = self._tools.deployment.name, (self._serving, self._kept)
+        return Verb(VERB, name, steps, *say, self._command(), refresh=self._refresh)
+
+    def _command(self) -> str:
+        """Return the command of this run."""
         request, hints = self._request, self._request.hints
-        chosen = {"accept": request.accept, "artifacts": request.artifacts}
+        chosen = {
+            "accept": request.accept,
+            "artifacts": request.artifacts,
+            "leave_replicas": request.leave_replicas,
+        }
         given = [hints.set(name, "true") for name, is_set in chosen.items() if is_set]
-        again = " ".join([hints.command(request.source.kind, request.source.value), *given])
-        return Verb(VERB, self._tools.deployment.name, steps, self._serving, self._kept, again, refresh=self._refresh)
+        return " ".join([hints.command(request.source.kind, request.source.value), *given])
 
     def _refresh(self) -> bool:
         """Return whether there is anything left to do, now that nobody else changes it.

@@ -207,6 +207,26 @@ def require_live(live: Instance | None, name: str) -> Instance:
     return live
 
 
+def refuse_replicas(live: Instance | None, again: str) -> None:
+    """Fail if the live instance has read replicas.
+
+    A replica follows its source under whatever name (Amazon RDS User Guide, "Renaming a DB instance").
+
+    Args:
+        live: the instance.
+        again: the command that lets them stay with it.
+
+    Raises:
+        UserError: it has some.
+    """
+    if live and (replicas := live.get("ReadReplicaDBInstanceIdentifiers")):
+        raise UserError(
+            f"The RDS instance {live['DBInstanceIdentifier']} has read replicas, {', '.join(replicas)}, which would"
+            " stay with the instance that is replaced and no longer follow the live one: create them anew after the"
+            f" restore. To restore all the same: {again}. Nothing was changed."
+        )
+
+
 def daily_cost(instance: Instance, region: str) -> str:
     """Return what an instance costs a day, in words."""
     if not instance:

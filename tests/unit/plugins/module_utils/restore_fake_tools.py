@@ -97,10 +97,15 @@ def make_tools(aws: Aws) -> Tools:
 
 
 def restore(
-    aws: Aws, source: copies.Source = BACKUP, *, accept: bool = False, artifacts: bool = False
+    aws: Aws,
+    source: copies.Source = BACKUP,
+    *,
+    accept: bool = False,
+    artifacts: bool = False,
+    leave_replicas: bool = False,
 ) -> Restoration | None:
     """Restore it; None if there is nothing to do."""
-    request = Request(source, "tracking", accept, artifacts, HINTS)
+    request = Request(source, "tracking", accept, artifacts, HINTS, leave_replicas)
     restoration = Restoration(make_tools(aws), request, wall=lambda: BEGUN)
     return restoration if run(aws, restoration) else None
 

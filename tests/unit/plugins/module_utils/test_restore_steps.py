@@ -59,10 +59,32 @@ def test_a_second_run_changes_nothing() -> None:
     assert restore(aws) is None and aws.calls == calls
 
 
-def test_a_backup_of_an_older_server_brings_its_image_back() -> None:
+def test_a_backup_of_an_older_server_brings_its_image_back_with_what_it_was_run_with() -> None:
     aws = Aws(image=NEW, backup_image=OLD)
-    restore(aws)
-    assert aws.image == OLD and aws.tasks == 1
+    restored = restore(aws)
+    assert aws.image == OLD and aws.tasks == 1 and restored and restored.proof.notes == []
+    assert aws.given["command"] == ["serve", OLD, "https://tr-1.example.com"], "with the host name of now"
+    assert aws.given["environment"] == [{"name": "PLUGIN", "value": OLD}]
+    secrets = {one["name"]: one["valueFrom"] for one in aws.given["secrets"]}
+    assert secrets == {"PGPASSWORD": f"{SECRET}:password::", "KEY": "arn:key"}
+
+
+def test_a_backup_of_before_the_record_brings_the_image_back_and_says_what_is_missing() -> None:
+    aws = Aws(image=NEW, backup_image=OLD)
+    del aws.backup["server"]
+    restored = restore(aws)
+    assert aws.image == OLD and aws.given["command"] == ["serve", NEW] and aws.tasks == 1
+    assert restored and "does not record what its server was run with" in " ".join(restored.proof.notes)
+
+
+def test_read_replicas_are_named_before_anything_is_created() -> None:
+    aws = Aws()
+    aws.live["ReadReplicaDBInstanceIdentifiers"] = ["reports", "exports"]
+    with pytest.raises(UserError, match=r"reports, exports, which would stay .* -e mlflow_restore_leave_replicas=true"):
+        restore(aws)
+    assert aws.log == [] and aws.tags == {}
+    assert restore(aws, leave_replicas=True)
+    assert aws.databases["tracking"]["DbiResourceId"] == "db-COPY1"
 
 
 def test_a_time_is_restored_from_the_instance_that_reaches_back_so_far() -> None:
