@@ -137,6 +137,13 @@ manifest:
       version: 3.17.2
       image: ghcr.io/mlflow/mlflow:v3.17.2-full
       image_digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    server:
+      command: [bash, -c, exec mlflow server --artifacts-destination s3://tracking-artifacts]
+      environment: {PGSSLMODE: verify-full}
+      secrets:
+        PGPASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf:password::'
+      host: tr-0123456789abcdef.ecs.eu-central-1.on.aws
+      database_host: tracking.abcdefghijkl.eu-central-1.rds.amazonaws.com
     database:
       snapshot: tracking-backup-before-upgrade
       snapshot_arn: arn:aws:rds:eu-central-1:123456789012:snapshot:tracking-backup-before-upgrade

@@ -16,6 +16,8 @@ description:
     tables, the number of rows of each, and whether the server's keys decrypt what is encrypted in it.
   - Only then is the server scaled to zero tasks, a final snapshot taken, the live instance renamed away and the copy
     renamed to its name. The address stays the same. What was replaced is kept until O(confirm) names it.
+  - If the backup was taken of another version of MLflow, the server gets its image, with the command, the environment
+    and the secrets that the backup records. Of the secrets, it records where they are and never a value.
   - Each step can be undone, and is if a later one fails. Before the server is scaled to zero, the live instance is not
     touched at all.
   - A lock, in a tag of the service, keeps other verbs away meanwhile. A tag of the copy says how far it has come, so

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import manifest
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import server
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import Database
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Backup
@@ -276,6 +277,7 @@ class Creation:
             "region": self._request.region,
             "account_id": self._request.account_id,
             "mlflow": self._mlflow(),
+            "server": server.record(self._container(), self._hosts()),
             "secrets": self._secrets(),
             "bucket": self._request.bucket,
             "variables": self._request.variables,
@@ -319,6 +321,11 @@ class Creation:
         )
         run, region = f"backup/{self.names.backup}", self._request.region
         return replace(task, tags=self.names.tags(), run=run, region=region)
+
+    def _hosts(self) -> server.Hosts:
+        endpoint = self._instance.get("Endpoint") or {}
+        own = transformations.endpoint(self._service)
+        return server.Hosts(str(own or ""), str(endpoint.get("Address") or self._request.host))
 
     def _mlflow(self) -> Document:
         image = str(self._container().get("image") or "")

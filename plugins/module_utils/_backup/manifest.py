@@ -179,7 +179,7 @@ def build(
         names: of the backup.
         progress: what the steps have found: started, counted_at, report, dump.
         snapshot: as RDS describes it; empty without one.
-        facts: of the deployment: region, account_id, mlflow, secrets, artifacts, variables.
+        facts: of the deployment: region, account_id, mlflow, server, secrets, artifacts, variables.
         now: with a time zone.
     """
     report = progress["report"]
@@ -193,6 +193,8 @@ def build(
         "region": facts["region"],
         "account_id": facts["account_id"],
         "mlflow": facts["mlflow"],
+        # What server.record() returns. Backups of before have none.
+        "server": facts["server"],
         "database": {
             "snapshot": snapshot.get("DBSnapshotIdentifier", ""),
             "snapshot_arn": snapshot.get("DBSnapshotArn", ""),

@@ -20,6 +20,7 @@ from functools import partial
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.server import given_back
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
@@ -39,6 +40,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import refuse_replicas
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import restored_container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -93,6 +95,7 @@ class Restoration:
         self._origin = Origin()
         self._service: Document = {}
         self._deleted: list[Deleted] = []
+        self._is_resumed = False
         self.proof = Proof(tools, "" if request.accept else request.hints.command("accept", "true"))
 
     @property
@@ -136,10 +139,14 @@ class Restoration:
         )
         if self._request.artifacts:
             self._deleted = self._tools.find_deleted(self._origin)
-        is_fenced = self._exchange.copy.state in copies.FENCED
-        # A restore that was cut off may have left the service changing.
-        self._service = self._tools.find_server(changing=resume or is_fenced, may_be_stopped=is_fenced)
+        self._is_resumed = resume
+        self._service = self._find_server()
         return not is_done or bool(self._deleted)
+
+    def _find_server(self) -> Document:
+        """Return the service, which a restore that was cut off may have left changing."""
+        is_fenced = self._exchange.copy.state in copies.FENCED
+        return self._tools.find_server(changing=self._is_resumed or is_fenced, may_be_stopped=is_fenced)
 
     def _find_unfinished(self, live: Copy | None) -> None:
         """Go on with a restore that was cut off.
@@ -198,8 +205,10 @@ class Restoration:
         live = copies.copy_of(family.live or {})
         if live and live.source == self._request.source and live.state == copies.DONE:
             return bool(self._deleted)
-        if _resources(family) != _resources(self._family):
+        if family.resources != self._family.resources:
             raise UserError("The instances of the deployment have changed since this run looked. Run it again.")
+        # A deployment may have begun before it could see the lock.
+        self._find_server()
         return True
 
     def _steps(self) -> list[Step]:
@@ -279,9 +288,10 @@ class Restoration:
         former = begun.image if begun.state in copies.FENCED else ""
         if not image or image == (former or self._container().get("image")):
             return []
+        rest = "what it was run with" if self._origin.server else "no other command, as the backup records none"
         return [
             Step(
-                f"Give the server the image {image} of the backup",
+                f"Give the server the image {image} of the backup, and {rest}",
                 self._change_image,
                 self._change_image_back,
                 duration=ExpectedDuration(1, 10, fixed=30),
@@ -319,7 +329,8 @@ class Restoration:
             # One that a run has left which let users in again.
             self._exchange.delete_snapshot()
         if self._exchange.copy.state == copies.COPIED:
-            self._exchange.note(self.names.copy, copies.FENCING, str(self._container().get("image") or ""))
+            image, revision = str(self._container().get("image") or ""), target.revision(self._service)
+            self._exchange.note(self.names.copy, copies.FENCING, image, revision=revision)
         self._fence.put_up()
 
     def _take_fence_down(self) -> None:
@@ -330,11 +341,20 @@ class Restoration:
         self._exchange.delete_snapshot()
 
     def _change_image(self) -> None:
-        self._fence.give_image(self._origin.image)
+        service = self._described()
+        self._fence.give_container(restored_container(service, self._family.live, self._origin))
+        if not self._origin.server:
+            self.proof.notes.append(report.NO_RECORD)
 
     def _change_image_back(self) -> None:
-        if self._exchange.copy.image:
-            self._fence.give_image(self._exchange.copy.image)
+        begun = self._exchange.copy
+        if begun.image:
+            running = dict(target.configuration(self._described()).get("primary_container") or {})
+            former = target.former_container(self._tools.clients, self._tools.deployment, begun.revision)
+            self._fence.give_container(given_back(running, begun.image, former))
+
+    def _described(self) -> Document:
+        return target.describe(self._tools.clients, self._tools.deployment) or self._service
 
     def _serve(self) -> None:
         self._exchange.note(self.names.instance, copies.SWAPPED, was_served=True)
@@ -347,8 +367,7 @@ class Restoration:
         self._fence.scale_to_zero()
 
     def _check_live(self) -> None:
-        service = target.describe(self._tools.clients, self._tools.deployment) or self._service
-        self.proof.live(service, self.names.instance, self._exchange.copy.stamp, self._origin)
+        self.proof.live(self._described(), self.names.instance, self._exchange.copy.stamp, self._origin)
 
     def _finish(self) -> None:
         name = self.names.instance
@@ -377,9 +396,3 @@ class Restoration:
         said = report.served(self._exchange.served, self._request.hints)
         said += [f"Besides it there is {' and '.join(there)}."] if there else []
         return " ".join(said) or "No data was touched."
-
-
-def _resources(family: Family) -> set[str]:
-    """Return which instances there are, whatever they are called: RDS may be renaming one. What it deletes is gone."""
-    there = [*([family.live] if family.live else []), *family.copies, *family.replaced]
-    return {str(one["DbiResourceId"]) for one in there if one["DBInstanceStatus"] != "deleting"}

@@ -24,6 +24,7 @@ OWNER = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "tracking"}
 WHO = "arn:aws:iam::123456789012:user/ana"
 NEW, OLD = "mlflow:v3.17.2", "mlflow:v3.14.0"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf"
+REVISION = "arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking"
 REVISIONS = {"alembic_version": ["b1"]}
 BEGUN = datetime(2026, 11, 23, 7, 56, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, 7, 50, tzinfo=UTC)
@@ -40,6 +41,13 @@ def manifest(image: str = NEW) -> dict[str, Any]:
         "started": "2026-11-22T08:00:00+00:00",
         "artifacts": {"bucket": "bucket", "time": "2026-11-22T08:00:01+00:00"},
         "mlflow": {"image": image, "version": "3.17.2"},
+        "server": {
+            "command": ["serve", image, "https://tr-0.example.com"],
+            "environment": {"PLUGIN": image},
+            "secrets": {"PGPASSWORD": "arn:of-then", "KEY": "arn:key"},
+            "host": "tr-0.example.com",
+            "database_host": "tracking.example.com",
+        },
         "database": {"snapshot": "tracking-backup-first"},
         "counts": {"runs": 10},
         "revisions": REVISIONS,
@@ -114,7 +122,15 @@ class Aws(TaggedService):
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.scaling = {"minTaskCount": 1, "maxTaskCount": 2}
         self.image = image
+        self.given: dict[str, Any] = {
+            "command": ["serve", image],
+            "environment": [{"name": "PLUGIN", "value": image}],
+            "secrets": [{"name": "PGPASSWORD", "valueFrom": f"{SECRET}:password::"}],
+        }
+        # What the service had before, by the numbers of its revisions.
+        self.revisions: list[dict[str, Any]] = []
         self.deployments = 0
+        self.deployment = "SUCCESSFUL"
         self.tasks = 1
         self.calls = 0
         self.at: Callable[[int, str, bool], None] = lambda _call, _name, _done: None
@@ -153,13 +169,11 @@ class Aws(TaggedService):
 
     def describe_express_gateway_service(self, serviceArn: str, include: list[str]) -> Any:
         service = super().describe_express_gateway_service(serviceArn, include)["service"]
-        container = {
-            "image": self.image,
-            "secrets": [{"name": "PGPASSWORD", "valueFrom": f"{SECRET}:password::"}],
-        }
+        container = {"image": self.image, **self.given}
         active = {
             "scalingTarget": {**self.scaling, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60},
             "primaryContainer": container,
+            "serviceRevisionArn": f"{REVISION}/{len(self.revisions)}",
             "ingressPaths": [{"accessType": "PUBLIC", "endpoint": "tr-1.example.com"}],
         }
         return {"service": {**service, "activeConfigurations": [active]}}
@@ -174,21 +188,32 @@ class Aws(TaggedService):
                 self.writes += self.tasks > before
             if "primaryContainer" in sent:
                 assert self.tasks == 0, "the old image runs beside the new one"
+                self.revisions.append({"image": self.image, **self.given})
                 self.image = sent["primaryContainer"]["image"]
+                self.given = {name: sent["primaryContainer"].get(name) or [] for name in self.given}
 
         self.change("update service", effect)
         return {"service": {}}
 
     def tag_resource(self, resourceArn: str, tags: list[dict[str, str]]) -> None:
-        self.tags.update({item["key"]: item["value"] for item in tags})
+        self.set_tags({item["key"]: item["value"] for item in tags})
 
     def untag_resource(self, resourceArn: str, tagKeys: list[str]) -> None:
         for key in tagKeys:
             self.tags.pop(key, None)
 
     def list_service_deployments(self, **_sent: Any) -> Any:
-        one = {"serviceDeploymentArn": f"deployment-{self.deployments}", "status": "SUCCESSFUL", "createdAt": 1}
+        one = {"serviceDeploymentArn": f"deployment-{self.deployments}", "status": self.deployment, "createdAt": 1}
         return {"serviceDeployments": [one]}
+
+    def describe_service_revisions(self, serviceRevisionArns: list[str]) -> Any:
+        [number] = [arn.removeprefix(f"{REVISION}/") for arn in serviceRevisionArns]
+        return {"serviceRevisions": [{"taskDefinition": f"definition:{number}"}]}
+
+    def describe_task_definition(self, taskDefinition: str) -> Any:
+        known = [*self.revisions, {"image": self.image, **self.given}]
+        container = {"name": "Main", **known[int(taskDefinition.rpartition(":")[2])]}
+        return {"taskDefinition": {"containerDefinitions": [container]}}
 
     def list_tasks(self, desiredStatus: str, **_sent: Any) -> Any:
         return {"taskArns": [f"task-{number}" for number in range(self.tasks)] if desiredStatus == "RUNNING" else []}
@@ -357,7 +382,10 @@ class Aws(TaggedService):
         """The server answers, if it can."""
         self.change("answer", lambda: None)
         live = self.databases.get("tracking", {})
-        if not self.healthy or self.tasks == 0 or live.get("_password") != "a-made-up-present-password-0001":
+        # Each version has its own command.
+        has_command = self.image in self.given["command"] or "server" not in self.backup
+        has_login = live.get("_password") == "a-made-up-present-password-0001"
+        if not (self.healthy and has_command and has_login and self.tasks):
             raise UserError("The server does not answer.")
 
     # ---- what a test looks at
@@ -378,5 +406,6 @@ class Aws(TaggedService):
             "databases": shown,
             "snapshots": copy.deepcopy(self.snapshots),
             "service": (self.scaling, self.image, self.tasks),
+            "given": self.given,
             "tags": dict(self.tags),
         }
