@@ -34,6 +34,7 @@ from aws import mlflow_version
 from command import BenchError
 from contestants import NAMES
 from contestants import missing
+from lifecycle_verbs import measure_verbs
 from report import PICTURE
 from report import page
 from results import Measured
@@ -41,7 +42,6 @@ from scenarios import Bench
 from scenarios import measure_one
 from scenarios import measure_ten
 from scenarios import say
-from verbs import measure_verbs
 
 #: What can be measured by itself: the life of one deployment, ten side by side, verbs on one, and the contestants.
 PARTS = ("life", "ten", "verbs", *NAMES)

@@ -9,7 +9,7 @@ from typing import Any
 
 import drawing
 import goals
-import verbs
+import lifecycle_verbs as verbs
 from contestants import NAMES
 from memory import ANSIBLE
 from memory import ANSIBLE_RESIDENT

@@ -20,10 +20,10 @@ import command  # noqa: E402
 import contestants  # noqa: E402
 import drawing  # noqa: E402
 import goals  # noqa: E402
+import lifecycle_verbs as verbs  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import timeline  # noqa: E402
-import verbs  # noqa: E402
 
 import playbooks  # noqa: E402
 

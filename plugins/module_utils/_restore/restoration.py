@@ -20,7 +20,6 @@ from functools import partial
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.server import given_back
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
@@ -40,7 +39,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import refuse_replicas
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import restored_container
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.version_change import VersionChange
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -69,6 +68,13 @@ class Request:
     artifacts: bool
     hints: Hints
     leave_replicas: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that asks for it."""
+        chosen = {"accept": self.accept, "artifacts": self.artifacts, "leave_replicas": self.leave_replicas}
+        given = [self.hints.set(name, "true") for name, is_set in chosen.items() if is_set]
+        return " ".join([self.hints.command(self.source.kind, self.source.value), *given])
 
 
 class Restoration:
@@ -132,7 +138,7 @@ class Restoration:
             # Later it may have another name.
             self._tools.require_replaceable(self._family.live, self._request.instance)
             if not self._request.leave_replicas:
-                again = f"{self._command()} {self._request.hints.set('leave_replicas', 'true')}"
+                again = f"{self._request.command} {self._request.hints.set('leave_replicas', 'true')}"
                 refuse_replicas(self._family.live, again)
         self._origin = self._tools.find_origin(
             source, self._family, is_begun=self._exchange.copy.state != copies.MAKING
@@ -182,18 +188,7 @@ class Restoration:
         is_served = self._exchange.copy.state in (copies.SERVED, copies.DONE)
         steps = [*self._artifact_steps(), *last] if is_served else [*self._steps(), *last]
         name, say = self._tools.deployment.name, (self._serving, self._kept)
-        return Verb(VERB, name, steps, *say, self._command(), refresh=self._refresh)
-
-    def _command(self) -> str:
-        """Return the command of this run."""
-        request, hints = self._request, self._request.hints
-        chosen = {
-            "accept": request.accept,
-            "artifacts": request.artifacts,
-            "leave_replicas": request.leave_replicas,
-        }
-        given = [hints.set(name, "true") for name, is_set in chosen.items() if is_set]
-        return " ".join([hints.command(request.source.kind, request.source.value), *given])
+        return Verb(VERB, name, steps, *say, self._request.command, refresh=self._refresh)
 
     def _refresh(self) -> bool:
         """Return whether there is anything left to do, now that nobody else changes it.
@@ -258,7 +253,7 @@ class Restoration:
                 duration=_RENAMING,
                 downtime=True,
             ),
-            *self._image_steps(),
+            *self._version_steps(),
             Step(
                 "Scale the server back, and wait until it answers",
                 self._serve,
@@ -282,22 +277,17 @@ class Restoration:
         # One or two calls for each.
         return [Step(title, self._bring_back, duration=ExpectedDuration(fixed=5 + len(self._deleted) / 10))]
 
-    def _image_steps(self) -> list[Step]:
-        image, begun = self._origin.image, self._exchange.copy
-        # A run that was cut off may have changed it already, and it must be possible to change it back.
-        former = begun.image if begun.state in copies.FENCED else ""
-        if not image or image == (former or self._container().get("image")):
-            return []
-        rest = "what it was run with" if self._origin.server else "no other command, as the backup records none"
-        return [
-            Step(
-                f"Give the server the image {image} of the backup, and {rest}",
-                self._change_image,
-                self._change_image_back,
-                duration=ExpectedDuration(1, 10, fixed=30),
-                downtime=True,
-            )
-        ]
+    def _version_steps(self) -> list[Step]:
+        change = VersionChange(
+            self._tools,
+            self._fence,
+            self._exchange,
+            self._origin,
+            live=self._family.live,
+            service=self._service,
+            notes=self.proof.notes,
+        )
+        return change.steps()
 
     # ---- steps
 
@@ -340,22 +330,6 @@ class Restoration:
         # Last: users must not wait for it.
         self._exchange.delete_snapshot()
 
-    def _change_image(self) -> None:
-        service = self._described()
-        self._fence.give_container(restored_container(service, self._family.live, self._origin))
-        if not self._origin.server:
-            self.proof.notes.append(report.NO_RECORD)
-
-    def _change_image_back(self) -> None:
-        begun = self._exchange.copy
-        if begun.image:
-            running = dict(target.configuration(self._described()).get("primary_container") or {})
-            former = target.former_container(self._tools.clients, self._tools.deployment, begun.revision)
-            self._fence.give_container(given_back(running, begun.image, former))
-
-    def _described(self) -> Document:
-        return target.describe(self._tools.clients, self._tools.deployment) or self._service
-
     def _serve(self) -> None:
         self._exchange.note(self.names.instance, copies.SWAPPED, was_served=True)
         self._fence.scale_back()
@@ -367,7 +341,8 @@ class Restoration:
         self._fence.scale_to_zero()
 
     def _check_live(self) -> None:
-        self.proof.live(self._described(), self.names.instance, self._exchange.copy.stamp, self._origin)
+        service = target.describe(self._tools.clients, self._tools.deployment) or self._service
+        self.proof.live(service, self.names.instance, self._exchange.copy.stamp, self._origin)
 
     def _finish(self) -> None:
         name = self.names.instance

@@ -23,6 +23,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.fence import Fence
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade import container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade import note
@@ -97,6 +98,11 @@ class Course:
     def names(self) -> Names:
         """What the things of this upgrade are called."""
         return Names(self._tools.deployment.name, self._tools.place.database, self.note.to_version, self.note.stamp)
+
+    @property
+    def url(self) -> str:
+        """Of the server; empty if ECS has not assigned one."""
+        return transformations.url(transformations.endpoint(self.service))
 
     def serve_again(self) -> None:
         """Let users in, to what is there: the old image with the old tables."""

@@ -42,7 +42,7 @@ def require_reachable(service: Resource, ca_path: str, request_timeout: float, w
         raise UserError(
             f"The server at {url} does not answer to this machine, and the end of an upgrade waits until it does:"
             f" {e.message} If it is private, run this where it can be reached, such as on a machine in its VPC; if its"
-            " certificate is one of your own authority, name that file with ca_path (mlflow_ca_path); if it answers"
+            " certificate is one of your own authority, name its file with ca_path; if it answers"
             " nowhere, deploy it first. Nothing was changed."
         ) from e
 

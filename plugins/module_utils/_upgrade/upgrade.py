@@ -27,7 +27,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import describe
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import snapshot
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import wait
@@ -116,8 +115,7 @@ class Upgrade:
     def describe_running(self) -> Document:
         """Return the server that runs, in the module's format."""
         # One that an upgrade was cut off at need not answer.
-        is_cut_off = self._is_begun or self._is_done
-        url = "" if is_cut_off else transformations.url(transformations.endpoint(self._course.service))
+        url = "" if self._is_begun or self._is_done else self._course.url
         return container.describe(self._container(), self.running, url, self._tools.place)
 
     @property
@@ -189,7 +187,6 @@ class Upgrade:
                     " changed."
                 )
         self._wanted()
-        # Last: nothing else is known to be in the way.
         self._tools.require_reachable(self._course.service)
 
     def _wanted(self) -> Document:
@@ -302,8 +299,7 @@ class Upgrade:
         if self._request.instance:
             snapshot.require_quota(self._tools.clients("rds"))
         self.before = self._course.run("preflight", self._request.image, to_version=self._request.version)
-        there = self.before["databases"]
-        if self.names.copy in there:
+        if self.names.copy in self.before["databases"]:
             raise UserError(
                 f"There is a database {self.names.copy} of an earlier upgrade: remove it first, with"
                 f" {self._request.commands.remove}{self.names.copy}."

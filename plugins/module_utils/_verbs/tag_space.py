@@ -38,7 +38,7 @@ def make(tags: Iterable[str], deployment: str) -> list[str]:
     if surplus > 0:
         raise UserError(
             f"The service '{deployment}' has {others} tags, and this needs up to {INTERNAL_TAGS} more of the"
-            f" {MOST_TAGS} that AWS takes: remove {surplus} from mlflow_tags and deploy, or from the service. Nothing"
+            f" {MOST_TAGS} that AWS takes: deploy it with {surplus} tags less, or remove them from the service. Nothing"
             " was changed."
         )
     recorded = sorted(record.keys(counted))

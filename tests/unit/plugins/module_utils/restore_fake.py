@@ -17,17 +17,19 @@ from typing import Any
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import EARLIEST
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import LATEST
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import POOR
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import live_instance
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import TaggedService
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
-OWNER = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "tracking"}
 WHO = "arn:aws:iam::123456789012:user/ana"
 NEW, OLD = "mlflow:v3.17.2", "mlflow:v3.14.0"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf"
 REVISION = "arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking"
 REVISIONS = {"alembic_version": ["b1"]}
 BEGUN = datetime(2026, 11, 23, 7, 56, tzinfo=UTC)
-EARLIEST, LATEST = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, 7, 50, tzinfo=UTC)
 
 
 class CutOff(BaseException):
@@ -52,64 +54,6 @@ def manifest(image: str = NEW) -> dict[str, Any]:
         "counts": {"runs": 10},
         "revisions": REVISIONS,
     }
-
-
-def live_instance() -> dict[str, Any]:
-    """The live one, with settings that a restore loses."""
-    return {
-        "DBInstanceIdentifier": "tracking",
-        "DBInstanceArn": "arn:live",
-        "DbiResourceId": "db-LIVE",
-        "DBInstanceStatus": "available",
-        "Engine": "postgres",
-        "EngineVersion": "16.9",
-        "DBInstanceClass": "db.t4g.micro",
-        "AllocatedStorage": 20,
-        "MaxAllocatedStorage": 100,
-        "StorageType": "gp3",
-        "Iops": 3000,
-        "StorageThroughput": 125,
-        "StorageEncrypted": True,
-        "KmsKeyId": "arn:key",
-        "MultiAZ": True,
-        "PubliclyAccessible": False,
-        "DBSubnetGroup": {"DBSubnetGroupName": "tracking"},
-        "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1", "Status": "active"}],
-        "DBParameterGroups": [{"DBParameterGroupName": "tracking-postgres16"}],
-        "Endpoint": {"Address": "tracking.example.com", "Port": 5432},
-        "DBName": "mlflow",
-        "MasterUsername": "mlflow",
-        "BackupRetentionPeriod": 7,
-        "DeletionProtection": True,
-        "AutoMinorVersionUpgrade": True,
-        "PreferredBackupWindow": "03:00-03:30",
-        "PreferredMaintenanceWindow": "sun:04:00-sun:04:30",
-        "CopyTagsToSnapshot": True,
-        "PerformanceInsightsEnabled": True,
-        "CACertificateIdentifier": "rds-ca-rsa2048-g1",
-        "EnabledCloudwatchLogsExports": ["postgresql", "upgrade"],
-        "LatestRestorableTime": LATEST,
-        "PendingModifiedValues": {},
-        "TagList": [{"Key": key, "Value": value} for key, value in {**OWNER, "Team": "ml"}.items()],
-        "_password": "a-made-up-present-password-0001",
-    }
-
-
-POOR = {
-    "DBInstanceStatus": "creating",
-    "MultiAZ": False,
-    "DeletionProtection": False,
-    "CopyTagsToSnapshot": False,
-    "PerformanceInsightsEnabled": False,
-    "EnabledCloudwatchLogsExports": [],
-    "MaxAllocatedStorage": None,
-    "PreferredMaintenanceWindow": "mon:01:00-mon:01:30",
-    "DBSubnetGroup": {"DBSubnetGroupName": "default"},
-    "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-default", "Status": "active"}],
-    "DBParameterGroups": [{"DBParameterGroupName": "default.postgres16"}],
-    "TagList": [],
-    "_password": "a-made-up-former-password-0002",
-}
 
 
 class Aws(TaggedService):

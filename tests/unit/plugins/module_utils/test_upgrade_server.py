@@ -31,7 +31,7 @@ def test_a_server_that_is_not_reached_is_refused_with_the_way_out(monkeypatch: p
     monkeypatch.setattr(readiness, "check_health", refuse)
     with pytest.raises(UserError) as refused:
         ask(SERVICE)
-    for part in ("https://tr-1.example.com", "takes no connection", "machine in its VPC", "mlflow_ca_path", "Nothing"):
+    for part in ("https://tr-1.example.com", "takes no connection", "machine in its VPC", "ca_path", "Nothing"):
         assert part in str(refused.value)
     # A minute, and not the hour that a step may take.
     assert len(asked) == 13

@@ -236,7 +236,7 @@ def test_too_many_tags_of_others_are_refused_before_anything_is_written() -> Non
     ecs = TaggedService()
     ecs.tags.update({f"k{number}": "v" for number in range(45)})
     for ask in (lambda: new_lock(ecs).acquire(), lambda: new_lock(ecs).refuse()):
-        with pytest.raises(UserError, match=r"has 45 tags, and this needs up to 7 more of the 50 .* remove 2 from"):
+        with pytest.raises(UserError, match=r"has 45 tags, and this needs up to 7 more of the 50 .* with 2 tags less"):
             ask()
     assert ecs.writes == []
 
