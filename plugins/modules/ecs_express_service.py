@@ -18,6 +18,8 @@ description:
     own security group, defaults filled in).
   - Waits for the deployment to be V(SUCCESSFUL) and for the load balancer and the other managed resources to be
     V(ACTIVE). The service's status is no sign of either. It is V(ACTIVE) from the first second.
+  - A service that a verb of this collection works on, such as M(mlops.mlflow_aws.mlflow_upgrade), is not updated. The
+    error says which one, since when, at which step and whose it is.
   - When a deployment fails or does not end in time, the error says what ECS says, which task, target or resource
     failed and why, the last lines of the container's log, and the likely cause with a remedy.
 author:
@@ -836,6 +838,8 @@ explanation:
 """
 
 from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleAWSError
@@ -852,6 +856,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.life
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.lifecycle import ensure_present
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.request import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.run import Run
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.lock import refuse_if_locked
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "service_name": {"type": "str", "required": True, "aliases": ["name"]},
@@ -937,6 +942,10 @@ MUTUALLY_EXCLUSIVE = [
 ]
 
 
+#: What a message names for lifting the lock of a verb.
+LIFT = "-e mlflow_unlock=true, or the module mlflow_deployment_lock"
+
+
 def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
     module = express_module.make_module(
         argument_spec=ARGUMENT_SPEC, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True
@@ -966,6 +975,9 @@ def main(make_waiter: Callable[..., Waiter] = Waiter) -> None:
             check_mode=module.check_mode,
             allowed_cidrs=allow_list.networks(params["allowed_cidrs"] or []),
             option_names=OptionNames(params["variables"]),
+            refuse=lambda tags: refuse_if_locked(
+                tags, params["service_name"], LIFT, datetime.now(UTC), "The service was not updated."
+            ),
         )
         progress = Progress(f"Express service {request.name}", hidden=module.no_log_values)
         run = Run(make_clients(module), request, progress, make_waiter)

@@ -63,6 +63,12 @@ options:
     description: What else to record in the manifest.
     type: dict
     default: {}
+  name_hint:
+    description:
+      - What a message names for completing a backup that was cut off too long ago to be completed without its name. The
+        name is appended.
+    type: str
+    default: 'run the same task again, with backup_name: '
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -131,6 +137,13 @@ manifest:
       version: 3.17.2
       image: ghcr.io/mlflow/mlflow:v3.17.2-full
       image_digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    server:
+      command: [bash, -c, exec mlflow server --artifacts-destination s3://tracking-artifacts]
+      environment: {PGSSLMODE: verify-full}
+      secrets:
+        PGPASSWORD: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf:password::'
+      host: tr-0123456789abcdef.ecs.eu-central-1.on.aws
+      database_host: tracking.abcdefghijkl.eu-central-1.rds.amazonaws.com
     database:
       snapshot: tracking-backup-before-upgrade
       snapshot_arn: arn:aws:rds:eu-central-1:123456789012:snapshot:tracking-backup-before-upgrade
@@ -197,6 +210,7 @@ ARGUMENT_SPEC = {
     "record_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "record_variables": {"type": "dict", "default": {}},
     "again": {"type": "str", "default": "run the same task again"},
+    "name_hint": {"type": "str", "default": "run the same task again, with backup_name: "},
     "unlock": {"type": "bool", "default": False},
     "unlock_hint": {"type": "str", "default": "unlock: true"},
     "wait_timeout": {"type": "int", "default": 3600},
@@ -229,7 +243,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     deployment = target.locate(clients, params["name"], params["cluster"], str(module.region or ""))
     progress = Progress(f"Backup of {params['name']}", hidden=module.no_log_values)
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     creation = Creation(clients, deployment, _request(module, caller_identity(clients("sts")).account_id), wait_options)
     identity = Identity(params["name"], "backup", deployment.who, params["unlock_hint"])
@@ -248,6 +262,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     else:
         warnings = run_steps(verb, lock, progress, lift=params["unlock"])
         lines = report.created(creation.manifest, creation.deleted)
+    lines += report.left_alone(creation.left_alone, params["name_hint"])
     values = {"backup_name": name, "manifest": creation.manifest, "deleted": creation.deleted, "lines": lines}
     return ModuleResult(True, {"backup": "" if is_needed else name}, {"backup": name}, values, warnings)
 

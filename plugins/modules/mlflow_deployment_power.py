@@ -110,7 +110,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     deployment = target.locate(clients, params["name"], params["cluster"], str(module.region or ""))
     progress = Progress(f"MLflow {params['name']}", hidden=module.no_log_values)
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     power = Power(clients, deployment, params["database"], wait_options)
     name, wanted = VERBS[params["state"]], {"state": params["state"]}

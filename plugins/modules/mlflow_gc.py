@@ -193,7 +193,7 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
     deployment = target.locate(clients, params["name"], params["cluster"], region)
     progress = Progress(f"Garbage collection of {params['name']}", hidden=module.no_log_values)
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     request = collection.Request(
         older_than=age,

@@ -16,6 +16,8 @@ description:
     tables, the number of rows of each, and whether the server's keys decrypt what is encrypted in it.
   - Only then is the server scaled to zero tasks, a final snapshot taken, the live instance renamed away and the copy
     renamed to its name. The address stays the same. What was replaced is kept until O(confirm) names it.
+  - If the backup was taken of another version of MLflow, the server gets its image, with the command, the environment
+    and the secrets that the backup records. Of the secrets, it records where they are and never a value.
   - Each step can be undone, and is if a later one fails. Before the server is scaled to zero, the live instance is not
     touched at all.
   - A lock, in a tag of the service, keeps other verbs away meanwhile. A tag of the copy says how far it has come, so
@@ -61,6 +63,12 @@ options:
     description:
       - Restore even if the check finds that tables are missing or have less than half of the rows, that the tables have
         other revisions, or that encrypted values cannot be decrypted.
+    type: bool
+    default: false
+  leave_replicas:
+    description:
+      - Restore even if the instance has read replicas. They stay with the instance that is replaced, under its new
+        name, and do not follow the restored one.
     type: bool
     default: false
   ca_path:
@@ -196,7 +204,14 @@ class _Run:
     def _restore(self) -> ModuleResult:
         params = self._params
         source = source_of(params)
-        request = Request(source, params["database"], params["accept"], params["artifacts"], self._hints)
+        request = Request(
+            source,
+            params["database"],
+            params["accept"],
+            params["artifacts"],
+            self._hints,
+            leave_replicas=params["leave_replicas"],
+        )
         restoration = Restoration(self._tools, request)
         is_needed, left = prepare(restoration.preflight, self._lock, params["unlock"])
         after = {"source": str(source)}
@@ -244,6 +259,7 @@ def main() -> None:
             **ARGUMENTS,
             "confirm": {"type": "str", "default": ""},
             "accept": {"type": "bool", "default": False},
+            "leave_replicas": {"type": "bool", "default": False},
             "ca_path": {"type": "path"},
             "request_timeout": {"type": "float", "default": 60},
             "artifacts": {"type": "bool", "default": False},

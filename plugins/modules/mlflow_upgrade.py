@@ -218,6 +218,11 @@ running:
       returned: always
       type: str
       sample: public.ecr.aws/docker/library/python:3.11-slim-trixie
+    url:
+      description: Its URL; empty if ECS has not assigned one, or if an upgrade of it was cut off.
+      returned: always
+      type: str
+      sample: https://tr-0123456789abcdef.ecs.eu-central-1.on.aws
     database_host:
       description: Host of its database.
       returned: always

@@ -69,10 +69,13 @@ class LocalAws:
             "local_aws_scale": self.scale,
         }
 
-    def up(self) -> None:
-        """Install what is missing, bring MLflow's software, start it."""
-        image = f"ghcr.io/mlflow/mlflow:v{mlflow_version()}-full"
-        variables = {**self.variables(), "local_aws_images": [image]}
+    def up(self, *versions: str) -> None:
+        """Install what is missing, bring MLflow's software, start it.
+
+        :arg versions: of MLflow, besides the present one.
+        """
+        images = [f"ghcr.io/mlflow/mlflow:v{version}-full" for version in (mlflow_version(), *versions)]
+        variables = {**self.variables(), "local_aws_images": images}
         if (self.software / "venv" / "bin" / "python").exists():
             self._program("down", "--wipe")
         command = [str(BIN / "ansible-playbook"), "mlops.mlflow_aws.rehearse_up", "-e", json.dumps(variables)]

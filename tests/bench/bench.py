@@ -34,6 +34,7 @@ from aws import mlflow_version
 from command import BenchError
 from contestants import NAMES
 from contestants import missing
+from lifecycle_verbs import measure_verbs
 from report import PICTURE
 from report import page
 from results import Measured
@@ -42,8 +43,8 @@ from scenarios import measure_one
 from scenarios import measure_ten
 from scenarios import say
 
-#: What can be measured by itself: the life of one deployment, ten side by side, and the contestants.
-PARTS = ("life", "ten", *NAMES)
+#: What can be measured by itself: the life of one deployment, ten side by side, verbs on one, and the contestants.
+PARTS = ("life", "ten", "verbs", *NAMES)
 
 
 @contextlib.contextmanager
@@ -103,10 +104,12 @@ def measure(bench: Bench, selected: set[str], results: Measured) -> None:
     for name in sorted(selected & absent.keys()):
         say(f"==> Not measured: {name}, since {absent[name]}")
     results.begin({**circumstances(bench.scale), "before": _speed()})
-    if selected - {"ten"} - absent.keys():
+    if selected - {"ten", "verbs"} - absent.keys():
         measure_one(bench, selected, results)
     if "ten" in selected:
         measure_ten(bench, results)
+    if "verbs" in selected:
+        measure_verbs(bench, results)
     results.begin({"after": _speed()})
 
 

@@ -20,6 +20,7 @@ class Ratio:
 
     :arg of: section and name of what is measured.
     :arg to: section and name of what it is measured by.
+    :arg goal: 0: none yet.
     :arg aim: better than the goal; 0: none.
     """
 
@@ -37,6 +38,7 @@ RATIOS = (
     Ratio("`make rehearse` again / `terraform plan`", ("contestants", "rehearse"), TERRAFORM, 0.9),
     Ratio("`plan`, one attribute changed by hand / `terraform plan`", ("contestants", "plan"), TERRAFORM, 0.9),
     Ratio("`status` / `terraform plan`", ("contestants", "status"), TERRAFORM, 0.3),
+    Ratio("`drill` / first `deploy`", ("verbs", "drill"), ("verbs", "first deploy"), 0),
     Ratio("`deploy` of ten, nothing to do / of one", ("ten", "ten"), ("ten", "one of ten"), 2.5),
 )
 CALLS_GOAL = 30
@@ -44,11 +46,12 @@ CALLS_GOAL = 30
 
 def rows(results: Measured, missing: dict[str, str]) -> list[list[str]]:
     """Title, goal, measured value, and when it was measured or why it was not."""
-    return [*(_ratio(results, missing, ratio) for ratio in RATIOS), _calls(results), _memory(results)]
+    ratios = [_ratio(results, missing, ratio) for ratio in RATIOS]
+    return [*ratios, _downtime(results), _calls(results), _memory(results)]
 
 
 def _ratio(results: Measured, missing: dict[str, str], ratio: Ratio) -> list[str]:
-    goal = f"≤ {ratio.goal:g}" + (f", aim {ratio.aim:g}" if ratio.aim else "")
+    goal = f"≤ {ratio.goal:g}" + (f", aim {ratio.aim:g}" if ratio.aim else "") if ratio.goal else "-"
     value, why = "-", ""
     of, to = results.figures(*ratio.of), results.figures(*ratio.to)
     runs = {(results.entry(*place) or {}).get("run") for place in (ratio.of, ratio.to)}
@@ -60,6 +63,15 @@ def _ratio(results: Measured, missing: dict[str, str], ratio: Ratio) -> list[str
     else:
         value, why = f"{of.wall / to.wall:.2f}", str(runs.pop())
     return [ratio.title, goal, value, why]
+
+
+def _downtime(results: Measured) -> list[str]:
+    """Seconds, as they do not grow with anything else that is measured."""
+    title = "Seconds without a server in an `upgrade`, beyond AWS's own waits"
+    found = results.entry("verbs", "downtime")
+    if not found:
+        return [title, "-", "-", "not measured"]
+    return [title, "-", f"{found['values']['beyond them']:.1f}", found["run"]]
 
 
 def _calls(results: Measured) -> list[str]:

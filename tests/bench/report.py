@@ -9,6 +9,7 @@ from typing import Any
 
 import drawing
 import goals
+import lifecycle_verbs as verbs
 from contestants import NAMES
 from memory import ANSIBLE
 from memory import ANSIBLE_RESIDENT
@@ -29,6 +30,7 @@ def page(results: Measured, missing: dict[str, str]) -> str:
         _contestants,
         _ten,
         _life,
+        _verbs,
         _timeline,
         _waits,
         _operations,
@@ -154,6 +156,30 @@ def _life(results: Measured) -> str:
 converge; "destroy" keeps the bucket and a final snapshot, as it does by default.
 
 {table(["Operation", "run", "seconds", "CPU seconds", "AWS calls"], shown, texts=2)}"""
+
+
+def _verbs(results: Measured) -> str:
+    rows = []
+    for operation in verbs.OPERATIONS:
+        figures, entry = results.figures("verbs", operation), results.entry("verbs", operation)
+        if figures and entry:
+            row = _row(operation, figures, entry["run"], rounds=False)
+            rows.append([*row[:3], *row[4:]])
+    down = results.entry("verbs", "downtime")
+    if not rows or not down:
+        return ""
+    seconds = [[what, down["run"], f"{number:.1f}"] for what, number in down["values"].items()]
+    return f"""## Verbs
+
+One deployment of MLflow {verbs.FORMER} with {settings(SMALL)}: deployed, upgraded, backed up and drilled.
+
+{table(["Operation", "run", "seconds", "CPU seconds", "AWS calls"], rows, texts=2)}
+
+How long nobody was served in the upgrade, from the first request for `/health` that failed to the first one that was
+answered again, five a second. AWS's own waits are those for tasks that start or stop, for the snapshot, and for
+deployments without a task; the rest is the work of the verb, of PostgreSQL and of MLflow's migration and start.
+
+{table(["Upgrade", "run", "seconds"], seconds, texts=2)}"""
 
 
 def _timeline(results: Measured) -> str:

@@ -17,7 +17,7 @@ from timeline import Span
 
 from playbooks import Run
 
-SECTIONS = ("contestants", "life", "ten", "waits", "operations", "memory", "timeline")
+SECTIONS = ("contestants", "life", "ten", "verbs", "waits", "operations", "memory", "timeline")
 _MOST_FREQUENT = 10
 
 
@@ -109,7 +109,7 @@ class Measured:
 
     def parts_of(self, run: str) -> list[str]:
         """What a run measured, of what is left of it."""
-        names = {"life": "life", "ten": "ten"}
+        names = {"life": "life", "ten": "ten", "verbs": "verbs"}
         found = [name for name, entry in self._found["contestants"].items() if entry["run"] == run]
         for section, name in names.items():
             if any(entry["run"] == run for entry in self._found[section].values()):

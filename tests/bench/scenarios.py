@@ -54,11 +54,14 @@ class Bench:
     providers: Path | None = None
 
     @contextlib.contextmanager
-    def local_aws(self) -> Iterator[LocalAws]:
-        """A fresh one."""
+    def local_aws(self, *versions: str) -> Iterator[LocalAws]:
+        """A fresh one.
+
+        :arg versions: of MLflow that it can run, besides the present one.
+        """
         aws = LocalAws(self.home / "local_aws", self.software, self.scale)
         try:
-            aws.up()
+            aws.up(*versions)
             yield aws
         finally:
             aws.down()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 _AWS_PREFIXES = ("AWS_", "BOTO_", "EC2_")
@@ -14,6 +15,9 @@ _AWS_PREFIXES = ("AWS_", "BOTO_", "EC2_")
 def pytest_configure(config: pytest.Config) -> None:
     """Register the tests' own marker: ansible-test does not read pyproject.toml."""
     config.addinivalue_line("markers", "known_issue(number, ...): of test_known_issues.py, what the test is about")
+    # No test fails because the machine is slow; by default one example has 200 ms.
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ import command  # noqa: E402
 import contestants  # noqa: E402
 import drawing  # noqa: E402
 import goals  # noqa: E402
+import lifecycle_verbs as verbs  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import timeline  # noqa: E402
@@ -89,7 +90,7 @@ def test_the_median_counts() -> None:
 
 def test_an_unknown_part_is_named() -> None:
     assert bench.parts("terraform, ten") == {"terraform", "ten"}
-    with pytest.raises(argparse.ArgumentTypeError, match=r"^teraform: the parts are life, ten, terraform, "):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"^teraform: the parts are life, ten, verbs, terraform, "):
         bench.parts("teraform,full")
 
 
@@ -121,6 +122,33 @@ def test_processor_time_of_what_a_command_starts_counts(tmp_path: Path) -> None:
     assert (done.code, done.output) == (3, "done\n")
     assert done.cpu >= 0.3
     assert done.wall >= 0.3
+
+
+def test_the_downtime_lasts_from_the_first_failure_to_the_answer_after_the_last_one() -> None:
+    answered = [(1.0, True), (2.0, False), (3.0, True), (4.0, False), (5.0, True), (6.0, True)]
+    assert verbs.downtime(answered) == (2.0, 5.0)
+    assert verbs.downtime([(1.0, True)]) == (0.0, 0.0)
+    # One that does not come back has no end.
+    assert verbs.downtime([(1.0, True), (2.0, False)]) == (0.0, 0.0)
+
+
+def test_of_waits_that_overlap_each_second_counts_once() -> None:
+    assert verbs.covered((10.0, 20.0), [(5.0, 12.0), (11.0, 13.0), (18.0, 30.0), (40.0, 50.0)]) == 5.0
+    assert verbs.covered((10.0, 20.0), [(0.0, 100.0), (11.0, 12.0)]) == 10.0
+    assert verbs.covered((10.0, 20.0), []) == 0.0
+
+
+def test_verbs_have_a_row_each(tmp_path: Path) -> None:
+    found = measured(tmp_path / "results.json", "2026-11-30 20:00")
+    for operation, wall in zip(verbs.OPERATIONS, (50.0, 40.0, 10.0, 25.0), strict=True):
+        found.put("verbs", operation, results.Figures([wall], [wall], 79))
+    found.put_values("verbs", "downtime", {verbs.DOWNTIME: 30.0, verbs.AWS_WAITS: 18.0, verbs.BEYOND: 12.0})
+    assert row(found, "`drill`")[1:] == ["-", "0.50", "2026-11-30 20:00"]
+    assert row(found, "beyond AWS's own waits")[1:] == ["-", "12.0", "2026-11-30 20:00"]
+    page = report.page(found, {})
+    assert "| drill | 2026-11-30 20:00 | 25.0 | 25.0 | 79 |" in page
+    assert "| of that, AWS's own waits | 2026-11-30 20:00 | 18.0 |" in page
+    assert row(measured(tmp_path / "other.json", "2026-11-30 20:00"), "beyond")[1:] == ["-", "-", "not measured"]
 
 
 def task(name: str, begun: float, ended: float) -> playbooks.Task:

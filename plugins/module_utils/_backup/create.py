@@ -16,6 +16,7 @@ from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import manifest
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import server
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import Database
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Backup
@@ -108,6 +109,8 @@ class Creation:
         self.manifest: Document = {}
         self._is_complete = False
         self.deleted: list[str] = []
+        # A backup that was cut off and is too old to be completed.
+        self.left_alone = ""
 
     def preflight(self, resume: bool = False) -> bool:
         """Read all that the steps need, and change nothing; return whether there is anything to do.
@@ -122,7 +125,7 @@ class Creation:
             raise UserError(f"The name of the backup {problem}.")
         backups = self.store.list()
         # Read once more under the lock, it is the same one.
-        name = self._request.backup or self.names.backup or manifest.to_continue(backups)
+        name = self._request.backup or self.names.backup or self._to_continue(backups)
         name = name or manifest.default_name(self._wall())
         self.names = Names(self._deployment.name, name)
         self.existing = next((one for one in backups if one.name == name), None)
@@ -152,6 +155,16 @@ class Creation:
             self._instance = self._find_instance()
         self._progress = dict(self.existing.progress) if self.existing and not self.existing.is_deleted else {}
         return True
+
+    def _to_continue(self, backups: list[Backup]) -> str:
+        """Return the name of the backup that was cut off and is to be completed, empty for none."""
+        begun = manifest.cut_off(backups)
+        if begun is None:
+            return ""
+        if not manifest.is_outdated(begun, self._wall()):
+            return begun.name
+        self.left_alone = begun.name
+        return ""
 
     def verb(self, again: str) -> Verb:
         """Return the verb with its steps.
@@ -264,6 +277,7 @@ class Creation:
             "region": self._request.region,
             "account_id": self._request.account_id,
             "mlflow": self._mlflow(),
+            "server": server.record(self._container(), self._hosts()),
             "secrets": self._secrets(),
             "bucket": self._request.bucket,
             "variables": self._request.variables,
@@ -307,6 +321,11 @@ class Creation:
         )
         run, region = f"backup/{self.names.backup}", self._request.region
         return replace(task, tags=self.names.tags(), run=run, region=region)
+
+    def _hosts(self) -> server.Hosts:
+        endpoint = self._instance.get("Endpoint") or {}
+        own = transformations.endpoint(self._service)
+        return server.Hosts(str(own or ""), str(endpoint.get("Address") or self._request.host))
 
     def _mlflow(self) -> Document:
         image = str(self._container().get("image") or "")

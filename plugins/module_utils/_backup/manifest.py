@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
+from datetime import timedelta
 
 Document = dict[str, typing.Any]
 
@@ -31,6 +32,9 @@ MANIFEST = "manifest.json"
 INCOMPLETE = "incomplete.json"
 DUMP = "dump.sql.gz"
 TAG = "MlflowBackup"
+#: After which a backup that was cut off is not completed unless it is named: what it counted is out of date, and a run
+#: a day asks for a backup of that day.
+OLDEST_TO_CONTINUE = timedelta(hours=24)
 
 # RDS API Reference, CreateDBSnapshot: letters, digits and hyphens, no two hyphens in a row, none at the end.
 _NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,59}")
@@ -136,13 +140,22 @@ def newest_first(backups: Iterable[Backup]) -> list[Backup]:
     return sorted(backups, key=lambda one: (one.started, one.name), reverse=True)
 
 
-def to_continue(backups: Iterable[Backup]) -> str:
-    """Return the name of the newest backup that was cut off; empty if the newest of all is complete."""
+def cut_off(backups: Iterable[Backup]) -> Backup | None:
+    """Return the newest backup if it was cut off; None if the newest of all is complete."""
     for one in newest_first(backups):
         if one.is_deleted:
             continue
-        return "" if one.manifest else one.name
-    return ""
+        return None if one.manifest else one
+    return None
+
+
+def is_outdated(backup: Backup, now: datetime) -> bool:
+    """Return whether a backup that was cut off is too old to be completed without its name."""
+    try:
+        return now - datetime.fromisoformat(backup.started) > OLDEST_TO_CONTINUE
+    except ValueError:
+        # Nothing tells how old it is.
+        return True
 
 
 def surplus(backups: Iterable[Backup], keep: int) -> list[Backup]:
@@ -166,7 +179,7 @@ def build(
         names: of the backup.
         progress: what the steps have found: started, counted_at, report, dump.
         snapshot: as RDS describes it; empty without one.
-        facts: of the deployment: region, account_id, mlflow, secrets, artifacts, variables.
+        facts: of the deployment: region, account_id, mlflow, server, secrets, artifacts, variables.
         now: with a time zone.
     """
     report = progress["report"]
@@ -180,6 +193,8 @@ def build(
         "region": facts["region"],
         "account_id": facts["account_id"],
         "mlflow": facts["mlflow"],
+        # What server.record() returns. Backups of before have none.
+        "server": facts["server"],
         "database": {
             "snapshot": snapshot.get("DBSnapshotIdentifier", ""),
             "snapshot_arn": snapshot.get("DBSnapshotArn", ""),

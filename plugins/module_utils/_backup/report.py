@@ -46,6 +46,22 @@ def created(document: Mapping[str, typing.Any], deleted: list[str]) -> list[str]
     return lines
 
 
+def left_alone(name: str, command: str) -> list[str]:
+    """Return what is done with a backup that was cut off too long ago to be completed.
+
+    Args:
+        name: of the backup; empty if there is none.
+        command: the command that completes a backup; the name is appended.
+    """
+    if not name:
+        return []
+    hours = int(manifest.OLDEST_TO_CONTINUE.total_seconds() // 3600)
+    return [
+        f"Left:      {name}, which was cut off more than {hours} hours ago, counts as no backup, and stays as it is;"
+        f" complete it with: {command}{name}"
+    ]
+
+
 def facts(backups: Iterable[Backup], now: datetime) -> list[Facts]:
     """Return backups as data, newest first."""
     return [_facts(one, now) for one in manifest.newest_first(backups)]

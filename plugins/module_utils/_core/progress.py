@@ -95,6 +95,13 @@ class Progress:
         self._clock = clock
         self._begin = clock()
         self._said = ""
+        # What a run does now and then as long as it waits, such as to say that its lock is in use.
+        self.heartbeat: Callable[[], None] | None = None
+
+    def beat(self) -> None:
+        """Do what is to be done now and then during a wait; called at each poll, whatever there is to show."""
+        if self.heartbeat is not None:
+            self.heartbeat()
 
     def report(self, line: str) -> None:
         """Show a line, unless it repeats the last one. Never raises."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_TAGS
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import MOST_TAGS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Check
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import dictionary_problems
@@ -41,7 +42,7 @@ class TagLimits:
             that begin with it.
     """
 
-    most: int = 50
+    most: int = MOST_TAGS
     longest_key: int = 128
     longest_value: int = 256
     prefixes: tuple[str, ...] = ("aws:",)
@@ -61,7 +62,7 @@ ECS = TagLimits(own=(("AmazonECSManaged", "Amazon ECS"), (INTERNAL_PREFIX, "this
 # ManagedBy and MlflowName are on each resource, one more on the IAM roles (MlflowRegion) and on
 # the security groups (Name). botocore's model of ec2, Tag: keys have "a maximum of 127 Unicode characters".
 DEPLOYMENT = TagLimits(
-    most=47 - INTERNAL_TAGS,
+    most=MOST_TAGS - 3 - INTERNAL_TAGS,
     longest_key=127,
     prefixes=("aws:", "rds:"),
     ignores_case=True,

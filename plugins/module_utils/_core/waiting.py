@@ -35,6 +35,10 @@ def _clock() -> float:
     return time.monotonic()
 
 
+def _no_beat() -> None:
+    """Do nothing at a poll."""
+
+
 @dataclass(frozen=True)
 class WaitOptions:
     """How to wait.
@@ -45,6 +49,7 @@ class WaitOptions:
         delay: polling interval in seconds.
         report: gets each line of progress.
         option_names: of the module, for messages.
+        beat: called at each poll.
     """
 
     wait: bool = True
@@ -52,10 +57,12 @@ class WaitOptions:
     delay: float = 15
     report: Callable[[str], None] = lambda _line: None
     option_names: OptionNames = OWN_NAMES
+    beat: Callable[[], None] = _no_beat
 
     def waiter(self) -> Waiter:
         """Return a new wait with these options."""
-        return Waiter(self.timeout, self.delay, note=self.report, timeout_option=self.option_names.of("wait_timeout"))
+        option = self.option_names.of("wait_timeout")
+        return Waiter(self.timeout, self.delay, note=self.report, timeout_option=option, beat=self.beat)
 
 
 @dataclass
@@ -69,6 +76,7 @@ class Waiter:
         progress: the lines that were reported, each with the seconds since the start.
         note: gets each line as it comes.
         timeout_option: name of the option that sets the time limit, for messages.
+        beat: called at each poll.
     """
 
     timeout: float
@@ -79,6 +87,7 @@ class Waiter:
     note: Callable[[str], None] | None = None
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     timeout_option: str = "wait_timeout"
+    beat: Callable[[], None] = _no_beat
     _start: float | None = None
     _unreachable_since: float | None = None
     _outage: Exception | None = None
@@ -90,7 +99,8 @@ class Waiter:
 
     def within(self, timeout: float, delay: float) -> Waiter:
         """Return a new wait, no longer and no slower than this one, with the same clock."""
-        return Waiter(min(timeout, self.timeout), min(delay, self.delay), self.sleep, self.clock, wall=self.wall)
+        times = min(timeout, self.timeout), min(delay, self.delay)
+        return Waiter(*times, self.sleep, self.clock, wall=self.wall, beat=self.beat)
 
     @property
     def elapsed(self) -> float:
@@ -101,6 +111,7 @@ class Waiter:
         self.start()
         number = 0
         while True:
+            self.beat()
             yield number
             number += 1
             left = self.timeout - self.elapsed

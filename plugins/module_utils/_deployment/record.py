@@ -13,16 +13,17 @@ a value of up to 256 characters (botocore's model of ecs, Tag).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import MOST_TAGS
 
 _APPLIED = f"{INTERNAL_PREFIX}applied"
 _RESOURCES = f"{INTERNAL_PREFIX}resources-"
 _LONGEST_VALUE = 256
-_MOST_TAGS = 50
 _WORDS = re.compile(r"([^\s=]+)=(\S*)")
 
 
@@ -90,14 +91,19 @@ def from_tags(tags: Mapping[str, str]) -> Record:
     return record if record else Record()
 
 
+def keys(tags: Iterable[str]) -> set[str]:
+    """Return the keys among those of a service's tags that hold the record."""
+    return {key for key in tags if key == _APPLIED or key.startswith(_RESOURCES)}
+
+
 def tag_changes(tags: Mapping[str, str], record: Record) -> tuple[dict[str, str], list[str]]:
     """Return the tags to set, and the keys to remove, so that a service's tags hold the record.
 
     Both are empty if it does not fit.
     """
     wanted = record.tags()
-    old = {key for key in tags if key == _APPLIED or key.startswith(_RESOURCES)}
-    if len({*tags, *wanted} - (old - wanted.keys())) > _MOST_TAGS:
+    old = keys(tags)
+    if len({*tags, *wanted} - (old - wanted.keys())) > MOST_TAGS:
         return {}, sorted(old)
     return {key: value for key, value in wanted.items() if tags.get(key) != value}, sorted(old - wanted.keys())
 

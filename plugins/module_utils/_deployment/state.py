@@ -17,6 +17,7 @@ from dataclasses import field
 from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import LOCK_PREFIX
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import canonical
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import record
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.questions import SUCCESSFUL
@@ -90,6 +91,9 @@ class State:
             yield f"it was deployed by another version of the collection ({before.collection_version})"
         if self.variables_changed:
             yield "variables have changed"
+        if any(key.startswith(LOCK_PREFIX) for key in self.tags):
+            # Converging begins with looking at it, and says whose it is.
+            yield "it has the lock of a verb"
         if changed := self.changed_by_hand:
             yield f"not as it was left: {', '.join(changed)}"
         yield from _unsettled(self.answers)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -12,6 +13,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_name
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.option_names import OptionNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.stall import STALL_SECONDS
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.transformations import Canonical
+
+
+def _allow(_tags: dict[str, str]) -> None:
+    """Let anything be changed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Request:
     deployment_configuration: Canonical = field(default_factory=dict)
     allowed_cidrs: list[str] | None = None
     option_names: OptionNames = OWN_NAMES
+    # Given all tags of the service, raises an error if something else works on it.
+    refuse: Callable[[dict[str, str]], None] = _allow
 
 
 @dataclass

@@ -80,6 +80,8 @@ def update(run: Run, state: ServiceState, changes: compare.Changes) -> Result:
     plan = _plan(run, state, changes)
     if run.request.check_mode:
         return _predict(run, state, plan)
+    if run.result.changed:
+        _refuse(run, state.service)
     if plan.tags_to_set:
         api.tag(run.ecs, state.arn, plan.tags_to_set)
     if plan.tags_to_remove:
@@ -146,7 +148,7 @@ def send_update(run: Run, state: ServiceState, changes: compare.Changes) -> Expe
     fields = compare.update(run.request.desired, state.canonical, changes, state.managed_groups)
     params = {**transformations.to_boto(fields), "serviceArn": state.arn}
     run.expect_update()
-    service = retry_fresh_role(lambda: api.update_express(run.ecs, **params), run.waiter)
+    service = retry_fresh_role(lambda: _update_now(run, params), run.waiter)
     run.sent = True
     target = (service.get("targetConfiguration") or {}).get("serviceRevisionArn")
     if target == state.config.get("serviceRevisionArn"):
@@ -154,8 +156,24 @@ def send_update(run: Run, state: ServiceState, changes: compare.Changes) -> Expe
     return Expected(target, state.known, service.get("updatedAt"))
 
 
+def _update_now(run: Run, params: dict[str, Any]) -> Resource:
+    """Send an update, unless something else works on the service by now.
+
+    A verb writes its lock, waits for seconds, and refuses if a deployment is under way then. So of an update and a verb
+    that begin at the same time one refuses, as long as nothing takes seconds between reading the lock and sending.
+    """
+    _refuse(run, api.describe_express(run.ecs, params["serviceArn"]))
+    return api.update_express(run.ecs, **params)
+
+
+def _refuse(run: Run, service: Resource | None) -> None:
+    listed = (service or {}).get("tags") or []
+    run.request.refuse({str(item.get("key")): str(item.get("value") or "") for item in listed})
+
+
 def _send_redeployment(run: Run, state: ServiceState) -> Expected:
     run.expect_update()
+    _refuse(run, api.describe_express(run.ecs, state.arn))
     service = api.force_deployment(run.ecs, cluster=run.request.cluster, name=run.request.name)
     run.sent = True
     current = service.get("currentServiceDeployment")

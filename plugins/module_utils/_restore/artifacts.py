@@ -13,7 +13,6 @@ markers"). What is there now is never touched, whether it is newer or not.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from datetime import datetime
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import manifest
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._mlflow.readiness import PROBE_FOLDER
 
 Entry = Mapping[str, typing.Any]
@@ -90,14 +90,14 @@ class Artifacts:
         s3: client of S3.
         bucket: of the deployment.
         owner: account that the bucket must belong to.
-        report: gets what is going on.
+        wait_options: how to show what is going on.
     """
 
-    def __init__(self, s3: Client, bucket: str, owner: str, report: Callable[[str], None]) -> None:
+    def __init__(self, s3: Client, bucket: str, owner: str, wait_options: WaitOptions) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._where = {"Bucket": bucket, "ExpectedBucketOwner": owner}
-        self._report = report
+        self._wait = wait_options
 
     def find(self, moment: datetime) -> list[Deleted]:
         """Return the objects that were there at a moment, and are not now.
@@ -129,6 +129,7 @@ class Artifacts:
         """Bring objects back; return how many."""
         number = 0
         for number, one in enumerate(found, 1):
+            self._wait.beat()
             for marker in one.markers:
                 self._s3.delete_object(Key=one.key, VersionId=marker, **self._where)
             if not one.markers:
@@ -136,5 +137,5 @@ class Artifacts:
                 source = {"Bucket": self._bucket, "Key": one.key, "VersionId": one.version}
                 self._s3.copy(source, self._bucket, one.key)
             if number % 100 == 0:
-                self._report(f"{number} artifacts brought back")
+                self._wait.report(f"{number} artifacts brought back")
         return number

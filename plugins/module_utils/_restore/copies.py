@@ -101,6 +101,7 @@ class Origin:
         instance: identifier of the instance whose automated backups are restored; empty for a snapshot.
         image: of the server that the backup was taken of; empty if it is not known.
         version: of MLflow, likewise.
+        server: what that server was run with, as the manifest records it; empty if it does not.
         moment: the time of the state that is restored, with a time zone; None if nothing is known yet.
         expected: counts and revisions of the backup's manifest; empty without one.
     """
@@ -109,6 +110,7 @@ class Origin:
     instance: str = ""
     image: str = ""
     version: str = ""
+    server: dict[str, typing.Any] = field(default_factory=dict)
     moment: datetime | None = None
     expected: dict[str, typing.Any] = field(default_factory=dict)
 
@@ -122,6 +124,7 @@ class Copy:
         stamp: the time at which it was begun, as names have it.
         state: how far it has come, see above.
         image: what the server had, where it gets another one.
+        revision: id of the service's revision that had it, which tells what it was run with.
         was_served: whether the server has run with it, so that users may have written to it.
     """
 
@@ -130,15 +133,26 @@ class Copy:
     state: str = MAKING
     image: str = ""
     was_served: bool = False
+    revision: str = ""
 
-    def at(self, state: str, image: str = "", *, was_served: bool = False) -> Copy:
+    def at(self, state: str, image: str = "", *, was_served: bool = False, revision: str = "") -> Copy:
         """Return it in a state; what was known of it before stays."""
-        return replace(self, state=state, image=image or self.image, was_served=was_served or self.was_served)
+        return replace(
+            self,
+            state=state,
+            image=image or self.image,
+            was_served=was_served or self.was_served,
+            revision=revision or self.revision,
+        )
 
     def tags(self, key: str = RESTORED_KEY) -> Tags:
         """Return the tag that it is."""
         parts = [f"from={self.source.kind}={self.source.value}", f"begun={self.stamp}", f"state={self.state}"]
-        more = [*(["served=yes"] if self.was_served else []), *([f"image={self.image}"] if self.image else [])]
+        more = [
+            *(["served=yes"] if self.was_served else []),
+            *([f"revision={self.revision}"] if self.revision else []),
+            *([f"image={self.image}"] if self.image else []),
+        ]
         return {key: " ".join([*parts, *more])}
 
 
@@ -150,7 +164,7 @@ def copy_of(instance: Mapping[str, typing.Any], key: str = RESTORED_KEY) -> Copy
         return None
     kind, _equals, name = parts.get("from", "").partition("=")
     state, image, was_served = parts.get("state", MAKING), parts.get("image", ""), parts.get("served") == "yes"
-    return Copy(Source(kind, name), parts["begun"], state, image, was_served)
+    return Copy(Source(kind, name), parts["begun"], state, image, was_served, parts.get("revision", ""))
 
 
 def new_stamp(now: datetime) -> str:
@@ -207,6 +221,12 @@ class Family:
     copies: list[Instance] = field(default_factory=list)
     replaced: list[Instance] = field(default_factory=list)
     drills: list[Instance] = field(default_factory=list)
+
+    @property
+    def resources(self) -> set[str]:
+        """Which instances there are, whatever they are called: RDS may be renaming one. What it deletes is gone."""
+        there = [*([self.live] if self.live else []), *self.copies, *self.replaced]
+        return {str(one["DbiResourceId"]) for one in there if one["DBInstanceStatus"] != "deleting"}
 
     @property
     def unfinished(self) -> Copy | None:

@@ -39,6 +39,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instance
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import short_lived
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import restored_container
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import one_off_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_task import OneOffTask
@@ -104,13 +105,13 @@ class Drill:
         self._service = self._tools.find_server(changing=resume)
         self._family = self._tools.instances.family()
         require_live(self._family.live, self._instance)
-        if not any(self._live_address() in str(one) for one in self._container().get("command") or []):
+        self._origin = self._tools.find_origin(self._source, self._family)
+        if not any(self._live_address() in str(one) for one in self._server().get("command") or []):
             # The server would start with the live database.
             raise UserError(
                 f"The command of the server does not name its database as {self._live_address()}, so it cannot be given"
                 " a copy instead: deploy first."
             )
-        self._origin = self._tools.find_origin(self._source, self._family)
         return True
 
     def verb(self) -> Verb:
@@ -203,7 +204,7 @@ class Drill:
             self.notes.append("The server shows no model version: those in the table model_versions are deleted.")
 
     def _task(self, key: str) -> OneOffTask:
-        container, configuration = self._container(), target.configuration(self._service)
+        container, configuration = self._server(), target.configuration(self._service)
         environment = {
             **self._redirected(container),
             "REPORT_BUCKET": self._tools.place.bucket,
@@ -234,6 +235,10 @@ class Drill:
 
     def _container(self) -> Document:
         return dict(target.configuration(self._service).get("primary_container") or {})
+
+    def _server(self) -> Document:
+        """Return the container that the server would have after a restore."""
+        return restored_container(self._service, self._family.live, self._origin)
 
     def _live_address(self) -> str:
         return _address((self._family.live or {}).get("Endpoint") or {})

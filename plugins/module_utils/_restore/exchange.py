@@ -42,12 +42,12 @@ class Exchange:
         found = copies.copy_of(instance)
         return found is not None and found.stamp == self.copy.stamp
 
-    def note(self, name: str, state: str, image: str = "", *, was_served: bool = False) -> None:
+    def note(self, name: str, state: str, image: str = "", *, was_served: bool = False, revision: str = "") -> None:
         """Write into the copy's tag how far it has come."""
         instance = self._tools.instances.find(name)
         if instance is None:
             raise UserError(f"There is no RDS instance {name} any more: somebody else has deleted or renamed it.")
-        reached = self.copy.at(state, image, was_served=was_served)
+        reached = self.copy.at(state, image, was_served=was_served, revision=revision)
         self._tools.instances.tag(instance, reached.tags())
         self.copy = reached
 

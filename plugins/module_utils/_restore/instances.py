@@ -16,6 +16,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
@@ -278,7 +279,7 @@ class Instances:
             final_snapshot=final_snapshot or None,
             disable_deletion_protection=True,
         )
-        how = WaitOptions(wait_for_it, self._wait.timeout, self._wait.delay, self._wait.report)
+        how = replace(self._wait, wait=wait_for_it)
         delete.ensure_absent(self._rds, name, options, how, check_mode=False)
 
 

@@ -58,7 +58,7 @@ def make_tools(module: AnsibleAWSModule, progress: Progress, verb: str) -> Tools
     params, clients, region = module.params, make_clients(module), str(module.region or "")
     deployment = target.locate(clients, params["name"], params["cluster"], region)
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     account = caller_identity(clients("sts")).account_id
     owner = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": params["name"]}
@@ -70,7 +70,7 @@ def make_tools(module: AnsibleAWSModule, progress: Progress, verb: str) -> Tools
         instances=Instances(clients, params["database"], owner, wait_options, remember=module.no_log_values.add),
         reader=DatabaseReader(clients, deployment, store, place, verb=verb, wait_options=wait_options),
         store=store,
-        artifacts=Artifacts(clients("s3"), params["bucket"], account, progress.report),
+        artifacts=Artifacts(clients("s3"), params["bucket"], account, wait_options),
         place=place,
         wait_options=wait_options,
         ca_path=params.get("ca_path") or "",

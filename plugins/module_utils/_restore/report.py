@@ -17,6 +17,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Source
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 
+NO_RECORD = (
+    "The backup does not record what its server was run with, as an older version of this collection took it: the"
+    " server has the command of now. Deploy with the backup's version of MLflow, which gives it that version's command."
+)
+
 
 def restored(deployment: str, source: Source, found: Document, notes: Iterable[str]) -> list[str]:
     """Return what a restored deployment has.

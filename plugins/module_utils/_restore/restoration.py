@@ -37,7 +37,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.fence im
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import settings_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.proof import Proof
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import refuse_replicas
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import require_live
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.version_change import VersionChange
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.hints import Hints
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -55,6 +57,7 @@ class Request:
         source: what is restored.
         instance: identifier of the live RDS instance.
         accept: whether what a check finds is accepted.
+        leave_replicas: whether read replicas may stay with the instance that is replaced.
         artifacts: whether artifacts that were deleted since are brought back.
         hints: how the user sets what messages ask for.
     """
@@ -64,6 +67,14 @@ class Request:
     accept: bool
     artifacts: bool
     hints: Hints
+    leave_replicas: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that asks for it."""
+        chosen = {"accept": self.accept, "artifacts": self.artifacts, "leave_replicas": self.leave_replicas}
+        given = [self.hints.set(name, "true") for name, is_set in chosen.items() if is_set]
+        return " ".join([self.hints.command(self.source.kind, self.source.value), *given])
 
 
 class Restoration:
@@ -90,6 +101,7 @@ class Restoration:
         self._origin = Origin()
         self._service: Document = {}
         self._deleted: list[Deleted] = []
+        self._is_resumed = False
         self.proof = Proof(tools, "" if request.accept else request.hints.command("accept", "true"))
 
     @property
@@ -125,15 +137,22 @@ class Restoration:
         if self._exchange.copy.state in (copies.MAKING, copies.COPIED):
             # Later it may have another name.
             self._tools.require_replaceable(self._family.live, self._request.instance)
+            if not self._request.leave_replicas:
+                again = f"{self._request.command} {self._request.hints.set('leave_replicas', 'true')}"
+                refuse_replicas(self._family.live, again)
         self._origin = self._tools.find_origin(
             source, self._family, is_begun=self._exchange.copy.state != copies.MAKING
         )
         if self._request.artifacts:
             self._deleted = self._tools.find_deleted(self._origin)
-        is_fenced = self._exchange.copy.state in copies.FENCED
-        # A restore that was cut off may have left the service changing.
-        self._service = self._tools.find_server(changing=resume or is_fenced, may_be_stopped=is_fenced)
+        self._is_resumed = resume
+        self._service = self._find_server()
         return not is_done or bool(self._deleted)
+
+    def _find_server(self) -> Document:
+        """Return the service, which a restore that was cut off may have left changing."""
+        is_fenced = self._exchange.copy.state in copies.FENCED
+        return self._tools.find_server(changing=self._is_resumed or is_fenced, may_be_stopped=is_fenced)
 
     def _find_unfinished(self, live: Copy | None) -> None:
         """Go on with a restore that was cut off.
@@ -168,11 +187,8 @@ class Restoration:
         # A run that was cut off at the very end has no more to do.
         is_served = self._exchange.copy.state in (copies.SERVED, copies.DONE)
         steps = [*self._artifact_steps(), *last] if is_served else [*self._steps(), *last]
-        request, hints = self._request, self._request.hints
-        chosen = {"accept": request.accept, "artifacts": request.artifacts}
-        given = [hints.set(name, "true") for name, is_set in chosen.items() if is_set]
-        again = " ".join([hints.command(request.source.kind, request.source.value), *given])
-        return Verb(VERB, self._tools.deployment.name, steps, self._serving, self._kept, again, refresh=self._refresh)
+        name, say = self._tools.deployment.name, (self._serving, self._kept)
+        return Verb(VERB, name, steps, *say, self._request.command, refresh=self._refresh)
 
     def _refresh(self) -> bool:
         """Return whether there is anything left to do, now that nobody else changes it.
@@ -184,8 +200,10 @@ class Restoration:
         live = copies.copy_of(family.live or {})
         if live and live.source == self._request.source and live.state == copies.DONE:
             return bool(self._deleted)
-        if _resources(family) != _resources(self._family):
+        if family.resources != self._family.resources:
             raise UserError("The instances of the deployment have changed since this run looked. Run it again.")
+        # A deployment may have begun before it could see the lock.
+        self._find_server()
         return True
 
     def _steps(self) -> list[Step]:
@@ -235,7 +253,7 @@ class Restoration:
                 duration=_RENAMING,
                 downtime=True,
             ),
-            *self._image_steps(),
+            *self._version_steps(),
             Step(
                 "Scale the server back, and wait until it answers",
                 self._serve,
@@ -259,21 +277,17 @@ class Restoration:
         # One or two calls for each.
         return [Step(title, self._bring_back, duration=ExpectedDuration(fixed=5 + len(self._deleted) / 10))]
 
-    def _image_steps(self) -> list[Step]:
-        image, begun = self._origin.image, self._exchange.copy
-        # A run that was cut off may have changed it already, and it must be possible to change it back.
-        former = begun.image if begun.state in copies.FENCED else ""
-        if not image or image == (former or self._container().get("image")):
-            return []
-        return [
-            Step(
-                f"Give the server the image {image} of the backup",
-                self._change_image,
-                self._change_image_back,
-                duration=ExpectedDuration(1, 10, fixed=30),
-                downtime=True,
-            )
-        ]
+    def _version_steps(self) -> list[Step]:
+        change = VersionChange(
+            self._tools,
+            self._fence,
+            self._exchange,
+            self._origin,
+            live=self._family.live,
+            service=self._service,
+            notes=self.proof.notes,
+        )
+        return change.steps()
 
     # ---- steps
 
@@ -305,7 +319,8 @@ class Restoration:
             # One that a run has left which let users in again.
             self._exchange.delete_snapshot()
         if self._exchange.copy.state == copies.COPIED:
-            self._exchange.note(self.names.copy, copies.FENCING, str(self._container().get("image") or ""))
+            image, revision = str(self._container().get("image") or ""), target.revision(self._service)
+            self._exchange.note(self.names.copy, copies.FENCING, image, revision=revision)
         self._fence.put_up()
 
     def _take_fence_down(self) -> None:
@@ -314,13 +329,6 @@ class Restoration:
             self._exchange.note(self.names.copy, copies.COPIED)
         # Last: users must not wait for it.
         self._exchange.delete_snapshot()
-
-    def _change_image(self) -> None:
-        self._fence.give_image(self._origin.image)
-
-    def _change_image_back(self) -> None:
-        if self._exchange.copy.image:
-            self._fence.give_image(self._exchange.copy.image)
 
     def _serve(self) -> None:
         self._exchange.note(self.names.instance, copies.SWAPPED, was_served=True)
@@ -363,9 +371,3 @@ class Restoration:
         said = report.served(self._exchange.served, self._request.hints)
         said += [f"Besides it there is {' and '.join(there)}."] if there else []
         return " ".join(said) or "No data was touched."
-
-
-def _resources(family: Family) -> set[str]:
-    """Return which instances there are, whatever they are called: RDS may be renaming one. What it deletes is gone."""
-    there = [*([family.live] if family.live else []), *family.copies, *family.replaced]
-    return {str(one["DbiResourceId"]) for one in there if one["DBInstanceStatus"] != "deleting"}

@@ -17,6 +17,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import ma
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Backup
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.server import Hosts
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.server import restored
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.store import Store
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
@@ -193,6 +195,22 @@ class Tools:
             raise UserError(f"The server at {url} does not answer: {e.message}") from e
 
 
+def restored_container(service: Resource, live: Instance | None, origin: Origin) -> Document:
+    """Return the container that a server has with what is restored: the one that runs, or another version's.
+
+    Args:
+        service: as ECS describes it.
+        live: the live instance; None if it is not known, so that its address is as the backup has it.
+        origin: where what is restored comes from.
+    """
+    running = dict(target.configuration(service).get("primary_container") or {})
+    if origin.image in ("", running.get("image")):
+        return running
+    address = ((live or {}).get("Endpoint") or {}).get("Address")
+    hosts = Hosts(str(transformations.endpoint(service) or ""), str(address or ""))
+    return restored(running, origin.image, origin.server, hosts)
+
+
 def require_live(live: Instance | None, name: str) -> Instance:
     """Return the live instance, whose settings a copy gets.
 
@@ -205,6 +223,26 @@ def require_live(live: Instance | None, name: str) -> Instance:
             " it was deleted, deploy first, which makes an empty one. Then run this again. Nothing was changed."
         )
     return live
+
+
+def refuse_replicas(live: Instance | None, again: str) -> None:
+    """Fail if the live instance has read replicas.
+
+    A replica follows its source under whatever name (Amazon RDS User Guide, "Renaming a DB instance").
+
+    Args:
+        live: the instance.
+        again: the command that lets them stay with it.
+
+    Raises:
+        UserError: it has some.
+    """
+    if live and (replicas := live.get("ReadReplicaDBInstanceIdentifiers")):
+        raise UserError(
+            f"The RDS instance {live['DBInstanceIdentifier']} has read replicas, {', '.join(replicas)}, which would"
+            " stay with the instance that is replaced and no longer follow the live one: create them anew after the"
+            f" restore. To restore all the same: {again}. Nothing was changed."
+        )
 
 
 def daily_cost(instance: Instance, region: str) -> str:
@@ -258,6 +296,7 @@ def of_backup(backup: Backup) -> Origin:
         snapshot=str(document["database"]["snapshot"]),
         image=str(server.get("image") or ""),
         version=str(server.get("version") or ""),
+        server=document.get("server") or {},
         moment=datetime.fromisoformat(str(document["artifacts"]["time"])),
         expected={"counts": document.get("counts") or {}, "revisions": document.get("revisions") or {}},
     )

@@ -25,6 +25,7 @@ _MAPS = ("environment", "secrets")
 NO_SERVER: Container = {
     "version": "",
     "image": "",
+    "url": "",
     "database_host": "",
     "database_port": 5432,
     "database_ca_certificates": "",
@@ -44,17 +45,19 @@ class Described:
     former: Mapping[str, typing.Any] | None = None
 
 
-def describe(running: Mapping[str, typing.Any], version: str, place: Place) -> Container:
+def describe(running: Mapping[str, typing.Any], version: str, url: str, place: Place) -> Container:
     """Return a server in the module's format: what another command for it can be made of.
 
     Args:
         running: its container.
         version: of MLflow; empty if it is not known.
+        url: of the server.
         place: where its database is.
     """
     return {
         "version": version,
         "image": str(running.get("image") or ""),
+        "url": url,
         "database_host": place.host,
         "database_port": place.port,
         "database_ca_certificates": (running.get("environment") or {}).get("DATABASE_CA_CERTIFICATES", ""),

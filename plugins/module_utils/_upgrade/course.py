@@ -46,6 +46,7 @@ class Tools:
         place: where things are.
         wait_options: how to wait.
         wait_for_server: waits until the server answers.
+        require_reachable: fails if it does not answer now.
     """
 
     clients: Clients
@@ -54,6 +55,7 @@ class Tools:
     place: Place
     wait_options: WaitOptions
     wait_for_server: Callable[[Document], None]
+    require_reachable: Callable[[Document], None]
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ class Course:
         """What the things of this upgrade are called."""
         return Names(self._tools.deployment.name, self._tools.place.database, self.note.to_version, self.note.stamp)
 
+    @property
+    def url(self) -> str:
+        """Of the server; empty if ECS has not assigned one."""
+        return transformations.url(transformations.endpoint(self.service))
+
     def serve_again(self) -> None:
         """Let users in, to what is there: the old image with the old tables."""
         # From here on users write: what was kept of before is out of date for another run.
@@ -116,6 +123,9 @@ class Course:
             raise UserError(
                 f"The server of '{self._tools.deployment.name}' has changed since this run looked. Run it again."
             )
+        if note.note_of(target.tags(now)) is None:
+            # One that a deployment has begun before it could see the lock.
+            target.require(self._tools.clients, self._tools.deployment)
         return True
 
     def undo_copy(self) -> None:
@@ -163,27 +173,15 @@ class Course:
 
         Args:
             image: of that container.
-            revision: ARN of the service's revision that had it; empty if it is not known.
+            revision: id of the service's revision that had it; empty if it is not known.
         """
-        self.fence.give_container(container.restored(self.container(), image, self._container_of(revision)))
+        former = target.former_container(self._tools.clients, self._tools.deployment, revision)
+        self.fence.give_container(container.restored(self.container(), image, former))
 
     def container(self) -> Document:
         """Return the container that the service has now, in canonical form."""
         service = target.describe(self._tools.clients, self._tools.deployment) or self.service
         return dict(target.configuration(service).get("primary_container") or {})
-
-    def _container_of(self, revision: str) -> Document | None:
-        """Return the container of a revision; None if ECS does not know it any more, or does not show it."""
-        ecs = self._tools.clients("ecs")
-        try:
-            described = api.describe_revisions(ecs, [revision]) if revision else []
-            if not described:
-                return None
-            definition = api.describe_task_definition(ecs, str(described[0].get("taskDefinition")))
-        except AnsibleAWSError:
-            # The image alone is better than no server.
-            return None
-        return dict(transformations.revision_configuration(described[0], definition).get("primary_container") or {})
 
     def serve_no_more(self) -> None:
         """Let nobody in any more."""
@@ -214,12 +212,12 @@ class Course:
     def read_digests(self) -> dict[str, str]:
         """Return the digest of the image that serves now; none if it cannot be read."""
         try:
-            revision = revision_of(target.describe(self._tools.clients, self._tools.deployment) or self.service)
-            described = api.describe_revisions(self._tools.clients("ecs"), [revision] if revision else [])
+            service = target.describe(self._tools.clients, self._tools.deployment) or self.service
+            described = target.describe_revision(self._tools.clients, self._tools.deployment, target.revision(service))
         except (AnsibleAWSError, BotoCoreError, ClientError):
             # It is only shown, and no reason to take an upgrade back that users work with.
             return {}
-        images = [one for item in described for one in item.get("containerImages") or []]
+        images = (described or {}).get("containerImages") or []
         return {str(one.get("image") or ""): str(one.get("imageDigest") or "") for one in images}
 
     def serving(self) -> str:
@@ -235,11 +233,6 @@ class Course:
         if not self.kept:
             return "Nothing else was kept."
         return f"Kept: {'; '.join(self.kept)}."
-
-
-def revision_of(service: Document) -> str:
-    """Return the ARN of the revision that a service has; empty if it has none."""
-    return str((transformations.newest_configuration(service) or {}).get("serviceRevisionArn") or "")
 
 
 def _identity(service: Document) -> tuple[Note | None, str]:

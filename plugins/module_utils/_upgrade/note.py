@@ -23,9 +23,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._inputs.mlflow im
 UPGRADE_KEY = f"{INTERNAL_PREFIX}upgrade"
 IMAGE_KEY = f"{INTERNAL_PREFIX}upgrade-from-image"
 TO_IMAGE_KEY = f"{INTERNAL_PREFIX}upgrade-to-image"
-REVISION_KEY = f"{INTERNAL_PREFIX}upgrade-from-revision"
-TO_REVISION_KEY = f"{INTERNAL_PREFIX}upgrade-to-revision"
-KEYS = (UPGRADE_KEY, IMAGE_KEY, TO_IMAGE_KEY, REVISION_KEY, TO_REVISION_KEY)
+KEYS = (UPGRADE_KEY, IMAGE_KEY, TO_IMAGE_KEY)
 
 UPGRADE, ROLLBACK = "upgrade", "rollback"
 
@@ -52,8 +50,8 @@ class Note:
         state: FENCED, MIGRATING, SERVING, GOING_BACK or BACK.
         verb: UPGRADE or ROLLBACK.
         to_image: of the server afterwards, where only a copy of the database knows it.
-        from_revision, to_revision: ARNs of the service's revisions, which tell command and environment beside those
-            images.
+        from_revision, to_revision: ids of the service's revisions, which tell command and environment beside those
+            images; empty if they are not known.
     """
 
     to_version: str
@@ -82,10 +80,18 @@ class Note:
 
     def tags(self) -> Tags:
         """Return the tags that it is."""
-        parts = [f"verb={self.verb}", f"to={self.to_version}", f"from={self.from_version}", f"begun={self.stamp}"]
-        found = {UPGRADE_KEY: " ".join([*parts, f"state={self.state}"]), IMAGE_KEY: self.from_image}
-        more = {TO_IMAGE_KEY: self.to_image, REVISION_KEY: self.from_revision, TO_REVISION_KEY: self.to_revision}
-        return {**found, **{key: value for key, value in more.items() if value}}
+        # An image fills a tag of its own, and all else fits into one, as a service has few tags to spare.
+        parts = {
+            "verb": self.verb,
+            "to": self.to_version,
+            "from": self.from_version,
+            "begun": self.stamp,
+            "state": self.state,
+            **({"from-revision": self.from_revision} if self.from_revision else {}),
+            **({"to-revision": self.to_revision} if self.to_revision else {}),
+        }
+        found = {UPGRADE_KEY: " ".join(f"{key}={value}" for key, value in parts.items()), IMAGE_KEY: self.from_image}
+        return {**found, **({TO_IMAGE_KEY: self.to_image} if self.to_image else {})}
 
 
 def named(version: str, image: str) -> str:
@@ -106,8 +112,8 @@ def note_of(tags: Mapping[str, str]) -> Note | None:
         parts.get("state", FENCED),
         parts.get("verb", UPGRADE),
         tags.get(TO_IMAGE_KEY, ""),
-        tags.get(REVISION_KEY, ""),
-        tags.get(TO_REVISION_KEY, ""),
+        parts.get("from-revision", ""),
+        parts.get("to-revision", ""),
     )
 
 

@@ -21,6 +21,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import descr
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.container import Described
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Commands
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Tools
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.server import require_reachable
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.server import wait_for_server
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import DatabaseTasks
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import Place
@@ -74,7 +75,7 @@ def make_tools(module: AnsibleAWSModule, clients: Clients, deployment: Target, p
     """
     params = module.params
     wait_options = WaitOptions(
-        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report
+        timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=progress.report, beat=progress.beat
     )
     host, port = _address(clients, params["database"]) or (params["database_host"], params["database_port"])
     place = Place(
@@ -86,6 +87,7 @@ def make_tools(module: AnsibleAWSModule, clients: Clients, deployment: Target, p
         str(module.region or ""),
         {"ManagedBy": "mlops.mlflow_aws", "MlflowName": params["name"]},
     )
+    way = params["ca_path"] or "", params["request_timeout"]
     account = caller_identity(clients("sts")).account_id
     store = Store(clients, params["name"], params["bucket"], account, params["database"])
     return Tools(
@@ -94,9 +96,8 @@ def make_tools(module: AnsibleAWSModule, clients: Clients, deployment: Target, p
         tasks=DatabaseTasks(clients, deployment, store, place, wait_options),
         place=place,
         wait_options=wait_options,
-        wait_for_server=lambda service: wait_for_server(
-            service, params["ca_path"] or "", params["request_timeout"], wait_options
-        ),
+        wait_for_server=lambda service: wait_for_server(service, *way, wait_options),
+        require_reachable=lambda service: require_reachable(service, *way, wait_options),
     )
 
 

@@ -24,7 +24,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Course
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import listed
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import revision_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Note
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
@@ -137,7 +136,10 @@ class Rollback:
         image = str((target.configuration(self._course.service).get("primary_container") or {}).get("image") or "")
         running = note.version_of_image(image) or self._request.version
         self._course.note = replace(
-            self._course.note, from_version=running, from_image=image, from_revision=revision_of(self._course.service)
+            self._course.note,
+            from_version=running,
+            from_image=image,
+            from_revision=target.revision(self._course.service),
         )
 
     # ---- the verb

@@ -37,7 +37,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.containe
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Commands
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Course
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import Tools
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.course import revision_of
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Names
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.note import Note
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
@@ -115,7 +114,9 @@ class Upgrade:
 
     def describe_running(self) -> Document:
         """Return the server that runs, in the module's format."""
-        return container.describe(self._container(), self.running, self._tools.place)
+        # One that an upgrade was cut off at need not answer.
+        url = "" if self._is_begun or self._is_done else self._course.url
+        return container.describe(self._container(), self.running, url, self._tools.place)
 
     @property
     def kept(self) -> list[str]:
@@ -153,7 +154,7 @@ class Upgrade:
             self._is_done = any(one.verb == "upgrade" for one in markers.locks(target.tags(self._course.service)))
             return note.NEWER if self._is_done else note.SAME
         running = note.version_of_image(image)
-        revision = revision_of(self._course.service)
+        revision = target.revision(self._course.service)
         self._course.note = Note(self._request.version, running, image, self._course.note.stamp, from_revision=revision)
         found = note.compare(running, self._request.version)
         if found == note.OLDER:
@@ -186,6 +187,7 @@ class Upgrade:
                     " changed."
                 )
         self._wanted()
+        self._tools.require_reachable(self._course.service)
 
     def _wanted(self) -> Document:
         """Return the container that the server is to have.
@@ -297,8 +299,7 @@ class Upgrade:
         if self._request.instance:
             snapshot.require_quota(self._tools.clients("rds"))
         self.before = self._course.run("preflight", self._request.image, to_version=self._request.version)
-        there = self.before["databases"]
-        if self.names.copy in there:
+        if self.names.copy in self.before["databases"]:
             raise UserError(
                 f"There is a database {self.names.copy} of an earlier upgrade: remove it first, with"
                 f" {self._request.commands.remove}{self.names.copy}."

@@ -29,17 +29,24 @@ from datetime import datetime
 from datetime import timedelta
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import AnsibleAWSError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import BotoCoreError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import Waiter
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import process
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import tag_space
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.alarm_actions import AlarmActions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 
-#: After which a run on another machine that has said nothing is taken for dead. No step takes as long.
+#: After which a run on another machine that has said nothing is taken for dead. One that waits says something, however
+#: long its step takes.
 STALE = timedelta(hours=3)
+#: How often it does.
+BEAT = timedelta(minutes=10)
 #: Seconds between writing a claim and reading those of others.
 SETTLE_SECONDS = 2.0
 #: Seconds for which a younger claim may stand before it counts as a lock.
@@ -117,14 +124,23 @@ def unfinished_verbs(tags: Mapping[str, str], now: datetime) -> list[dict[str, t
     ]
 
 
-def refuse_if_locked(tags: dict[str, str], deployment: str, hint: str, now: datetime) -> None:
+def refuse_if_locked(
+    tags: Mapping[str, str], deployment: str, hint: str, now: datetime, so: str = "Nothing was changed."
+) -> None:
     """Fail if a verb works on the deployment, or one has not been finished.
+
+    Args:
+        tags: of the service, all of them.
+        deployment: its name.
+        hint: what the user sets to lift a lock.
+        now: the time.
+        so: what is not done therefore, in a sentence.
 
     Raises:
         LockedError: with the sentence of explain().
     """
     for marker in markers.locks(tags):
-        raise LockedError(f"Nothing was changed. {explain(marker, deployment, hint, now)}")
+        raise LockedError(f"{so} {explain(marker, deployment, hint, now)}")
 
 
 class Lock:
@@ -168,10 +184,12 @@ class Lock:
 
         Raises:
             LockedError: another run has it.
+            UserError: there is no space for its tags.
         """
         for other in self._others():
             if not (lift or self._is_continued(other)):
                 raise self._locked(other)
+        tag_space.make(self._tags, self._identity.deployment)
 
     def acquire(self, lift: bool = False) -> list[str]:
         """Get the lock; return sentences about locks that were lifted or taken over.
@@ -181,6 +199,7 @@ class Lock:
 
         Raises:
             LockedError: another run has it.
+            UserError: there is no space for its tags.
         """
         said = []
         abandoned = []
@@ -191,6 +210,8 @@ class Lock:
             abandoned.append(other)
             what = "was cut off" if is_continued else "was lifted on request"
             said.append(f"The lock of run {other.run}, {other.verb} at step {other.step}, {what}.")
+        if in_the_way := tag_space.make(self._tags, self._identity.deployment):
+            api.untag(self._ecs, self._arn, in_the_way)
         now = self._wall()
         self._own = Marker(
             run=markers.new_run_id(now),
@@ -224,6 +245,22 @@ class Lock:
         if self._own.key not in read_tags(self._ecs, self._arn):
             raise LostLockError(f"The lock of this run ({self._own.run}) was lifted by somebody else.")
         self._write(self._own.at(step, self._wall()))
+
+    def beat(self) -> None:
+        """Say that the run goes on, if it has not done so for a while: a step may take longer than STALE.
+
+        Raises:
+            LostLockError: somebody has lifted the lock.
+        """
+        if self._own is None or self._wall() - self._own.seen < BEAT:
+            return
+        try:
+            self.mark(self._own.step)
+        except LostLockError:
+            raise
+        except (AnsibleAWSError, BotoCoreError, ClientError):
+            # No reason to end a step that goes on: the next poll says it.
+            return
 
     def release(self) -> str:
         """Give the lock back, and let alarms be told again; return why the latter failed, empty if it did not."""

@@ -22,9 +22,9 @@ from datetime import UTC
 from datetime import datetime
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import INTERNAL_PREFIX
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import LOCK_PREFIX
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import Tags
 
-LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
 STOPPED_KEY = f"{INTERNAL_PREFIX}stopped"
 #: Says with what the names of the deployment's alarms begin, if it has any.
 MONITORED_KEY = f"{INTERNAL_PREFIX}monitored"

@@ -141,6 +141,7 @@ def run_steps(verb: Verb, lock: Lock, progress: Progress, lift: bool = False) ->
             do next.
     """
     said = lock.acquire(lift)
+    progress.heartbeat = lock.beat
     done: list[Step] = []
     try:
         if verb.refresh():

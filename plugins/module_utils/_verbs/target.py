@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.caller import caller_identity
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import AnsibleAWSError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import transformations
@@ -94,6 +95,41 @@ def require(clients: Clients, target: Target, changing: bool = False) -> Resourc
 def configuration(service: Resource) -> Canonical:
     """Return the newest configuration of the service, in canonical form."""
     return transformations.configuration(transformations.newest_configuration(service) or {})
+
+
+def revision(service: Resource) -> str:
+    """Return the id of the revision that a service has; empty if it has none."""
+    arn = (transformations.newest_configuration(service) or {}).get("serviceRevisionArn")
+    return str(arn or "").rpartition("/")[2]
+
+
+def describe_revision(clients: Clients, target: Target, revision_id: str) -> Resource | None:
+    """Return a revision of the service as DescribeServiceRevisions has it; None if ECS does not know it any more.
+
+    Args:
+        clients: returns the client of a service.
+        target: the deployment.
+        revision_id: the last part of its ARN, which else is the service's; an ARN is taken as well. Empty for none.
+    """
+    if not revision_id:
+        return None
+    # arn:aws:ecs:REGION:ACCOUNT:service-revision/CLUSTER/SERVICE/ID (ECS API Reference, ServiceRevision).
+    arn = f"{target.arn.replace(':service/', ':service-revision/', 1)}/{revision_id.rpartition('/')[2]}"
+    found = api.describe_revisions(clients("ecs"), [arn])
+    return found[0] if found else None
+
+
+def former_container(clients: Clients, target: Target, revision_id: str) -> Canonical | None:
+    """Return the container of a revision; None if ECS does not know it any more, or does not show it."""
+    try:
+        found = describe_revision(clients, target, revision_id)
+        if found is None:
+            return None
+        definition = api.describe_task_definition(clients("ecs"), str(found.get("taskDefinition")))
+    except AnsibleAWSError:
+        # The image alone is better than no server.
+        return None
+    return dict(transformations.revision_configuration(found, definition).get("primary_container") or {})
 
 
 def is_public(service: Resource) -> bool:

@@ -55,6 +55,7 @@ STEERING = frozenset(
         "mlflow_restore_artifacts",
         "mlflow_restore_backup",
         "mlflow_restore_confirm",
+        "mlflow_restore_leave_replicas",
         "mlflow_restore_snapshot",
         "mlflow_restore_time",
         "mlflow_rollback_confirm",

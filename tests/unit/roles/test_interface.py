@@ -35,6 +35,7 @@ INTERNAL = {
                 "newer",
                 "owner",
                 "preflight",
+                "reach",
                 "recall",
                 "report_retained",
                 "server",

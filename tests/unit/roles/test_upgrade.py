@@ -77,6 +77,35 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Contai
     return {login: json.loads((folder / f"{login}.json").read_text(encoding="utf-8")) for login in FORMER}
 
 
+def test_the_login_is_tried_as_validation_does_before_the_server_is_changed() -> None:
+    tasks = yaml.safe_load((TASKS / "upgrade.yml").read_text(encoding="utf-8"))
+    [reach, change, validate] = [
+        number
+        for number, task in enumerate(tasks)
+        if any(f"/{name}.yml" in str(task) for name in ("reach", "server", "validate"))
+    ]
+    assert reach < change < validate
+    # A check run reads no secret, and a server that an upgrade was cut off at need not answer.
+    assert {"not ansible_check_mode", "mlflow_upgraded.running.url | length > 0"} <= set(tasks[reach]["when"])
+    [tried] = yaml.safe_load((TASKS / "reach.yml").read_text(encoding="utf-8"))
+    given = tried["block"][0]["vars"]
+    [later] = [
+        task["vars"]
+        for task in yaml.safe_load((TASKS / "validate.yml").read_text(encoding="utf-8"))
+        if "validation_login_secret_arn" in task.get("vars", {})
+    ]
+    for name in ("validation_ca_path", "validation_request_timeout"):
+        assert given[name] == later[name]
+    for name in ("login_secret_arn", "token_secret_arn"):
+        assert (
+            later[f"validation_{name}"]
+            .replace(" and not ansible_check_mode", "")
+            .replace(" if not ansible_check_mode else ''", "")
+            == given[f"validation_{name}"]
+        )
+    assert "Nothing was changed" in str(tried["rescue"])
+
+
 def test_openid_connect_gets_the_plugin_of_the_new_version(told: dict[str, dict[str, Container]]) -> None:
     former, wanted = told["oidc"]["former"], told["oidc"]["wanted"]
     assert "mlflow-oidc-auth==8.4.0" in former["command"][-1] and "mlflow-oidc-auth==10.1.3" in wanted["command"][-1]

@@ -17,16 +17,19 @@ from typing import Any
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.tags import tags_from_aws
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import EARLIEST
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import LATEST
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import POOR
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import live_instance
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import TaggedService
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.aws_fake_service import error
 
-OWNER = {"ManagedBy": "mlops.mlflow_aws", "MlflowName": "tracking"}
 WHO = "arn:aws:iam::123456789012:user/ana"
 NEW, OLD = "mlflow:v3.17.2", "mlflow:v3.14.0"
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf"
+REVISION = "arn:aws:ecs:eu-central-1:123456789012:service-revision/default/tracking"
 REVISIONS = {"alembic_version": ["b1"]}
 BEGUN = datetime(2026, 11, 23, 7, 56, tzinfo=UTC)
-EARLIEST, LATEST = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 23, 7, 50, tzinfo=UTC)
 
 
 class CutOff(BaseException):
@@ -40,68 +43,17 @@ def manifest(image: str = NEW) -> dict[str, Any]:
         "started": "2026-11-22T08:00:00+00:00",
         "artifacts": {"bucket": "bucket", "time": "2026-11-22T08:00:01+00:00"},
         "mlflow": {"image": image, "version": "3.17.2"},
+        "server": {
+            "command": ["serve", image, "https://tr-0.example.com"],
+            "environment": {"PLUGIN": image},
+            "secrets": {"PGPASSWORD": "arn:of-then", "KEY": "arn:key"},
+            "host": "tr-0.example.com",
+            "database_host": "tracking.example.com",
+        },
         "database": {"snapshot": "tracking-backup-first"},
         "counts": {"runs": 10},
         "revisions": REVISIONS,
     }
-
-
-def live_instance() -> dict[str, Any]:
-    """The live one, with settings that a restore loses."""
-    return {
-        "DBInstanceIdentifier": "tracking",
-        "DBInstanceArn": "arn:live",
-        "DbiResourceId": "db-LIVE",
-        "DBInstanceStatus": "available",
-        "Engine": "postgres",
-        "EngineVersion": "16.9",
-        "DBInstanceClass": "db.t4g.micro",
-        "AllocatedStorage": 20,
-        "MaxAllocatedStorage": 100,
-        "StorageType": "gp3",
-        "Iops": 3000,
-        "StorageThroughput": 125,
-        "StorageEncrypted": True,
-        "KmsKeyId": "arn:key",
-        "MultiAZ": True,
-        "PubliclyAccessible": False,
-        "DBSubnetGroup": {"DBSubnetGroupName": "tracking"},
-        "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-1", "Status": "active"}],
-        "DBParameterGroups": [{"DBParameterGroupName": "tracking-postgres16"}],
-        "Endpoint": {"Address": "tracking.example.com", "Port": 5432},
-        "DBName": "mlflow",
-        "MasterUsername": "mlflow",
-        "BackupRetentionPeriod": 7,
-        "DeletionProtection": True,
-        "AutoMinorVersionUpgrade": True,
-        "PreferredBackupWindow": "03:00-03:30",
-        "PreferredMaintenanceWindow": "sun:04:00-sun:04:30",
-        "CopyTagsToSnapshot": True,
-        "PerformanceInsightsEnabled": True,
-        "CACertificateIdentifier": "rds-ca-rsa2048-g1",
-        "EnabledCloudwatchLogsExports": ["postgresql", "upgrade"],
-        "LatestRestorableTime": LATEST,
-        "PendingModifiedValues": {},
-        "TagList": [{"Key": key, "Value": value} for key, value in {**OWNER, "Team": "ml"}.items()],
-        "_password": "a-made-up-present-password-0001",
-    }
-
-
-POOR = {
-    "DBInstanceStatus": "creating",
-    "MultiAZ": False,
-    "DeletionProtection": False,
-    "CopyTagsToSnapshot": False,
-    "PerformanceInsightsEnabled": False,
-    "EnabledCloudwatchLogsExports": [],
-    "MaxAllocatedStorage": None,
-    "PreferredMaintenanceWindow": "mon:01:00-mon:01:30",
-    "DBSubnetGroup": {"DBSubnetGroupName": "default"},
-    "VpcSecurityGroups": [{"VpcSecurityGroupId": "sg-default", "Status": "active"}],
-    "DBParameterGroups": [{"DBParameterGroupName": "default.postgres16"}],
-    "TagList": [],
-    "_password": "a-made-up-former-password-0002",
-}
 
 
 class Aws(TaggedService):
@@ -114,7 +66,15 @@ class Aws(TaggedService):
         self.snapshots: dict[str, dict[str, Any]] = {}
         self.scaling = {"minTaskCount": 1, "maxTaskCount": 2}
         self.image = image
+        self.given: dict[str, Any] = {
+            "command": ["serve", image],
+            "environment": [{"name": "PLUGIN", "value": image}],
+            "secrets": [{"name": "PGPASSWORD", "valueFrom": f"{SECRET}:password::"}],
+        }
+        # What the service had before, by the numbers of its revisions.
+        self.revisions: list[dict[str, Any]] = []
         self.deployments = 0
+        self.deployment = "SUCCESSFUL"
         self.tasks = 1
         self.calls = 0
         self.at: Callable[[int, str, bool], None] = lambda _call, _name, _done: None
@@ -153,13 +113,11 @@ class Aws(TaggedService):
 
     def describe_express_gateway_service(self, serviceArn: str, include: list[str]) -> Any:
         service = super().describe_express_gateway_service(serviceArn, include)["service"]
-        container = {
-            "image": self.image,
-            "secrets": [{"name": "PGPASSWORD", "valueFrom": f"{SECRET}:password::"}],
-        }
+        container = {"image": self.image, **self.given}
         active = {
             "scalingTarget": {**self.scaling, "autoScalingMetric": "AVERAGE_CPU", "autoScalingTargetValue": 60},
             "primaryContainer": container,
+            "serviceRevisionArn": f"{REVISION}/{len(self.revisions)}",
             "ingressPaths": [{"accessType": "PUBLIC", "endpoint": "tr-1.example.com"}],
         }
         return {"service": {**service, "activeConfigurations": [active]}}
@@ -174,21 +132,32 @@ class Aws(TaggedService):
                 self.writes += self.tasks > before
             if "primaryContainer" in sent:
                 assert self.tasks == 0, "the old image runs beside the new one"
+                self.revisions.append({"image": self.image, **self.given})
                 self.image = sent["primaryContainer"]["image"]
+                self.given = {name: sent["primaryContainer"].get(name) or [] for name in self.given}
 
         self.change("update service", effect)
         return {"service": {}}
 
     def tag_resource(self, resourceArn: str, tags: list[dict[str, str]]) -> None:
-        self.tags.update({item["key"]: item["value"] for item in tags})
+        self.set_tags({item["key"]: item["value"] for item in tags})
 
     def untag_resource(self, resourceArn: str, tagKeys: list[str]) -> None:
         for key in tagKeys:
             self.tags.pop(key, None)
 
     def list_service_deployments(self, **_sent: Any) -> Any:
-        one = {"serviceDeploymentArn": f"deployment-{self.deployments}", "status": "SUCCESSFUL", "createdAt": 1}
+        one = {"serviceDeploymentArn": f"deployment-{self.deployments}", "status": self.deployment, "createdAt": 1}
         return {"serviceDeployments": [one]}
+
+    def describe_service_revisions(self, serviceRevisionArns: list[str]) -> Any:
+        [number] = [arn.removeprefix(f"{REVISION}/") for arn in serviceRevisionArns]
+        return {"serviceRevisions": [{"taskDefinition": f"definition:{number}"}]}
+
+    def describe_task_definition(self, taskDefinition: str) -> Any:
+        known = [*self.revisions, {"image": self.image, **self.given}]
+        container = {"name": "Main", **known[int(taskDefinition.rpartition(":")[2])]}
+        return {"taskDefinition": {"containerDefinitions": [container]}}
 
     def list_tasks(self, desiredStatus: str, **_sent: Any) -> Any:
         return {"taskArns": [f"task-{number}" for number in range(self.tasks)] if desiredStatus == "RUNNING" else []}
@@ -357,7 +326,10 @@ class Aws(TaggedService):
         """The server answers, if it can."""
         self.change("answer", lambda: None)
         live = self.databases.get("tracking", {})
-        if not self.healthy or self.tasks == 0 or live.get("_password") != "a-made-up-present-password-0001":
+        # Each version has its own command.
+        has_command = self.image in self.given["command"] or "server" not in self.backup
+        has_login = live.get("_password") == "a-made-up-present-password-0001"
+        if not (self.healthy and has_command and has_login and self.tasks):
             raise UserError("The server does not answer.")
 
     # ---- what a test looks at
@@ -378,5 +350,6 @@ class Aws(TaggedService):
             "databases": shown,
             "snapshots": copy.deepcopy(self.snapshots),
             "service": (self.scaling, self.image, self.tasks),
+            "given": self.given,
             "tags": dict(self.tags),
         }

@@ -26,9 +26,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps impo
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import BEGUN
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import OWNER
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import Aws
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_instance import OWNER
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import ARN
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import no_waiting
 
@@ -97,10 +97,15 @@ def make_tools(aws: Aws) -> Tools:
 
 
 def restore(
-    aws: Aws, source: copies.Source = BACKUP, *, accept: bool = False, artifacts: bool = False
+    aws: Aws,
+    source: copies.Source = BACKUP,
+    *,
+    accept: bool = False,
+    artifacts: bool = False,
+    leave_replicas: bool = False,
 ) -> Restoration | None:
     """Restore it; None if there is nothing to do."""
-    request = Request(source, "tracking", accept, artifacts, HINTS)
+    request = Request(source, "tracking", accept, artifacts, HINTS, leave_replicas)
     restoration = Restoration(make_tools(aws), request, wall=lambda: BEGUN)
     return restoration if run(aws, restoration) else None
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import report
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.create import Creation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.create import Request
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.store import Store
@@ -174,6 +175,22 @@ def test_without_a_name_the_one_that_was_cut_off_is_completed_and_otherwise_anot
     assert states(aws) == {"before": "complete", "first": "complete"}
     assert back_up(aws, creation(aws, days=2, backup="", keep=0))
     assert len(states(aws)) == 3
+
+
+def test_one_that_was_cut_off_days_ago_is_left_alone_until_it_is_named() -> None:
+    aws = deployment()
+    aws.fault = error("SnapshotQuotaExceeded", message="100 manual snapshots")
+    with pytest.raises(UserError, match="100 manual snapshots"):
+        back_up(aws)
+    aws.fault = None
+    run = creation(aws, days=2, backup="", keep=0)
+    assert back_up(aws, run) and run.left_alone == "first"
+    assert states(aws) == {"before": "complete", "first": "incomplete", "20261202-120000": "complete"}
+    [said] = report.left_alone("first", "backup name=")
+    assert "first, which was cut off more than 24 hours ago" in said and "complete it with: backup name=first" in said
+    assert back_up(aws, creation(aws, days=2, keep=0)) and states(aws)["first"] == "complete"
+    again = creation(aws, days=3, backup="", keep=0)
+    assert back_up(aws, again) and again.left_alone == "" and report.left_alone("", "backup name=") == []
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,16 @@ def test_a_backup_is_complete_if_its_manifest_and_all_it_names_are_there(backup:
 
 def test_the_newest_backup_is_completed_if_it_was_cut_off() -> None:
     cut_off = Backup("cut-off", {}, {"started": at(2)})
-    assert manifest.to_continue([complete("old", 3), cut_off]) == "cut-off"
-    assert manifest.to_continue([complete("old", 3), cut_off, complete("new", 1)]) == ""
-    assert manifest.to_continue([complete("old", 3), Backup("going", {}, {"started": at(1), "deleting": True})]) == ""
-    assert manifest.to_continue([]) == ""
+    assert manifest.cut_off([complete("old", 3), cut_off]) == cut_off
+    assert manifest.cut_off([complete("old", 3), cut_off, complete("new", 1)]) is None
+    assert manifest.cut_off([complete("old", 3), Backup("going", {}, {"started": at(1), "deleting": True})]) is None
+    assert manifest.cut_off([]) is None
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(23, False), (25, True), (None, True)])
+def test_a_backup_that_was_cut_off_long_ago_is_not_taken_for_todays(hours: int | None, expected: bool) -> None:
+    started = (NOW - timedelta(hours=hours)).isoformat(timespec="seconds") if hours else ""
+    assert manifest.is_outdated(Backup("cut-off", {}, {"started": started}), NOW) is expected
 
 
 def test_only_complete_backups_count_and_only_they_go() -> None:

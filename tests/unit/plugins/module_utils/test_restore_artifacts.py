@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Artifacts
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -75,7 +76,7 @@ class Bucket:
 
 def artifacts(bucket: Bucket) -> Artifacts:
     """As the verb has them."""
-    return Artifacts(bucket, "bucket", "123456789012", lambda _line: None)  # type: ignore[arg-type]
+    return Artifacts(bucket, "bucket", "123456789012", WaitOptions())  # type: ignore[arg-type]
 
 
 def test_what_was_deleted_since_comes_back_as_it_was_then_and_nothing_else_changes() -> None:

@@ -21,9 +21,11 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import loc
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import prepare
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import run_steps
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import BEGUN
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import OLD
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import CutOff
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import manifest
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import make_tools
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import ARN
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.verbs_fake import no_waiting
@@ -75,6 +77,16 @@ def run(aws: Aws) -> drill.Drill:
     prepare(one.preflight, run_lock, lift=True)
     run_steps(one.verb(), run_lock, Progress("tracking", path=""), lift=True)
     return one
+
+
+def test_a_backup_of_another_version_is_started_with_what_its_server_was_run_with(aws: DrilledAws) -> None:
+    aws.backup = manifest(OLD)
+    aws.backup["server"]["command"] = ["bash", "-c", SERVER.replace("--workers 1", "--old-option")]
+    run(aws)
+    [task] = [one for one in aws.started if one.purpose == "start the server"]
+    assert task.image == OLD and task.environment["PLUGIN"] == OLD and "KEY" in task.secrets
+    command = task.environment["SERVER_COMMAND"]
+    assert "--old-option" in command and "tracking-drill-" in command and "@tracking.example.com" not in command
 
 
 def reset(aws: DrilledAws) -> None:

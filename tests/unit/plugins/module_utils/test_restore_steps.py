@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifact
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal import Removal
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import NEW
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import OLD
+from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import SECRET
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake import CutOff
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.restore_fake_tools import BACKUP
@@ -45,7 +47,7 @@ def test_the_copy_takes_the_place_of_the_live_one_with_its_settings_and_its_pass
     assert (live["origin"], replaced["origin"]) == ("copy", "live")
     assert (
         live["tags"].pop(copies.RESTORED_KEY)
-        == "from=backup=first begun=261123075600 state=done served=yes image=mlflow:v3.17.2"
+        == "from=backup=first begun=261123075600 state=done served=yes revision=0 image=mlflow:v3.17.2"
     )
     assert live == {**before, "origin": "copy"}
     assert after["snapshots"][REPLACED]["of"] == "db-LIVE"
@@ -59,10 +61,32 @@ def test_a_second_run_changes_nothing() -> None:
     assert restore(aws) is None and aws.calls == calls
 
 
-def test_a_backup_of_an_older_server_brings_its_image_back() -> None:
+def test_a_backup_of_an_older_server_brings_its_image_back_with_what_it_was_run_with() -> None:
     aws = Aws(image=NEW, backup_image=OLD)
-    restore(aws)
-    assert aws.image == OLD and aws.tasks == 1
+    restored = restore(aws)
+    assert aws.image == OLD and aws.tasks == 1 and restored and restored.proof.notes == []
+    assert aws.given["command"] == ["serve", OLD, "https://tr-1.example.com"], "with the host name of now"
+    assert aws.given["environment"] == [{"name": "PLUGIN", "value": OLD}]
+    secrets = {one["name"]: one["valueFrom"] for one in aws.given["secrets"]}
+    assert secrets == {"PGPASSWORD": f"{SECRET}:password::", "KEY": "arn:key"}
+
+
+def test_a_backup_of_before_the_record_brings_the_image_back_and_says_what_is_missing() -> None:
+    aws = Aws(image=NEW, backup_image=OLD)
+    del aws.backup["server"]
+    restored = restore(aws)
+    assert aws.image == OLD and aws.given["command"] == ["serve", NEW] and aws.tasks == 1
+    assert restored and "does not record what its server was run with" in " ".join(restored.proof.notes)
+
+
+def test_read_replicas_are_named_before_anything_is_created() -> None:
+    aws = Aws()
+    aws.live["ReadReplicaDBInstanceIdentifiers"] = ["reports", "exports"]
+    with pytest.raises(UserError, match=r"reports, exports, which would stay .* -e mlflow_restore_leave_replicas=true"):
+        restore(aws)
+    assert aws.log == [] and aws.tags == {}
+    assert restore(aws, leave_replicas=True)
+    assert aws.databases["tracking"]["DbiResourceId"] == "db-COPY1"
 
 
 def test_a_time_is_restored_from_the_instance_that_reaches_back_so_far() -> None:
@@ -190,6 +214,20 @@ def test_a_copy_that_another_restore_has_left_is_deleted() -> None:
     assert sorted(aws.state()["databases"]) == ["tracking", REPLACED]
 
 
+def test_a_deployment_that_began_just_before_the_lock_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = Aws()
+    written = aws.set_tags
+
+    def write(new: dict[str, str]) -> None:
+        written(new)
+        aws.deployment = "IN_PROGRESS"
+
+    monkeypatch.setattr(aws, "set_tags", write)
+    with pytest.raises(UserError, match="A deployment of the service 'tracking' is IN_PROGRESS"):
+        restore(aws)
+    assert aws.log == [] and aws.tags == {}
+
+
 def test_a_deployment_that_was_stopped_is_left_alone() -> None:
     aws = Aws()
     aws.tags["mlops.mlflow_aws:stopped"] = "since=2026-11-23T07:00:00Z min=1 max=1"
@@ -246,7 +284,12 @@ def _without_own(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "snapshots": _taken(state)}
+    """Return it without the number of the service's revision, which an attempt that was undone makes higher."""
+    databases = {
+        name: {**one, "tags": {key: re.sub(r" revision=\d+", "", value) for key, value in one["tags"].items()}}
+        for name, one in state["databases"].items()
+    }
+    return {**state, "databases": databases, "snapshots": _taken(state)}
 
 
 def _taken(state: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrad
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import GIB
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import NEW
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import OLD
-from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import REVISION
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import WHO
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import Aws
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.module_utils.upgrade_fake import CutOff
@@ -75,7 +74,7 @@ def test_the_new_version_serves_all_that_was_written_and_the_former_tables_are_k
         "stamp": "261201075600",
         "version": "3.16.1",
         "image": OLD,
-        "revision": f"{REVISION}/0",
+        "revision": "0",
         "to": "3.17.2",
     }
     assert aws.snapshots[SNAPSHOT] == aws.databases[COPY].runs
@@ -220,6 +219,24 @@ def test_a_database_of_the_users_own_needs_no_quota_of_snapshots() -> None:
     assert_upgraded(aws)
 
 
+def test_a_server_that_this_machine_does_not_reach_stops_it_before_anything_is_begun() -> None:
+    aws = Aws()
+    aws.is_reachable = False
+    with pytest.raises(UserError, match="does not answer to this machine"):
+        upgrade(aws)
+    assert aws.log == [] and aws.tags == {}
+
+
+def test_an_upgrade_that_was_cut_off_is_completed_though_the_server_does_not_answer() -> None:
+    aws = Aws()
+    aws.at = _cut_off_at_name("copy")
+    with pytest.raises(CutOff):
+        upgrade(aws)
+    aws.at, aws.is_reachable = lambda *_what: None, False
+    upgrade(aws, day=1)
+    assert_upgraded(aws)
+
+
 def test_a_downgrade_is_refused_with_the_way_out() -> None:
     aws = Aws()
     aws.image = NEW
@@ -235,6 +252,20 @@ def test_another_upgrade_waits_for_one_that_was_cut_off() -> None:
         upgrade(aws)
     with pytest.raises(UserError, match=r"Complete it first, with upgrade to 3\.17\.2"):
         upgrade(aws, "3.18.0", "ghcr.io/mlflow/mlflow:v3.18.0-full")
+
+
+def test_a_deployment_that_began_just_before_the_lock_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = Aws()
+    written = aws.set_tags
+
+    def write(new: dict[str, str]) -> None:
+        written(new)
+        aws.deployment = "IN_PROGRESS"
+
+    monkeypatch.setattr(aws, "set_tags", write)
+    with pytest.raises(UserError, match="A deployment of the service 'tracking' is IN_PROGRESS"):
+        upgrade(aws)
+    assert aws.log == [] and aws.tags == {}
 
 
 def test_a_deployment_that_was_stopped_is_left_alone() -> None:
@@ -273,8 +304,8 @@ def test_only_the_tag_of_mlflows_own_image_is_a_version(image: str, version: str
 
 
 def test_a_note_is_what_its_tags_say() -> None:
-    one = note.Note("3.17.2", "3.16.1", OLD, "261201075600", note.MIGRATING, from_revision=f"{REVISION}/0")
-    other = note.Note("3.16.1", "3.17.2", NEW, "261201075600", note.BACK, note.ROLLBACK, OLD, "r/1", "r/0")
+    one = note.Note("3.17.2", "3.16.1", OLD, "261201075600", note.MIGRATING, from_revision="4980306466373577095")
+    other = note.Note("3.16.1", "3.17.2", NEW, "261201075600", note.BACK, note.ROLLBACK, OLD, "49", "48")
     assert note.note_of(one.tags()) == one and note.note_of(other.tags()) == other and note.note_of({}) is None
     assert set(other.tags()) == set(note.KEYS)
 

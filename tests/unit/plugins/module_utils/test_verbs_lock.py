@@ -9,6 +9,7 @@ import functools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -16,7 +17,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import internal_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import tag_limits
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import record
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade import note
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import process
@@ -162,6 +167,87 @@ def test_a_lock_that_was_lifted_is_not_taken_again() -> None:
     with pytest.raises(lock.LostLockError):
         mine.mark(2)
     assert ecs.tags == {}
+
+
+def test_a_run_that_waits_in_a_step_says_so_and_is_not_taken_for_dead() -> None:
+    ecs, now = TaggedService(), [NOW]
+    identity = lock.Identity("tracking", "restore", WHO, "")
+    mine = lock.Lock(ecs, ARN, identity, make_waiter=no_waiting(), wall=lambda: now[0])  # type: ignore[arg-type]
+    mine.acquire()
+    mine.mark(4)
+    while now[0] < NOW + 3 * lock.STALE:
+        now[0] += timedelta(minutes=1)
+        mine.beat()
+        [seen] = markers.locks(ecs.tags)
+        assert not lock.is_dead(replace(seen, process=ELSEWHERE), now[0]) and seen.step == 4
+    # Once in a while is enough.
+    assert len(ecs.writes) <= 3 * lock.STALE / lock.BEAT + 3
+
+
+def test_a_beat_survives_an_outage_and_ends_a_run_whose_lock_was_lifted() -> None:
+    ecs, now = TaggedService(), [NOW]
+    identity = lock.Identity("tracking", "restore", WHO, "")
+    mine = lock.Lock(ecs, ARN, identity, make_waiter=no_waiting(), wall=lambda: now[0])  # type: ignore[arg-type]
+    mine.acquire()
+    now[0] += lock.BEAT
+    works, ecs.describe_express_gateway_service = ecs.describe_express_gateway_service, _unreachable  # type: ignore[method-assign]
+    mine.beat()
+    ecs.describe_express_gateway_service = works  # type: ignore[method-assign]
+    mine.beat()
+    [seen] = markers.locks(ecs.tags)
+    assert seen.seen == now[0]
+    ecs.tags.clear()
+    mine.beat()
+    now[0] += lock.BEAT
+    with pytest.raises(lock.LostLockError):
+        mine.beat()
+    assert ecs.tags == {}
+
+
+def _unreachable(**_sent: Any) -> Any:
+    raise UserError("ECS does not answer")
+
+
+def test_a_service_with_as_many_tags_as_users_may_set_has_space_for_a_verb() -> None:
+    ecs = TaggedService()
+    applied = record.Record(time="2026-11-30T11:00:00Z", resources={f"r{number}": "0" * 32 for number in range(20)})
+    own = {f"k{number}": "v" for number in range(tag_limits.DEPLOYMENT.most)} | {"ManagedBy": "x", "MlflowName": "y"}
+    ecs.tags.update({**own, markers.MONITORED_KEY: "tracking", "aws:x": "y"})
+    ecs.tags.update(list(applied.tags().items())[: 50 - len(ecs.tags)])
+    mine = new_lock(ecs)
+    mine.refuse()
+    assert ecs.writes == []
+    mine.acquire()
+    # The record is written anew by the next deployment.
+    assert record.keys(ecs.tags) == set() and own.items() <= ecs.tags.items()
+    [notes] = [{*note.Note("1", "0", "a", "b", to_image="c").tags()}]
+    ecs.set_tags(dict.fromkeys([*notes, markers.STOPPED_KEY], "v"))
+
+
+def test_the_record_stays_where_there_is_space() -> None:
+    ecs = TaggedService()
+    ecs.tags.update(record.Record(time="2026-11-30T11:00:00Z", resources={"service": "0123"}).tags())
+    before = dict(ecs.tags)
+    new_lock(ecs).acquire()
+    assert before.items() <= ecs.tags.items()
+
+
+def test_too_many_tags_of_others_are_refused_before_anything_is_written() -> None:
+    ecs = TaggedService()
+    ecs.tags.update({f"k{number}": "v" for number in range(45)})
+    for ask in (lambda: new_lock(ecs).acquire(), lambda: new_lock(ecs).refuse()):
+        with pytest.raises(UserError, match=r"has 45 tags, and this needs up to 7 more of the 50 .* with 2 tags less"):
+            ask()
+    assert ecs.writes == []
+
+
+def test_what_verbs_may_write_at_once_is_what_is_counted() -> None:
+    """Each kind of tag that the code writes, by the place that counts them."""
+    written = [*marker().tags(), *marker(run="2").tags(), markers.STOPPED_KEY, markers.MONITORED_KEY, *note.KEYS]
+    for kind, number in internal_tags.VERB_TAGS.items():
+        beginning = f"{internal_tags.INTERNAL_PREFIX}{kind}"
+        assert len([key for key in written if key.startswith(beginning)]) == number, kind
+    assert len(written) == internal_tags.INTERNAL_TAGS
 
 
 def attempt(verb: str, now: datetime, ecs: Any, winners: list[str], refused: list[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import lock
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
@@ -72,6 +73,25 @@ def test_steps_are_marked_and_the_lock_is_given_back() -> None:
     trace.run()
     assert trace.done == ["1 zero", "2 snapshot", "3 rename"]
     assert trace.ecs.tags == {}
+
+
+def test_a_step_that_waits_says_that_the_run_goes_on() -> None:
+    trace = Trace()
+    progress = Progress("tracking", path="")
+    waits = WaitOptions(timeout=0.01, delay=0.001, beat=progress.beat)
+    beats: list[int] = []
+
+    def wait() -> None:
+        for number in waits.waiter().polls():
+            beats.append(number)
+
+    trace.verb = replace(trace.verb, steps=[Step("Wait", wait)])
+    identity = lock.Identity("tracking", "move", "arn:aws:iam::123456789012:user/a", "unlock: true")
+    own = lock.Lock(trace.ecs, ARN, identity, make_waiter=no_waiting())  # type: ignore[arg-type]
+    seen: list[None] = []
+    own.beat = lambda: seen.append(None)  # type: ignore[method-assign]
+    run_steps(trace.verb, own, progress)
+    assert len(seen) == len(beats) > 0
 
 
 def test_a_failed_step_and_those_before_it_are_undone_the_last_one_first() -> None:

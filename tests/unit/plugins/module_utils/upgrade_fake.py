@@ -89,6 +89,8 @@ class Aws(TaggedService):
         self.storage = 20
         self.quota = 110
         self.may_drop = False
+        self.is_reachable = True
+        self.deployment = "SUCCESSFUL"
         self.size = GIB
 
     # ---- what a test lets happen
@@ -153,9 +155,9 @@ class Aws(TaggedService):
         """Tags of the lock do not count as changes: they are tested elsewhere."""
         new = {item["key"]: item["value"] for item in tags}
         if any("upgrade" in key or "stopped" in key for key in new):
-            self.change("tag", lambda: self.tags.update(new))
+            self.change("tag", lambda: self.set_tags(new))
         else:
-            self.tags.update(new)
+            self.set_tags(new)
 
     def untag_resource(self, resourceArn: str, tagKeys: list[str]) -> None:
         def effect() -> None:
@@ -169,7 +171,7 @@ class Aws(TaggedService):
 
     def list_service_deployments(self, **_sent: Any) -> Any:
         arn = f"deployment-{len(self.revisions)}"
-        return {"serviceDeployments": [{"serviceDeploymentArn": arn, "status": "SUCCESSFUL", "createdAt": 1}]}
+        return {"serviceDeployments": [{"serviceDeploymentArn": arn, "status": self.deployment, "createdAt": 1}]}
 
     def describe_service_revisions(self, serviceRevisionArns: list[str]) -> Any:
         [number] = [int(arn.rpartition("/")[2]) for arn in serviceRevisionArns]
@@ -277,6 +279,11 @@ class Aws(TaggedService):
             assert live.image == dropped.image, "the only copy of the old tables is dropped"
         return {"dropped": self.databases.pop(facts["copy"], None) is not None}
 
+    def reach(self, _service: Any) -> None:
+        """The machine that the upgrade runs on reaches the server, unless a test says otherwise."""
+        if not self.is_reachable:
+            raise UserError("The server does not answer to this machine.")
+
     def answer(self, _service: Any) -> None:
         """The server answers, if it can."""
         self.change("answer", lambda: None)
@@ -294,4 +301,5 @@ def make_tools(aws: Aws) -> Tools:
         place=Place("bucket", "db.example.com", 5432, "mlflow", "mlflow", "eu-central-1", OWNER),
         wait_options=WaitOptions(timeout=5, delay=0.0001),
         wait_for_server=aws.answer,
+        require_reachable=aws.reach,
     )

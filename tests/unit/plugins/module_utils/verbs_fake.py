@@ -70,6 +70,7 @@ class TaggedService:
 
     def __init__(self, turns: Turns | None = None) -> None:
         self.tags: dict[str, str] = {}
+        self.most_tags = 0
         self.writes: list[str] = []
         self._take = turns.take if turns else lambda: None
 
@@ -82,7 +83,13 @@ class TaggedService:
     def tag_resource(self, resourceArn: str, tags: list[dict[str, str]]) -> None:
         self._take()
         self.writes.append("tag")
-        self.tags.update({item["key"]: item["value"] for item in tags})
+        self.set_tags({item["key"]: item["value"] for item in tags})
+
+    def set_tags(self, new: dict[str, str]) -> None:
+        """Set tags as ECS does: up to 50, with values of up to 256 characters."""
+        assert len({*self.tags, *new}) <= 50 and all(len(value) <= 256 for value in new.values())
+        self.tags.update(new)
+        self.most_tags = max(self.most_tags, len(self.tags))
 
     def untag_resource(self, resourceArn: str, tagKeys: list[str]) -> None:
         self._take()

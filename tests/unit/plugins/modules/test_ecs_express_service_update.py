@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import LOCK_PREFIX
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import update
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import FakeEcs
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import full_params
 from ansible_collections.mlops.mlflow_aws.tests.unit.plugins.modules.ecs_express_fake import knows
@@ -38,6 +40,30 @@ def test_update_of_the_container_sends_it_whole(run: Run, ecs: FakeEcs, changes:
     assert set(sent) == {"serviceArn", "primaryContainer"}
     whole = {"image", "containerPort", "command", "environment", "secrets", "awsLogsConfiguration"}
     assert set(sent["primaryContainer"]) == whole
+
+
+LOCK = {"key": f"{LOCK_PREFIX}20261130T110000Z-00000000", "value": "verb=restore state=held step=5 by=arn:of-ana"}
+
+
+def test_a_service_that_a_verb_works_on_is_not_updated(run: Run, ecs: FakeEcs) -> None:
+    run(full_params())
+    ecs.services[ARN]["tags"].append(LOCK)
+    before = ecs.changing_calls
+    for changes in ({"cpu": "2048"}, {"tags": {"team": "other"}}, {"force_new_deployment": True}):
+        failed = run({"service_name": "tracking", **changes})
+        assert failed["failed"] and ecs.changing_calls == before
+        for part in ("was not updated", "locked by the verb restore, at step 5", "arn:of-ana", "mlflow_unlock=true"):
+            assert part in failed["msg"]
+    assert not run({"service_name": "tracking"})["changed"], "nothing to do is no reason to fail"
+
+
+def test_a_verb_that_begins_just_before_the_update_is_seen(
+    run: Run, ecs: FakeEcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(full_params())
+    monkeypatch.setattr(update, "configure", lambda *_given: ecs.services[ARN]["tags"].append(LOCK))
+    failed = run({"service_name": "tracking", "cpu": "2048"})
+    assert "locked by the verb restore" in failed["msg"]
 
 
 OTHER_CHANGES: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import botocore.session
 import pytest
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import clients
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.internal_tags import LOCK_PREFIX
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import canonical
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import observation
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import record
@@ -175,6 +176,12 @@ def test_what_is_under_way_or_refused_is_converged(
     found = run(cloud)
     assert not found["unchanged"]
     assert any(one.startswith(reason) for one in found["reasons"]), found["reasons"]
+
+
+def test_a_deployment_that_a_verb_works_on_is_converged_which_says_whose_it_is(cloud: Cloud, account: Account) -> None:
+    run(cloud, record=True)
+    account.state["service"]["tags"].append({"key": f"{LOCK_PREFIX}1", "value": "verb=backup step=2"})
+    assert run(cloud)["reasons"] == ["it has the lock of a verb"]
 
 
 def test_of_the_parameters_those_count_that_somebody_has_set(cloud: Cloud, account: Account) -> None:
