@@ -205,7 +205,12 @@ def test_a_playbook_that_is_killed_at_each_step_is_gone_on_with(life: Life) -> N
         arguments = {"mlflow_version": VERSION, "mlflow_rollback_confirm": True}
         played = life.play("rollback", at=f"step {number} of", then=kill, **arguments)
         assert played.code == -signal.SIGKILL, played.output
-    go_back(life)
+    # Its last step may be over before the line is shown that it begins.
+    if version(life) == FORMER and not tags(life).get("upgrade"):
+        assert "is complete" in life.play("rollback", mlflow_version=VERSION, mlflow_rollback_confirm=True).problem()
+    else:
+        go_back(life)
+    assert version(life) == FORMER and tags(life) == {}
 
 
 def test_the_oldest_version_is_upgraded_with_what_is_in_it(aws: LocalAws, software: None, tmp_path: Any) -> None:

@@ -190,4 +190,9 @@ def before(database: str) -> str:
 
 def is_kept(name: str, database: str) -> bool:
     """Return whether a database is one that an upgrade or a rollback has kept."""
-    return name.startswith((before(database), f"{database}_failed_", f"{database}_replaced_"))
+    return name.startswith((before(database), f"{database}_failed_")) or is_replaced(name, database)
+
+
+def is_replaced(name: str, database: str) -> bool:
+    """Return whether a database is one that a rollback has replaced."""
+    return name.startswith(f"{database}_replaced_")

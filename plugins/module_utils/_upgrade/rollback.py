@@ -213,7 +213,8 @@ class Rollback:
         if not facts:
             raise UserError(
                 f"There is no copy {copy} of the database before MLflow {self.note.from_version}, so there is no way"
-                f" back to it. {self._list_kept()} To go back to a backup, run the playbook restore."
+                f" back to it. {self._list_kept()}{self._list_completed()} To go back to a backup, run the playbook"
+                " restore."
             )
         self.lost = found["lost"]
         self._course.note = replace(
@@ -225,6 +226,10 @@ class Rollback:
 
     def _list_kept(self) -> str:
         return f"There is {', '.join(self.databases)}." if self.databases else "No other database was kept."
+
+    def _list_completed(self) -> str:
+        replaced = [name for name in self.databases if note.is_replaced(name, self._tools.place.database)]
+        return f" The rollback that has kept {max(replaced)} is complete." if replaced else ""
 
     def _remove(self) -> None:
         if self._request.remove not in self.databases:

@@ -110,7 +110,7 @@ def test_there_is_one_way_back_only() -> None:
     aws = upgraded()
     roll_back(aws)
     with pytest.raises(
-        UserError, match=r"There is no copy mlflow_before_3_16_1.*There is mlflow_replaced_261202075600"
+        UserError, match=r"There is no copy mlflow_before_3_16_1.*There is mlflow_replaced_261202075600\. .*is complete"
     ):
         roll_back(aws)
     assert_back(aws)
