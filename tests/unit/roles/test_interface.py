@@ -36,6 +36,7 @@ INTERNAL = {
                 "owner",
                 "preflight",
                 "recall",
+                "record",
                 "report_retained",
                 "server",
                 "state",
