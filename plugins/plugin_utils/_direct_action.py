@@ -143,6 +143,10 @@ class DirectAction(ActionBase):
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         Display().vvv(f"Running {name} in this process", host=self._task.delegate_to)
+        return self._run_module(name, arguments, environment)
+
+    def _run_module(self, name: str, arguments: dict[str, Any], environment: dict[str, Any]) -> dict[str, Any]:
+        """Run a module in this process; see run_module()."""
         return run_module(name, arguments, environment)
 
 
