@@ -206,3 +206,7 @@ def _names_of_the_caller(variables: Mapping[str, Any]) -> dict[str, str]:
         if passed and passed[1] in theirs:
             found[name] = passed[1]
     return found
+
+
+# At import, before Ansible forks.
+specification.load(Path(__file__).parents[2] / "roles")

@@ -15,6 +15,7 @@ from typing import Any
 
 try:
     import boto3.session
+    import botocore
     import botocore.session
     from botocore.loaders import Loader
     from botocore.loaders import create_loader
@@ -35,7 +36,10 @@ def load() -> None:
         with contextlib.suppress(botocore.exceptions.DataNotFoundError):
             loader.load_data(name)
     for service in SERVICES:
-        loader.load_service_model(service, "service-2")
+        model = loader.load_service_model(service, "service-2")
+        # botocore remembers these, too: the names of a client's methods.
+        for operation in model["operations"]:
+            botocore.xform_name(operation)
         for kind in ("endpoint-rule-set-1", "paginators-1", "waiters-2"):
             with contextlib.suppress(botocore.exceptions.UnknownServiceError, botocore.exceptions.DataNotFoundError):
                 loader.load_service_model(service, kind)

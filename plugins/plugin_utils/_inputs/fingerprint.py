@@ -136,11 +136,11 @@ def collection_hash(root: Path) -> str:
     for folder in _FOLDERS:
         for where, folders, files in os.walk(root / folder):
             folders[:] = sorted(set(folders) - {"__pycache__"})
+            inside = where[len(str(root)) + 1 :]
             for name in sorted(files):
-                path = os.path.join(where, name)
-                with open(path, "rb") as file:
+                with open(os.path.join(where, name), "rb") as file:
                     content = hashlib.sha256(file.read()).digest()
-                found.update(os.path.relpath(path, root).encode() + b"\0" + content)
+                found.update(os.path.join(inside, name).encode() + b"\0" + content)
     return found.hexdigest()[:_LENGTH]
 
 

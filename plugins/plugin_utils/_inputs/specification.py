@@ -12,7 +12,9 @@ left out for ``tasks_from: absent.yml`` (ansible/playbook/role/__init__.py looks
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import typing
 from collections.abc import Callable
@@ -216,11 +218,26 @@ def type_problems(values: Mapping[str, typing.Any], options: Mapping[str, Mappin
 
 def options_of(role: Path) -> dict[str, typing.Any]:
     """Return a role's options by its argument specification: type, elements, choices, default."""
-    text = (role / "meta" / "argument_specs.yml").read_bytes()
-    options: dict[str, typing.Any] = yaml.load(text, Loader=_LOADER)["argument_specs"]["main"]["options"]
+    options: dict[str, typing.Any] = _document(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     return options
 
 
 def facts_of(role: Path) -> list[str]:
     """Return the names of the facts that a role keeps."""
-    return list(yaml.load((role / "meta" / "facts.yml").read_bytes(), Loader=_LOADER)["facts"])
+    return list(_document(role / "meta/facts.yml")["facts"])
+
+
+def load(roles: Path) -> None:
+    """Read the files of all roles, so that they need not be read for each host: in Ansible, that is for each fork."""
+    for path in roles.glob("*/meta/argument_specs.yml"):
+        options_of(path.parents[1])
+        facts_of(path.parents[1])
+
+
+def _document(path: Path) -> typing.Any:
+    return _parsed(os.path.realpath(path))
+
+
+@functools.cache
+def _parsed(path: str) -> typing.Any:
+    return yaml.load(Path(path).read_bytes(), Loader=_LOADER)

@@ -37,6 +37,7 @@ INTERNAL = {
                 "preflight",
                 "reach",
                 "recall",
+                "record",
                 "report_retained",
                 "server",
                 "state",

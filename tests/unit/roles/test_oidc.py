@@ -74,8 +74,10 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "auth_subnet_ids": ["subnet-1", "subnet-2"],
         "__auth_oidc_subnets": {"subnets": subnets},
     }
+    # As the loop in keep.yml has it.
+    item = {"__auth_of_mode": "{{ __auth_login.oidc }}"}
     tasks = [
-        {**shown_in(f"{{{{ {show} | to_json }}}}", str(folder / f"{name}.json")), "vars": case}
+        {**shown_in(f"{{{{ {show} | to_json }}}}", str(folder / f"{name}.json")), "vars": {**item, **case}}
         for name, case in cases.items()
     ]
     files = (ROLES / "auth" / name for name in ("defaults/main.yml", "vars/main.yml"))
