@@ -210,7 +210,7 @@ def test_what_was_destroyed_is_brought_back(calm: VerbsDeployment) -> None:
     assert calm.session().get(path, timeout=1800).content == b"kept"
     calm.aws.client("s3").delete_object(Bucket=BUCKET, Key="0/kept.txt")
     restored = calm.play("restore", mlflow_restore_snapshot=snapshot, mlflow_restore_artifacts=True).succeeded()
-    assert "1 artifact" in restored.output
+    assert "were brought back: 1." in restored.output
     assert calm.session().get(path, timeout=1800).content == b"kept"
     assert calm.play("deploy").succeeded().changed == {"localhost": 0}
     replaced = [name for name in instances(calm) if name != NAME]

@@ -273,7 +273,7 @@ class Restoration:
         """Bring artifacts back while the live server does not need them, so that there is nothing to undo."""
         if not self._deleted:
             return []
-        title = f"Bring {len(self._deleted)} deleted artifacts back from their versions"
+        title = f"Bring deleted artifacts back from their versions: {len(self._deleted)}"
         # One or two calls for each.
         return [Step(title, self._bring_back, duration=ExpectedDuration(fixed=5 + len(self._deleted) / 10))]
 
