@@ -43,7 +43,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the role hands over in some cases, all asked in one play."""
     folder = tmp_path_factory.mktemp("rendered")
     (folder / "ca.pem").write_text(f"comment\n{KEY}\n{CERTIFICATE}\n", encoding="utf-8")
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         **{version: {"auth_mlflow_version": version} for version in ("3.13.0", "3.14.0", "3.15.2", "3.16.0", "3.17.2")},
         "3.18.0": {"auth_mlflow_version": "3.18.0"},
         "chosen": {"auth_mlflow_version": "3.18.0", "auth_oidc_plugin_version": "12.0.0"},
