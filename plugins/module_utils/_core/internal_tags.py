@@ -15,8 +15,8 @@ LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
 #: How many tags a resource may have: "Tags per resource", https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
 MOST_TAGS = 50
 #: What verbs may need at once on a service, by the beginnings of the keys: the lock of a run and of the one that it
-#: takes over, that the server has no task, that it has alarms, and an upgrade's note with two images.
-VERB_TAGS = {"run:": 2, "stopped": 1, "monitored": 1, "upgrade": 3}
+#: takes over, that the server has no task, that it has alarms and schedules, and an upgrade's note with two images.
+VERB_TAGS = {"run:": 2, "stopped": 1, "monitored": 1, "maintained": 1, "upgrade": 3}
 #: Which is why users may set fewer than AWS takes. The record takes what is free, and gives it to a verb.
 INTERNAL_TAGS = sum(VERB_TAGS.values())
 

@@ -22,6 +22,7 @@ from datetime import timedelta
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import Database
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core import internal_tags
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Client
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
@@ -110,7 +111,7 @@ def build(job: Job, service: target.Resource, database: Database, found: Documen
         **task.environment,
         **settings,
         "JOB": job.name,
-        "LOCK_PREFIX": markers.LOCK_PREFIX,
+        "LOCK_PREFIX": internal_tags.LOCK_PREFIX,
         "PROGRAM": database_task.source(JOBS[job.name]),
         "QUEUE_URL": job.queue_url,
         "SERVICE_ARN": job.deployment.arn,

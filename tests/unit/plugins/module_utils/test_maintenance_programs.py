@@ -181,9 +181,9 @@ def _archival(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("OLDER_THAN_SECONDS", "86400")
     monkeypatch.setenv("ARTIFACTS_DESTINATION", "s3://bucket/in")
     monkeypatch.setitem(sys.modules, "mlflow.utils.time", SimpleNamespace(get_current_time_millis=lambda: 1000))
+    state = SimpleNamespace(free=True)
     cursor = SimpleNamespace(execute=lambda query: None, fetchone=lambda: [state.free])
     connection = SimpleNamespace(cursor=lambda: cursor, close=lambda: None)
-    state = SimpleNamespace(free=True)
     monkeypatch.setattr(archive_program, "connect", lambda: connection)
     monkeypatch.setattr(
         archive_program.importlib,

@@ -236,14 +236,15 @@ def test_too_many_tags_of_others_are_refused_before_anything_is_written() -> Non
     ecs = TaggedService()
     ecs.tags.update({f"k{number}": "v" for number in range(45)})
     for ask in (lambda: new_lock(ecs).acquire(), lambda: new_lock(ecs).refuse()):
-        with pytest.raises(UserError, match=r"has 45 tags, and this needs up to 7 more of the 50 .* with 2 tags less"):
+        with pytest.raises(UserError, match=r"has 45 tags, and this needs up to 8 more of the 50 .* with 3 tags less"):
             ask()
     assert ecs.writes == []
 
 
 def test_what_verbs_may_write_at_once_is_what_is_counted() -> None:
     """Each kind of tag that the code writes, by the place that counts them."""
-    written = [*marker().tags(), *marker(run="2").tags(), markers.STOPPED_KEY, markers.MONITORED_KEY, *note.KEYS]
+    locks = [*marker().tags(), *marker(run="2").tags()]
+    written = [*locks, markers.STOPPED_KEY, markers.MONITORED_KEY, markers.MAINTAINED_KEY, *note.KEYS]
     for kind, number in internal_tags.VERB_TAGS.items():
         beginning = f"{internal_tags.INTERNAL_PREFIX}{kind}"
         assert len([key for key in written if key.startswith(beginning)]) == number, kind
