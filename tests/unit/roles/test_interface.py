@@ -25,6 +25,7 @@ INTERNAL = {
     *(("ecs_express", name) for name in ("container", "context", "create", "deploy", "log_group", "needs", "owner")),
     *(("iam", name) for name in ("create", "owner", "settled")),
     *(("local_aws", name) for name in ("install", "running")),
+    ("maintenance", "remove"),
     *(
         ("mlflow", name)
         for name in (
