@@ -10,12 +10,12 @@ It is sent to the task as text, so it imports nothing of this collection. MLflow
 found by libpq's variables, PGPASSWORD among them; the server's login is in LOGIN_USERNAME and LOGIN_PASSWORD.
 
 One role without a login owns everything; two logins are members of it, and become it when a session begins. So it does
-not matter which of them a table was made by. The master user becomes it as well, in the server's database alone, so that
-a server which still logs in as the master user makes nothing that the two cannot use.
+not matter which of them a table was made by. The master user becomes it as well, in the server's database alone, so
+that a server which still logs in as the master user makes nothing that the two cannot use.
 
 PostgreSQL 16 gives the creator of a role no more than ADMIN OPTION, without INHERIT and SET
-(https://www.postgresql.org/docs/16/sql-createrole.html); both are granted here. Passwords are sent as SCRAM verifiers, so
-that no log of the server has them.
+(https://www.postgresql.org/docs/16/sql-createrole.html); both are granted here. Passwords are sent as SCRAM verifiers,
+so that no log of the server has them.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
   AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) ORDER BY 1
 """
+ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
 
 
@@ -105,7 +106,7 @@ def names() -> tuple[str, list[str]]:
 
 
 def ensure() -> None:
-    """Make owner and logins, give the owner all that the master user owns, and set the password of the present login."""
+    """Make owner and logins, give the owner all that the master user owns, set the password of the secret's login."""
     owner, logins = names()
     connection = master()
     with connection.cursor() as cursor:
@@ -121,7 +122,9 @@ def ensure() -> None:
 def make_roles(cursor: Cursor, owner: str, logins: list[str]) -> None:
     version, me = rows(cursor, "SELECT current_setting('server_version_num')::int, current_user")[0]
     options = " WITH INHERIT TRUE, SET TRUE" if version >= WITH_OPTIONS else ""
-    present = {name for (name,) in rows(cursor, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", ([owner, *logins],))}
+    present = {
+        name for (name,) in rows(cursor, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", ([owner, *logins],))
+    }
     if owner not in present:
         cursor.execute(f"CREATE ROLE {quoted(owner)} NOLOGIN CREATEDB")
     for name in [one for one in logins if one not in present]:
