@@ -132,7 +132,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 login:
-  description: The user that the server logs in as from now on. Empty without a rotation, or with that of the master user.
+  description: The user that the server logs in as from now on. Empty unless it got another one.
   returned: success
   type: str
   sample: mlflow_b

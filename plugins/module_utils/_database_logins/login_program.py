@@ -119,6 +119,21 @@ def ensure() -> None:
     test_login()
 
 
+def align() -> None:
+    """Do the same, and leave the other login without a password: that of a restored database has one of then."""
+    ensure()
+    _owner, logins = names()
+    connection = master()
+    with connection.cursor() as cursor:
+        for name in [one for one in logins if one != os.environ["LOGIN_USERNAME"]]:
+            take_password(cursor, name)
+    connection.close()
+
+
+def take_password(cursor: Cursor, name: str) -> None:
+    cursor.execute(f"ALTER ROLE {quoted(name)} NOLOGIN PASSWORD NULL")
+
+
 def make_roles(cursor: Cursor, owner: str, logins: list[str]) -> None:
     version, me = rows(cursor, "SELECT current_setting('server_version_num')::int, current_user")[0]
     options = " WITH INHERIT TRUE, SET TRUE" if version >= WITH_OPTIONS else ""
@@ -258,7 +273,7 @@ def retire() -> None:
             if not left:
                 raise Refusal(f"{former} has sessions still")
             time.sleep(SESSION_SECONDS)
-        cursor.execute(f"ALTER ROLE {quoted(former)} NOLOGIN PASSWORD NULL")
+        take_password(cursor, former)
     connection.close()
 
 
@@ -269,6 +284,7 @@ def test_master() -> None:
 
 ACTIONS: dict[str, typing.Callable[[], None]] = {
     "ensure": ensure,
+    "align": align,
     "retire": retire,
     "test_master": test_master,
 }

@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 
 PURPOSES = {
+    "align": "make the logins of the server",
     "ensure": "set the password of a login, and log in with it",
     "retire": "take the password of the former login",
     "test_master": "log in as the master user",

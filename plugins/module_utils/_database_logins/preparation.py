@@ -99,7 +99,7 @@ class Preparation:
             database.names.other(str(username))
         else:
             self._secret.name_user(database.names.logins[0])
-        self._tasks.run("ensure", service, database, self._secret.arn)
+        self._tasks.run("align", service, database, self._secret.arn)
 
     def _described(self) -> Resource:
         """Return what ECS would describe of the service that comes later."""

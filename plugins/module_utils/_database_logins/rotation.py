@@ -250,15 +250,14 @@ class Rotation:
 
     def _begin_deployment(self) -> str:
         """Begin a deployment, whose tasks read the secret anew; return its id."""
-        where = {"cluster": self._deployment.cluster, "service": self._deployment.arn}
         self._settle()
-        known = frozenset(str(one.get("serviceDeploymentArn")) for one in api.list_deployments(self._ecs, **where))
+        known = frozenset(str(one.get("serviceDeploymentArn")) for one in self._list_deployments())
         api.force_deployment(self._ecs, cluster=self._deployment.cluster, name=self._deployment.name)
         waiter = self._wait.waiter()
         nothing: Resource | None = None
         for _poll in waiter.polls():
             found = waiter.tolerate_outage(
-                lambda: Expected(known=known).pick(api.list_deployments(self._ecs, **where)), otherwise=nothing
+                lambda: Expected(known=known).pick(self._list_deployments()), otherwise=nothing
             )
             if found:
                 begun = str(found["serviceDeploymentArn"]).rpartition("/")[2]
@@ -272,9 +271,11 @@ class Rotation:
         """Wait for the end of a deployment that another run has begun."""
         self._scale.read(resume=True)
 
+    def _list_deployments(self) -> list[Resource]:
+        return api.list_deployments(self._ecs, cluster=self._deployment.cluster, service=self._deployment.arn)
+
     def _find(self, deployment: str) -> Resource | None:
-        where = {"cluster": self._deployment.cluster, "service": self._deployment.arn}
-        for one in api.list_deployments(self._ecs, **where):
+        for one in self._list_deployments():
             if str(one["serviceDeploymentArn"]).endswith(f"/{deployment}"):
                 return one
         return None

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import USERNAME
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import USERNAME
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import Place
 
 Container = dict[str, typing.Any]
