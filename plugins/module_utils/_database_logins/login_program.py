@@ -162,15 +162,30 @@ def may_become(cursor: Cursor, name: str, owner: str, version: int) -> bool:
 def set_password(cursor: Cursor, logins: list[str]) -> None:
     """Give the login that the secret names the password that the secret has.
 
+    One that is in use keeps its password: the server could not log in any more.
+
     Raises:
-        Refusal: it is none of the two.
+        Refusal: it is none of the two, or in use with another password.
     """
     name, password = os.environ["LOGIN_USERNAME"], os.environ["LOGIN_PASSWORD"]
     if name not in logins:
         raise Refusal("the secret's username is none of the two logins")
+    if is_admitted(name, password):
+        return
+    if rows(cursor, SESSIONS, (name,))[0][0]:
+        raise Refusal(f"{name} is in use, with another password than the secret has")
     encrypt = importlib.import_module("psycopg2.extensions").encrypt_password
     verifier = encrypt(password, name, scope=cursor, algorithm="scram-sha-256")
     cursor.execute(f"ALTER ROLE {quoted(name)} LOGIN PASSWORD %s", (verifier,))
+
+
+def is_admitted(name: str, password: str) -> bool:
+    psycopg2 = importlib.import_module("psycopg2")
+    try:
+        connect(user=name, password=password).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def copies(cursor: Cursor) -> list[str]:

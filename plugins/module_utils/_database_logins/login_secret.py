@@ -166,6 +166,8 @@ class LoginSecret:
 
     def put_back(self) -> None:
         """Make the former version the current one again, if the note knows one; the new one is pending again."""
+        # What was begun may have come to half of its end.
+        self.read()
         note = self.note
         if note is None or not note.former or self.current != note.version:
             return
