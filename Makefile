@@ -106,6 +106,14 @@ rehearse-drill: $(LOCAL_AWS_INSTALLED) ## Prove that the newest backup of the re
 rehearse-gc: $(LOCAL_AWS_INSTALLED) ## List what users of the rehearsed deployment have deleted; for good: ARGS="-e mlflow_gc_delete=true"
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_gc $(REHEARSAL)
 
+.PHONY: rehearse-rotate-database-password
+rehearse-rotate-database-password: $(LOCAL_AWS_INSTALLED) ## Change the password of the rehearsed deployment's database; deploy first with ARGS="-e mlflow_db_alternating_logins=true"
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_rotate_database_password $(REHEARSAL)
+
+.PHONY: rehearse-rotate-database-master-password
+rehearse-rotate-database-master-password: $(LOCAL_AWS_INSTALLED) ## Change the password of its master user, in the same way
+	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_rotate_database_master_password $(REHEARSAL)
+
 .PHONY: rehearse-upgrade
 rehearse-upgrade: $(LOCAL_AWS_INSTALLED) ## Upgrade the rehearsed deployment: ARGS="-e mlflow_version=3.17.2"
 	@$(PLAYBOOK) mlops.mlflow_aws.rehearse_upgrade $(REHEARSAL)

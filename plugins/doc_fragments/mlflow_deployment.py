@@ -98,6 +98,10 @@ options:
         description: Identifier of the RDS instance. Empty if the database is not managed by this collection.
         type: str
         default: ''
+      database_login:
+        description: Whether there is a secret with the server's own login to the RDS instance.
+        type: bool
+        default: false
       parameter_group:
         description: Name of the parameter group of the RDS instance.
         type: str

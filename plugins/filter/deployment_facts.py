@@ -104,6 +104,7 @@ _value:
     rds_effective_sslmode: verify-full
     rds_endpoint: tracking.abcdefghijkl.eu-central-1.rds.amazonaws.com
     rds_endpoint_port: 5432
+    rds_login_secret_arn: ''
     rds_secret_arn: arn:aws:secretsmanager:eu-central-1:123456789012:secret:tracking/database-AbCdEf
 """
 

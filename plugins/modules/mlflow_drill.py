@@ -29,6 +29,12 @@ options:
     description: Name of the database.
     type: str
     default: mlflow
+  master_secret:
+    description:
+      - Name or ARN of the secret with the master user's password. Needed where the server has logins of its own, see
+        M(mlops.mlflow_aws.mlflow_database_logins).
+    type: str
+    default: ''
   database_username:
     description: User that the server logs in as.
     type: str

@@ -228,6 +228,11 @@ running:
       returned: always
       type: str
       sample: tracking.abcdefghijkl.eu-central-1.rds.amazonaws.com
+    database_username:
+      description: User that it logs in to its database as. Empty where its secret says it.
+      returned: always
+      type: str
+      sample: mlflow
     database_port:
       description: Port of its database.
       returned: always

@@ -20,6 +20,8 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_ta
 
 #: The server's secret with the password of the database.
 PASSWORD = "PGPASSWORD"
+#: The server's secret with its login, if it does not log in as the master user.
+USERNAME = "PGUSER"
 #: What the server encrypts values of the database with.
 KEYS = ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "MLFLOW_CRYPTO_KEK_PASSPHRASE")
 #: Of the server's plain variables, what the way to the database and to AWS needs.
@@ -33,7 +35,7 @@ class Database:
     Attributes:
         host, port: of its server.
         name: of the database.
-        username: whom the password belongs to.
+        username: whom the password belongs to, unless the server's secret says it.
     """
 
     host: str
@@ -69,13 +71,13 @@ def build(
         "PGHOST": database.host,
         "PGPORT": str(database.port),
         "PGDATABASE": database.name,
-        "PGUSER": database.username,
+        **({} if USERNAME in secrets else {USERNAME: database.username}),
         "REPORT_BUCKET": bucket,
         "REPORT_KEY": report_key,
         **({"DUMP_KEY": dump_key} if dump_key else {}),
         **({"DECRYPT": "yes"} if decrypt else {}),
     }
-    taken = (PASSWORD, *(KEYS if decrypt else ()))
+    taken = (USERNAME, PASSWORD, *(KEYS if decrypt else ()))
     return OneOffTask(
         purpose="read the database",
         family=family,

@@ -31,6 +31,7 @@ DEPLOYMENT = {
         "bucket_adopted": {"type": "bool", "default": False},
         "access_log_bucket": {"type": "str", "default": ""},
         "database": {"type": "str", "default": ""},
+        "database_login": {"type": "bool", "default": False},
         "parameter_group": {"type": "str", "default": ""},
         "login": {"type": "bool", "default": True},
         "alarm_prefix": {"type": "str", "default": ""},

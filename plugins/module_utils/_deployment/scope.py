@@ -40,6 +40,7 @@ class Scope:
         bucket_adopted: whether it is used as it is, so that its settings do not matter.
         access_log_bucket: name of the bucket that takes its access logs; empty if there are none.
         database: identifier of the RDS instance; empty if there is none.
+        database_login: whether there is a secret with the server's own login to the RDS instance.
         parameter_group: of the RDS instance.
         login: whether there is a secret with the administrator's login.
         subnet_ids: of the service; empty for the default subnets.
@@ -59,6 +60,7 @@ class Scope:
     bucket_adopted: bool = False
     access_log_bucket: str = ""
     database: str = ""
+    database_login: bool = False
     parameter_group: str = ""
     login: bool = True
     subnet_ids: list[str] = field(default_factory=list)
@@ -103,6 +105,7 @@ class Scope:
     def own_secrets(self) -> dict[str, str]:
         """The secrets that the deployment has, by the last part of their names."""
         which = ["server", *(["login"] if self.login else []), *(["database"] if self.database else [])]
+        which += ["database-login"] if self.database_login else []
         return {one: f"{self.name}/{one}" for one in which}
 
 

@@ -20,7 +20,6 @@ from datetime import datetime
 from functools import partial
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Names as KeyNames
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
@@ -159,7 +158,8 @@ class Drill:
         for own in (copies.RESTORED_KEY, copies.REPLACED_KEY):
             tags.pop(own, None)
         self._tools.instances.restore(self._source, self._origin, self.name, settings, tags)
-        self._tools.instances.complete(self.name, settings, self._container()["secrets"][PASSWORD])
+        self._tools.instances.complete(self.name, settings, self._tools.logins.master_secret(self._service))
+        self._tools.logins.align(self._service, self.name)
 
     def _check_copy(self) -> None:
         self.database = self._tools.reader.read(self._service, self._endpoint(), self._copy.stamp, self._origin.image)
@@ -257,7 +257,7 @@ class Drill:
 
 def _address(endpoint: Mapping[str, typing.Any]) -> str:
     """Return what a database URL has of an instance."""
-    return f"@{endpoint.get('Address')}:{endpoint.get('Port')}/"
+    return f"{endpoint.get('Address')}:{endpoint.get('Port')}/"
 
 
 def lines(drill: Drill, deployment: str, source: Source) -> list[str]:

@@ -17,11 +17,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import LoginTasks
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Artifacts
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.check import DatabaseReader
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.check import Place
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import Instances
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.logins import CopiedLogins
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import Tools
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.tools import restorable
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
@@ -37,6 +39,7 @@ ARGUMENTS: dict[str, dict[str, typing.Any]] = {
     "database": {"type": "str", "required": True},
     "database_name": {"type": "str", "default": "mlflow"},
     "database_username": {"type": "str", "default": "mlflow"},
+    "master_secret": {"type": "str", "default": "", "no_log": False},
     "backup": {"type": "str", "default": ""},
     "snapshot": {"type": "str", "default": ""},
     "time": {"type": "str", "default": ""},
@@ -73,6 +76,12 @@ def make_tools(module: AnsibleAWSModule, progress: Progress, verb: str) -> Tools
         artifacts=Artifacts(clients("s3"), params["bucket"], account, wait_options),
         place=place,
         wait_options=wait_options,
+        logins=CopiedLogins(
+            clients,
+            LoginTasks(clients, deployment, region, wait_options, verb=verb),
+            params["database_name"],
+            params["master_secret"],
+        ),
         ca_path=params.get("ca_path") or "",
         request_timeout=params.get("request_timeout") or 60.0,
     )

@@ -18,7 +18,6 @@ from datetime import UTC
 from datetime import datetime
 from functools import partial
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
@@ -300,7 +299,8 @@ class Restoration:
         tags: Tags = {**tags_from_aws(live.get("TagList") or []), **self._exchange.copy.tags()}
         tags.pop(copies.REPLACED_KEY, None)
         instances.restore(self._request.source, self._origin, name, settings, tags)
-        instances.complete(name, settings, self._container()["secrets"][PASSWORD])
+        instances.complete(name, settings, self._tools.logins.master_secret(self._service))
+        self._tools.logins.align(self._service, name)
         self._exchange.note(name, copies.COPIED)
 
     def _check_copy(self) -> None:

@@ -44,6 +44,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies i
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Origin
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.copies import Source
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import Instances
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.logins import CopiedLogins
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Resource
@@ -66,6 +67,7 @@ class Tools:
         artifacts: its artifacts.
         place: where things are.
         wait_options: how to wait.
+        logins: brings the logins of copies in line.
         ca_path: file with the certificate authorities that signed the server's certificate; empty for the system's.
         request_timeout: seconds that the server has to answer.
     """
@@ -78,6 +80,7 @@ class Tools:
     artifacts: Artifacts
     place: Place
     wait_options: WaitOptions
+    logins: CopiedLogins
     ca_path: str = ""
     request_timeout: float = 60.0
 

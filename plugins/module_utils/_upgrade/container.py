@@ -16,6 +16,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import USERNAME
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._upgrade.tasks import Place
 
 Container = dict[str, typing.Any]
@@ -27,6 +28,7 @@ NO_SERVER: Container = {
     "image": "",
     "url": "",
     "database_host": "",
+    "database_username": "",
     "database_port": 5432,
     "database_ca_certificates": "",
 }
@@ -59,6 +61,8 @@ def describe(running: Mapping[str, typing.Any], version: str, url: str, place: P
         "image": str(running.get("image") or ""),
         "url": url,
         "database_host": place.host,
+        # Empty where the server takes it from its secret.
+        "database_username": "" if USERNAME in (running.get("secrets") or {}) else place.username,
         "database_port": place.port,
         "database_ca_certificates": (running.get("environment") or {}).get("DATABASE_CA_CERTIFICATES", ""),
     }

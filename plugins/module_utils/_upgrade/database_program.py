@@ -203,7 +203,9 @@ def copy() -> Report:
                 raise Refusal(f"there is a database {name} of another upgrade")
             # Its making was cut off: nothing has been migrated yet.
             persist(cursor, f"DROP DATABASE {quoted(name)}", name)
-        persist(cursor, f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(source)}", source)
+        [(owner,)] = rows(cursor, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", source)
+        # The copy takes the place of the database, if an upgrade goes back.
+        persist(cursor, f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(source)} OWNER {quoted(owner)}", source)
         cursor.execute(f"COMMENT ON DATABASE {quoted(name)} IS %s", (json.dumps(facts),))
     connection.close()
     return {"copied": True}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup import database_task
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import HANDED_ON
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import PASSWORD
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.database_task import USERNAME
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Document
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.store import Store
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
@@ -28,7 +29,6 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.one_off_ta
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Resource
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 
-USERNAME = "PGUSER"
 _PURPOSES = {
     "preflight": "look at the database with the new version",
     "copy": "copy the database",

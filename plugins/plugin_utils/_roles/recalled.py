@@ -79,6 +79,7 @@ def _database(resources: Resources, settings: Mapping[str, typing.Any]) -> Facts
         "rds_effective_sslmode": database.sslmode(settings),
         "rds_ca_certificates": resources["task_definition"].get("environment", {}).get("DATABASE_CA_CERTIFICATES", ""),
         "rds_secret_arn": settings["existing_secret_arn"] if existing else resources["secret_database"]["arn"],
+        "rds_login_secret_arn": resources.get("secret_database-login", {}).get("arn", ""),
         "rds_endpoint": existing or endpoint["address"],
         "rds_endpoint_port": settings["port"] if existing else endpoint["port"],
     }

@@ -112,8 +112,8 @@ def _secrets(answers: Answers) -> Iterator[str]:
     name = answers["name"]
     if answers["own_database"]:
         yield (
-            f"Secret {name}/database (if there was one), scheduled for deletion: AWS Secrets Manager keeps it for 7"
-            " days, and a new deployment of this name takes it up again."
+            f"Secrets {name}/database and {name}/database-login (if there were any), scheduled for deletion: AWS"
+            " Secrets Manager keeps them for 7 days, and a new deployment of this name takes them up again."
         )
     yield (
         f"Secrets {name}/server and {name}/login (if there were any), scheduled for deletion: likewise, for 30 days."

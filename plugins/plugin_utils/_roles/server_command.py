@@ -45,13 +45,14 @@ _ENTRY_POINTS = {
 
 
 def database_uri(settings: Mapping[str, typing.Any]) -> str:
-    """Return the database's URI, without a password.
+    """Return the database's URI, without a password, and without a user where libpq has one from PGUSER.
 
     It begins with postgresql+psycopg2, since SQLAlchemy 2.1 reads plain postgresql as psycopg 3, which not every image
     holds.
     """
     user, name = (quote(str(settings[part]), safe="/") for part in ("database_username", "database_name"))
-    return f"postgresql+psycopg2://{user}@{settings['database_host']}:{settings['database_port']}/{name}"
+    login = f"{user}@" if user else ""
+    return f"postgresql+psycopg2://{login}{settings['database_host']}:{settings['database_port']}/{name}"
 
 
 def sqlalchemy_plugins(settings: Mapping[str, typing.Any]) -> list[str]:

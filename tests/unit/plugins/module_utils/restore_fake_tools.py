@@ -11,10 +11,12 @@ from typing import Any
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._backup.manifest import Backup
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import Progress
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import LoginTasks
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore import copies
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.artifacts import Deleted
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.check import Place
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.instances import Instances
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.logins import CopiedLogins
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.options import backup_source
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.removal import Removal
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._restore.restoration import Request
@@ -84,15 +86,17 @@ def make_tools(aws: Aws) -> Tools:
     """What the steps work with."""
     options = WaitOptions(timeout=5, delay=0.0001)
     clients: Any = lambda _service: aws  # noqa: E731
+    target = Target("tracking", "default", ARN, WHO)
     return _FakeTools(
         clients=clients,
-        deployment=Target("tracking", "default", ARN, WHO),
+        deployment=target,
         instances=Instances(clients, "tracking", OWNER, options, remember=lambda _password: None),
         reader=aws,  # type: ignore[arg-type]
         store=_Store(aws),  # type: ignore[arg-type]
         artifacts=_Artifacts(aws),  # type: ignore[arg-type]
         place=Place("bucket", "mlflow", "mlflow", "eu-central-1", OWNER),
         wait_options=options,
+        logins=CopiedLogins(clients, LoginTasks(clients, target, "eu-central-1", options), "mlflow", ""),
     )
 
 

@@ -62,6 +62,7 @@ def test_facts_with_a_database_of_the_deployment() -> None:
         "network_database_security_group_id": "sg-2",
         "rds_effective_sslmode": "verify-full",
         "rds_ca_certificates": "PEM",
+        "rds_login_secret_arn": "",
         "rds_secret_arn": "arn:database",
         "rds_endpoint": "db.internal",
         "rds_endpoint_port": 5433,

@@ -42,7 +42,9 @@ def test_nothing_left_is_said_to_be_odd() -> None:
     lines = report()
     assert lines[0] == "The deployment 'vision' is gone from account 123456789012, region eu-central-1. Left there:"
     assert lines[1].startswith("No bucket, snapshot or log group of that name.")
-    assert about(lines, "Secret vision/database") and about(lines, "Secrets vision/server and vision/login")
+    assert about(lines, "Secrets vision/database and vision/database-login") and about(
+        lines, "Secrets vision/server and vision/login"
+    )
     assert not about(lines, "Bucket") and not about(lines, "Log group")
 
 
