@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +192,17 @@ def test_deployment_is_moved_over_while_it_serves(deployment: VerbsDeployment, d
     assert deployment.play("deploy", mlflow_full_converge=True, **OWN).succeeded().changed == {"localhost": 0}
 
 
+def is_at(step: str, progress: Path, process: subprocess.Popen) -> bool:
+    """Return whether a step has begun, or the verb has ended."""
+    return step in progress.read_text(encoding="utf-8") or process.poll() is not None
+
+
 def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeployment, database: Database) -> None:
     before = database.login()
     seen: list[bool] = []
     with Requests(deployment) as requests, deployment.begun("rotate") as (process, progress):
         for step in STEPS[1:5]:
-            eventually(
-                lambda step=step: step in progress.read_text(encoding="utf-8") or process.poll() is not None, step
-            )
+            eventually(partial(is_at, step, progress, process), step)
             # The last look may come after the fifth step has ended.
             if step != STEPS[4]:
                 seen.append(database.admits(before))
