@@ -84,6 +84,10 @@ options:
         description: Plain variables of the server, of which those are taken that the way to the database needs.
         type: dict
         default: {}
+  logins_hint:
+    description: What a message tells the user to set where the server has no logins of its own yet.
+    type: str
+    default: 'state: present'
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -191,6 +195,7 @@ ARGUMENT_SPEC: dict[str, dict[str, typing.Any]] = {
     "again": {"type": "str", "default": "run the same task again"},
     "unlock": {"type": "bool", "default": False},
     "unlock_hint": {"type": "str", "default": "unlock: true"},
+    "logins_hint": {"type": "str", "default": "state: present"},
     "wait_timeout": {"type": "int", "default": 3600},
     "wait_delay": {"type": "int", "default": 10},
 }
@@ -206,10 +211,18 @@ class _Work:
         self.deployment = target.locate(self.clients, params["name"], params["cluster"], region)
         self.progress = Progress(f"Database logins of {params['name']}", hidden=module.no_log_values)
         self.wait_options = WaitOptions(
-            timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=self.progress.report
+            timeout=params["wait_timeout"],
+            delay=max(1, params["wait_delay"]),
+            report=self.progress.report,
+            beat=self.progress.beat,
         )
         self.request = Request(
-            params["database"], params["database_name"], params["secret"], params["master_secret"], params["server"]
+            params["database"],
+            params["database_name"],
+            params["secret"],
+            params["master_secret"],
+            params["server"],
+            logins_hint=params["logins_hint"],
         )
         self.tasks = LoginTasks(self.clients, self.deployment, region, self.wait_options)
 

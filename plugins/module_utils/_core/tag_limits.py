@@ -59,10 +59,10 @@ RDS = TagLimits(prefixes=("aws:", "rds:"))
 # The record of what was deployed last is kept in tags of the second kind.
 ECS = TagLimits(own=(("AmazonECSManaged", "Amazon ECS"), (INTERNAL_PREFIX, "this collection")))
 # Limits that fit all services.
-# ManagedBy and MlflowName are on each resource, one more on the IAM roles (MlflowRegion) and on
-# the security groups (Name). botocore's model of ec2, Tag: keys have "a maximum of 127 Unicode characters".
+# ManagedBy and MlflowName are on each resource, the service, which has the most, among them: one more on the IAM roles
+# (MlflowRegion) and the security groups (Name). botocore's model of ec2, Tag: "a maximum of 127 Unicode characters".
 DEPLOYMENT = TagLimits(
-    most=MOST_TAGS - 3 - INTERNAL_TAGS,
+    most=MOST_TAGS - 2 - INTERNAL_TAGS,
     longest_key=127,
     prefixes=("aws:", "rds:"),
     ignores_case=True,

@@ -39,6 +39,7 @@ class Request:
         secret: name or ARN of the secret with the server's login.
         master_secret: name or ARN of the secret with the master user's password.
         server: image, roles, network and log group of a task, where there is no service yet.
+        logins_hint: what the user sets to give the server logins of its own.
     """
 
     instance: str
@@ -46,6 +47,7 @@ class Request:
     secret: str
     master_secret: str
     server: Mapping[str, typing.Any] | None = None
+    logins_hint: str = ""
 
 
 class Preparation:

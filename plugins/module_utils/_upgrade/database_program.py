@@ -76,7 +76,6 @@ class Refusal(Exception):
 
 def connect(database: str = "") -> typing.Any:
     psycopg2 = importlib.import_module("psycopg2")
-
     certificates = os.environ.get("DATABASE_CA_CERTIFICATES")
     if certificates and "PGSSLROOTCERT" not in os.environ:
         with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
@@ -108,11 +107,8 @@ def counts(cursor: Cursor) -> dict[str, int]:
 
 def revisions(cursor: Cursor) -> dict[str, list[str]]:
     """Return the revisions that the tables of Alembic name."""
-    found = {}
-    for table in GRAPHS:
-        if rows(cursor, "SELECT to_regclass(%s)", f"public.{table}")[0][0] is not None:
-            found[table] = sorted(row[0] for row in rows(cursor, f"SELECT version_num FROM public.{table}"))
-    return found
+    there = [table for table in GRAPHS if rows(cursor, "SELECT to_regclass(%s)", f"public.{table}")[0][0] is not None]
+    return {table: sorted(row[0] for row in rows(cursor, f"SELECT version_num FROM public.{table}")) for table in there}
 
 
 def databases(cursor: Cursor) -> dict[str, Report]:

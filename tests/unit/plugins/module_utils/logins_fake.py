@@ -57,7 +57,7 @@ class Aws(TaggedService):
 
     # ---- what a test lets happen
 
-    def change(self, name: str, effect: Callable[[], None]) -> None:
+    def change(self, name: str, effect: Callable[[], object]) -> None:
         """Do something that changes AWS, unless a test lets it fail."""
         self.calls += 1
         number = self.calls
@@ -200,7 +200,7 @@ class Aws(TaggedService):
         if not SecretId:
             super().untag_resource(resourceArn, tagKeys)
             return
-        self.change("forget", lambda: [self.secrets[SecretId].tags.pop(key, None) for key in TagKeys] and None)
+        self.change("forget", lambda: [self.secrets[SecretId].tags.pop(key, None) for key in TagKeys])
 
     # ---- what the tasks do
 

@@ -60,8 +60,8 @@ def test_tags_that_all_services_take() -> None:
     }
     more = {f"k{number}": "v" for number in range(40 - len(good))}
     assert tag_limits.tag_problems("mlflow_tags", good | more, tag_limits.DEPLOYMENT) == []
-    # As many as they take in all, with those that the roles add.
-    others = len(["ManagedBy", "MlflowName", "MlflowRegion"]) + internal_tags.INTERNAL_TAGS
+    # As many as the service takes in all, with those that the roles add.
+    others = len(["ManagedBy", "MlflowName"]) + internal_tags.INTERNAL_TAGS
     assert tag_limits.DEPLOYMENT.most + others == tag_limits.ANY_SERVICE.most
 
 
