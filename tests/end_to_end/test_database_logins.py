@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,11 @@ def admit(deployment: VerbsDeployment) -> None:
     eventually(lambda: deployment.database() == "available", "the instance")
 
 
+def came_to(process: subprocess.Popen, progress: Path, step: str) -> bool:
+    """Whether a verb has come to a step, or to its end."""
+    return step in progress.read_text(encoding="utf-8") or process.poll() is not None
+
+
 @pytest.fixture(scope="module")
 def deployment(software: None) -> Iterator[VerbsDeployment]:
     """A deployment whose server logs in as the master user."""
@@ -196,9 +202,7 @@ def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeploymen
     seen: list[bool] = []
     with Requests(deployment) as requests, deployment.begun("rotate") as (process, progress):
         for step in STEPS[1:5]:
-            eventually(
-                lambda step=step: step in progress.read_text(encoding="utf-8") or process.poll() is not None, step
-            )
+            eventually(partial(came_to, process, progress, step), step)
             # The last look may come after the fifth step has ended.
             if step != STEPS[4]:
                 seen.append(database.admits(before))

@@ -87,12 +87,12 @@ def test_former_password_is_taken_only_when_the_old_tasks_are_gone() -> None:
     aws = Aws()
     aws.drains = 9
 
-    def look(_call: int, name: str, done: bool) -> None:
+    def assert_gone(_call: int, name: str, done: bool) -> None:
         if name == "retire" and not done:
             assert [one["login"]["username"] for one in aws.tasks] == ["mlflow_b"]
             assert aws.passwords["mlflow_a"] == "first-made-up-password"
 
-    aws.at = look
+    aws.at = assert_gone
     rotate(aws)
     assert aws.log.index("deploy") < aws.log.index("retire")
 
