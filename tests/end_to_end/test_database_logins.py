@@ -149,6 +149,11 @@ def admit(deployment: VerbsDeployment) -> None:
     eventually(lambda: deployment.database() == "available", "the instance")
 
 
+def came_to(process: subprocess.Popen, progress: Path, step: str) -> bool:
+    """Whether a verb has come to a step, or to its end."""
+    return step in progress.read_text(encoding="utf-8") or process.poll() is not None
+
+
 @pytest.fixture(scope="module")
 def deployment(software: None) -> Iterator[VerbsDeployment]:
     """A deployment whose server logs in as the master user."""
@@ -192,17 +197,12 @@ def test_deployment_is_moved_over_while_it_serves(deployment: VerbsDeployment, d
     assert deployment.play("deploy", mlflow_full_converge=True, **OWN).succeeded().changed == {"localhost": 0}
 
 
-def is_at(step: str, progress: Path, process: subprocess.Popen) -> bool:
-    """Return whether a step has begun, or the verb has ended."""
-    return step in progress.read_text(encoding="utf-8") or process.poll() is not None
-
-
 def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeployment, database: Database) -> None:
     before = database.login()
     seen: list[bool] = []
     with Requests(deployment) as requests, deployment.begun("rotate") as (process, progress):
         for step in STEPS[1:5]:
-            eventually(partial(is_at, step, progress, process), step)
+            eventually(partial(came_to, process, progress, step), step)
             # The last look may come after the fifth step has ended.
             if step != STEPS[4]:
                 seen.append(database.admits(before))
