@@ -87,6 +87,7 @@ ENVIRONMENT: dict[str, str] = {
 }
 SECRETS: dict[str, str] = {
     "PGPASSWORD": "set mlflow_db_secret_arn",
+    "PGUSER": "set mlflow_db_username",
     "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": "",
     "MLFLOW_CRYPTO_KEK_PASSPHRASE": "",
 }

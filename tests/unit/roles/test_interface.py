@@ -29,7 +29,16 @@ INTERNAL = {
     *(
         ("mlflow", name)
         for name in (
-            *("ask", "bootstrap_admin", "client_requirements", "converge", "inputs", "lock", "login_settings"),
+            *(
+                "ask",
+                "bootstrap_admin",
+                "client_requirements",
+                "converge",
+                "inputs",
+                "lock",
+                "login_settings",
+                "logins",
+            ),
             *(
                 "maintenance",
                 "maintenance_absent",

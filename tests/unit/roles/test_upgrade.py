@@ -37,6 +37,7 @@ VARIABLES = {
             "image": "ghcr.io/mlflow/mlflow:v{{ former[inventory_hostname] }}-full",
             "database_host": "db.example.com",
             "database_port": 5432,
+            "database_username": "mlflow",
             "database_ca_certificates": "-----BEGIN CERTIFICATE-----",
         },
     },

@@ -93,8 +93,8 @@ def test_all_names_that_the_roles_set_are_known() -> None:
     nothing = {"disable_security_middleware": False}
     environment = server_environment({**settings, **given, **nothing, "allowed_artifact_locations": ["s3://x/"]}).keys()
     assert len(environment) > 8 and environment <= server.ENVIRONMENT.keys()
-    secrets = names_in(express["__ecs_express_secrets"]) | names_in(login["__auth_encryption_secrets"])
-    assert secrets == server.SECRETS.keys()
+    of_database = names_in(express["__ecs_express_database_login"]) | names_in(express["__ecs_express_user"])
+    assert of_database | names_in(login["__auth_encryption_secrets"]) == server.SECRETS.keys()
     of_basic = names_in(login["__auth_basic_secrets"]) | names_in(login["__auth_bootstrap_secrets"])
     assert of_basic == server.LOGIN_SECRETS["basic"].keys()
     assert names_in(login["__auth_oidc_secrets"]) == server.LOGIN_SECRETS["oidc"].keys()

@@ -128,7 +128,9 @@ LEFT_OUT = {
 def test_each_single_value_that_differs_is_seen(cloud: Cloud, account: Account) -> None:
     run(cloud, record=True)
     scope = Scope(
-        *("tracking", "default", ACCOUNT, REGION, "aws", BUCKET, False, "", "tracking", "tracking-postgres16"),
+        *("tracking", "default", ACCOUNT, REGION, "aws", BUCKET),
+        database="tracking",
+        parameter_group="tracking-postgres16",
         kms_keys=[KEY],
         secrets=[THEIR_SECRET],
         policies=[BOUNDARY],
