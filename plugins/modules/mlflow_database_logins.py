@@ -84,6 +84,10 @@ options:
         description: Plain variables of the server, of which those are taken that the way to the database needs.
         type: dict
         default: {}
+  logins_hint:
+    description: What a message names for giving a server logins of its own.
+    type: str
+    default: 'state: present'
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:
@@ -188,6 +192,7 @@ ARGUMENT_SPEC: dict[str, dict[str, typing.Any]] = {
             "environment": {"type": "dict", "default": {}},
         },
     },
+    "logins_hint": {"type": "str", "default": "state: present"},
     "again": {"type": "str", "default": "run the same task again"},
     "unlock": {"type": "bool", "default": False},
     "unlock_hint": {"type": "str", "default": "unlock: true"},
@@ -209,7 +214,12 @@ class _Work:
             timeout=params["wait_timeout"], delay=max(1, params["wait_delay"]), report=self.progress.report
         )
         self.request = Request(
-            params["database"], params["database_name"], params["secret"], params["master_secret"], params["server"]
+            params["database"],
+            params["database_name"],
+            params["secret"],
+            params["master_secret"],
+            params["server"],
+            params["logins_hint"],
         )
         self.tasks = LoginTasks(self.clients, self.deployment, region, self.wait_options)
 

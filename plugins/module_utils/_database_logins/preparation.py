@@ -39,6 +39,7 @@ class Request:
         secret: name or ARN of the secret with the server's login.
         master_secret: name or ARN of the secret with the master user's password.
         server: image, roles, network and log group of a task, where there is no service yet.
+        hint: what a message names for logins of the server's own.
     """
 
     instance: str
@@ -46,6 +47,7 @@ class Request:
     secret: str
     master_secret: str
     server: Mapping[str, typing.Any] | None = None
+    hint: str = "state: present"
 
 
 class Preparation:

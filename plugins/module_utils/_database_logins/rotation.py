@@ -68,7 +68,7 @@ def require_own_login(
         raise UserError(
             f"The server '{deployment.name}' logs in to its database as the master user, whose password cannot be"
             " changed without downtime. Nothing was changed. Deploy first with logins of its own"
-            " (mlflow_db_alternating_logins: true)."
+            f" ({request.hint})."
         )
     instance = find_instance(clients, request.instance)
     if instance["DBInstanceStatus"] not in wait.READY:

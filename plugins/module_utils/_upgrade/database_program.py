@@ -96,9 +96,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-# ---- what there is
-
-
 def counts(cursor: Cursor) -> dict[str, int]:
     """Return the rows of each table."""
     query = "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
@@ -203,8 +200,8 @@ def copy() -> Report:
                 raise Refusal(f"there is a database {name} of another upgrade")
             # Its making was cut off: nothing has been migrated yet.
             persist(cursor, f"DROP DATABASE {quoted(name)}", name)
-        [(owner,)] = rows(cursor, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", source)
         # The copy takes the place of the database, if an upgrade goes back.
+        owner = rows(cursor, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", source)[0][0]
         persist(cursor, f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(source)} OWNER {quoted(owner)}", source)
         cursor.execute(f"COMMENT ON DATABASE {quoted(name)} IS %s", (json.dumps(facts),))
     connection.close()
