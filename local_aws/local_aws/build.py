@@ -43,9 +43,15 @@ from .services.logs import LogGroupKeys
 from .services.rds import Databases
 from .services.rds import metrics as rds_metrics
 from .services.resource_tags import ResourceTags
+from .services.scheduler import NAMESPACE as SCHEDULER
+from .services.scheduler import ScheduleController
+from .services.scheduler import Scheduler
+from .services.scheduler import SchedulerMetrics
+from .services.scheduler import Schedules
 from .services.secretsmanager import SecretsManager
 from .services.security_groups import Interface
 from .services.security_groups import dependents
+from .services.sqs import metrics as sqs_metrics
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,12 @@ def build_services(ctx: Context) -> Services:
         )
     )
     databases = Databases(ctx, firewall)
-    sources: dict[str, Source] = {
-        acm_metrics.NAMESPACE: acm_metrics.CertificateMetrics(),
-        ecs_metrics.NAMESPACE: ecs_metrics.ServiceMetrics(task_store),
+    scheduler, invocations = _scheduler(ctx)
+    metrics: dict[str, Source] = {
         elbv2_metrics.NAMESPACE: elbv2_metrics.TargetGroupMetrics(balancer),
         rds_metrics.NAMESPACE: databases.metrics,
+        SCHEDULER: invocations,
     }
-    alarms = AlarmController(ctx, sources, CustomMetrics(ctx.clock), rollback_alarm.is_own)
     services: list[Service] = [
         databases,
         EcsTasks(ctx, task_store, tasks),
@@ -116,6 +121,24 @@ def build_services(ctx: Context) -> Services:
         SecretsManager(ctx),
         EncryptedValues(ctx),
         LogGroupKeys(ctx),
-        CloudWatch(alarms),
+        _cloudwatch(ctx, task_store, metrics),
+        scheduler,
     ]
     return Services(services, balancer, tasks)
+
+
+def _scheduler(ctx: Context) -> tuple[Scheduler, SchedulerMetrics]:
+    """EventBridge Scheduler, and what it counts."""
+    schedules, invocations = Schedules(), SchedulerMetrics(ctx.clock)
+    return Scheduler(ctx, schedules, ScheduleController(ctx, schedules, invocations)), invocations
+
+
+def _cloudwatch(ctx: Context, tasks: TaskStore, metrics: dict[str, Source]) -> CloudWatch:
+    """CloudWatch, with the metrics of these namespaces, and of those that need nothing of another service."""
+    sources: dict[str, Source] = {
+        acm_metrics.NAMESPACE: acm_metrics.CertificateMetrics(),
+        ecs_metrics.NAMESPACE: ecs_metrics.ServiceMetrics(tasks),
+        sqs_metrics.NAMESPACE: sqs_metrics.QueueMetrics(ctx),
+        **metrics,
+    }
+    return CloudWatch(AlarmController(ctx, sources, CustomMetrics(ctx.clock), rollback_alarm.is_own))

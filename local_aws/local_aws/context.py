@@ -87,20 +87,23 @@ class Context:
         self._role_changes: dict[str, float] = {}
         self._clients: dict[tuple[str, str, str, str], tuple[float, Any]] = {}
 
-    def client(self, service: str, *, role_arn: str | None = None, principal: str = "", region: str = "") -> Any:
+    def client(
+        self, service: str, *, role_arn: str | None = None, principal: str = "", region: str = "", source_arn: str = ""
+    ) -> Any:
         """A botocore client on our own endpoint, so that IAM is enforced. Blocking and thread-safe: use it in a thread.
 
         :arg service: botocore's service name.
         :arg role_arn: the role to act as; without it the account's root.
         :arg principal: the service principal that assumes the role, e.g. ``ecs-tasks.amazonaws.com``.
         :arg region: the region to ask; the daemon's own, if none is given.
+        :arg source_arn: for what the principal acts, if it is not a task of ECS.
         :raises TrustError: the role does not exist or does not trust the principal.
         """
         region = region or self.settings.region
         key = (service, role_arn or "", principal, region)
         if role_arn is not None:
             # Asked each time: a service notices at once when a role is gone or trusts it no more.
-            self._check_trust(role_arn, principal)
+            self.check_trust(role_arn, principal, source_arn)
         with self._lock:
             expires, client = self._clients.get(key, (0.0, None))
             if client is None or expires < time.time():
@@ -144,17 +147,17 @@ class Context:
         :returns: AccessKeyId, SecretAccessKey, Token, Expiration (ISO 8601, UTC).
         :raises TrustError: the role does not exist or does not trust the principal.
         """
-        self._check_trust(role_arn, principal)
+        self.check_trust(role_arn, principal)
         return trust.role_session(role_arn, principal, seconds)
 
-    def _check_trust(self, role_arn: str, principal: str) -> None:
+    def check_trust(self, role_arn: str, principal: str, source_arn: str = "") -> None:
         """Raises TrustError. The fault ``iam:Propagation`` makes a role look as it does in its first seconds on AWS."""
         if (
             self.is_too_young("iam:Propagation", role_arn)
             or self.faults.consume("iam:Propagation", role_arn) is not None
         ):
             raise TrustError(f"{principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
-        trust.check_trust(self.settings, role_arn, principal)
+        trust.check_trust(self.settings, role_arn, principal, source_arn)
 
     def role_changed(self, name: str) -> None:
         """A role, its trust or its policies were changed now."""
@@ -179,6 +182,7 @@ class Context:
         role_arn: str | None = None,
         principal: str = "",
         region: str = "",
+        source_arn: str = "",
         **params: Any,
     ) -> dict[str, Any]:
         """One API call in a thread.
@@ -189,7 +193,7 @@ class Context:
         """
 
         def call() -> dict[str, Any]:
-            client = self.client(service, role_arn=role_arn, principal=principal, region=region)
+            client = self.client(service, role_arn=role_arn, principal=principal, region=region, source_arn=source_arn)
             output: dict[str, Any] = getattr(client, xform_name(operation))(**params)
             output.pop("ResponseMetadata", None)
             return output

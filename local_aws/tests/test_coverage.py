@@ -38,18 +38,6 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "events": ("put_rule", {"Name": "nightly", "ScheduleExpression": "nonsense"}),
     "lambda": ("list_functions", {}),
     "pricing": ("describe_services", {}),
-    "scheduler": (
-        "create_schedule",
-        {
-            "Name": "nightly",
-            "ScheduleExpression": "nonsense",
-            "FlexibleTimeWindow": {"Mode": "OFF"},
-            "Target": {
-                "Arn": "arn:aws:ecs:us-east-1:123456789012:cluster/default",
-                "RoleArn": "arn:aws:iam::123456789012:role/r",
-            },
-        },
-    ),
     "service-quotas": ("list_services", {}),
     "wafv2": ("list_web_acls", {"Scope": "REGIONAL"}),
 }

@@ -118,6 +118,10 @@ options:
         description: Name of the topic that the alarms are sent to. Empty if there is none.
         type: str
         default: ''
+      schedule_group:
+        description: Name of the group of the deployment's schedules. Empty if it has none.
+        type: str
+        default: ''
       subnet_ids:
         description: Subnets of the service. Empty for those of the default VPC.
         type: list

@@ -89,6 +89,11 @@ alarm_prefix:
   returned: success
   type: str
   sample: ''
+schedule_group:
+  description: Name of the group of the deployment's schedules, empty if it has none.
+  returned: success
+  type: str
+  sample: ''
 stopped_since:
   description: When the deployment was stopped, empty if it was not.
   returned: success
@@ -149,7 +154,12 @@ def _work(module: AnsibleAWSModule) -> ModuleResult:
         api.untag(clients("ecs"), deployment.arn, [one.key for one in found])
     shown = [{"run": one.run, "verb": one.verb, "step": one.step, "by": one.who} for one in found]
     since = stopped.since.isoformat() if stopped else ""
-    values = {"locks": shown, "stopped_since": since, "alarm_prefix": markers.alarm_prefix(tags)}
+    values = {
+        "locks": shown,
+        "stopped_since": since,
+        "alarm_prefix": markers.alarm_prefix(tags),
+        "schedule_group": markers.schedule_group(tags),
+    }
     return ModuleResult(is_lifted, {"locks": shown}, {"locks": [] if is_lifted else shown}, values, [])
 
 

@@ -65,6 +65,9 @@ def aws_scenario(aws: ExampleAws) -> Scenario:
     group = ec2.create_security_group(GroupName="mlflow-database", Description="examples")["GroupId"]
     secret = json.dumps({"username": "mlflow", "password": "made-up-for-the-examples-0001"})
     arn = aws.client("secretsmanager").create_secret(Name="tracking/database", SecretString=secret)["ARN"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    aws.client("iam").create_role(RoleName="tracking-scheduler-role", AssumeRolePolicyDocument=document)
     aws.client("s3").create_bucket(Bucket="our-models", CreateBucketConfiguration={"LocationConstraint": REGION})
     [vpc] = {item["VpcId"] for item in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]}
     modules = (
@@ -74,6 +77,9 @@ def aws_scenario(aws: ExampleAws) -> Scenario:
         "cloudwatch_alarms",
         "cloudwatch_dashboard",
         "sns_topic",
+        "sqs_queue",
+        "scheduler_schedule_group",
+        "scheduler_schedule",
         "logs_log_group",
         "iam_service_role",
         "s3_artifact_bucket",
@@ -130,6 +136,7 @@ def express_scenario(aws: ExampleAws) -> Scenario:
             "mlflow_deployment_status",
             "mlflow_deployment_lock",
             "mlflow_deployment_monitoring",
+            "mlflow_deployment_maintenance",
             "mlflow_backup",
             "mlflow_backup_info",
             "mlflow_restore",

@@ -27,7 +27,7 @@ BUCKET = f"{NAME}-artifacts-123456789012-us-east-1"
 OWN_IMAGE = f"registry.example.com/mlflow:v{VERSION}-full"
 LOGS = "company-access-logs"
 # The verbs whose users have a file of their own.
-LONG = ("drill", "gc", "monitoring", "monitoring-verbs", "upgrade")
+LONG = ("drill", "gc", "maintenance", "maintenance-plan", "monitoring", "monitoring-verbs", "upgrade")
 # What scanners ask for and is not on by default; a key is named by what it is for.
 OPTIONS: dict[str, Any] = {
     "mlflow_bucket_access_log_bucket": LOGS,

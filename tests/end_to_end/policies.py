@@ -28,6 +28,8 @@ VERBS = {
     "upgrade": ("upgrade", "validate"),
     "monitoring": ("monitoring",),
     "monitoring-verbs": ("monitoring-verbs",),
+    "maintenance": ("maintenance",),
+    "maintenance-plan": ("maintenance-plan",),
 }
 FILES = list(dict.fromkeys(file for files in VERBS.values() for file in files))
 

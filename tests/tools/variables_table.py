@@ -35,6 +35,7 @@ SECTIONS = {
     "mlflow_express_domain": "Host names and origins",
     "mlflow_wait_timeout": "Waiting and updating",
     "mlflow_monitoring": "Alarms and a dashboard",
+    "mlflow_maintenance": "Maintenance on a schedule",
     "mlflow_demo": "Validation",
     "mlflow_backup_name": "Backups and locks",
     "mlflow_confirm_destroy": "Destroying",

@@ -79,7 +79,10 @@ class Dispatcher:
 
     async def _rpc(self, exchange: Exchange) -> None:
         body = await exchange.body()
-        request = requests.identify(exchange.fields, exchange.flat_query, body)
+        await self._call(exchange, requests.identify(exchange.fields, exchange.flat_query, body), body)
+
+    async def _call(self, exchange: Exchange, request: requests.Request, body: bytes) -> None:
+        """Answers a request whose input has been read."""
         api = f"{request.service}:{request.operation}"
         principal = signatures.principal_arn(request.access_key_id)
         call = Call(
@@ -186,10 +189,10 @@ class Dispatcher:
         done = partial(self._done, exchange, f"cognito-idp:{exchange.path}", "", reads=False)
         await exchange.forward(done, [*kept, (b"x-forwarded-proto", b"https")])
 
-    # --- REST services (S3) ------------------------------------------------------------------------------------------
+    # --- REST services -----------------------------------------------------------------------------------------------
 
     async def _rest(self, exchange: Exchange) -> None:
-        """Not read into memory here: ministack gets the stream."""
+        """Those that speak JSON are read; of S3, ministack gets the stream."""
         headers, query = exchange.fields, exchange.query
         access_key_id, _unused, signing_name = requests.credential_scope(headers, exchange.flat_query)
         named = rest.cbor_operation(exchange.path)
@@ -198,6 +201,14 @@ class Dispatcher:
         else:
             service = server.service_of(exchange.method, exchange.path, headers, query)
             operation = rest.rest_operation(service, exchange.method, exchange.path, query, headers)
+        if models.protocol_of(service) == "rest-json" and access_key_id:
+            body = await exchange.body()
+            path = exchange.raw_path
+            request = rest.json_request(
+                service, method=exchange.method, raw_path=path, query=query, headers=headers, body=body
+            )
+            await self._call(exchange, request, body)
+            return
         api = f"{service}:{operation}"
         principal = signatures.principal_arn(access_key_id)
         reads = None if named is not None else exchange.method in ("GET", "HEAD", "OPTIONS")

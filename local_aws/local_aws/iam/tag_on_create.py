@@ -25,7 +25,9 @@ _TAGGING = {
     "elasticloadbalancing": "AddTags",
     "logs": "TagResource",
     "rds": "AddTagsToResource",
+    "scheduler": "TagResource",
     "secretsmanager": "TagResource",
+    "sqs": "TagQueue",
     "ssm": "AddTagsToResource",
 }
 # IAM has one for each kind of thing.

@@ -19,11 +19,12 @@ from ..service import TrustError
 from ..settings import Settings
 
 
-def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
+def check_trust(settings: Settings, role_arn: str, principal: str, source_arn: str = "") -> None:
     """Whether a service may assume a role.
 
     ministack's own evaluation lets root stand for every service; here the statement must name this service.
 
+    :arg source_arn: for what it does so; empty: for a task of ECS.
     :raises TrustError: it may not.
     """
     document = _role(role_arn).get("AssumeRolePolicyDocument") or {}
@@ -34,7 +35,7 @@ def check_trust(settings: Settings, role_arn: str, principal: str) -> None:
         # "Use the wildcard to specify all clusters": AWS documents arn:aws:ecs:<region>:<account>:* and nothing
         # narrower.
         # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
-        "aws:sourcearn": f"arn:aws:ecs:{settings.region}:{settings.account_id}:task/local-aws",
+        "aws:sourcearn": source_arn or f"arn:aws:ecs:{settings.region}:{settings.account_id}:task/local-aws",
     }
     asked = evaluator.service_question(
         principal, "sts:AssumeRole", role_arn, settings.region, context, settings.account_id

@@ -106,13 +106,13 @@ def _parse_json(request: Request, body: bytes) -> None:
     except ValueError:
         request.problems.append(InvalidMember("type", "The request body is not JSON."))
         return
-    _accept(request, shape, from_json(shape, document))
+    accept(request, shape, from_json(shape, document))
 
 
 def _parse_query(request: Request, form: Mapping[str, str]) -> None:
     shape = _input_shape(request)
     if shape is not None:
-        _accept(request, shape, from_form(shape, form, is_ec2=protocol_of(request.service) == "ec2"))
+        accept(request, shape, from_form(shape, form, is_ec2=protocol_of(request.service) == "ec2"))
 
 
 def _input_shape(request: Request) -> StructureShape | None:
@@ -120,7 +120,7 @@ def _input_shape(request: Request) -> StructureShape | None:
     return model.input_shape if model is not None else None
 
 
-def _accept(request: Request, shape: StructureShape, params: Any) -> None:
+def accept(request: Request, shape: StructureShape, params: Any) -> None:
     """Takes over the input, but for members that are wrong: who looks at it before it is refused can rely on types."""
     request.problems += problems_of(shape, params)
     wrong = {problem.member for problem in request.problems}

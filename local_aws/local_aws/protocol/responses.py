@@ -46,8 +46,11 @@ def serialize(output: dict[str, Any], service: str, operation: str) -> tuple[dic
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amzn-requestid": request_id}
         document = {} if model.output_shape is None else output
         return headers, json.dumps(document, default=_json_scalar).encode()
+    if speaks == "rest-json":
+        headers = {"content-type": "application/json", "x-amzn-requestid": request_id}
+        return headers, json.dumps(output, default=_json_scalar).encode()
     if speaks not in ("query", "ec2"):
-        raise TypeError(f"{service} speaks {speaks}; only json, query and ec2 are served here.")
+        raise TypeError(f"{service} speaks {speaks}; only json, rest-json, query and ec2 are served here.")
     body = xml_body(model, output, request_id, is_ec2=speaks == "ec2")
     return {"content-type": "text/xml", "x-amzn-requestid": request_id}, body
 

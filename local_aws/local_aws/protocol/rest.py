@@ -4,16 +4,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from botocore.exceptions import UnknownServiceError
+from botocore.model import Shape
 
+from .inputs import from_json
+from .models import operation_model
 from .models import service_model
 from .requests import SERVICE_BY_TARGET_PREFIX
+from .requests import Request
+from .requests import accept
+from .requests import credential_scope
+from .validation import InvalidMember
 
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9]+)")
 
@@ -42,6 +52,60 @@ def rest_operation(service: str, method: str, path: str, query: Mapping[str, Any
         if score > best_score:
             best, best_score = route.name, score
     return best
+
+
+def json_request(
+    service: str,
+    *,
+    method: str,
+    raw_path: str,
+    query: Mapping[str, list[str]],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Request:
+    """What a request of the protocol rest-json asks for, with its input parsed and checked.
+
+    Where a member stands is in botocore's model, as its ``location``: in the path, the query, or the body.
+    """
+    flat = {name: values[0] for name, values in query.items()}
+    access_key_id, region, _unused = credential_scope(headers, flat)
+    operation = rest_operation(service, method, raw_path, query, headers)
+    request = Request(service, operation, access_key_id, region)
+    model = operation_model(service, operation)
+    shape = model.input_shape if model is not None else None
+    if model is None or shape is None:
+        return request
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        request.problems.append(InvalidMember("type", "The request body is not JSON."))
+        return request
+    labels = _labels(model.http["requestUri"], raw_path)
+    params = {} if not isinstance(document, dict) else {**document}
+    for name, member in shape.members.items():
+        location, field = member.serialization.get("location"), member.serialization.get("name", name)
+        if location == "uri" and field in labels:
+            params[name] = _read_text(member, [labels[field]])
+        elif location == "querystring" and field in query:
+            params[name] = _read_text(member, query[field])
+    accept(request, shape, from_json(shape, params))
+    return request
+
+
+def _labels(template: str, raw_path: str) -> dict[str, str]:
+    """The variable parts of a path; what is escaped in them is not where they end."""
+    parts = raw_path.strip("/").split("/")
+    wanted = template.partition("?")[0].strip("/").split("/")
+    return {name[1:-1]: unquote(part) for name, part in zip(wanted, parts, strict=False) if name.startswith("{")}
+
+
+def _read_text(shape: Shape, texts: list[str]) -> Any:
+    if shape.type_name == "list":
+        return texts
+    if shape.type_name in ("integer", "long"):
+        with contextlib.suppress(ValueError):
+            return int(texts[0])
+    return texts[0]
 
 
 def _fixed_parts(template: tuple[str, ...], parts: list[str]) -> int | None:

@@ -36,6 +36,7 @@ DEPLOYMENT = {
         "alarm_prefix": {"type": "str", "default": ""},
         "dashboard": {"type": "str", "default": ""},
         "topic": {"type": "str", "default": ""},
+        "schedule_group": {"type": "str", "default": ""},
         "subnet_ids": _TEXTS,
         "database_subnet_ids": _TEXTS,
         "kms_key_arns": {**_TEXTS, "no_log": False},

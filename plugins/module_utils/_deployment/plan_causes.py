@@ -58,7 +58,10 @@ def part(resource: Resource, attribute: Attribute | None = None) -> str:
         "logs_log_group": "log_group",
         "mlflow_upgrade": "task_definition",
         "s3_artifact_bucket": "bucket",
+        "scheduler_schedule": "schedules",
+        "scheduler_schedule_group": "schedules",
         "sns_topic": "topic",
+        "sqs_queue": "maintenance_queue",
     }
     return {**_DATABASE, **others}.get(resource.module, "")
 

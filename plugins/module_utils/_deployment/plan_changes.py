@@ -61,7 +61,9 @@ KINDS: dict[str, Kind] = {
     "iam_service_linked_role": Kind("service-linked role", "aws_service_name"),
     "iam_service_role": Kind("IAM role", "name"),
     "logs_log_group": Kind("log group", "log_group_name", shown=("retention_in_days",)),
+    "mlflow_deployment_maintenance": Kind("mark of schedules on", "name"),
     "mlflow_deployment_monitoring": Kind("mark of alarms on", "name"),
+    "mlflow_maintenance_task": Kind("task on a schedule", "job"),
     "mlflow_upgrade": Kind("upgrade of", "name"),
     "rds_db_parameter_group": Kind("RDS parameter group", "db_parameter_group_name"),
     "rds_db_subnet_group": Kind("RDS subnet group", "db_subnet_group_name"),
@@ -71,8 +73,11 @@ KINDS: dict[str, Kind] = {
         shown=("db_instance_class", "engine_version", "allocated_storage", "storage_type", "multi_az"),
     ),
     "s3_artifact_bucket": Kind("S3 bucket", "name"),
+    "scheduler_schedule": Kind("schedule", "schedule_name", shown=("schedule_expression",)),
+    "scheduler_schedule_group": Kind("group of schedules", "schedule_group_name"),
     "secretsmanager_secret": Kind("secret", "name"),
     "sns_topic": Kind("SNS topic", "topic_name"),
+    "sqs_queue": Kind("SQS queue", "queue_name"),
 }
 
 

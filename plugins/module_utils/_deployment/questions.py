@@ -21,6 +21,9 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients imp
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import ClientError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import error_code
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment import secrets
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.maintenance_questions import (
+    maintenance_questions,
+)
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.monitoring_questions import (
     monitoring_questions,
 )
@@ -64,7 +67,6 @@ _TAGGED = ("logs", "rds:subgrp")
 SUCCESSFUL = "SUCCESSFUL"
 #: Under this name the search returns tags, by resource.
 FOUND_TAGS = "tags"
-_ROLES = ("task", "execution", "infrastructure")
 _ARN_PARTS = 7
 
 
@@ -76,7 +78,7 @@ def questions(scope: Scope, service: Answer | None = None, successful: str = "")
         service: as ECS has described it already; None to ask for it.
         successful: id of a deployment of the service that is known to have been successful; empty if none is.
     """
-    for role in _ROLES:
+    for role in scope.iam_roles:
         yield Question(f"iam_role_{role}", ("iam",), lambda iam, role=role: _read_role(iam, scope, role))
     yield Question(
         "service", ("ecs",), lambda ecs: _read_service(describe_service(ecs, scope) if service is None else service)
@@ -95,6 +97,7 @@ def questions(scope: Scope, service: Answer | None = None, successful: str = "")
     yield secrets.list_question(scope)
     yield Question("elsewhere", ("resourcegroupstaggingapi",), lambda tagging: _search(tagging, scope))
     yield from monitoring_questions(scope)
+    yield from maintenance_questions(scope)
     yield from _reference_questions(scope)
 
 
@@ -276,7 +279,7 @@ def _bucket_setting(s3: Client, operation: str, part: str, bucket: dict[str, str
 
 
 def _read_role(iam: Client, scope: Scope, which: str) -> Resources:
-    name = f"{scope.name}-{which}-role"
+    name = scope.iam_roles[which]
     role = dict(iam.get_role(RoleName=name)["Role"])
     attached = iam.pages("list_attached_role_policies", "AttachedPolicies", RoleName=name)
     role["ManagedPolicies"] = [policy["PolicyArn"] for policy in attached]

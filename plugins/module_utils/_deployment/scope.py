@@ -23,6 +23,9 @@ Clients = Callable[..., Client]
 Ask = Callable[..., Resources]
 
 
+_MAINTENANCE_ROLES = ("iam_role_gc", "iam_role_archive", "iam_role_scheduler")
+
+
 @dataclass(frozen=True)
 class Scope:
     """What belongs to a deployment, and what its settings refer to.
@@ -43,6 +46,7 @@ class Scope:
         database_subnet_ids: of the database; empty for the service's.
         alarm_prefix: with which the names of its alarms begin; empty if it has none.
         dashboard, topic: names of its dashboard and of the topic that its alarms are sent to; likewise.
+        schedule_group: name of the group of its schedules; empty if it has none.
         kms_keys, secrets, policies: ARNs that settings refer to.
     """
 
@@ -62,6 +66,7 @@ class Scope:
     alarm_prefix: str = ""
     dashboard: str = ""
     topic: str = ""
+    schedule_group: str = ""
     kms_keys: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     policies: list[str] = field(default_factory=list)
@@ -73,7 +78,16 @@ class Scope:
     @property
     def unwatched(self) -> frozenset[str]:
         """What is not asked for, as it is not known whether the deployment has it."""
-        return frozenset() if self.alarm_prefix else frozenset({"alarms", "dashboard", "topic"})
+        alarms = () if self.alarm_prefix else ("alarms", "dashboard", "topic")
+        schedules = () if self.schedule_group else ("schedules", "maintenance_queue", *_MAINTENANCE_ROLES)
+        return frozenset((*alarms, *schedules))
+
+    @property
+    def iam_roles(self) -> dict[str, str]:
+        """The roles that the deployment has, by what they are for."""
+        own = {one: f"{self.name}-{one}-role" for one in ("task", "execution", "infrastructure")}
+        jobs = {one: f"{self.name}-maintenance-{one}-role" for one in ("gc", "archive")}
+        return {**own, **jobs, "scheduler": f"{self.name}-scheduler-role"} if self.schedule_group else own
 
     @property
     def service_arn(self) -> str:

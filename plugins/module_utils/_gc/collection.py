@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
@@ -124,9 +125,9 @@ class Collection:
                 f"The server '{name}' has workspaces, which this verb does not know. MLflow's own command for them is"
                 " mlflow gc --all-workspaces."
             )
-        self._destination()
+        destination(self._container(), self._deployment.name)
         if self._request.instance:
-            self._database = self._of_instance()
+            self._database = of_instance(self._clients, self._request.instance, self._request.database)
         return True
 
     def verb(self, again: str) -> Verb:
@@ -167,7 +168,7 @@ class Collection:
         )
         environment = {
             **task.environment,
-            "ARTIFACTS_DESTINATION": self._destination(),
+            "ARTIFACTS_DESTINATION": destination(self._container(), self._deployment.name),
             "DELETE": "yes" if self._request.delete else "no",
             "OLDER_THAN_SECONDS": f"{self._request.older_than.total_seconds():.0f}",
         }
@@ -187,28 +188,6 @@ class Collection:
     def _container(self) -> dict[str, typing.Any]:
         return dict(target.configuration(self._service).get("primary_container") or {})
 
-    def _destination(self) -> str:
-        command = " ".join(str(one) for one in self._container().get("command") or [])
-        found = _DESTINATION.search(command)
-        if found is None:
-            raise UserError(
-                f"The command of the server '{self._deployment.name}' does not say where artifacts are"
-                " (--artifacts-destination s3://…): deploy first."
-            )
-        return found[1]
-
-    def _of_instance(self) -> Database:
-        instance = describe.find(self._clients("rds"), self._request.instance)
-        if instance is None:
-            raise UserError(
-                f"There is no RDS instance {self._request.instance}: check its name and AWS_REGION, or name the host if"
-                " the database is your own."
-            )
-        endpoint = instance.get("Endpoint") or {}
-        if not endpoint.get("Address"):
-            raise UserError(f"The RDS instance {self._request.instance} is {instance['DBInstanceStatus']}.")
-        return replace(self._request.database, host=str(endpoint["Address"]), port=int(endpoint["Port"]))
-
     def _serving(self) -> str:
         return "The server serves as before: this verb does not touch it."
 
@@ -216,6 +195,39 @@ class Collection:
         if self._request.delete:
             return "What could not be deleted is kept, with its rows. What was deleted until then is gone."
         return "Nothing was deleted."
+
+
+def destination(container: Mapping[str, typing.Any], deployment: str) -> str:
+    """Return where the server keeps artifacts, by its command.
+
+    Raises:
+        UserError: the command does not say.
+    """
+    found = _DESTINATION.search(" ".join(str(one) for one in container.get("command") or []))
+    if found is None:
+        raise UserError(
+            f"The command of the server '{deployment}' does not say where artifacts are (--artifacts-destination"
+            " s3://…): deploy first."
+        )
+    return found[1]
+
+
+def of_instance(clients: Clients, identifier: str, database: Database) -> Database:
+    """Return a database with the address of its RDS instance.
+
+    Raises:
+        UserError: there is no such instance, or it has no address yet.
+    """
+    instance = describe.find(clients("rds"), identifier)
+    if instance is None:
+        raise UserError(
+            f"There is no RDS instance {identifier}: check its name and AWS_REGION, or name the host if the database is"
+            " your own."
+        )
+    endpoint = instance.get("Endpoint") or {}
+    if not endpoint.get("Address"):
+        raise UserError(f"The RDS instance {identifier} is {instance['DBInstanceStatus']}.")
+    return replace(database, host=str(endpoint["Address"]), port=int(endpoint["Port"]))
 
 
 def parse_age(text: str, retention_days: int, hints: Hints) -> timedelta:

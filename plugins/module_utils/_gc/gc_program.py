@@ -73,6 +73,10 @@ class Impossible(Exception):
     """It cannot be done, or something of it could not."""
 
 
+class Busy(Impossible):
+    """Another task is at it."""
+
+
 @dataclass(frozen=True)
 class Thing:
     """What was deleted in MLflow, and is still stored.
@@ -222,21 +226,35 @@ def numbers(things: list[Thing]) -> Found:
     return {kind: sum(one.kind == kind for one in things) for kind in KINDS}
 
 
-def main() -> None:
+def run(s3: typing.Any, change: bool) -> Found:
+    """Return what was found, and what of it was deleted.
+
+    Args:
+        s3: client of S3.
+        change: whether to delete it; otherwise it is listed.
+
+    Raises:
+        Busy: another task is at it.
+    """
     until = int((time.time() - float(os.environ["OLDER_THAN_SECONDS"])) * 1000)
-    s3 = importlib.import_module("boto3").client("s3")
     bucket = Bucket(s3, os.environ["ARTIFACTS_DESTINATION"])
     cursor = connect().cursor()
     cursor.execute(LOCK)
     if not cursor.fetchone()[0]:
-        raise Impossible("another task is deleting at the moment")
+        raise Busy("another task is deleting at the moment")
     things, kept = choose(cursor, until)
     objects, size = measure(bucket, things)
     found: Found = {"found": numbers(things), "kept": numbers(kept), "objects": objects, "bytes": size}
     found |= {"deleted": dict.fromkeys(KINDS, 0), "failed": 0, "failures": []}
-    if os.environ.get("DELETE") == "yes" and things:
+    if change and things:
         done, failed = delete(cursor, bucket, open_store(), things)
         found |= {"deleted": done, "failed": len(failed), "failures": failed[:NAMED]}
+    return found
+
+
+def main() -> None:
+    s3 = importlib.import_module("boto3").client("s3")
+    found = run(s3, os.environ.get("DELETE") == "yes")
     body = json.dumps(found).encode()
     s3.put_object(Bucket=os.environ["REPORT_BUCKET"], Key=os.environ["REPORT_KEY"], Body=body)
     sys.stdout.write(f"{json.dumps({**found, 'failures': None})}\n")

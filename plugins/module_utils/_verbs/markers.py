@@ -28,6 +28,8 @@ LOCK_PREFIX = f"{INTERNAL_PREFIX}run:"
 STOPPED_KEY = f"{INTERNAL_PREFIX}stopped"
 #: Says with what the names of the deployment's alarms begin, if it has any.
 MONITORED_KEY = f"{INTERNAL_PREFIX}monitored"
+#: Names the group of the deployment's schedules, if it has any.
+MAINTAINED_KEY = f"{INTERNAL_PREFIX}maintained"
 #: A run that asks for the lock, and one that has it.
 CLAIMED, HELD = "claimed", "held"
 #: The verb that stops a deployment because the user wants it stopped.
@@ -138,6 +140,11 @@ def stopped(tags: Mapping[str, str]) -> Stopped | None:
 def alarm_prefix(tags: Mapping[str, str]) -> str:
     """Return with what the names of the deployment's alarms begin, empty if it has none."""
     return tags.get(MONITORED_KEY, "")
+
+
+def schedule_group(tags: Mapping[str, str]) -> str:
+    """Return the group of the deployment's schedules, empty if it has none."""
+    return tags.get(MAINTAINED_KEY, "")
 
 
 def _lock(key: str, value: str) -> Marker:

@@ -51,6 +51,7 @@ class OneOffTask:
         region: AWS region.
         image: of its container; empty for the server's.
         cpu, memory: of the task.
+        task_role: ARN of its role; empty for the server's.
     """
 
     purpose: str
@@ -64,6 +65,7 @@ class OneOffTask:
     image: str = ""
     cpu: str = _CPU
     memory: str = _MEMORY
+    task_role: str = ""
 
 
 def run(clients: Clients, deployment: Target, service: Resource, task: OneOffTask, wait_options: WaitOptions) -> None:
@@ -75,7 +77,7 @@ def run(clients: Clients, deployment: Target, service: Resource, task: OneOffTas
     ecs = clients("ecs")
     configuration = target.configuration(service)
     _stop_left_behind(ecs, deployment, task, wait_options)
-    registered = ecs.register_task_definition(**_definition(task, configuration))["taskDefinition"]
+    registered = ecs.register_task_definition(**definition(task, configuration))["taskDefinition"]
     arn = str(registered["taskDefinitionArn"])
     try:
         started = ecs.run_task(
@@ -84,7 +86,7 @@ def run(clients: Clients, deployment: Target, service: Resource, task: OneOffTas
             launchType="FARGATE",
             count=1,
             startedBy=_started_by(deployment, task),
-            networkConfiguration={"awsvpcConfiguration": _network(service, configuration)},
+            networkConfiguration={"awsvpcConfiguration": network(service, configuration)},
             tags=_listed(task.tags),
         )
         if not started.get("tasks"):
@@ -130,7 +132,8 @@ def _started_by(deployment: Target, task: OneOffTask) -> str:
     return f"{deployment.name}/{task.run}"[:128]
 
 
-def _definition(task: OneOffTask, configuration: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+def definition(task: OneOffTask, configuration: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return the task definition of a task, as RegisterTaskDefinition takes it."""
     container = configuration["primary_container"]
     logs = container.get("aws_logs_configuration") or {}
     listed = {
@@ -155,7 +158,7 @@ def _definition(task: OneOffTask, configuration: Mapping[str, typing.Any]) -> di
         "cpu": task.cpu,
         "memory": task.memory,
         "executionRoleArn": configuration["execution_role_arn"],
-        "taskRoleArn": configuration["task_role_arn"],
+        "taskRoleArn": task.task_role or configuration["task_role_arn"],
         "containerDefinitions": [listed],
         "tags": _listed(task.tags),
     }
@@ -167,11 +170,12 @@ def _definition(task: OneOffTask, configuration: Mapping[str, typing.Any]) -> di
     return definition
 
 
-def _network(service: Resource, configuration: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
-    network = configuration["network_configuration"]
+def network(service: Resource, configuration: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return the network of the service's tasks, as RunTask takes it."""
+    found = configuration["network_configuration"]
     return {
-        "subnets": list(network["subnets"]),
-        "securityGroups": list(network["security_groups"]),
+        "subnets": list(found["subnets"]),
+        "securityGroups": list(found["security_groups"]),
         "assignPublicIp": "ENABLED" if target.is_public(service) else "DISABLED",
     }
 

@@ -27,6 +27,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connectio
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import connection_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.connections import pool_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.deployment_name import name_problems
+from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.maintenance import maintenance_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.server import extra_problems
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.specification import options_of
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.specification import type_problems
@@ -42,6 +43,7 @@ _NEVER_EMPTY = ("mlflow_version",)
 _COMBINATIONS = (
     *(size_problems, pool_problems, storage_problems, database_problems, bucket_problems, network_problems),
     *(login_problems, task_problems, extra_problems, root_problems, connection_problems),
+    maintenance_problems,
 )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import Problems
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import empty
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.values import is_true
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.violations import Violation
 
 
@@ -33,6 +34,8 @@ def name_problems(inputs: Mapping[str, typing.Any], account_id: str, region: str
             Violation("mlflow_name", f"is {value!r}; the names of security groups made from it must not begin with sg-")
         ]
     limits = [("IAM role", f"{value}-infrastructure-role", 64, "")]
+    if is_true(inputs.get("mlflow_maintenance")):
+        limits.append(("IAM role", f"{value}-maintenance-archive-role", 64, ""))
     if empty(inputs.get("mlflow_db_host")):
         limits.append(("RDS instance", value, 63, ""))
     if empty(inputs.get("mlflow_bucket_name")) and region:

@@ -37,6 +37,15 @@ _BACKUP_NAME = matches_pattern(
     r"[a-z0-9](-?[a-z0-9]){0,59}", "up to 60 small letters, digits and single hyphens, such as before-upgrade"
 )
 
+_AGE = matches_pattern(
+    r"(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", "days, hours, minutes and seconds, such as 30d or 1d12h"
+)
+# Scheduler reads what stands between the parentheses of cron.
+_SCHEDULE = matches_pattern(
+    r"rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\(\S+( \S+){5}\)",
+    "an expression of EventBridge Scheduler, such as rate(7 days) or cron(0 3 ? * SUN *)",
+)
+
 CHECKS: dict[str, Check] = {
     "mlflow_version": version,
     "mlflow_image": image,
@@ -128,8 +137,13 @@ CHECKS: dict[str, Check] = {
     "mlflow_bake_minutes": int_in_range(0, 1440),
     "mlflow_backup_name": _BACKUP_NAME,
     "mlflow_backup_keep": int_in_range(0),
-    "mlflow_gc_older_than": matches_pattern(
-        r"(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", "days, hours, minutes and seconds, such as 30d or 1d12h"
+    "mlflow_gc_older_than": _AGE,
+    "mlflow_maintenance_archive_older_than": _AGE,
+    "mlflow_maintenance_archive_schedule": _SCHEDULE,
+    "mlflow_maintenance_gc_older_than": _AGE,
+    "mlflow_maintenance_gc_schedule": _SCHEDULE,
+    "mlflow_maintenance_timezone": matches_pattern(
+        r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", "a time zone such as UTC or Europe/Berlin"
     ),
     "mlflow_restore_backup": _BACKUP_NAME,
     "mlflow_restore_snapshot": matches_pattern(

@@ -32,6 +32,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.monitorin
 Alarm = dict[str, typing.Any]
 
 RDS, ELB, ECS, ACM = "AWS/RDS", "AWS/ApplicationELB", "AWS/ECS", "AWS/CertificateManager"
+SQS, SCHEDULER = "AWS/SQS", "AWS/Scheduler"
 #: What stands for what does not exist yet.
 UNKNOWN = "to-be-created"
 ABOVE, BELOW = "GreaterThanThreshold", "LessThanThreshold"
@@ -60,6 +61,8 @@ class Subject:
         database: identifier of the RDS instance; empty for a database that is looked after elsewhere.
         instance_class, storage_gib: of it.
         thresholds: at which values alarms fire.
+        dead_letter_queue: name of the queue that is told what failed; empty if there is none.
+        schedule_group: name of a group of schedules; empty if there is none.
     """
 
     cluster: str
@@ -75,6 +78,8 @@ class Subject:
     instance_class: str = ""
     storage_gib: int = 0
     thresholds: Mapping[str, float] = field(default_factory=lambda: effective({}))
+    dead_letter_queue: str = ""
+    schedule_group: str = ""
 
     @property
     def region(self) -> str:
@@ -128,13 +133,15 @@ def subject(answers: Mapping[str, typing.Any]) -> Subject:
         instance_class=str(instance.get("db_instance_class") or answers.get("instance_class") or ""),
         storage_gib=int(instance.get("allocated_storage") or answers.get("allocated_storage") or 0),
         thresholds=effective(answers.get("thresholds")),
+        dead_letter_queue=str(answers.get("dead_letter_queue") or ""),
+        schedule_group=str(answers.get("schedule_group") or ""),
         **known,
     )
 
 
 def alarms(watched: Subject) -> list[Alarm]:
     """Return the alarms, by name."""
-    found = [*_service_alarms(watched), *_certificate_alarms(watched)]
+    found = [*_service_alarms(watched), *_certificate_alarms(watched), *_maintenance_alarms(watched)]
     if watched.database:
         found += _database_alarms(watched)
     return sorted(found, key=lambda one: str(one["name"]))
@@ -292,6 +299,30 @@ def _certificate_alarms(watched: Subject) -> Iterator[Alarm]:
             (BELOW, watched.thresholds["certificate_days"]),
             1,
             missing="ignore",
+        )
+
+
+def _maintenance_alarms(watched: Subject) -> Iterator[Alarm]:
+    if watched.dead_letter_queue:
+        yield _alarm(
+            "maintenance-failed",
+            f"What is done to {watched.service} on a schedule has failed: the messages in the queue"
+            f" {watched.dead_letter_queue} say why. Fires until the queue is empty.",
+            _metric(
+                SQS, "ApproximateNumberOfMessagesVisible", {"QueueName": watched.dead_letter_queue}, "Maximum", 300
+            ),
+            (ABOVE, 0),
+            1,
+        )
+    if watched.schedule_group:
+        # Also where the queue could not be told, as the schedules' role is gone.
+        yield _alarm(
+            "maintenance-not-started",
+            f"A schedule of the group {watched.schedule_group} could not start its task: look at its role, its task"
+            " definition and the queue of what failed.",
+            _metric(SCHEDULER, "InvocationDroppedCount", {"ScheduleGroup": watched.schedule_group}, "Sum", 300),
+            (ABOVE, 0),
+            1,
         )
 
 

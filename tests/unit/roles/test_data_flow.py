@@ -17,7 +17,7 @@ from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.roles imp
 from ansible_collections.mlops.mlflow_aws.plugins.plugin_utils._inputs.variables import CHECKS
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-CHILDREN = ("network", "bucket", "auth", "iam", "rds", "ecs_express", "monitoring", "validation")
+CHILDREN = ("network", "bucket", "auth", "iam", "rds", "ecs_express", "maintenance", "monitoring", "validation")
 PREFIX = "mlops.mlflow_aws."
 
 

@@ -30,6 +30,8 @@ INTERNAL = {
         for name in (
             *("ask", "bootstrap_admin", "client_requirements", "converge", "inputs", "lock", "login_settings"),
             *(
+                "maintenance",
+                "maintenance_absent",
                 "monitoring",
                 "monitoring_absent",
                 "newer",

@@ -192,7 +192,7 @@ def test_policies_for_who_deploys(tmp_path: Path) -> None:
 
 # Principals and conditions name services alike in every partition, but for a few that are not ours (elasticmapreduce,
 # logs, codedeploy in China): the AWS provider of Terraform, data source aws_service_principal.
-_SERVICES = r"cloudwatch|ecs|ecs-tasks|ecs\.application-autoscaling|elasticloadbalancing|rds|autoscaling"
+_SERVICES = r"cloudwatch|ecs|ecs-tasks|ecs\.application-autoscaling|elasticloadbalancing|rds|autoscaling|scheduler"
 _PRINCIPALS = rf"({_SERVICES})\.amazonaws\.com"
 REASONS = {
     # For a context that was written by hand.

@@ -10,7 +10,10 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.scope import Scope
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._deployment.state import State
 
-APPLIED = Record(Inputs(), "2026-11-30T12:00:00Z", {"alarms": "a", "bucket": "b", "dashboard": "c", "topic": "d"})
+MAINTAINED = {"schedules": "e", "iam_role_gc": "f"}
+APPLIED = Record(
+    Inputs(), "2026-11-30T12:00:00Z", {"alarms": "a", "bucket": "b", "dashboard": "c", "topic": "d", **MAINTAINED}
+)
 
 
 def changed(scope: Scope) -> list[str]:
@@ -21,5 +24,6 @@ def changed(scope: Scope) -> list[str]:
 def test_only_what_was_asked_for_can_have_changed() -> None:
     names = ("tracking", "default", "123456789012", "eu-central-1", "aws", "tracking-artifacts")
     assert changed(Scope(*names)) == ["bucket"]
+    assert changed(Scope(*names, schedule_group="mlflow-tracking")) == ["bucket", "iam_role_gc", "schedules"]
     watched = Scope(*names, alarm_prefix="mlflow.tracking/", dashboard="mlflow-tracking", topic="mlflow-tracking")
     assert changed(watched) == ["alarms", "bucket", "dashboard", "topic"]
