@@ -136,7 +136,7 @@ extends_documentation_fragment:
 EXAMPLES = r"""
 - name: Group of the server
   mlops.mlflow_aws.ec2_security_group:
-    group_name: tracking-service
+    group_name: experiments-service
     description: The tasks
     vpc_id: vpc-0123456789abcdef0
     ip_permissions:
@@ -149,7 +149,7 @@ EXAMPLES = r"""
 
 - name: Group of the database, which admits the server only
   mlops.mlflow_aws.ec2_security_group:
-    group_name: tracking-database
+    group_name: experiments-database
     description: The database
     vpc_id: vpc-0123456789abcdef0
     ip_permissions:
@@ -160,7 +160,7 @@ EXAMPLES = r"""
 
 - name: Delete the group
   mlops.mlflow_aws.ec2_security_group:
-    group_name: tracking-database
+    group_name: experiments-database
     vpc_id: vpc-0123456789abcdef0
     state: absent
 """
@@ -180,7 +180,7 @@ security_group:
       description: Name of the group.
       type: str
       returned: always
-      sample: tracking-service
+      sample: experiments-service
     description:
       description: Description.
       type: str

@@ -78,7 +78,7 @@ extends_documentation_fragment:
 EXAMPLES = r"""
 - name: Encrypted connections only
   mlops.mlflow_aws.rds_db_parameter_group:
-    db_parameter_group_name: tracking-postgres16
+    db_parameter_group_name: experiments-postgres16
     db_parameter_group_family: postgres16
     description: Encrypted connections only
     parameters:
@@ -88,7 +88,7 @@ EXAMPLES = r"""
 
 - name: Delete the group
   mlops.mlflow_aws.rds_db_parameter_group:
-    db_parameter_group_name: tracking-postgres16
+    db_parameter_group_name: experiments-postgres16
     state: absent
 """
 
@@ -102,12 +102,12 @@ db_parameter_group:
       description: ARN of the group.
       type: str
       returned: when the group exists
-      sample: arn:aws:rds:eu-central-1:123456789012:pg:tracking-postgres16
+      sample: arn:aws:rds:eu-central-1:123456789012:pg:experiments-postgres16
     db_parameter_group_name:
       description: Name of the group.
       type: str
       returned: always
-      sample: tracking-postgres16
+      sample: experiments-postgres16
     db_parameter_group_family:
       description: Family of the engine's versions.
       type: str

@@ -67,7 +67,7 @@ extends_documentation_fragment:
 EXAMPLES = r"""
 - name: Subnets of the database
   mlops.mlflow_aws.rds_db_subnet_group:
-    db_subnet_group_name: tracking
+    db_subnet_group_name: experiments
     db_subnet_group_description: Subnets of the database
     subnet_ids: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
     tags:
@@ -75,7 +75,7 @@ EXAMPLES = r"""
 
 - name: Delete the group
   mlops.mlflow_aws.rds_db_subnet_group:
-    db_subnet_group_name: tracking
+    db_subnet_group_name: experiments
     state: absent
 """
 
@@ -89,12 +89,12 @@ db_subnet_group:
       description: ARN of the group.
       type: str
       returned: when the group exists
-      sample: arn:aws:rds:eu-central-1:123456789012:subgrp:tracking
+      sample: arn:aws:rds:eu-central-1:123456789012:subgrp:experiments
     db_subnet_group_name:
       description: Name of the group.
       type: str
       returned: always
-      sample: tracking
+      sample: experiments
     db_subnet_group_description:
       description: Description.
       type: str
