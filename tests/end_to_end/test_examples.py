@@ -26,7 +26,7 @@ from shapes import problems
 
 Doc = dict[str, Any]
 # They work with a whole deployment: test_restore.py and test_verbs.py compare what they return.
-NEEDS_DEPLOYMENT = {"mlflow_drill", "mlflow_gc"}
+NEEDS_DEPLOYMENT = {"mlflow_database_logins", "mlflow_drill", "mlflow_gc"}
 MODULES = [name for name in names("modules") if name not in {*ACTIONS, *NEEDS_DEPLOYMENT}]
 # The first reads no value that is to be generated: a plan needs no right to read secrets.
 PARTIAL_CHECK = {"secretsmanager_secret", "watched_command"}
