@@ -21,10 +21,13 @@ from typing import Any
 
 import pytest
 import verbs
+import yaml
 from conftest import QUICK
+from examples import documented
 from harness import SOFTWARE
 from harness import LocalAws
 from harness import eventually
+from shapes import problems
 from verbs import NAME
 from verbs import RUNNING
 from verbs import VerbsDeployment
@@ -146,7 +149,12 @@ def admit(deployment: VerbsDeployment) -> None:
     rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "127.0.0.1/32"}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
     deployment.rds.modify_db_instance(DBInstanceIdentifier=NAME, PubliclyAccessible=True, ApplyImmediately=True)
-    eventually(lambda: deployment.database() == "available", "the instance")
+
+    def is_open() -> bool:
+        [found] = deployment.rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+        return bool(found["PubliclyAccessible"]) and found["DBInstanceStatus"] == "available"
+
+    eventually(is_open, "an instance that this machine reaches")
 
 
 def came_to(process: subprocess.Popen, progress: Path, step: str) -> bool:
@@ -210,6 +218,8 @@ def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeploymen
     assert result["changed"] and result["login"] == "mlflow_b", result
     assert seen == [True, True, True], "the former password works until nobody uses it"
     assert requests.failed == []
+    documentation = yaml.safe_load(documented("mlflow_database_logins", "RETURN"))
+    assert list(problems(documentation, {key: one for key, one in result.items() if key != "invocation"})) == []
     after = database.login()
     assert after["username"] == "mlflow_b" and after["password"] != before["password"]
     assert (database.admits(before), database.admits(after)) == (False, True)
