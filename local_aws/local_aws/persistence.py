@@ -87,14 +87,13 @@ class Saver:
         while True:
             soonest = min(self._due.values(), default=math.inf)
             timeout = None if soonest == math.inf else max(0.0, soonest - self._loop.time())
-            try:
+            with contextlib.suppress(TimeoutError):
                 # Not wait_for(): before Python 3.12 it loses a cancellation that comes together with the event.
                 async with asyncio.timeout(timeout):
                     await self._wake.wait()
                 self._wake.clear()
                 continue
-            except TimeoutError:
-                names = {name for name, due in self._due.items() if due <= self._loop.time()}
+            names = {name for name, due in self._due.items() if due <= self._loop.time()}
             for name in names:
                 del self._due[name]
             async with self._lock:
