@@ -8,6 +8,7 @@ with stand-ins (test_database_logins.py of the unit tests).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 import verbs
 import yaml
+from botocore.exceptions import ClientError
 from conftest import QUICK
 from examples import documented
 from harness import SOFTWARE
@@ -87,6 +89,7 @@ class Database:
     def __init__(self, deployment: VerbsDeployment) -> None:
         self.deployment = deployment
         self.manager = deployment.aws.client("secretsmanager")
+        self._ec2 = deployment.aws.client("ec2")
 
     def login(self, secret: str = "database-login", stage: str = "AWSCURRENT") -> dict[str, str]:
         """A user and a password."""
@@ -140,21 +143,39 @@ class Database:
         query = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
         return {name for (name,) in self.ask(self.login("database"), query)}
 
+    def open(self) -> None:
+        """Let this machine in, so that the tests can try passwords."""
+        if not self._is_open():
+            with contextlib.suppress(ClientError):  # the rule outlives the instance of a restore
+                self._ec2.authorize_security_group_ingress(**self._rule())
+            self._make_public(True)
 
-def admit(deployment: VerbsDeployment) -> None:
-    """Let this machine in to the database, so that the tests can try passwords."""
-    ec2 = deployment.aws.client("ec2")
-    [instance] = deployment.rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
-    [group] = [one["VpcSecurityGroupId"] for one in instance["VpcSecurityGroups"]]
-    rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "127.0.0.1/32"}]}
-    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
-    deployment.rds.modify_db_instance(DBInstanceIdentifier=NAME, PubliclyAccessible=True, ApplyImmediately=True)
+    def close(self) -> None:
+        """Leave the database as the roles have made it."""
+        self._ec2.revoke_security_group_ingress(**self._rule())
+        self._make_public(False)
 
-    def is_open() -> bool:
-        [found] = deployment.rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
-        return bool(found["PubliclyAccessible"]) and found["DBInstanceStatus"] == "available"
+    def _rule(self) -> dict[str, Any]:
+        [group] = [one["VpcSecurityGroupId"] for one in self._instance()["VpcSecurityGroups"]]
+        rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "127.0.0.1/32"}]}
+        return {"GroupId": group, "IpPermissions": [rule]}
 
-    eventually(is_open, "an instance that this machine reaches")
+    def _instance(self) -> dict[str, Any]:
+        [found] = self.deployment.rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"]
+        return dict(found)
+
+    def _is_open(self) -> bool:
+        return bool(self._instance()["PubliclyAccessible"]) and self._instance()["DBInstanceStatus"] == "available"
+
+    def _make_public(self, public: bool) -> None:
+        modify = self.deployment.rds.modify_db_instance
+        modify(DBInstanceIdentifier=NAME, PubliclyAccessible=public, ApplyImmediately=True)
+
+        def is_done() -> bool:
+            found = self._instance()
+            return found["PubliclyAccessible"] is public and found["DBInstanceStatus"] == "available"
+
+        eventually(is_done, "the instance")
 
 
 def came_to(process: subprocess.Popen, progress: Path, step: str) -> bool:
@@ -178,11 +199,12 @@ def deployment(software: None) -> Iterator[VerbsDeployment]:
         shutil.rmtree(home)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def database(deployment: VerbsDeployment) -> Database:
     """Its database."""
-    admit(deployment)
-    return Database(deployment)
+    found = Database(deployment)
+    found.open()
+    return found
 
 
 def test_server_without_logins_of_its_own_is_left_alone(deployment: VerbsDeployment) -> None:
@@ -196,13 +218,15 @@ def test_deployment_is_moved_over_while_it_serves(deployment: VerbsDeployment, d
     given = deployment.aws.small(mlflow_name=NAME, **OWN)
     checked = deployment.aws.play("deploy", given, check=True).succeeded()
     assert checked.changed["localhost"] > 0 and database.owners() == {"mlflow"}
+    database.close()
     with Requests(deployment) as requests:
         moved = deployment.play("deploy", **OWN).succeeded()
     assert requests.failed == [] and requests.answered > 0
-    assert database.sessions() == {"mlflow_a"} and database.owners() == {"mlflow_owner"}
     assert database.login()["password"] not in moved.output
     assert deployment.aws.play("deploy", given, check=True).succeeded().changed == {"localhost": 0}
     assert deployment.play("deploy", mlflow_full_converge=True, **OWN).succeeded().changed == {"localhost": 0}
+    database.open()
+    assert database.sessions() == {"mlflow_a"} and database.owners() == {"mlflow_owner"}
 
 
 def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeployment, database: Database) -> None:
@@ -224,6 +248,7 @@ def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeploymen
     assert after["username"] == "mlflow_b" and after["password"] != before["password"]
     assert (database.admits(before), database.admits(after)) == (False, True)
     assert database.sessions() == {"mlflow_b"}
+    database.close()
     assert deployment.play("deploy", mlflow_full_converge=True, **OWN).succeeded().changed == {"localhost": 0}
     assert deployment.state() == RUNNING
 
@@ -274,7 +299,7 @@ def test_older_backup_is_restored_with_the_present_login(deployment: VerbsDeploy
     master = {"master_secret": f"{NAME}/database", "ca_path": deployment.aws.info["ca_bundle"]}
     restored = deployment.run("restore", backup="older", **master)
     assert restored["changed"], restored
-    admit(deployment)
+    database.open()
     assert database.admits(database.login()) and not database.admits(of_then)
     assert database.sessions() == {database.login()["username"]}
     assert deployment.run("rotate")["changed"]
