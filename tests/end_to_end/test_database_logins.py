@@ -261,7 +261,9 @@ def test_rotation_that_was_killed_is_completed_by_the_next_run(
     with Requests(deployment) as requests:
         deployment.kill_at("rotate", step)
         assert database.admits(database.login()), "a task that starts now can log in"
-        assert deployment.run("rotate")["changed"]
+        completed = deployment.run("rotate")
+        # The last step may be over by the time of the kill, and the next run has nothing left to do.
+        assert completed["changed"] or step == STEPS[-1], completed
     after = database.login()
     assert after["username"] != before["username"]
     assert (database.admits(before), database.admits(after)) == (False, True)
