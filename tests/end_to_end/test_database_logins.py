@@ -308,6 +308,10 @@ def test_older_backup_is_restored_with_the_present_login(deployment: VerbsDeploy
 
 
 def test_nothing_is_left_after_destroy(deployment: VerbsDeployment) -> None:
+    for one in deployment.rds.describe_db_instances()["DBInstances"]:
+        if "-replaced-" in (name := one["DBInstanceIdentifier"]):
+            confirmed = {"confirm": name, "ca_path": deployment.aws.info["ca_bundle"]}
+            assert deployment.run("restore", **confirmed)["changed"]
     deployment.play("destroy").succeeded()
     found = deployment.aws.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
     left = {one["Name"] for one in found if "DeletedDate" not in one}

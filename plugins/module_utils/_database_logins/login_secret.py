@@ -107,6 +107,7 @@ class LoginSecret:
         self._wall = wall
         self.arn = self.current = self.pending = ""
         self.note: Note | None = None
+        self._is_half_moved = False
 
     def read(self) -> None:
         """Read which versions there are, and the note.
@@ -121,6 +122,7 @@ class LoginSecret:
         self.arn = str(found["ARN"])
         self.current = next((version for version, stages in labels.items() if CURRENT in stages), "")
         # A run that was cut off while it moved the labels has left it on the current version.
+        self._is_half_moved = PENDING in labels.get(self.current, ())
         waiting = [version for version, stages in labels.items() if PENDING in stages and version != self.current]
         self.pending = waiting[0] if waiting else ""
         self.note = note_of(tags_from_aws(found.get("Tags")))
@@ -152,6 +154,7 @@ class LoginSecret:
         """Keep a new password beside the current one, unless a run that was cut off has done so."""
         if self.pending and self.members(PENDING).get("username") == username:
             return
+        self.complete_promotion()
         value = generate(_OPTIONS, {**self.members(), "username": username})
         self._remember(json.loads(value)["password"])
         answer = self._client.put_secret_value(SecretId=self._name, SecretString=value, VersionStages=[PENDING])
@@ -163,6 +166,12 @@ class LoginSecret:
         self._move(CURRENT, former, new)
         self._move(PENDING, new, "")
         self.current, self.pending = new, ""
+
+    def complete_promotion(self) -> None:
+        """Take the label of a new version from the current one, where a run was cut off before it did so."""
+        if self._is_half_moved:
+            self._move(PENDING, self.current, "")
+            self._is_half_moved = False
 
     def put_back(self) -> None:
         """Make the former version the current one again, if the note knows one; the new one is pending again."""

@@ -228,6 +228,7 @@ class Rotation:
 
     def _promote(self) -> None:
         if self._is_promoted():
+            self._secret.complete_promotion()
             return
         self._secret.write(PROMOTING, version=self._secret.pending, former=self._secret.current, deployment="")
         self._secret.promote()

@@ -70,6 +70,7 @@ def assert_rotated(aws: Aws, former: str = "mlflow_a", new: str = "mlflow_b") ->
     assert former not in aws.passwords and [one["login"]["username"] for one in aws.tasks] == [new]
     note = login_secret.note_of(aws.secrets[LOGIN].tags)
     assert note and note.state == login_secret.DONE and aws.tags == {}
+    assert "AWSPENDING" not in aws.secrets[LOGIN].labels
 
 
 def test_logins_take_turns() -> None:
