@@ -14,75 +14,25 @@ RDS DB instance", master password).
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from collections.abc import Sequence
 
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import CURRENT
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import DONE
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import PENDING
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import LoginSecret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import is_rotating
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import Database
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import LoginTasks
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.preparation import Request
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation import is_completed
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation import require_own_login
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation_run import RotationRun
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation_run import is_completed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import wait
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Verb
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Resource
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.target import Target
 
 VERB = "rotate_database_master_password"
 
 
-class MasterRotation:
-    """One run of the verb.
-
-    Args:
-        clients: returns the client of a service.
-        deployment: whose instance.
-        request: which instance, and which secrets.
-        secret: with the server's login.
-        master: the secret with the master user's password.
-        tasks: runs the program.
-        wait_options: how to wait.
-        left: returns the locks that a run takes over.
-
-    Attributes:
-        is_done: whether this run has come to its end.
-    """
-
-    def __init__(
-        self,
-        clients: Clients,
-        deployment: Target,
-        request: Request,
-        secret: LoginSecret,
-        master: LoginSecret,
-        *,
-        tasks: LoginTasks,
-        wait_options: WaitOptions,
-        left: Callable[[], Sequence[Marker]] = tuple,
-    ) -> None:
-        self._clients = clients
-        self._deployment = deployment
-        self._request = request
-        self._secret = secret
-        self._master = master
-        self._tasks = tasks
-        self._wait = wait_options
-        self._left = left
-        self._service: Resource = {}
-        self._database: Database | None = None
-        self._taken_over: Sequence[Marker] = ()
-        self._is_locked = False
-        self.is_done = False
+class MasterRotation(RotationRun):
+    """One run of the verb."""
 
     def preflight(self, resume: bool = False) -> bool:
         """Read all that the steps need, and change nothing; return whether there is anything to do.
@@ -93,17 +43,12 @@ class MasterRotation:
         Raises:
             UserError: the password cannot be rotated as the deployment is.
         """
-        if not self._is_locked:
-            self._taken_over = self._left()
-        self._service, instance = require_own_login(self._clients, self._deployment, self._request, resume)
-        self._secret.read()
-        self._master.read()
+        self._read(resume)
         if is_rotating(self._secret.note):
             raise UserError(
                 f"The rotation of the server's login of '{self._deployment.name}' was cut off: complete it first, with"
                 " the playbook rotate_database_password. Nothing was changed."
             )
-        self._database = Database(instance, self._request.database, self._master.arn)
         return bool(self._master.pending) or not is_completed(self._master, self._taken_over)
 
     def verb(self, again: str) -> Verb:

@@ -16,13 +16,10 @@ It is the strategy of alternating users (AWS Secrets Manager User Guide, "Lambda
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from collections.abc import Sequence
 
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import Clients
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.progress import ExpectedDuration
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.waiting import WaitOptions
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins import login_secret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import CURRENT
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import DEPLOYING
@@ -30,19 +27,13 @@ from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import PENDING
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import PROMOTING
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import RETIRING
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_secret import LoginSecret
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import Database
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import LoginTasks
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import find_instance
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.login_tasks import logs_in_as_itself
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.preparation import Request
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation_run import RotationRun
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._database_logins.rotation_run import is_completed
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.deployments import FAILED
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express.deployments import Expected
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._rds import wait
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.markers import Marker
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.service_scale import ServiceScale
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Step
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs.steps import Verb
@@ -53,83 +44,17 @@ VERB = "rotate_database_password"
 _TASK = ExpectedDuration(1, 5, fixed=30)
 
 
-def require_own_login(
-    clients: Clients, deployment: Target, request: Request, resume: bool
-) -> tuple[Resource, Resource]:
-    """Return service and instance, where the server has a login of its own and both can be worked with.
-
-    Raises:
-        UserError: that is not so.
-    """
-    service = target.require(clients, deployment, changing=resume)
-    if stopped := markers.stopped(target.tags(service)):
-        raise UserError(f"{stopped.explain(deployment.name)} Nothing was changed.")
-    if not logs_in_as_itself(service):
-        raise UserError(
-            f"The server '{deployment.name}' logs in to its database as the master user, whose password cannot be"
-            " changed without downtime. Nothing was changed. Deploy first with logins of its own"
-            f" ({request.logins_hint})."
-        )
-    instance = find_instance(clients, request.instance)
-    if instance["DBInstanceStatus"] not in wait.READY:
-        raise UserError(
-            f"The RDS instance {request.instance} is {instance['DBInstanceStatus']}, and must be available: nothing was"
-            " changed."
-        )
-    return service, instance
-
-
-def is_completed(secret: LoginSecret, left: Sequence[Marker]) -> bool:
-    """Return whether a run that was cut off had come to its end, and has only left its lock."""
-    note = secret.note
-    return note is not None and note.state == DONE and bool(left) and all(one.since <= note.at for one in left)
-
-
-class Rotation:
+class Rotation(RotationRun):
     """One run of the verb.
-
-    Args:
-        clients: returns the client of a service.
-        deployment: whose password.
-        request: which instance, and which secrets.
-        secret: with the server's login.
-        master: the secret with the master user's password.
-        tasks: runs the program.
-        wait_options: how to wait.
-        left: returns the locks that a run takes over.
 
     Attributes:
         new, former: the login that the server gets, and the one that it has.
-        is_done: whether this run has come to its end.
     """
 
-    def __init__(
-        self,
-        clients: Clients,
-        deployment: Target,
-        request: Request,
-        secret: LoginSecret,
-        master: LoginSecret,
-        *,
-        tasks: LoginTasks,
-        wait_options: WaitOptions,
-        left: Callable[[], Sequence[Marker]] = tuple,
-    ) -> None:
-        self._clients = clients
+    def __init__(self, clients: Clients, deployment: Target, request: Request, **given: typing.Any) -> None:
+        super().__init__(clients, deployment, request, **given)
         self._ecs = clients("ecs")
-        self._deployment = deployment
-        self._request = request
-        self._secret = secret
-        self._master = master
-        self._tasks = tasks
-        self._wait = wait_options
-        self._left = left
-        self._scale = ServiceScale(clients, deployment, wait_options)
-        self._service: Resource = {}
-        self._database: Database | None = None
-        self._taken_over: Sequence[Marker] = ()
-        self._is_locked = False
-        self.is_done = False
+        self._scale = ServiceScale(clients, deployment, self._wait)
         self.new = self.former = ""
 
     # ---- preflight
@@ -143,19 +68,14 @@ class Rotation:
         Raises:
             UserError: the password cannot be rotated as the deployment is.
         """
-        if not self._is_locked:
-            self._taken_over = self._left()
-        self._service, instance = require_own_login(self._clients, self._deployment, self._request, resume)
-        self._secret.read()
-        self._master.read()
+        database = self._read(resume)
         if self._master.pending:
             raise UserError(
                 f"The rotation of the master user's password of '{self._deployment.name}' was cut off: complete it"
                 " first, with the playbook rotate_database_master_password. Nothing was changed."
             )
-        self._database = Database(instance, self._request.database, self._master.arn)
         present = str(self._secret.members().get("username") or "")
-        other = self._database.names.other(present)
+        other = database.names.other(present)
         self.new, self.former = (present, other) if self._is_promoted() else (other, present)
         return not is_completed(self._secret, self._taken_over)
 
@@ -326,7 +246,7 @@ class Rotation:
         return [str(one["taskArn"]).rpartition("/")[2] for one in old]
 
     def _retire(self) -> None:
-        # From here on there is no way back: nobody knows whether the former password still works.
+        # From here on there is no way back: it is not known whether the former password still works.
         self._secret.write(RETIRING)
         self._run("retire", former=self.former)
 

@@ -45,16 +45,17 @@ class CutOff(BaseException):
 
 
 def rotate(aws: Aws, kind: type[Rotation] | type[MasterRotation] = Rotation) -> Any:
-    """Run the verb under the lock, whoever had it."""
+    """Run the verb under the lock, which any run may have had."""
     clients: Any = lambda _service: aws  # noqa: E731
     identity = lock.Identity("tracking", "rotate_database_password", WHO, "unlock: true")
     run_lock = lock.Lock(aws, ARN, identity, make_waiter=no_waiting())  # type: ignore[arg-type]
-    secrets = [LoginSecret(aws, name, lambda _password: None) for name in (LOGIN, MASTER)]  # type: ignore[arg-type]
+    secret, master = (LoginSecret(aws, name, lambda _password: None) for name in (LOGIN, MASTER))  # type: ignore[arg-type]
     rotation = kind(
         clients,
         Target("tracking", "default", ARN, WHO),
         REQUEST,
-        *secrets,
+        secret=secret,
+        master=master,
         tasks=aws,  # type: ignore[arg-type]
         wait_options=OPTIONS,
         left=lambda: run_lock.left_behind(True),
