@@ -70,32 +70,15 @@ schedule_group:
 """
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.clients import make_clients
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.errors import UserError
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import ModuleResult
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._core.results import run
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._ecs_express import api
+from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import deployment_mark
 from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import markers
-from ansible_collections.mlops.mlflow_aws.plugins.module_utils._verbs import target
 
 
 def _work(module: AnsibleAWSModule) -> ModuleResult:
-    params = module.params
-    clients = make_clients(module)
-    deployment = target.locate(clients, params["name"], params["cluster"], str(module.region or ""))
-    service = target.describe(clients, deployment)
-    wanted = str(params["schedule_group"]) if params["state"] == "present" else ""
-    if service is None and wanted and not module.check_mode:
-        raise UserError(
-            f"There is no service '{deployment.name}' in cluster '{deployment.cluster}' of this account and region,"
-            " so there is nothing that could have schedules."
-        )
-    current = markers.schedule_group(target.tags(service))
-    if current != wanted and not module.check_mode:
-        if wanted:
-            api.tag(clients("ecs"), deployment.arn, {markers.MAINTAINED_KEY: wanted})
-        else:
-            api.untag(clients("ecs"), deployment.arn, [markers.MAINTAINED_KEY])
+    key, read = markers.MAINTAINED_KEY, markers.schedule_group
+    current, wanted = deployment_mark.keep(module, key, "schedule_group", read, what="schedules")
     before, after = ({"schedule_group": one} if one else {} for one in (current, wanted))
     return ModuleResult(current != wanted, before, after, {"schedule_group": wanted}, [])
 
