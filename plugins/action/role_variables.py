@@ -52,7 +52,12 @@ _FOUND = {
         "subject": {"type": "str", "default": ""},
     },
 }
-_OPTIONS = {"context": {"type": "dict"}, "violations": _FOUND, "warnings": _FOUND}
+_OPTIONS = {
+    "context": {"type": "dict"},
+    "violations": _FOUND,
+    "warnings": _FOUND,
+    "ignore_in_check_mode": {"type": "bool", "default": False},
+}
 
 
 class ActionModule(ActionBase):
@@ -69,6 +74,8 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(argument_spec=_OPTIONS)
         result["changed"] = False
         doubtful: list[Violation] = []
+        if options["ignore_in_check_mode"] and self._task.check_mode:
+            return result
         if options["violations"] is not None:
             names = _names_of_the_caller(variables)
             found, doubtful = (

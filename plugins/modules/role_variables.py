@@ -75,6 +75,13 @@ options:
         description: What the sentence begins with, if that is not the variable's name.
         type: str
         default: ""
+  ignore_in_check_mode:
+    description:
+      - With O(violations), whether they are ignored in check mode, where an earlier task may be about to create what is
+        not there yet. Unlike a condition on C(ansible_check_mode), this also sees the keyword C(check_mode) of a task,
+        with which the playbook C(plan) runs a deployment.
+    type: bool
+    default: false
 author:
   - The mlops.mlflow_aws maintainers (@mlops-mlflow-aws)
 seealso:

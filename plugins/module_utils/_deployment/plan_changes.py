@@ -61,6 +61,7 @@ KINDS: dict[str, Kind] = {
     "iam_service_linked_role": Kind("service-linked role", "aws_service_name"),
     "iam_service_role": Kind("IAM role", "name"),
     "logs_log_group": Kind("log group", "log_group_name", shown=("retention_in_days",)),
+    "mlflow_database_logins": Kind("server's logins in the database", "database"),
     "mlflow_deployment_maintenance": Kind("mark of schedules on", "name"),
     "mlflow_deployment_monitoring": Kind("mark of alarms on", "name"),
     "mlflow_maintenance_task": Kind("task on a schedule", "job"),

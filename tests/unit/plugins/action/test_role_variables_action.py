@@ -24,7 +24,11 @@ LOADER = DataLoader()
 
 
 def check(
-    role: str, _parents: list[str] | None = None, _given: dict[str, Any] | None = None, **variables: Any
+    role: str,
+    _parents: list[str] | None = None,
+    _given: dict[str, Any] | None = None,
+    _check_mode: bool = False,
+    **variables: Any,
 ) -> dict[str, Any]:
     """Let it look at variables."""
     loader = LOADER
@@ -35,7 +39,8 @@ def check(
     known = {**defaults, "role_path": str(ROLES / role), **variables}
     if _parents:
         known["ansible_parent_role_names"] = _parents
-    task = mock.MagicMock(args=_given or {}, async_val=0, action="mlops.mlflow_aws.role_variables", check_mode=False)
+    task = mock.MagicMock(args=_given or {}, async_val=0, action="mlops.mlflow_aws.role_variables")
+    task.check_mode = _check_mode
     action = role_variables.ActionModule(
         task, mock.MagicMock(), mock.MagicMock(), loader, Templar(loader=loader, variables=known), mock.MagicMock()
     )
@@ -125,6 +130,13 @@ def test_violations_that_a_role_has_found_are_said() -> None:
         "rds_port is 5431, and the other is rds_name: set rds_port to 5432. rds_port is odd."
     )
     assert check("rds", _given={"violations": []}, rds_nmae="x")["changed"] is False
+
+
+def test_what_check_mode_may_not_know_yet_is_ignored_there_alone() -> None:
+    given = {"violations": [violation("is odd")], "ignore_in_check_mode": True}
+    assert check("rds", _given=given, _check_mode=True)["changed"] is False
+    assert problem("rds", _given=given) == "rds_port is odd."
+    assert problem("rds", _given={"violations": [violation("is odd")]}, _check_mode=True) == "rds_port is odd."
 
 
 def test_the_variable_that_the_user_has_set_is_named() -> None:
