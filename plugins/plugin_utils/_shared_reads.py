@@ -28,7 +28,7 @@ _FAILED = "failed"
 
 
 def read(key: Any, ask: Callable[[], Result]) -> Result:
-    """Return the result of whoever asks first with the same key, and succeeds.
+    """Return the result of the first host that asks with the same key, and succeeds.
 
     Args:
         key: everything that the result depends on. Only its hash is kept.

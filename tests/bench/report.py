@@ -175,8 +175,8 @@ One deployment of MLflow {verbs.FORMER} with {settings(SMALL)}: deployed, upgrad
 
 {table(["Operation", "run", "seconds", "CPU seconds", "AWS calls"], rows, texts=2)}
 
-How long nobody was served in the upgrade, from the first request for `/health` that failed to the first one that was
-answered again, five a second. AWS's own waits are those for tasks that start or stop, for the snapshot, and for
+The downtime of the upgrade is from the first request for `/health` that failed to the first one that was answered
+again, five a second. AWS's own waits are those for tasks that start or stop, for the snapshot, and for
 deployments without a task; the rest is the work of the verb, of PostgreSQL and of MLflow's migration and start.
 
 {table(["Upgrade", "run", "seconds"], seconds, texts=2)}"""

@@ -80,7 +80,7 @@ class Requests:
 
 
 class Database:
-    """The instance, as whoever knows a password sees it.
+    """The instance, as seen with a password.
 
     Args:
         deployment: whose instance.
@@ -131,7 +131,7 @@ class Database:
         return found == [[1]]
 
     def sessions(self) -> set[str]:
-        """Who is logged in to the server's database, but for whoever asks."""
+        """The users with other sessions in the server's database."""
         query = (
             "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'mlflow' AND usename IS NOT NULL"
             " AND pid <> pg_backend_pid()"
@@ -240,7 +240,7 @@ def test_password_is_rotated_without_a_failed_request(deployment: VerbsDeploymen
                 seen.append(database.admits(before))
         result = verbs.result_of(process)
     assert result["changed"] and result["login"] == "mlflow_b", result
-    assert seen == [True, True, True], "the former password works until nobody uses it"
+    assert seen == [True, True, True], "the former password works until no task uses it"
     assert requests.failed == []
     documentation = yaml.safe_load(documented("mlflow_database_logins", "RETURN"))
     assert list(problems(documentation, {key: one for key, one in result.items() if key != "invocation"})) == []

@@ -250,7 +250,7 @@ class Lock:
         """Say that the run goes on, if it has not done so for a while: a step may take longer than STALE.
 
         Raises:
-            LostLockError: somebody has lifted the lock.
+            LostLockError: the lock was lifted.
         """
         if self._own is None or self._wall() - self._own.seen < BEAT:
             return
